@@ -1,0 +1,171 @@
+"""The policy as frozen values. No reader, writer or clock lives here."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import NamedTuple
+
+from op25b_app.policy.prefix import Prefix
+
+
+class Place(NamedTuple):
+    """Where in which file something is written; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class Listed(NamedTuple):
+    """A prefix and where it is written."""
+
+    prefix: Prefix
+    place: Place
+
+
+class Mode(enum.Enum):
+    ENFORCE = "enforce"
+    MONITOR = "monitor"
+
+
+class Verdict(enum.Enum):
+    PERMIT = "permit"
+    BLOCK = "block"
+    WOULD_BLOCK = "would-block"
+
+
+class PortRole(enum.Enum):
+    SUBSCRIBER = "subscriber"
+    UPLINK = "uplink"
+    TRUSTED = "trusted"
+
+
+class SourceValidation(enum.Enum):
+    OFF = "off"
+    PORT_25 = "port-25"
+    PREFIX = "prefix"
+    BINDING = "binding"
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What may enter from an uplink; True blocks."""
+
+    block_spoofed_replies: bool
+    block_port_25: bool
+    spoofed_replies_place: Place
+    port_25_place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Tunnels:
+    """IP-in-IP, GRE, 6in4 and IPv4-in-IPv6; where they are blocked, only ``permit_to`` may be reached."""
+
+    block: bool
+    permit_to: tuple[Listed, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Hardening:
+    """The ways around a port test that are closed; True blocks."""
+
+    source_validation: SourceValidation
+    block_encapsulation: bool
+    ethertypes: frozenset[int]
+    tunnels: Tunnels
+    block_unreadable_tcp: bool
+    source_validation_place: Place
+    encapsulation_place: Place
+    unreadable_tcp_place: Place
+
+
+class Line(NamedTuple):
+    """One subscriber line: a port of a named switch."""
+
+    switch: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailException:
+    """A named, dated permission to speak TCP port 25.
+
+    ``destination`` None means anywhere; ``expires`` is in seconds since 1970 (UTC), None means never.
+    """
+
+    name: str
+    source: Prefix | Line
+    destination: Prefix | None
+    expires: int | None
+    reason: str
+    place: Place
+
+    def in_force(self, at: float) -> bool:
+        return self.expires is None or at < self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """Addresses that belong to one line; ``mac`` None leaves the Ethernet source free."""
+
+    port: int
+    mac: int | None
+    addresses: tuple[Listed, ...]
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """One OpenFlow switch and the roles of its ports.
+
+    ``serves`` None means all of the own space lives behind it; ``forwarding_table`` None means NORMAL.
+    """
+
+    name: str
+    dpid: int
+    subscriber_ports: frozenset[int]
+    uplink_ports: frozenset[int]
+    trusted_ports: frozenset[int]
+    mode: Mode
+    place: Place
+    serves: tuple[Listed, ...] | None = None
+    vlans: Mapping[int, frozenset[int]] = field(default_factory=lambda: MappingProxyType({}))
+    bindings: tuple[Binding, ...] = ()
+    forwarding_table: int | None = None
+
+    def role_of(self, port: int) -> PortRole:
+        """A port without a role counts as a subscriber port."""
+        if port in self.uplink_ports:
+            return PortRole.UPLINK
+        if port in self.trusted_ports:
+            return PortRole.TRUSTED
+        return PortRole.SUBSCRIBER
+
+    def has_role(self, port: int) -> bool:
+        return port in self.subscriber_ports or port in self.uplink_ports or port in self.trusted_ports
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything an operator has written, checked and complete."""
+
+    isp_name: str
+    mail_destinations: tuple[Listed, ...]
+    nat64_prefixes: tuple[Listed, ...]
+    dynamic: tuple[Listed, ...]
+    static: tuple[Listed, ...]
+    inbound: Inbound
+    hardening: Hardening
+    exceptions: tuple[MailException, ...]
+    switches: Mapping[str, Switch]
+    address_space_place: Place
+
+    def switch_of_dpid(self, dpid: int) -> Switch | None:
+        return next((switch for switch in self.switches.values() if switch.dpid == dpid), None)

@@ -1,0 +1,97 @@
+"""Flow rules as values: what OpenFlow 1.3 calls a flow entry, without bytes."""
+
+from __future__ import annotations
+
+import enum
+from typing import NamedTuple
+
+COOKIE_OWNER = 0x25B0
+"""The top 16 bits of every cookie of ours; nobody else's rule is ever touched."""
+
+
+class Role(enum.IntEnum):
+    """What a rule is for; bits 40 to 47 of its cookie."""
+
+    MARKER = 0
+    PORT = 1
+    """Table 0: a port's role decides which direction's tables see its frames."""
+    FORWARD = 2
+    """What no rule above concerns goes its way."""
+    SELECT = 3
+    """A port number of interest hands over to the table that looks at addresses."""
+    SUBMISSION = 4
+    """465 and 587: counted, to see how far subscribers have moved."""
+    MAIL_DESTINATION = 5
+    EXCEPTION = 6
+    STATIC = 7
+    """A prefix of static space, and what its more specific prefixes take back."""
+    BLOCK = 8
+    WOULD_BLOCK = 9
+    """Monitor mode's block: counted and let through."""
+
+
+class Field(NamedTuple):
+    """One match field by its OXM name (OpenFlow 1.3.5, section 7.2.3.7); ``mask`` None is exact."""
+
+    name: str
+    value: int
+    mask: int | None = None
+
+
+Match = tuple[Field, ...]
+"""Fields in OXM order, prerequisites included."""
+
+
+class Goto(NamedTuple):
+    """Go on in a later table."""
+
+    table: int
+
+
+class Output(NamedTuple):
+    """Apply the action OUTPUT to a port, reserved ones such as NORMAL among them."""
+
+    port: int
+
+
+class Opaque(NamedTuple):
+    """Instructions of somebody else's rule, as the bytes of the wire."""
+
+    instructions: bytes
+
+
+NORMAL = Output(0xFFFFFFFA)
+"""OFPP_NORMAL: forward as a switch without OpenFlow would."""
+
+Action = Goto | Output | Opaque | None
+"""What happens to a frame that matches; None drops it (an empty instruction set)."""
+
+
+class FlowRule(NamedTuple):
+    """One flow rule.
+
+    ``hard_timeout`` is in seconds (16 bits, 0 for none) from the moment the rule is added.
+    """
+
+    table: int
+    priority: int
+    match: Match
+    action: Action
+    cookie: int
+    hard_timeout: int = 0
+
+    @property
+    def key(self) -> tuple[int, int, Match]:
+        """What makes two rules the same one to a switch (OpenFlow 1.3.5, section 6.4)."""
+        return self.table, self.priority, self.match
+
+    @property
+    def ours(self) -> bool:
+        return self.cookie >> 48 == COOKIE_OWNER
+
+    @property
+    def role(self) -> Role:
+        """The role of a rule of ours; ValueError for a cookie that none of ours can have."""
+        if not self.ours:
+            raise ValueError(f"cookie {self.cookie:#x} is not one of ours")
+        return Role(self.cookie >> 40 & 0xFF)

@@ -1,0 +1,1 @@
+"""Bringing rules to a switch and knowing that they are there."""
