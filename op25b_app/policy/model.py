@@ -11,6 +11,12 @@ from typing import NamedTuple
 from op25b_app.policy.prefix import Prefix
 
 
+FIRST_FOREIGN_TABLE = 6
+"""Tables below are ours alone; from here on a permit may hand over to another application."""
+LAST_FOREIGN_TABLE = 254
+"""OFPTT_MAX (OpenFlow 1.3.5, section 7.3.4.1)."""
+
+
 class Place(NamedTuple):
     """Where in which file something is written; line and column count from 1."""
 

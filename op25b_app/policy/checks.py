@@ -1,0 +1,201 @@
+"""What single values cannot tell: contradictions within a policy, and what is probably not meant."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+
+from op25b_app.policy.document import Document
+from op25b_app.policy.model import Line, MailException, Place, Policy, PortRole, Switch
+from op25b_app.policy.nat64 import LENGTHS
+from op25b_app.policy.prefix import Prefix, format_address
+from op25b_app.policy.problem import Problem, error, warning
+from op25b_app.policy.tree import Tree
+
+
+def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Problem]:
+    """Every contradiction (error) and everything to look at (warning) in a policy that reads well."""
+    return [
+        *_unbuilt(document, tree),
+        *_both_dynamic_and_static(policy),
+        *_nat64(policy),
+        *_ports(document, tree),
+        *_lines(policy),
+        *_datapath_ids(policy),
+        *_exceptions(policy, at),
+        *_static_without_line(policy),
+        *_no_uplink(policy, tree),
+    ]
+
+
+def _unbuilt(document: Document, tree: Tree) -> Iterator[Problem]:
+    """Keys that are read but not yet compiled: refused where written, told where they are a default."""
+    hardening = document.hardening
+    for key, is_asked_for, instead in (
+        ("encapsulation", hardening.encapsulation == "block", "permit"),
+        ("unreadable_tcp", hardening.unreadable_tcp == "block", "permit"),
+        ("tunnels", hardening.tunnels != "permit", "permit"),
+        ("source_validation", hardening.source_validation in ("prefix", "binding"), "port-25"),
+        ("ethertypes", bool(hardening.ethertypes), "[]"),
+    ):
+        if not is_asked_for:
+            continue
+        place = tree.key_place(("hardening", key))
+        if key in tree.value.get("hardening", {}):
+            yield error(place, f"'{key}: {_written(tree, key)}' is not built yet; write {instead}")
+        else:
+            yield warning(place, f"'{key}: block' is the default and is not built yet: {_OPEN[key]}")
+    for name in document.switches:
+        for key in ("serves", "vlans"):
+            if key in tree.value["switches"][name]:
+                place = tree.key_place(("switches", name, key))
+                yield error(place, f"'{key}' is not built yet; take it out")
+
+
+_OPEN = {
+    "encapsulation": "port 25 under stacked tags, PPPoE or MPLS passes",
+    "unreadable_tcp": "port 25 in fragments passes",
+}
+
+
+def _written(tree: Tree, key: str) -> object:
+    return tree.value["hardening"][key]
+
+
+def _both_dynamic_and_static(policy: Policy) -> Iterator[Problem]:
+    dynamic = {listed.prefix: listed.place for listed in policy.dynamic}
+    for prefix, place in policy.static:
+        if prefix in dynamic:
+            yield error(place, f"{prefix} is dynamic as well ({dynamic[prefix]}); keep it in one of the two")
+
+
+def _nat64(policy: Policy) -> Iterator[Problem]:
+    for prefix, place in policy.nat64_prefixes:
+        if prefix.version != 6 or prefix.length not in LENGTHS:
+            lengths = ", ".join(map(str, LENGTHS))
+            yield error(place, f"{prefix} cannot hold IPv4 addresses; write an IPv6 prefix of length {lengths}")
+
+
+def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
+    for name, switch in document.switches.items():
+        taken: dict[int, str] = {}
+        for key in ("subscriber_ports", "uplink_ports", "trusted_ports"):
+            places = tree.item_places(("switches", name, key))
+            for ports, place in zip(getattr(switch, key), places, strict=True):
+                twice = [port for port in ports if taken.get(port, key) != key]
+                if twice:
+                    other = taken[twice[0]]
+                    yield error(place, f"port {twice[0]} is already one of {other}; give it one role")
+                taken.update((port, key) for port in ports if port not in taken)
+
+
+def _lines(policy: Policy) -> Iterator[Problem]:
+    """Lines must be subscriber ports; one without a role is one, and makes the switch degraded."""
+    for switch in policy.switches.values():
+        for binding in switch.bindings:
+            yield from _line(switch, binding.port, binding.place)
+    for exception in policy.exceptions:
+        if not isinstance(exception.source, Line):
+            continue
+        name, port = exception.source
+        if name in policy.switches:
+            yield from _line(policy.switches[name], port, exception.place)
+        else:
+            known = ", ".join(policy.switches) or "none"
+            yield error(exception.place, f"no switch is called '{name}'; the switches are {known}")
+
+
+def _line(switch: Switch, port: int, place: Place) -> Iterator[Problem]:
+    if switch.role_of(port) is not PortRole.SUBSCRIBER:
+        role = switch.role_of(port).value
+        yield error(place, f"port {port} of {switch.name} is its {role} port; a line is a subscriber port")
+    elif not switch.has_role(port):
+        yield warning(place, f"port {port} of {switch.name} has no role; add it to its subscriber_ports")
+
+
+def _datapath_ids(policy: Policy) -> Iterator[Problem]:
+    first: dict[int, Switch] = {}
+    for switch in policy.switches.values():
+        if not switch.dpid:
+            continue
+        other = first.setdefault(switch.dpid, switch)
+        if other is not switch:
+            what = f"{switch.name} has the dpid {switch.dpid:#x} of {other.name} ({other.place})"
+            yield error(switch.place, f"{what}; look the dpid up on the switch")
+
+
+def _exceptions(policy: Policy, at: float) -> Iterator[Problem]:
+    first: dict[str, Place] = {}
+    for exception in policy.exceptions:
+        if first.setdefault(exception.name, exception.place) != exception.place:
+            where = first[exception.name]
+            yield error(exception.place, f"the name '{exception.name}' is taken ({where}); write another")
+        if not exception.in_force(at):
+            yield warning(exception.place, f"exception '{exception.name}' is past and permits nothing; remove it")
+        yield from _exception_reach(policy, exception)
+
+
+def _exception_reach(policy: Policy, exception: MailException) -> Iterator[Problem]:
+    source, destination, place = exception.source, exception.destination, exception.place
+    if isinstance(source, Line):
+        if destination is None and not _bound(policy, source):
+            what = f"exception '{exception.name}' lets anybody outside answer from port 25 to all dynamic space"
+            yield warning(place, f"{what}; name its destination, or bind the line's addresses")
+    elif destination is not None and source.version != destination.version:
+        if not (source.version == 6 and policy.nat64_prefixes):
+            what = f"{source} cannot speak to {destination}"
+            yield error(place, f"{what}; write both as IPv4 or both as IPv6")
+    if destination is not None and any(mail.prefix.covers(destination) for mail in policy.mail_destinations):
+        what = f"exception '{exception.name}' permits nothing new"
+        yield warning(place, f"{what}: {destination} is among the mail destinations; remove it")
+
+
+def _bound(policy: Policy, line: Line) -> bool:
+    switch = policy.switches.get(line.switch)
+    return switch is not None and any(binding.port == line.port for binding in switch.bindings)
+
+
+def _static_without_line(policy: Policy) -> Iterator[Problem]:
+    dynamic = sorted(listed.prefix for listed in policy.dynamic)
+    bound = sorted(
+        listed.prefix
+        for switch in policy.switches.values()
+        for binding in switch.bindings
+        for listed in binding.addresses
+    )
+    for prefix, place in policy.static:
+        taken = [inner for inner in _inside(prefix, dynamic) if inner.length > prefix.length]
+        around = [outer for outer in bound if outer.covers(prefix)]
+        address = _first_outside(prefix, _intervals(taken + _inside(prefix, bound) + around))
+        if address is not None:
+            what = f"no binding ties {format_address(prefix.version, address)} of {prefix} to a line"
+            yield warning(place, f"{what}: any line can borrow it; bind it under a switch's bindings")
+
+
+def _inside(prefix: Prefix, ascending: list[Prefix]) -> list[Prefix]:
+    low = bisect_left(ascending, Prefix(prefix.version, prefix.first, 0))
+    return ascending[low : bisect_right(ascending, Prefix(prefix.version, prefix.last, 128))]
+
+
+def _intervals(prefixes: Iterable[Prefix]) -> list[tuple[int, int]]:
+    """First and last addresses of what ``prefixes`` cover, ascending and apart."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted((prefix.first, prefix.last) for prefix in prefixes):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+        else:
+            merged.append((first, last))
+    return merged
+
+
+def _first_outside(prefix: Prefix, intervals: list[tuple[int, int]]) -> int | None:
+    for first, last in intervals:
+        if first <= prefix.first <= last:
+            return None if last >= prefix.last else last + 1
+    return prefix.first
+
+
+def _no_uplink(policy: Policy, tree: Tree) -> Iterator[Problem]:
+    if policy.switches and not any(switch.uplink_ports for switch in policy.switches.values()):
+        what = "no switch has an uplink port, so answers to spoofed mail connections (the return leg) pass"
+        yield warning(tree.key_place(("switches",)), f"{what}; name the uplink_ports")

@@ -1,0 +1,312 @@
+"""The shape of a policy file: its keys, their types and defaults.
+
+The JSON Schema for editors is generated from here. Values are checked one by one; what depends on
+several of them (a port in two roles, overlapping prefixes) is the business of ``checks``.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from op25b_app.policy.model import FIRST_FOREIGN_TABLE, LAST_FOREIGN_TABLE, Line
+from op25b_app.policy.prefix import Prefix
+
+MAX_PORT = 0xFFFFFF00
+"""OFPP_MAX: physical port numbers end here (OpenFlow 1.3.5, section 7.2.1)."""
+
+
+class FileReference(NamedTuple):
+    """``{file: NAME}``: prefixes one a line, relative to the file that names it."""
+
+    file: str
+
+
+def _prefix(value: Any) -> Prefix:
+    if not isinstance(value, str):
+        raise ValueError(f"'{value}' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes")
+    return Prefix.parse(value)
+
+
+def _prefix_or_file(value: Any) -> Prefix | FileReference:
+    if isinstance(value, dict):
+        if list(value) == ["file"] and isinstance(value["file"], str):
+            return FileReference(value["file"])
+        raise ValueError("neither a prefix nor a file; write 192.0.2.0/24 or {file: pools.txt}")
+    return _prefix(value)
+
+
+def _source(value: Any) -> Prefix | Line:
+    if isinstance(value, dict):
+        if sorted(value) == ["port", "switch"] and isinstance(value["switch"], str):
+            return Line(value["switch"], _port(value["port"]))
+        raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N}")
+    return _prefix(value)
+
+
+def _port(value: Any) -> int:
+    if isinstance(value, str) and value.isdecimal():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MAX_PORT:
+        raise ValueError(f"'{value}' is not a port number; write one from 1 to {MAX_PORT - 1}")
+    return value
+
+
+def _ports(value: Any) -> range:
+    """One entry of a port list: ``7`` or ``1-24``."""
+    first, dash, last = value.partition("-") if isinstance(value, str) else (value, "", value)
+    try:
+        ports = range(_port(first), _port(last if dash else first) + 1)
+    except ValueError:
+        raise ValueError(f"'{value}' is neither a port nor a range; write 7 or 1-24") from None
+    if not ports:
+        raise ValueError(f"the range '{value}' is empty; write the lower port first")
+    if len(ports) > 65536:
+        raise ValueError(f"the range '{value}' holds {len(ports)} ports; no switch has that many")
+    return ports
+
+
+def _dpid(value: Any) -> int:
+    number = value
+    if isinstance(value, str):
+        text = value.replace(":", "")
+        digits = text.removeprefix("0x")
+        if re.fullmatch(r"[0-9a-fA-F]{1,16}", digits) and (text != digits or len(digits) == 16):
+            number = int(digits, 16)
+    if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 1 << 64:
+        raise ValueError(f"'{value}' is not a datapath id; write 0x1 or 16 hexadecimal digits")
+    return number
+
+
+def _mac(value: Any) -> int:
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", value):
+        raise ValueError(f'\'{value}\' is not a MAC address; write one like "02:00:00:00:00:03"')
+    return int(value.replace(":", ""), 16)
+
+
+def _expires(value: Any) -> int:
+    try:
+        moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value))
+    except (TypeError, ValueError):
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise ValueError(f"'{value}' is not a moment with a time zone; write 2027-03-31T00:00:00Z")
+    return int(moment.astimezone(timezone.utc).timestamp())
+
+
+def _forwarding(value: Any) -> int | None:
+    if value == "normal":
+        return None
+    table = value.get("table") if isinstance(value, dict) and list(value) == ["table"] else None
+    if isinstance(table, bool) or not isinstance(table, int):
+        raise ValueError(f"'{value}' is no way to forward; write normal or {{table: {FIRST_FOREIGN_TABLE}}}")
+    if not FIRST_FOREIGN_TABLE <= table <= LAST_FOREIGN_TABLE:
+        raise ValueError(
+            f"table {table} is not free for other applications;"
+            f" write one from {FIRST_FOREIGN_TABLE} to {LAST_FOREIGN_TABLE}"
+        )
+    return table
+
+
+def _tunnels(value: Any) -> Literal["permit", "block"] | tuple[Prefix, ...]:
+    if value in ("permit", "block"):
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, dict) and list(value) == ["permit_to"] and isinstance(value["permit_to"], list):
+        return tuple(_prefix(item) for item in value["permit_to"])
+    raise ValueError(f"'{value}' is not possible; write permit, block or {{permit_to: [prefixes]}}")
+
+
+def _ethertype(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0x600 <= value <= 0xFFFF:
+        raise ValueError(f"'{value}' is not an ethertype; write one like 0x888e")
+    return value
+
+
+def _vlan(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4094:
+        raise ValueError(f"'{value}' is not a VLAN number; write one from 1 to 4094")
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
+        return str(value)
+    raise ValueError("a text is expected; write some words")
+
+
+def _written(pattern: str | None = None, **schema: Any) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", **({"pattern": pattern} if pattern else {}), **schema})
+
+
+_PREFIX_SCHEMA = {"type": "string", "description": "an address or prefix"}
+_FILE_SCHEMA = {
+    "type": "object",
+    "properties": {"file": {"type": "string"}},
+    "required": ["file"],
+    "additionalProperties": False,
+}
+_PORT_SCHEMA = {"type": "integer", "minimum": 1, "exclusiveMaximum": MAX_PORT}
+_LINE_SCHEMA = {
+    "type": "object",
+    "properties": {"switch": {"type": "string"}, "port": _PORT_SCHEMA},
+    "required": ["switch", "port"],
+    "additionalProperties": False,
+}
+
+
+def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema({"anyOf": list(schemas)})
+
+
+Text = Annotated[str, PlainValidator(_text), _written(minLength=1)]
+AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SCHEMA)]
+PrefixEntry = Annotated[
+    Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, _FILE_SCHEMA)
+]
+Source = Annotated[Prefix | Line, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)]
+Port = Annotated[int, PlainValidator(_port), WithJsonSchema(_PORT_SCHEMA)]
+Ports = Annotated[
+    range, PlainValidator(_ports), _any_of(_PORT_SCHEMA, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"})
+]
+DatapathId = Annotated[int, PlainValidator(_dpid), _any_of({"type": "integer"}, {"type": "string"})]
+Mac = Annotated[int, PlainValidator(_mac), _written("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]
+Moment = Annotated[int, PlainValidator(_expires), _written(format="date-time")]
+Forwarding = Annotated[
+    int | None,
+    PlainValidator(_forwarding),
+    _any_of(
+        {"const": "normal"},
+        {
+            "type": "object",
+            "properties": {
+                "table": {
+                    "type": "integer",
+                    "minimum": FIRST_FOREIGN_TABLE,
+                    "maximum": LAST_FOREIGN_TABLE,
+                }
+            },
+            "required": ["table"],
+            "additionalProperties": False,
+        },
+    ),
+]
+TunnelsChoice = Annotated[
+    Literal["permit", "block"] | tuple[Prefix, ...],
+    PlainValidator(_tunnels),
+    _any_of(
+        {"enum": ["permit", "block"]},
+        {
+            "type": "object",
+            "properties": {"permit_to": {"type": "array", "items": _PREFIX_SCHEMA}},
+            "required": ["permit_to"],
+            "additionalProperties": False,
+        },
+    ),
+]
+Ethertype = Annotated[
+    int, PlainValidator(_ethertype), WithJsonSchema({"type": "integer", "minimum": 0x600, "maximum": 0xFFFF})
+]
+Vlan = Annotated[
+    int, PlainValidator(_vlan), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 4094})
+]
+Choice = Literal["block", "permit"]
+ModeChoice = Literal["enforce", "monitor"]
+
+
+class Section(BaseModel):
+    """A mapping of the file. ``required`` keys have defaults here, so that one missing key hides no
+    other mistake; the loader reports them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    required: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler.resolve_ref_schema(handler(core_schema))
+        if cls.required:
+            schema["required"] = list(cls.required)
+        return schema
+
+
+class IspSection(Section):
+    required: ClassVar[tuple[str, ...]] = ("mail_destinations",)
+    name: Text = ""
+    mail_destinations: list[PrefixEntry] = []
+    nat64_prefixes: list[AnyPrefix] = []
+
+
+class AddressSpaceSection(Section):
+    required: ClassVar[tuple[str, ...]] = ("dynamic",)
+    dynamic: list[PrefixEntry] = []
+    static: list[PrefixEntry] = []
+
+
+class InboundSection(Section):
+    spoofed_replies: Choice = "block"
+    port_25: Choice = "permit"
+
+
+class HardeningSection(Section):
+    source_validation: Literal["off", "port-25", "prefix", "binding"] = "port-25"
+    encapsulation: Choice = "block"
+    ethertypes: list[Ethertype] = []
+    tunnels: TunnelsChoice = "permit"
+    unreadable_tcp: Choice = "block"
+
+
+class ExceptionSection(Section):
+    required: ClassVar[tuple[str, ...]] = ("name", "source")
+    name: Text = ""
+    source: Source | None = None
+    destination: AnyPrefix | None = None
+    expires: Moment | None = None
+    reason: Text = ""
+
+
+class BindingSection(Section):
+    required: ClassVar[tuple[str, ...]] = ("port", "addresses")
+    port: Port | None = None
+    mac: Mac | None = None
+    addresses: list[PrefixEntry] = []
+
+
+class SwitchSection(Section):
+    required: ClassVar[tuple[str, ...]] = ("dpid",)
+    dpid: DatapathId | None = None
+    subscriber_ports: list[Ports] = []
+    uplink_ports: list[Ports] = []
+    trusted_ports: list[Ports] = []
+    mode: ModeChoice | None = None
+    serves: list[PrefixEntry] | None = None
+    vlans: dict[Port, list[Vlan]] = {}
+    bindings: list[BindingSection] = []
+    forwarding: Forwarding = None
+
+
+class Document(Section):
+    """The whole file."""
+
+    required: ClassVar[tuple[str, ...]] = ("isp", "address_space", "switches")
+    isp: IspSection = IspSection()
+    address_space: AddressSpaceSection = AddressSpaceSection()
+    mode: ModeChoice = "enforce"
+    inbound: InboundSection = InboundSection()
+    hardening: HardeningSection = HardeningSection()
+    exceptions: list[ExceptionSection] = []
+    switches: dict[str, SwitchSection] = Field(default={}, json_schema_extra={"minProperties": 1})
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (2020-12) of a policy file."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **Document.model_json_schema(),
+        "title": "op25b policy",
+    }

@@ -1,0 +1,307 @@
+"""From a policy file to a policy, or to everything that is wrong with it at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import Any, NamedTuple, get_args, get_origin
+
+from pydantic import ValidationError
+
+from op25b_app.policy import checks
+from op25b_app.policy.document import (
+    BindingSection,
+    Document,
+    ExceptionSection,
+    FileReference,
+    PrefixEntry,
+    Section,
+    SwitchSection,
+)
+from op25b_app.policy.model import (
+    Binding,
+    Hardening,
+    Inbound,
+    Listed,
+    MailException,
+    Mode,
+    Place,
+    Policy,
+    SourceValidation,
+    Switch,
+    Tunnels,
+)
+from op25b_app.policy.prefix import Prefix
+from op25b_app.policy.problem import Problem, error
+from op25b_app.policy.tree import Path, Tree, read_tree
+
+MOST_PROBLEMS_A_FILE = 50
+"""A prefix file that is something else altogether is not told line by line."""
+
+
+class Loaded(NamedTuple):
+    """What became of a file; ``policy`` is None where ``problems`` holds an error."""
+
+    policy: Policy | None
+    problems: tuple[Problem, ...]
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        return tuple(problem for problem in self.problems if problem.severity == "error")
+
+
+def load(path: FilePath, at: float) -> Loaded:
+    """Read and check a policy file and the prefix files that it names.
+
+    ``at`` (seconds since 1970) decides which exceptions are past. Never raises for what a file holds.
+    """
+    text, problems = _read(path, Place(str(path), 1, 1))
+    tree, more = read_tree(str(path), text) if text is not None else (None, [])
+    problems += more
+    if tree is None:
+        return Loaded(None, tuple(problems))
+    document, more = _validate(tree)
+    builder = _Builder(tree, path.parent)
+    policy = builder.policy(document)
+    problems += more + builder.problems + checks.check(policy, document, tree, at)
+    problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
+    fatal = any(problem.severity == "error" for problem in problems)
+    return Loaded(None if fatal else policy, tuple(problems))
+
+
+def _read(path: FilePath, named_at: Place) -> tuple[str | None, list[Problem]]:
+    try:
+        return path.read_bytes().decode(), []
+    except OSError as failure:
+        what = f"cannot read {path}: {failure.strerror}; name a file that is there"
+        return None, [error(named_at, what)]
+    except UnicodeDecodeError as failure:
+        before = failure.object[: failure.start]
+        line = before.count(b"\n") + 1
+        place = Place(str(path), line, failure.start - before.rfind(b"\n"))
+        return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
+
+
+def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
+    """The document of what is right, and a problem for each part that is not.
+
+    Parts that are wrong are taken out of ``tree``, so that the rest can still be checked.
+    """
+    sections = dict(_sections(Document, tree.value, ()))
+    problems = [
+        error(tree.key_place(path), f"'{key}' is missing{_below(path)}; write it")
+        for path, section in sections.items()
+        for key in section.required
+        if key not in _at(tree.value, path)
+    ]
+    while True:
+        try:
+            return Document.model_validate(tree.value), problems
+        except ValidationError as failure:
+            wrong = [(_path(detail["loc"]), detail) for detail in failure.errors()]
+            for path, detail in wrong:
+                problems.append(_problem(tree, path, detail, sections))
+            for path in sorted({path for path, _ in wrong}, key=_last_first, reverse=True):
+                tree.remove(path)
+
+
+def _sections(section: type[Section], value: Any, path: Path) -> Iterator[tuple[Path, type[Section]]]:
+    """Every mapping of the file that has keys of its own, by its path."""
+    if not isinstance(value, dict):
+        return
+    yield path, section
+    for name, field in section.model_fields.items():
+        child, inner, below = value.get(name), field.annotation, (*path, name)
+        items: list[tuple[Path, Any]] = [(below, child)]
+        if get_origin(inner) is list and isinstance(child, list):
+            items = [((*below, index), item) for index, item in enumerate(child)]
+            inner = get_args(inner)[0]
+        elif get_origin(inner) is dict and isinstance(child, dict):
+            items = [((*below, key), item) for key, item in child.items()]
+            inner = get_args(inner)[1]
+        if isinstance(inner, type) and issubclass(inner, Section):
+            for item_path, item in items:
+                yield from _sections(inner, item, item_path)
+
+
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
+def _path(location: tuple[int | str, ...]) -> Path:
+    return location[:-1] if location and location[-1] == "[key]" else location
+
+
+def _last_first(path: Path) -> list[tuple[bool, int, str]]:
+    return [(isinstance(step, int), step if isinstance(step, int) else 0, str(step)) for step in path]
+
+
+def _below(path: Path) -> str:
+    return f" under '{path[-1]}'" if path and isinstance(path[-1], str) else ""
+
+
+def _problem(tree: Tree, path: Path, detail: Any, sections: dict[Path, type[Section]]) -> Problem:
+    kind, given = detail["type"], detail["input"]
+    if kind == "extra_forbidden":
+        return error(tree.key_place(path), _unknown_key(str(path[-1]), sections[path[:-1]]))
+    if kind == "value_error":
+        return error(tree.place(path), str(detail["ctx"]["error"]))
+    if kind == "literal_error":
+        return error(tree.place(path), f"'{_shown(given)}' is not possible; write {detail['ctx']['expected']}")
+    if kind == "list_type":
+        return error(tree.place(path), f"a list is expected, not '{_shown(given)}'; write [ ... ]")
+    if kind in ("model_type", "dict_type"):
+        return error(tree.place(path), f"keys are expected, not '{_shown(given)}'; write `key: value` below")
+    return error(tree.place(path), f"{detail['msg']}; see the README for what can stand here")
+
+
+def _unknown_key(key: str, section: type[Section]) -> str:
+    known = list(section.model_fields)
+    near = difflib.get_close_matches(key, known, n=1)
+    remedy = f"did you mean '{near[0]}'?" if near else f"keys here are {', '.join(known)}"
+    return f"unknown key '{key}'; {remedy}"
+
+
+def _shown(value: Any) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+class _Builder:
+    """Turns a checked document into frozen values, with the places they come from."""
+
+    def __init__(self, tree: Tree, folder: FilePath) -> None:
+        self._tree = tree
+        self._folder = folder
+        self.problems: list[Problem] = []
+
+    def policy(self, document: Document) -> Policy:
+        isp, space = document.isp, document.address_space
+        return Policy(
+            isp_name=isp.name,
+            mail_destinations=self._listed(isp.mail_destinations, ("isp", "mail_destinations")),
+            nat64_prefixes=self._listed(isp.nat64_prefixes, ("isp", "nat64_prefixes")),
+            dynamic=self._listed(space.dynamic, ("address_space", "dynamic")),
+            static=self._listed(space.static, ("address_space", "static")),
+            inbound=Inbound(
+                block_spoofed_replies=document.inbound.spoofed_replies == "block",
+                block_port_25=document.inbound.port_25 == "block",
+                spoofed_replies_place=self._tree.key_place(("inbound", "spoofed_replies")),
+                port_25_place=self._tree.key_place(("inbound", "port_25")),
+            ),
+            hardening=self._hardening(document),
+            exceptions=tuple(
+                self._exception(exception, ("exceptions", index))
+                for index, exception in enumerate(document.exceptions)
+                if exception.source is not None
+            ),
+            switches=MappingProxyType(
+                {
+                    name: self._switch(name, switch, Mode(switch.mode or document.mode))
+                    for name, switch in document.switches.items()
+                }
+            ),
+            address_space_place=self._tree.key_place(("address_space",)),
+        )
+
+    def _hardening(self, document: Document) -> Hardening:
+        written = document.hardening
+        at = ("hardening",)
+        permit_to = written.tunnels if isinstance(written.tunnels, tuple) else ()
+        tunnels_place = self._tree.key_place((*at, "tunnels"))
+        return Hardening(
+            source_validation=SourceValidation(written.source_validation),
+            block_encapsulation=written.encapsulation == "block",
+            ethertypes=frozenset(written.ethertypes),
+            tunnels=Tunnels(
+                block=written.tunnels != "permit",
+                permit_to=tuple(Listed(prefix, tunnels_place) for prefix in permit_to),
+                place=tunnels_place,
+            ),
+            block_unreadable_tcp=written.unreadable_tcp == "block",
+            source_validation_place=self._tree.key_place((*at, "source_validation")),
+            encapsulation_place=self._tree.key_place((*at, "encapsulation")),
+            unreadable_tcp_place=self._tree.key_place((*at, "unreadable_tcp")),
+        )
+
+    def _exception(self, written: ExceptionSection, path: Path) -> MailException:
+        assert written.source is not None
+        return MailException(
+            name=written.name,
+            source=written.source,
+            destination=written.destination,
+            expires=written.expires,
+            reason=written.reason,
+            place=self._tree.place(path),
+        )
+
+    def _switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:
+        path: Path = ("switches", name)
+        served = None
+        if written.serves is not None:
+            served = self._listed(written.serves, (*path, "serves"))
+        return Switch(
+            name=name,
+            dpid=written.dpid or 0,
+            subscriber_ports=_all_ports(written.subscriber_ports),
+            uplink_ports=_all_ports(written.uplink_ports),
+            trusted_ports=_all_ports(written.trusted_ports),
+            mode=mode,
+            place=self._tree.key_place(path),
+            serves=served,
+            vlans=MappingProxyType({port: frozenset(tags) for port, tags in written.vlans.items()}),
+            bindings=tuple(
+                self._binding(binding, (*path, "bindings", index))
+                for index, binding in enumerate(written.bindings)
+                if binding.port is not None
+            ),
+            forwarding_table=written.forwarding,
+        )
+
+    def _binding(self, written: BindingSection, path: Path) -> Binding:
+        assert written.port is not None
+        return Binding(
+            port=written.port,
+            mac=written.mac,
+            addresses=self._listed(written.addresses, (*path, "addresses")),
+            place=self._tree.place(path),
+        )
+
+    def _listed(self, entries: list[PrefixEntry], path: Path) -> tuple[Listed, ...]:
+        listed: list[Listed] = []
+        for entry, place in zip(entries, self._tree.item_places(path), strict=True):
+            if isinstance(entry, FileReference):
+                listed += self._file(self._folder / entry.file, place)
+            else:
+                listed.append(Listed(entry, place))
+        return tuple(listed)
+
+    def _file(self, path: FilePath, named_at: Place) -> list[Listed]:
+        """The prefixes of a file that holds one a line; ``#`` starts a comment."""
+        text, problems = _read(path, named_at)
+        listed: list[Listed] = []
+        file = str(path)
+        for number, line in enumerate((text or "").splitlines(), 1):
+            entry = line.partition("#")[0].strip()
+            if not entry:
+                continue
+            place = Place(file, number, line.index(entry) + 1)
+            try:
+                listed.append(Listed(Prefix.parse(entry), place))
+            except ValueError as failure:
+                problems.append(error(place, str(failure)))
+        if len(problems) > MOST_PROBLEMS_A_FILE:
+            left = len(problems) - MOST_PROBLEMS_A_FILE
+            problems[MOST_PROBLEMS_A_FILE:] = [
+                error(problems[MOST_PROBLEMS_A_FILE].place, f"and {left} more lines of this file are no prefixes")
+            ]
+        self.problems += problems
+        return listed
+
+
+def _all_ports(entries: list[range]) -> frozenset[int]:
+    return frozenset(port for entry in entries for port in entry)

@@ -1,0 +1,22 @@
+"""IPv4 prefixes as IPv6 hosts see them behind a NAT64 (RFC 6052)."""
+
+from __future__ import annotations
+
+from op25b_app.policy.prefix import Prefix
+
+LENGTHS = (32, 40, 48, 56, 64, 96)
+"""The lengths a NAT64 prefix may have (RFC 6052, section 2.2)."""
+
+
+def embed(nat64: Prefix, prefix: Prefix) -> Prefix:
+    """The IPv6 prefix that holds exactly what ``prefix`` (IPv4) holds, behind ``nat64``.
+
+    Bits 64 to 71 stay zero in all but a /96, so an address may lie around them (section 2.2).
+    """
+    if nat64.length == 96:
+        return Prefix(6, nat64.network | prefix.network, 96 + prefix.length)
+    before = 64 - nat64.length
+    after = 32 - before
+    high, low = divmod(prefix.network, 1 << after)
+    length = nat64.length + prefix.length + (8 if prefix.length > before else 0)
+    return Prefix(6, nat64.network | high << 64 | low << (56 - after), length)
