@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from private_ovs import PrivateOvs
+
+from tests.openvswitch.private_ovs import PrivateOvs
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,11 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
+
+from tests.openvswitch.openflow_client import OpenFlowClient, openflow_client
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 START_SECONDS = 20.0
@@ -109,6 +112,10 @@ class PrivateOvs:
             "--no-stats", "dump-flows", bridge, *([match] if match else []), protocols=protocols
         )
         return [line.strip() for line in output.splitlines() if line.startswith(" ")]
+
+    def openflow(self, bridge: str, version: int = 4) -> AbstractContextManager[OpenFlowClient]:
+        """A client that loads and reads rules with our own encoder; ``version`` 4 is OpenFlow 1.3."""
+        return openflow_client(self.directory / f"{bridge}.mgmt", version)
 
     def trace(self, bridge: str, in_port: int, frame: bytes) -> str:
         """What ``ofproto/trace`` says of a frame, given as its bytes."""

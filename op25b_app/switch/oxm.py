@@ -1,0 +1,178 @@
+"""Matches on the wire: the OpenFlow extensible match, OXM (OpenFlow 1.3.5 and 1.5.1, section 7.2.3).
+
+A match of the wire names its fields by class and number; a :class:`~op25b_app.rules.flow.Match` names them by
+name. A field unknown here is kept under a name made of its numbers, so that a rule of anybody can be read.
+"""
+
+from __future__ import annotations
+
+import struct
+from operator import itemgetter
+from typing import NamedTuple
+
+from op25b_app.rules.flow import Field, Match
+
+BASIC = 0x8000
+"""OFPXMC_OPENFLOW_BASIC."""
+EXPERIMENTER = 0xFFFF
+"""OFPXMC_EXPERIMENTER: the payload begins with four bytes that name an organisation."""
+
+_MATCH_OXM = 1
+_HEADER = struct.Struct("!HBB")
+
+
+class OxmField(NamedTuple):
+    """A field of the basic class; ``bits`` is how many of its bytes' bits carry a value."""
+
+    name: str
+    number: int
+    bits: int
+    maskable: bool = False
+
+    @property
+    def length(self) -> int:
+        return (self.bits + 7) // 8
+
+    @property
+    def full_mask(self) -> int:
+        return (1 << self.bits) - 1
+
+
+FIELDS = (
+    OxmField("in_port", 0, 32),
+    OxmField("in_phy_port", 1, 32),
+    OxmField("metadata", 2, 64, maskable=True),
+    OxmField("eth_dst", 3, 48, maskable=True),
+    OxmField("eth_src", 4, 48, maskable=True),
+    OxmField("eth_type", 5, 16),
+    OxmField("vlan_vid", 6, 13, maskable=True),
+    OxmField("vlan_pcp", 7, 3),
+    OxmField("ip_dscp", 8, 6),
+    OxmField("ip_ecn", 9, 2),
+    OxmField("ip_proto", 10, 8),
+    OxmField("ipv4_src", 11, 32, maskable=True),
+    OxmField("ipv4_dst", 12, 32, maskable=True),
+    OxmField("tcp_src", 13, 16),
+    OxmField("tcp_dst", 14, 16),
+    OxmField("udp_src", 15, 16),
+    OxmField("udp_dst", 16, 16),
+    OxmField("sctp_src", 17, 16),
+    OxmField("sctp_dst", 18, 16),
+    OxmField("icmpv4_type", 19, 8),
+    OxmField("icmpv4_code", 20, 8),
+    OxmField("arp_op", 21, 16),
+    OxmField("arp_spa", 22, 32, maskable=True),
+    OxmField("arp_tpa", 23, 32, maskable=True),
+    OxmField("arp_sha", 24, 48, maskable=True),
+    OxmField("arp_tha", 25, 48, maskable=True),
+    OxmField("ipv6_src", 26, 128, maskable=True),
+    OxmField("ipv6_dst", 27, 128, maskable=True),
+    OxmField("ipv6_flabel", 28, 20, maskable=True),
+    OxmField("icmpv6_type", 29, 8),
+    OxmField("icmpv6_code", 30, 8),
+    OxmField("ipv6_nd_target", 31, 128),
+    OxmField("ipv6_nd_sll", 32, 48),
+    OxmField("ipv6_nd_tll", 33, 48),
+    OxmField("mpls_label", 34, 20),
+    OxmField("mpls_tc", 35, 3),
+    OxmField("mpls_bos", 36, 1),
+    OxmField("pbb_isid", 37, 24, maskable=True),
+    OxmField("tunnel_id", 38, 64, maskable=True),
+    OxmField("ipv6_exthdr", 39, 9, maskable=True),
+    OxmField("pbb_uca", 41, 1),
+    OxmField("tcp_flags", 42, 12, maskable=True),
+    OxmField("actset_output", 43, 32),
+    OxmField("packet_type", 44, 32),
+)
+"""The basic class, by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
+
+_BY_NAME = {field.name: field for field in FIELDS}
+_BY_NUMBER = {field.number: field for field in FIELDS}
+
+
+def encode_match(match: Match) -> bytes:
+    """``struct ofp_match`` with its padding to eight bytes.
+
+    Raises ValueError for what no switch would take: an unknown field, fields out of order or twice, a value
+    wider than its field, a mask where none is permitted, bits of the value outside the mask.
+    """
+    body = bytearray()
+    last = -1
+    for field in match:
+        oxm = _BY_NAME.get(field.name)
+        if oxm is None:
+            raise ValueError(f"no OpenFlow match field is called {field.name!r}")
+        if oxm.number <= last:
+            raise ValueError(f"{field.name} is out of order in {[each.name for each in match]}")
+        last = oxm.number
+        _append_field(body, oxm, field)
+    length = 4 + len(body)
+    return struct.pack("!HH", _MATCH_OXM, length) + body + bytes(-length % 8)
+
+
+def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
+    """The match at ``offset`` of a message, and the offset behind its padding.
+
+    Fields come in OXM order, a mask of all ones as None, a field with a mask of zeros not at all, and no bit
+    of a value outside its mask. Raises ValueError for a match that is cut short or of another kind.
+    """
+    try:
+        kind, length = struct.unpack_from("!HH", message, offset)
+        if kind != _MATCH_OXM:
+            raise ValueError(f"match of type {kind} at byte {offset}")
+        end = offset + length
+        if length < 4 or end > len(message):
+            raise ValueError(f"match of {length} bytes at byte {offset} of {len(message)}")
+        fields = []
+        position = offset + 4
+        while position < end:
+            oxm_class, number, payload_length = _HEADER.unpack_from(message, position)
+            position += _HEADER.size
+            payload = message[position : position + payload_length]
+            position += payload_length
+            if position > end:
+                raise ValueError(f"match field cut short at byte {position - payload_length}")
+            field = _decode_field(oxm_class, number >> 1, number & 1, payload)
+            if field is not None:
+                fields.append(((oxm_class, number >> 1, field.name), field))
+    except struct.error:
+        raise ValueError(f"match cut short at byte {offset}") from None
+    fields.sort(key=itemgetter(0))
+    return tuple(field for _, field in fields), end + (-length % 8)
+
+
+def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
+    name, value, mask = field
+    if not 0 <= value <= oxm.full_mask:
+        raise ValueError(f"{name}={value:#x} does not fit {oxm.bits} bits")
+    if mask is None or mask == oxm.full_mask:
+        body += _HEADER.pack(BASIC, oxm.number << 1, oxm.length)
+        body += value.to_bytes(oxm.length, "big")
+        return
+    if not oxm.maskable:
+        raise ValueError(f"{name} takes no mask in OpenFlow")
+    if not 0 < mask <= oxm.full_mask:
+        raise ValueError(f"{name} has the mask {mask:#x}; it must be 1 to {oxm.bits} bits wide")
+    if value & ~mask:
+        raise ValueError(f"{name}={value:#x} has bits outside its mask {mask:#x}")
+    body += _HEADER.pack(BASIC, oxm.number << 1 | 1, 2 * oxm.length)
+    body += value.to_bytes(oxm.length, "big")
+    body += mask.to_bytes(oxm.length, "big")
+
+
+def _decode_field(oxm_class: int, number: int, has_mask: int, payload: bytes) -> Field | None:
+    name, full_mask = f"oxm_{oxm_class:04x}_{number}", -1
+    if oxm_class == BASIC and (oxm := _BY_NUMBER.get(number)) and len(payload) == oxm.length << has_mask:
+        name, full_mask = oxm.name, oxm.full_mask
+    elif oxm_class == EXPERIMENTER and len(payload) >= 4:
+        name, payload = f"{name}_{payload[:4].hex()}", payload[4:]
+    if not has_mask:
+        return Field(name, int.from_bytes(payload, "big"))
+    middle = len(payload) // 2
+    mask = int.from_bytes(payload[middle:], "big")
+    value = int.from_bytes(payload[:middle], "big") & mask
+    if full_mask < 0:
+        full_mask = (1 << 8 * (len(payload) - middle)) - 1
+    if mask & full_mask == full_mask:
+        return Field(name, value)
+    return Field(name, value, mask) if mask else None

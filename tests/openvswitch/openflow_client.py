@@ -1,0 +1,76 @@
+"""An OpenFlow client of a bridge's own socket; it speaks the bytes of ``op25b_app.switch.codec``."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule
+from op25b_app.switch import codec
+
+HELLO, ERROR = 0, 1
+
+
+class Refusal(NamedTuple):
+    """An error message's type and code, and the rule that it is about."""
+
+    type: int
+    code: int
+    rule: FlowRule
+
+
+class OpenFlowClient:
+    def __init__(self, connection: socket.socket, version: int) -> None:
+        self.version = version
+        self._socket = connection
+        self._stream = connection.makefile("rb")
+        self._socket.sendall(struct.pack("!BBHI", version, HELLO, 8, 0))
+        assert self._message()[1] == HELLO
+
+    def load(self, rules: Iterable[FlowRule], command: codec.Command = codec.Command.ADD) -> list[Refusal]:
+        """Send one flow-mod a rule and a barrier; what the switch refused."""
+        sent = list(rules)
+        barrier = len(sent)
+        for xid, rule in enumerate(sent):
+            self._socket.sendall(codec.encode_flow_mod(rule, command=command, version=self.version, xid=xid))
+        self._socket.sendall(codec.encode_barrier_request(version=self.version, xid=barrier))
+        errors = [(xid, message) for kind, xid, message in self._until(barrier) if kind == ERROR]
+        return [Refusal(message[9], message[11], sent[xid]) for xid, message in errors]
+
+    def read(self) -> list[codec.InstalledRule]:
+        """Every rule of every table."""
+        xid = 0x2525
+        self._socket.sendall(codec.encode_flow_stats_request(version=self.version, xid=xid))
+        parts = []
+        for kind, _, message in self._until(xid):
+            assert kind != ERROR, message.hex()
+            parts.append(message)
+            while codec.has_more(parts[-1]):
+                parts.append(self._message())
+        return [rule for part in parts for rule in codec.decode_flow_stats(part)]
+
+    def _until(self, xid: int) -> Iterator[tuple[int, int, bytes]]:
+        while True:
+            message = self._message()
+            _, kind, _, found = struct.unpack_from("!BBHI", message)
+            yield kind, found, message
+            if found == xid:
+                return
+
+    def _message(self) -> bytes:
+        header = self._stream.read(8)
+        assert len(header) == 8, "the switch closed the connection"
+        return header + self._stream.read(int.from_bytes(header[2:4], "big") - 8)
+
+
+@contextmanager
+def openflow_client(path: Path, version: int = 4) -> Iterator[OpenFlowClient]:
+    """A client of the bridge whose management socket is ``path``; ``version`` 4 is OpenFlow 1.3."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(20)
+        connection.connect(str(path))
+        yield OpenFlowClient(connection, version)
