@@ -1,0 +1,122 @@
+"""A private world for the lab: network, mounts and processes of its own, which the kernel removes whole.
+
+Whatever ends the lab (its last line, Ctrl-C, kill -9), its first process dies with it, and Linux then kills every
+process and drops every interface and mount that belonged to it (pid_namespaces(7), network_namespaces(7)).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 0x40000
+MNT_DETACH = 2
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
+"""The C library has no wrapper for this system call."""
+
+
+class IsolationError(Exception):
+    """The kernel refuses a private world; the text says which part and what to do."""
+
+
+def run_isolated(main: Callable[[], int]) -> int:
+    """Run ``main`` as the first process of a private world and return its exit code.
+
+    Inside, ``/run`` is an empty file system in memory, ``/`` is a mount point even where the caller sits in a
+    chroot (Mininet's mnexec insists on it), and the only interface is ``lo``. Files elsewhere are the caller's.
+    """
+    _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET), "separate namespaces")
+    first = os.fork()
+    if first == 0:
+        os._exit(_first_process(main))
+    return _wait_for(first)
+
+
+def _first_process(main: Callable[[], int]) -> int:
+    _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "a tie to the parent process")
+    try:
+        _private_mounts()
+        code = main()
+    except IsolationError as error:
+        print(f"op25b lab: {error}", file=sys.stderr)
+        code = 1
+    except KeyboardInterrupt:
+        code = 130
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return code
+
+
+def _wait_for(first: int) -> int:
+    """The terminal sends Ctrl-C to both processes, and the inner one answers it; a SIGTERM is handed on as one."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: os.kill(first, signal.SIGINT))
+    _, status = os.waitpid(first, 0)
+    code = os.waitstatus_to_exitcode(status)
+    return 128 - code if code < 0 else code
+
+
+def _private_mounts() -> None:
+    here = os.getcwd()
+    root = os.open("/", os.O_PATH | os.O_DIRECTORY)
+    # Joining the own mount namespace leaves a chroot: only its real root can be made private and exchanged.
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    _check(_libc.setns(namespace, CLONE_NEWNS), "the root of the mount namespace")
+    _mount("none", "/", "", MS_REC | MS_PRIVATE)
+    os.fchdir(root)
+    os.close(root)
+    os.close(namespace)
+    _mount("tmpfs", "run", "tmpfs", 0, "mode=755")
+    os.mkdir("run/root")
+    _mount(".", "run/root", "", MS_BIND | MS_REC)
+    os.chdir("run/root")
+    _pivot_root_here()
+    os.chdir("/")
+    _mount("proc", "/proc", "proc")
+    _mount("sysfs", "/sys", "sysfs")
+    if not os.path.exists("/dev/pts/ptmx"):
+        _mount("devpts", "/dev/pts", "devpts", 0, "ptmxmode=666")
+    os.chdir(here)
+
+
+def _pivot_root_here() -> None:
+    """Make the working directory the root and let go of the old one (pivot_root(2), "pivot_root(".", ".")")."""
+    machine = os.uname().machine
+    if machine not in _PIVOT_ROOT:
+        raise IsolationError(
+            f"the lab does not know the number of pivot_root on {machine}; add it to isolation.py"
+        )
+    _check(_libc.syscall(_PIVOT_ROOT[machine], b".", b"."), "a root of its own")
+    _check(_libc.umount2(b".", MNT_DETACH), "a root of its own")
+
+
+def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "") -> None:
+    arguments = (source.encode(), target.encode(), kind.encode() or None, flags, options.encode() or None)
+    _check(_libc.mount(*arguments), f"{target} as {kind or 'a bind mount'}")
+
+
+def _check(result: int, what: str) -> None:
+    if result != 0:
+        reason = os.strerror(ctypes.get_errno())
+        raise IsolationError(
+            f"the kernel refuses {what}: {reason}; run as root, and in a container with CAP_SYS_ADMIN (--privileged)"
+        )
+
+
+if __name__ == "__main__":
+    command = sys.argv[1:]
+    sys.exit(run_isolated(lambda: os.spawnvp(os.P_WAIT, command[0], command)))
