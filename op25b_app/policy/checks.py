@@ -73,7 +73,9 @@ def _nat64(policy: Policy) -> Iterator[Problem]:
     for prefix, place in policy.nat64_prefixes:
         if prefix.version != 6 or prefix.length not in LENGTHS:
             lengths = ", ".join(map(str, LENGTHS))
-            yield error(place, f"{prefix} cannot hold IPv4 addresses; write an IPv6 prefix of length {lengths}")
+            yield error(
+                place, f"{prefix} cannot hold IPv4 addresses; write an IPv6 prefix of length {lengths}"
+            )
 
 
 def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
@@ -131,7 +133,9 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Problem]:
             where = first[exception.name]
             yield error(exception.place, f"the name '{exception.name}' is taken ({where}); write another")
         if not exception.in_force(at):
-            yield warning(exception.place, f"exception '{exception.name}' is past and permits nothing; remove it")
+            yield warning(
+                exception.place, f"exception '{exception.name}' is past and permits nothing; remove it"
+            )
         yield from _exception_reach(policy, exception)
 
 
@@ -139,15 +143,18 @@ def _exception_reach(policy: Policy, exception: MailException) -> Iterator[Probl
     source, destination, place = exception.source, exception.destination, exception.place
     if isinstance(source, Line):
         if destination is None and not _bound(policy, source):
-            what = f"exception '{exception.name}' lets anybody outside answer from port 25 to all dynamic space"
+            what = f"exception '{exception.name}' lets anybody answer from port 25 to all dynamic space"
             yield warning(place, f"{what}; name its destination, or bind the line's addresses")
-    elif destination is not None and source.version != destination.version:
-        if not (source.version == 6 and policy.nat64_prefixes):
-            what = f"{source} cannot speak to {destination}"
-            yield error(place, f"{what}; write both as IPv4 or both as IPv6")
+    elif destination is not None and not _can_speak(policy, source, destination):
+        what = f"{source} cannot speak to {destination}"
+        yield error(place, f"{what}; write both as IPv4 or both as IPv6")
     if destination is not None and any(mail.prefix.covers(destination) for mail in policy.mail_destinations):
         what = f"exception '{exception.name}' permits nothing new"
         yield warning(place, f"{what}: {destination} is among the mail destinations; remove it")
+
+
+def _can_speak(policy: Policy, source: Prefix, destination: Prefix) -> bool:
+    return source.version == destination.version or (source.version == 6 and bool(policy.nat64_prefixes))
 
 
 def _bound(policy: Policy, line: Line) -> bool:

@@ -85,7 +85,7 @@ def _dpid(value: Any) -> int:
 
 def _mac(value: Any) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", value):
-        raise ValueError(f'\'{value}\' is not a MAC address; write one like "02:00:00:00:00:03"')
+        raise ValueError(f"'{value}' is not a MAC address; write one like \"02:00:00:00:00:03\"")
     return int(value.replace(":", ""), 16)
 
 

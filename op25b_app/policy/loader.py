@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
@@ -151,7 +151,8 @@ def _problem(tree: Tree, path: Path, detail: Any, sections: dict[Path, type[Sect
     if kind == "value_error":
         return error(tree.place(path), str(detail["ctx"]["error"]))
     if kind == "literal_error":
-        return error(tree.place(path), f"'{_shown(given)}' is not possible; write {detail['ctx']['expected']}")
+        expected = detail["ctx"]["expected"]
+        return error(tree.place(path), f"'{_shown(given)}' cannot stand here; write {expected}")
     if kind == "list_type":
         return error(tree.place(path), f"a list is expected, not '{_shown(given)}'; write [ ... ]")
     if kind in ("model_type", "dict_type"):
@@ -271,7 +272,7 @@ class _Builder:
             place=self._tree.place(path),
         )
 
-    def _listed(self, entries: list[PrefixEntry], path: Path) -> tuple[Listed, ...]:
+    def _listed(self, entries: Sequence[PrefixEntry], path: Path) -> tuple[Listed, ...]:
         listed: list[Listed] = []
         for entry, place in zip(entries, self._tree.item_places(path), strict=True):
             if isinstance(entry, FileReference):
@@ -295,10 +296,8 @@ class _Builder:
             except ValueError as failure:
                 problems.append(error(place, str(failure)))
         if len(problems) > MOST_PROBLEMS_A_FILE:
-            left = len(problems) - MOST_PROBLEMS_A_FILE
-            problems[MOST_PROBLEMS_A_FILE:] = [
-                error(problems[MOST_PROBLEMS_A_FILE].place, f"and {left} more lines of this file are no prefixes")
-            ]
+            what = f"and {len(problems) - MOST_PROBLEMS_A_FILE} more lines of this file are no prefixes"
+            problems[MOST_PROBLEMS_A_FILE:] = [error(problems[MOST_PROBLEMS_A_FILE].place, what)]
         self.problems += problems
         return listed
 

@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from op25b_app.policy.prefix import Prefix
 
-
 FIRST_FOREIGN_TABLE = 6
 """Tables below are ours alone; from here on a permit may hand over to another application."""
 LAST_FOREIGN_TABLE = 254

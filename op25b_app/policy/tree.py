@@ -130,7 +130,7 @@ def _plain(node: Node, file: str, problems: list[Problem], above: frozenset[int]
 def _scalar(node: ScalarNode) -> Any:
     """The YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
     text: str = node.value
-    kind = node.tag.rpartition(":")[2]
+    kind = str(node.tag).rpartition(":")[2]
     if kind == "null":
         return None
     if kind == "bool":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 from typing import NamedTuple
 
 COOKIE_OWNER = 0x25B0
@@ -40,6 +41,42 @@ class Field(NamedTuple):
 
 Match = tuple[Field, ...]
 """Fields in OXM order, prerequisites included."""
+
+OXM_ORDER = {
+    name: position
+    for position, name in enumerate(
+        (
+            "in_port",
+            "metadata",
+            "eth_dst",
+            "eth_src",
+            "eth_type",
+            "vlan_vid",
+            "vlan_pcp",
+            "ip_proto",
+            "ipv4_src",
+            "ipv4_dst",
+            "tcp_src",
+            "tcp_dst",
+            "udp_src",
+            "udp_dst",
+            "icmpv4_type",
+            "arp_op",
+            "arp_spa",
+            "arp_sha",
+            "ipv6_src",
+            "ipv6_dst",
+            "icmpv6_type",
+            "ipv6_nd_target",
+        )
+    )
+}
+"""The order of match fields (by OXM field number, OpenFlow 1.3.5, section 7.2.3.7)."""
+
+
+def match_of(fields: Iterable[Field]) -> Match:
+    """A match of ``fields`` in any order, each given at least once."""
+    return tuple(sorted(set(fields), key=lambda field: OXM_ORDER[field.name]))
 
 
 class Goto(NamedTuple):

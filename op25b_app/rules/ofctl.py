@@ -1,0 +1,52 @@
+"""Flow rules as lines of text, as ``ovs-ofctl -O OpenFlow13 add-flows`` takes them."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, Opaque
+
+_ADDRESS = {"ipv4_src", "ipv4_dst", "arp_spa", "ipv6_src", "ipv6_dst", "ipv6_nd_target"}
+_MAC = {"eth_src", "eth_dst", "arp_sha"}
+_HEX = {"eth_type", "metadata", "vlan_vid"}
+
+
+def format_rule(rule: FlowRule) -> str:
+    """One line, its match told by OXM names; ValueError for instructions that are not ours to write."""
+    parts = [f"cookie={rule.cookie:#x}", f"table={int(rule.table)}", f"priority={int(rule.priority)}"]
+    if rule.hard_timeout:
+        parts.append(f"hard_timeout={rule.hard_timeout}")
+    if rule.match:
+        parts.append(format_match(rule.match))
+    return f"{','.join(parts)},actions={format_action(rule.action)}"
+
+
+def format_match(match: Match) -> str:
+    """``eth_type=0x800,ipv4_src=100.64.0.0/10``; empty for a match of everything."""
+    return ",".join(f"{field.name}={_value(field)}" for field in match)
+
+
+def format_action(action: Action) -> str:
+    if action is None:
+        return "drop"
+    if isinstance(action, Goto):
+        return f"goto_table:{int(action.table)}"
+    if isinstance(action, Opaque):
+        raise ValueError("a rule of another application cannot be written as text")
+    return "NORMAL" if action == NORMAL else f"output:{action.port}"
+
+
+def _value(field: Field) -> str:
+    name, value, mask = field
+    if name in _ADDRESS:
+        address = ipaddress.IPv6Address if name.startswith("ipv6") else ipaddress.IPv4Address
+        return str(address(value)) if mask is None else f"{address(value)}/{address(mask)}"
+    if name in _MAC:
+        return _mac(value) if mask is None else f"{_mac(value)}/{_mac(mask)}"
+    if name in _HEX:
+        return f"{value:#x}" if mask is None else f"{value:#x}/{mask:#x}"
+    return f"{value}" if mask is None else f"{value}/{mask:#x}"
+
+
+def _mac(value: int) -> str:
+    return ":".join(f"{octet:02x}" for octet in value.to_bytes(6, "big"))
