@@ -1,7 +1,7 @@
 """A private world for the lab: network, mounts and processes of its own, which the kernel removes whole.
 
-Whatever ends the lab (its last line, Ctrl-C, kill -9), its first process dies with it, and Linux then kills every
-process and drops every interface and mount that belonged to it (pid_namespaces(7), network_namespaces(7)).
+Whatever ends the lab (its last line, Ctrl-C, kill -9), its first process dies with it, and Linux then kills
+every process and drops every interface and mount that belonged to it: pid_namespaces(7).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class IsolationError(Exception):
 def run_isolated(main: Callable[[], int]) -> int:
     """Run ``main`` as the first process of a private world and return its exit code.
 
-    Inside, ``/run`` is an empty file system in memory, ``/`` is a mount point even where the caller sits in a
-    chroot (Mininet's mnexec insists on it), and the only interface is ``lo``. Files elsewhere are the caller's.
+    Inside, ``/run`` is an empty file system in memory, and the only interface is ``lo``; files elsewhere are
+    the caller's. ``/`` is a mount point even where the caller sits in a chroot: Mininet's mnexec insists.
     """
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET), "separate namespaces")
     first = os.fork()
@@ -61,7 +61,7 @@ def _first_process(main: Callable[[], int]) -> int:
 
 
 def _wait_for(first: int) -> int:
-    """The terminal sends Ctrl-C to both processes, and the inner one answers it; a SIGTERM is handed on as one."""
+    """Ctrl-C reaches both processes, and the inner one answers it; a SIGTERM is handed on as a Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: os.kill(first, signal.SIGINT))
@@ -86,6 +86,7 @@ def _private_mounts() -> None:
     os.chdir("run/root")
     _pivot_root_here()
     os.chdir("/")
+    os.rmdir("/run/root")
     _mount("proc", "/proc", "proc")
     _mount("sysfs", "/sys", "sysfs")
     if not os.path.exists("/dev/pts/ptmx"):
@@ -94,12 +95,10 @@ def _private_mounts() -> None:
 
 
 def _pivot_root_here() -> None:
-    """Make the working directory the root and let go of the old one (pivot_root(2), "pivot_root(".", ".")")."""
+    """Make the working directory the root and let go of the old one: pivot_root(2), NOTES."""
     machine = os.uname().machine
     if machine not in _PIVOT_ROOT:
-        raise IsolationError(
-            f"the lab does not know the number of pivot_root on {machine}; add it to isolation.py"
-        )
+        raise IsolationError(f"pivot_root has no number for {machine} here; add it to mininet/isolation.py")
     _check(_libc.syscall(_PIVOT_ROOT[machine], b".", b"."), "a root of its own")
     _check(_libc.umount2(b".", MNT_DETACH), "a root of its own")
 
@@ -112,9 +111,8 @@ def _mount(source: str, target: str, kind: str, flags: int = 0, options: str = "
 def _check(result: int, what: str) -> None:
     if result != 0:
         reason = os.strerror(ctypes.get_errno())
-        raise IsolationError(
-            f"the kernel refuses {what}: {reason}; run as root, and in a container with CAP_SYS_ADMIN (--privileged)"
-        )
+        remedy = "run as root, and in a container with CAP_SYS_ADMIN (--privileged)"
+        raise IsolationError(f"the kernel refuses {what}: {reason}; {remedy}")
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
 
 def start() -> None:
-    """Start ovsdb-server and ovs-vswitchd with an empty database; CalledProcessError if one does not start."""
+    """Start ovsdb-server and ovs-vswitchd with an empty database; RuntimeError says what fails."""
     RUN.mkdir()
     os.environ.update(OVS_RUNDIR=str(RUN), OVS_DBDIR=str(RUN), OVS_LOGDIR=str(RUN))
     database = RUN / "conf.db"
@@ -28,7 +28,7 @@ def start() -> None:
 
 
 def datapath() -> str:
-    """``kernel`` where the openvswitch module is, or can be loaded, else ``user``: Mininet's words for them."""
+    """Mininet's word: ``kernel`` where the openvswitch module is, or can be loaded, else ``user``."""
     module = Path("/sys/module/openvswitch")
     if not module.exists():
         subprocess.run(["modprobe", "--quiet", "openvswitch"], check=False, stderr=subprocess.DEVNULL)

@@ -4,8 +4,8 @@
                         │
                       uplink ── transit (another provider's router) ── mail servers and offices outside
 
-Every host has its first network's router as default gateway. All of the ISP's networks share one Ethernet, so a
-packet between two of them passes the switch twice: from the subscriber to ``edge``, and from ``edge`` on.
+A host's default gateway is its network's router. All of the ISP's networks share one Ethernet, so a packet
+between two of them passes the switch twice: from the subscriber to ``edge``, and from ``edge`` on.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Station(Host):  # type: ignore[misc]  # Mininet has no type annotations
         router: bool = False,
         **params: Any,
     ) -> dict[str, Any]:
-        """Set up interface N with ``addresses[N]`` (``ADDRESS/LENGTH``), then the routes (``PREFIX via ADDRESS``).
+        """Give interface N ``addresses[N]`` (``ADDRESS/LENGTH``), then set routes (``PREFIX via ADDRESS``).
 
         Raises RuntimeError with what the system said.
         """
@@ -65,17 +65,12 @@ class Station(Host):  # type: ignore[misc]  # Mininet has no type annotations
             "for f in /proc/sys/net/ipv*/conf/*/*_redirects; do echo 0 > $f; done",
             *(f"echo {int(router)} > {switch}" for switch in _FORWARDING),
         ]
-        for port, interface_addresses in enumerate(addresses):
+        for port, own in enumerate(addresses):
             name = self.intfs[port].name
-            commands += [
-                # A user-space switch passes frames on as they are, and nobody fills in an offloaded checksum.
-                f"ethtool -K {name} tx off tso off gso off > /dev/null",
-                f"ip link set {name} up",
-                *(
-                    f"ip address replace {address} dev {name}{_nodad(address)}"
-                    for address in interface_addresses
-                ),
-            ]
+            # A user-space switch passes frames on as they are, and nobody fills in an offloaded checksum.
+            commands.append(f"ethtool -K {name} tx off tso off gso off > /dev/null")
+            commands.append(f"ip link set {name} up")
+            commands += [f"ip address replace {address} dev {name}{_nodad(address)}" for address in own]
         commands += [f"ip {'-6 ' if ':' in route else ''}route replace {route}" for route in routes]
         result: dict[str, Any] = super().config(**params)
         said = self.cmd(" && ".join(commands)).strip()
@@ -114,19 +109,17 @@ class IspTopo(Topo):  # type: ignore[misc]
         )
 
     def add_edge_router(self, links: Sequence[tuple[Network, Sequence[Network]]]) -> None:
-        """The ISP's router ``edge``: the first link's transit router is the default, others get what is named.
+        """The ISP's router ``edge``, number 2 on each link; a link comes with the networks reached by it.
 
-        Each link is (its network, the networks reached by it); ``edge`` is number 2 there.
+        Everything not named goes over the first link.
         """
         own = [network.addresses(1) for network in ISP_NETWORKS] + [link.addresses(2) for link, _ in links]
-        routes = [self._routes("default", links[0][0].addresses(1))]
-        routes += [
-            self._routes(network, link.addresses(1)) for link, networks in links[1:] for network in networks
-        ]
+        routes = self._routes("default", links[0][0].addresses(1))
+        for link, networks in links[1:]:
+            for network in networks:
+                routes += self._routes(network, link.addresses(1))
         interface = [address for pair in own for address in self._families(pair)]
-        self.addHost(
-            "edge", cls=Station, ip=interface[0], router=True, addresses=[interface], routes=sum(routes, [])
-        )
+        self.addHost("edge", cls=Station, ip=interface[0], router=True, addresses=[interface], routes=routes)
 
     def add_transit_router(self, name: str, link: Network, networks: Sequence[Network]) -> None:
         """Another provider's router; its port 0 is the link to the ISP, port N leads to the N-th network."""

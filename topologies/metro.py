@@ -1,4 +1,4 @@
-"""A town: access switches, one aggregation switch, two uplinks. ``mn --custom topologies/metro.py --topo metro``."""
+"""Access switches, an aggregation switch, two uplinks: ``mn --custom topologies/metro.py --topo metro``."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 # mn runs this file without a __file__; its code still knows where it comes from.
 sys.path.insert(0, str(Path(sys._getframe().f_code.co_filename).resolve().parent))
 
-from isp import (  # noqa: E402
+from isp import (
     DYNAMIC,
     LINK_A,
     LINK_B,

@@ -6,7 +6,7 @@ from pathlib import Path
 # mn runs this file without a __file__; its code still knows where it comes from.
 sys.path.insert(0, str(Path(sys._getframe().f_code.co_filename).resolve().parent))
 
-from isp import (  # noqa: E402
+from isp import (
     DYNAMIC,
     LINK_A,
     MAIL_OUTSIDE,
