@@ -22,67 +22,64 @@ _HEADER = struct.Struct("!HBB")
 
 
 class OxmField(NamedTuple):
-    """A field of the basic class; ``bits`` is how many of its bytes' bits carry a value."""
+    """A field of the basic class; of its ``length`` bytes the bits of ``full_mask`` carry a value."""
 
     name: str
     number: int
-    bits: int
-    maskable: bool = False
+    length: int
+    full_mask: int
+    maskable: bool
 
-    @property
-    def length(self) -> int:
-        return (self.bits + 7) // 8
 
-    @property
-    def full_mask(self) -> int:
-        return (1 << self.bits) - 1
+def _field(name: str, number: int, bits: int, *, length: int = 0, maskable: bool = False) -> OxmField:
+    return OxmField(name, number, length or (bits + 7) // 8, (1 << bits) - 1, maskable)
 
 
 FIELDS = (
-    OxmField("in_port", 0, 32),
-    OxmField("in_phy_port", 1, 32),
-    OxmField("metadata", 2, 64, maskable=True),
-    OxmField("eth_dst", 3, 48, maskable=True),
-    OxmField("eth_src", 4, 48, maskable=True),
-    OxmField("eth_type", 5, 16),
-    OxmField("vlan_vid", 6, 13, maskable=True),
-    OxmField("vlan_pcp", 7, 3),
-    OxmField("ip_dscp", 8, 6),
-    OxmField("ip_ecn", 9, 2),
-    OxmField("ip_proto", 10, 8),
-    OxmField("ipv4_src", 11, 32, maskable=True),
-    OxmField("ipv4_dst", 12, 32, maskable=True),
-    OxmField("tcp_src", 13, 16),
-    OxmField("tcp_dst", 14, 16),
-    OxmField("udp_src", 15, 16),
-    OxmField("udp_dst", 16, 16),
-    OxmField("sctp_src", 17, 16),
-    OxmField("sctp_dst", 18, 16),
-    OxmField("icmpv4_type", 19, 8),
-    OxmField("icmpv4_code", 20, 8),
-    OxmField("arp_op", 21, 16),
-    OxmField("arp_spa", 22, 32, maskable=True),
-    OxmField("arp_tpa", 23, 32, maskable=True),
-    OxmField("arp_sha", 24, 48, maskable=True),
-    OxmField("arp_tha", 25, 48, maskable=True),
-    OxmField("ipv6_src", 26, 128, maskable=True),
-    OxmField("ipv6_dst", 27, 128, maskable=True),
-    OxmField("ipv6_flabel", 28, 20, maskable=True),
-    OxmField("icmpv6_type", 29, 8),
-    OxmField("icmpv6_code", 30, 8),
-    OxmField("ipv6_nd_target", 31, 128),
-    OxmField("ipv6_nd_sll", 32, 48),
-    OxmField("ipv6_nd_tll", 33, 48),
-    OxmField("mpls_label", 34, 20),
-    OxmField("mpls_tc", 35, 3),
-    OxmField("mpls_bos", 36, 1),
-    OxmField("pbb_isid", 37, 24, maskable=True),
-    OxmField("tunnel_id", 38, 64, maskable=True),
-    OxmField("ipv6_exthdr", 39, 9, maskable=True),
-    OxmField("pbb_uca", 41, 1),
-    OxmField("tcp_flags", 42, 12, maskable=True),
-    OxmField("actset_output", 43, 32),
-    OxmField("packet_type", 44, 32),
+    _field("in_port", 0, 32),
+    _field("in_phy_port", 1, 32),
+    _field("metadata", 2, 64, maskable=True),
+    _field("eth_dst", 3, 48, maskable=True),
+    _field("eth_src", 4, 48, maskable=True),
+    _field("eth_type", 5, 16),
+    _field("vlan_vid", 6, 13, maskable=True),
+    _field("vlan_pcp", 7, 3),
+    _field("ip_dscp", 8, 6),
+    _field("ip_ecn", 9, 2),
+    _field("ip_proto", 10, 8),
+    _field("ipv4_src", 11, 32, maskable=True),
+    _field("ipv4_dst", 12, 32, maskable=True),
+    _field("tcp_src", 13, 16),
+    _field("tcp_dst", 14, 16),
+    _field("udp_src", 15, 16),
+    _field("udp_dst", 16, 16),
+    _field("sctp_src", 17, 16),
+    _field("sctp_dst", 18, 16),
+    _field("icmpv4_type", 19, 8),
+    _field("icmpv4_code", 20, 8),
+    _field("arp_op", 21, 16),
+    _field("arp_spa", 22, 32, maskable=True),
+    _field("arp_tpa", 23, 32, maskable=True),
+    _field("arp_sha", 24, 48, maskable=True),
+    _field("arp_tha", 25, 48, maskable=True),
+    _field("ipv6_src", 26, 128, maskable=True),
+    _field("ipv6_dst", 27, 128, maskable=True),
+    _field("ipv6_flabel", 28, 20, length=4, maskable=True),
+    _field("icmpv6_type", 29, 8),
+    _field("icmpv6_code", 30, 8),
+    _field("ipv6_nd_target", 31, 128),
+    _field("ipv6_nd_sll", 32, 48),
+    _field("ipv6_nd_tll", 33, 48),
+    _field("mpls_label", 34, 20, length=4),
+    _field("mpls_tc", 35, 3),
+    _field("mpls_bos", 36, 1),
+    _field("pbb_isid", 37, 24, maskable=True),
+    _field("tunnel_id", 38, 64, maskable=True),
+    _field("ipv6_exthdr", 39, 9, maskable=True),
+    _field("pbb_uca", 41, 1),
+    _field("tcp_flags", 42, 12, maskable=True),
+    _field("actset_output", 43, 32),
+    _field("packet_type", 44, 32),
 )
 """The basic class, by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
 
@@ -144,7 +141,7 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
 def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
     name, value, mask = field
     if not 0 <= value <= oxm.full_mask:
-        raise ValueError(f"{name}={value:#x} does not fit {oxm.bits} bits")
+        raise ValueError(f"{name}={value:#x} does not fit {oxm.full_mask.bit_length()} bits")
     if mask is None or mask == oxm.full_mask:
         body += _HEADER.pack(BASIC, oxm.number << 1, oxm.length)
         body += value.to_bytes(oxm.length, "big")
@@ -152,7 +149,7 @@ def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
     if not oxm.maskable:
         raise ValueError(f"{name} takes no mask in OpenFlow")
     if not 0 < mask <= oxm.full_mask:
-        raise ValueError(f"{name} has the mask {mask:#x}; it must be 1 to {oxm.bits} bits wide")
+        raise ValueError(f"{name} has the mask {mask:#x}; it must be 1 to {oxm.full_mask:#x}")
     if value & ~mask:
         raise ValueError(f"{name}={value:#x} has bits outside its mask {mask:#x}")
     body += _HEADER.pack(BASIC, oxm.number << 1 | 1, 2 * oxm.length)

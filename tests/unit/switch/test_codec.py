@@ -1,0 +1,261 @@
+"""Our encoder against Ryu's, byte for byte, and both directions against each other."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ryu.lib import addrconv
+from ryu.ofproto import ofproto_parser
+from ryu.ofproto.ofproto_protocol import ProtocolDesc
+
+from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, Opaque, Output
+from op25b_app.switch import codec
+from op25b_app.switch.codec import Command
+from op25b_app.switch.oxm import FIELDS, OxmField, decode_match, encode_match
+
+VERSIONS = (4, 5, 6)
+NEWER_THAN_13 = {"pbb_uca", "tcp_flags", "actset_output", "packet_type"}
+KNOWN_TO_RYU = [field for field in FIELDS if field.name not in NEWER_THAN_13]
+TEXT = {32: addrconv.ipv4.bin_to_text, 48: addrconv.mac.bin_to_text, 128: addrconv.ipv6.bin_to_text}
+ADDRESSES = ("eth_", "ipv4_", "ipv6_src", "ipv6_dst", "ipv6_nd", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")
+
+
+def value_of(oxm: OxmField, value: int) -> Any:
+    """A value as Ryu's parser wants it: addresses as text."""
+    if oxm.name.startswith(ADDRESSES) and oxm.name != "eth_type":
+        return TEXT[8 * oxm.length](value.to_bytes(oxm.length, "big"))
+    return value
+
+
+@st.composite
+def fields(draw: st.DrawFn, oxm: OxmField) -> Field:
+    value = draw(st.integers(0, oxm.full_mask))
+    if not oxm.maskable or draw(st.booleans()):
+        return Field(oxm.name, value)
+    host_bits = draw(st.integers(0, oxm.full_mask.bit_length() - 1))
+    prefix = oxm.full_mask >> host_bits << host_bits
+    mask = draw(st.just(prefix) | st.integers(1, oxm.full_mask))
+    return Field(oxm.name, value) if mask == oxm.full_mask else Field(oxm.name, value & mask, mask)
+
+
+@st.composite
+def matches(draw: st.DrawFn) -> Match:
+    chosen = draw(st.lists(st.sampled_from(KNOWN_TO_RYU), unique=True, max_size=8))
+    return tuple(draw(fields(oxm)) for oxm in sorted(chosen, key=lambda oxm: oxm.number))
+
+
+actions = st.none() | st.builds(Goto, st.integers(0, 254)) | st.builds(Output, st.integers(1, 0xFFFFFFFF))
+rules = st.builds(
+    FlowRule,
+    table=st.integers(0, 254),
+    priority=st.integers(0, 0xFFFF),
+    match=matches(),
+    action=actions,
+    cookie=st.integers(0, (1 << 64) - 1),
+    hard_timeout=st.integers(0, 0xFFFF),
+)
+
+
+def ryu_match(parser: Any, match: Match) -> Any:
+    by_name = {oxm.name: oxm for oxm in FIELDS}
+    values = {}
+    for name, value, mask in match:
+        oxm = by_name[name]
+        values[name] = value_of(oxm, value) if mask is None else (value_of(oxm, value), value_of(oxm, mask))
+    return parser.OFPMatch(**values)
+
+
+def ryu_instructions(parser: Any, action: Action) -> list[Any]:
+    if isinstance(action, Goto):
+        return [parser.OFPInstructionGotoTable(action.table)]
+    if isinstance(action, Output):
+        output = parser.OFPActionOutput(action.port, max_len=0)
+        return [parser.OFPInstructionActions(parser.ofproto.OFPIT_APPLY_ACTIONS, [output])]
+    return []
+
+
+def ryu_flow_mod(version: int, rule: FlowRule, command: Command, xid: int) -> bytes:
+    datapath = ProtocolDesc(version)
+    parser, ofproto = datapath.ofproto_parser, datapath.ofproto
+    adding = command is Command.ADD
+    message = parser.OFPFlowMod(
+        datapath,
+        cookie=rule.cookie,
+        cookie_mask=0 if adding else 0xFFFFFFFFFFFFFFFF,
+        table_id=rule.table,
+        command=command,
+        hard_timeout=rule.hard_timeout if adding else 0,
+        priority=rule.priority,
+        buffer_id=ofproto.OFP_NO_BUFFER,
+        out_port=ofproto.OFPP_ANY,
+        out_group=ofproto.OFPG_ANY,
+        match=ryu_match(parser, rule.match),
+        instructions=ryu_instructions(parser, rule.action) if adding else [],
+    )
+    message.set_xid(xid)
+    message.serialize()
+    return bytes(message.buf)
+
+
+def flow_stats_reply(*installed: codec.InstalledRule, more: bool = False) -> bytes:
+    """A reply of OpenFlow 1.3, written down from section 7.3.5.2 of its specification."""
+    body = b""
+    for rule, idle_timeout, flags, duration, packets, octets in installed:
+        flow_mod = codec.encode_flow_mod(rule, version=4, xid=0)
+        match_and_instructions = flow_mod[48:]
+        body += struct.pack(
+            "!HBxIIHHHH4xQQQ",
+            48 + len(match_and_instructions),
+            rule.table,
+            int(duration),
+            round(duration % 1 * 1e9),
+            rule.priority,
+            idle_timeout,
+            rule.hard_timeout,
+            flags,
+            rule.cookie,
+            packets,
+            octets,
+        )
+        body += match_and_instructions
+    return struct.pack("!BBHIHH4x", 4, 19, 16 + len(body), 7, 1, more) + body
+
+
+@pytest.mark.parametrize("command", list(Command))
+@pytest.mark.parametrize("version", VERSIONS)
+@given(rule=rules, xid=st.integers(0, 0xFFFFFFFF))
+def test_a_flow_mod_is_ryus_byte_for_byte(version: int, command: Command, rule: FlowRule, xid: int) -> None:
+    ours = codec.encode_flow_mod(rule, command=command, version=version, xid=xid)
+    assert ours == ryu_flow_mod(version, rule, command, xid)
+
+
+@pytest.mark.parametrize("oxm", KNOWN_TO_RYU, ids=lambda oxm: oxm.name)
+def test_every_field_is_ryus_byte_for_byte(oxm: OxmField) -> None:
+    parser = ProtocolDesc(4).ofproto_parser
+    for field in [
+        Field(oxm.name, oxm.full_mask),
+        Field(oxm.name, 0),
+        *([Field(oxm.name, 1, 1)] * oxm.maskable),
+    ]:
+        theirs = bytearray()
+        ryu_match(parser, (field,)).serialize(theirs, 0)
+        assert encode_match((field,)) == bytes(theirs)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_requests_are_ryus_byte_for_byte(version: int) -> None:
+    datapath = ProtocolDesc(version)
+    parser = datapath.ofproto_parser
+    read = parser.OFPFlowDescStatsRequest if version == 6 else parser.OFPFlowStatsRequest
+    for theirs, ours in (
+        (parser.OFPBarrierRequest(datapath), codec.encode_barrier_request(version=version, xid=9)),
+        (read(datapath), codec.encode_flow_stats_request(version=version, xid=9)),
+    ):
+        theirs.set_xid(9)
+        theirs.serialize()
+        assert ours == bytes(theirs.buf)
+
+
+@given(match=matches())
+def test_a_match_survives_the_wire(match: Match) -> None:
+    encoded = encode_match(match)
+    assert decode_match(b"before" + encoded, len("before")) == (match, len("before") + len(encoded))
+    assert len(encoded) % 8 == 0
+
+
+@given(rule=rules, idle=st.integers(0, 0xFFFF), counters=st.tuples(*[st.integers(0, (1 << 64) - 1)] * 2))
+def test_a_rule_survives_the_wire(rule: FlowRule, idle: int, counters: tuple[int, int]) -> None:
+    installed = codec.InstalledRule(rule, idle, 1, 12.5, *counters)
+    reply = flow_stats_reply(installed, installed, more=True)
+    assert list(codec.decode_flow_stats(reply)) == [installed, installed]
+    assert codec.has_more(reply)
+    assert not codec.has_more(flow_stats_reply(installed))
+
+
+@given(rule=rules)
+def test_ryu_reads_the_reply_alike(rule: FlowRule) -> None:
+    """The replies of these tests are well-formed to somebody else, too."""
+    reply = flow_stats_reply(codec.InstalledRule(rule, 0, 0, 1.25, 5, 6))
+    message = ofproto_parser.msg(ProtocolDesc(4), 4, 19, len(reply), 7, reply)
+    (flow,) = message.body
+    assert (flow.table_id, flow.priority, flow.cookie) == (rule.table, rule.priority, rule.cookie)
+    assert (flow.hard_timeout, flow.packet_count, flow.byte_count) == (rule.hard_timeout, 5, 6)
+    theirs = bytearray()
+    flow.match.serialize(theirs, 0)
+    assert bytes(theirs) == encode_match(rule.match)
+
+
+def test_instructions_of_others_are_kept_as_they_are() -> None:
+    group = bytes.fromhex("00040010 00000000 00160008 00000001".replace(" ", ""))
+    both = bytes.fromhex("00010008 05000000".replace(" ", "")) + group
+    for instructions in (group, both, bytes.fromhex("0004000800000000")):
+        rule = FlowRule(0, 1, (), Opaque(instructions), 9)
+        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0, 0.0, 0, 0)))
+        assert found.rule == rule
+
+
+@pytest.mark.parametrize(
+    ("wire", "match"),
+    [
+        ("80000a02 0800", (Field("eth_type", 0x0800),)),
+        ("80001708 0a0000ff ffffff00", (Field("ipv4_src", 0x0A000000, 0xFFFFFF00),)),
+        ("80001708 0a0000ff ffffffff", (Field("ipv4_src", 0x0A0000FF),)),
+        ("80001708 00000000 00000000", ()),
+        ("80000d04 1064 1fff", (Field("vlan_vid", 0x1064),)),
+        ("80001c02 0019 80000a02 0800", (Field("eth_type", 0x0800), Field("tcp_dst", 0x19))),
+        ("00013401 01", (Field("oxm_0001_26", 1),)),
+        ("80007804 00000009", (Field("oxm_8000_60", 9),)),
+        ("8000c801 09", (Field("oxm_8000_100", 9),)),
+        ("80000a01 08", (Field("oxm_8000_5", 8),)),
+        ("ffff0508 4f4e4600 0003 000f", (Field("oxm_ffff_2_4f4e4600", 3, 15),)),
+        ("ffff0402 4f4e", (Field("oxm_ffff_2", 0x4F4E),)),
+        ("80017803", None),
+        ("8000", None),
+    ],
+)
+def test_matches_of_others(wire: str, match: Match | None) -> None:
+    body = bytes.fromhex(wire.replace(" ", ""))
+    encoded = struct.pack("!HH", 1, 4 + len(body)) + body + bytes(-(4 + len(body)) % 8)
+    if match is None:
+        with pytest.raises(ValueError, match="cut short"):
+            decode_match(encoded, 0)
+    else:
+        assert decode_match(encoded, 0) == (match, len(encoded))
+
+
+@pytest.mark.parametrize(
+    ("match", "complaint"),
+    [
+        ((Field("ipv4_src", 0x0A000001, 0xFF000000),), "bits outside its mask"),
+        ((Field("tcp_dst", 16, 0xFFF0),), "takes no mask"),
+        ((Field("ipv4_src", 0, 0),), "mask"),
+        ((Field("tcp_dst", 65536),), "does not fit 16 bits"),
+        ((Field("vlan_vid", 0x2000),), "does not fit 13 bits"),
+        ((Field("tcp_dst", 25), Field("ip_proto", 6)), "out of order"),
+        ((Field("tcp_dst", 25), Field("tcp_dst", 26)), "out of order"),
+        ((Field("tcp_port", 25),), "no OpenFlow match field is called 'tcp_port'"),
+    ],
+)
+def test_what_no_switch_would_take_is_refused(match: Match, complaint: str) -> None:
+    with pytest.raises(ValueError, match=complaint):
+        encode_match(match)
+
+
+def test_broken_replies_name_the_byte() -> None:
+    rule = FlowRule(0, 1, (Field("eth_type", 0x0800),), NORMAL, 9)
+    whole = flow_stats_reply(codec.InstalledRule(rule, 0, 0, 0.0, 0, 0))
+    for length in range(17, len(whole)):
+        with pytest.raises(ValueError, match="at byte 16"):
+            list(codec.decode_flow_stats(whole[:length]))
+
+
+@given(garbage=st.binary(min_size=1, max_size=200), version=st.sampled_from(VERSIONS))
+def test_garbage_ends_in_rules_or_in_value_error(garbage: bytes, version: int) -> None:
+    message = struct.pack("!BBHIHH4x", version, 19, 16 + len(garbage), 7, 1, 0) + garbage
+    with contextlib.suppress(ValueError):
+        assert all(isinstance(each, codec.InstalledRule) for each in codec.decode_flow_stats(message))
