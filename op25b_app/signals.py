@@ -1,8 +1,8 @@
 """Stop and reload by signal, in a process that runs eventlet, idle or busy.
 
-A Python signal handler runs in whichever greenlet happens to be at work, and a green thread it starts may wait for
-long when nothing else wakes the hub. So the handler does next to nothing: the interpreter writes the number of each
-signal into a pipe (``signal.set_wakeup_fd``), and a green thread reads that pipe.
+A Python signal handler runs in whichever greenlet happens to be at work, and a green thread it starts may
+wait for long when nothing else wakes the hub. So the handler does next to nothing: the interpreter writes the
+number of each signal into a pipe (``signal.set_wakeup_fd``), and a green thread reads that pipe.
 """
 
 from __future__ import annotations
@@ -24,14 +24,15 @@ STOP_SECONDS = 0.9
 """How long applications may take to close before the process ends without them."""
 
 _log = logging.getLogger(__name__)
+_stopping = False
 
 
 def install(on_reload: Callable[[], None]) -> None:
-    """From now on SIGINT and SIGTERM stop the process cleanly, and SIGHUP calls ``on_reload`` in a green thread.
+    """From now on SIGINT and SIGTERM stop the process, and SIGHUP calls ``on_reload`` in a green thread.
 
-    Call it once, from the main thread. A stop is a KeyboardInterrupt in the main greenlet: there ``ryu-manager``
-    waits for its applications, and answers it by closing every one of them. A second SIGINT or SIGTERM, or
-    STOP_SECONDS, ends the process at once. What ``on_reload`` raises is logged and changes nothing.
+    Call it once, from the main thread. A stop is a KeyboardInterrupt in the main greenlet: there
+    ``ryu-manager`` waits for its applications, and closes every one of them. A second SIGINT or SIGTERM ends
+    the process at once, and so does the end of STOP_SECONDS. What ``on_reload`` raises is logged.
     """
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -41,11 +42,18 @@ def install(on_reload: Callable[[], None]) -> None:
     eventlet.spawn(_read_signals, reading, on_reload)
 
 
+def stopping() -> bool:
+    """Whether SIGINT or SIGTERM has come."""
+    return _stopping
+
+
 def _leave_to_pipe(number: int, frame: FrameType | None) -> None:
     """Without any handler the interpreter would not write to the pipe."""
 
 
 def _limit_stop(number: int, frame: FrameType | None) -> None:
+    global _stopping
+    _stopping = True
     for again in STOP_SIGNALS:
         signal.signal(again, signal.SIG_DFL)
     signal.signal(signal.SIGALRM, _give_up)

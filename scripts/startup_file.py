@@ -12,6 +12,9 @@ class BuildPy(build_py):
 
     def run(self) -> None:
         super().run()
-        # An editable install takes no modules from build_lib; what belongs into site-packages is gathered here.
-        target = self.get_finalized_command("install").install_purelib if self.editable_mode else self.build_lib
+        target = self.build_lib
+        if (
+            self.editable_mode
+        ):  # takes no modules from build_lib; what goes into site-packages is gathered here
+            target = self.get_finalized_command("install").install_purelib
         self.copy_file(str(STARTUP_FILE), target)

@@ -1,0 +1,33 @@
+"""``op25b run``: the controller."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    options_metavar="[--policy POLICY]",
+    short_help="Run the controller.",
+)
+@click.option(
+    "--policy",
+    metavar="POLICY",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Without it: OP25B_POLICY in the environment, or policy in section [op25b] of --config-file.",
+)
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RYU-MANAGER OPTIONS] [RYU APPS]")
+@click.pass_context
+def command(context: click.Context, policy: Path | None, arguments: tuple[str, ...]) -> None:
+    """Run the controller: ryu-manager with op25b and, if named, other Ryu applications.
+
+    SIGHUP reads the policy again. SIGINT and SIGTERM stop the controller; switches keep their rules. The REST
+    interface listens on 127.0.0.1 unless --wsapi-host says otherwise.
+
+    `op25b run -- --help` lists ryu-manager's options.
+    """
+    from op25b_app import launcher
+
+    context.exit(launcher.run(policy, arguments))

@@ -1,0 +1,107 @@
+"""Starts ``ryu-manager`` with op25b in it, with the defaults of a controller in production."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+import logging
+import os
+import socket
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+APPLICATION = "op25b_app.app"
+LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+DEFAULTS = {
+    # Whoever reaches the REST interface runs the controller.
+    "wsapi_host": "127.0.0.1",
+    # Ryu's own keeps a switch that stopped answering for ever; with this one it is lost after a minute.
+    "maximum_unreplied_echo_requests": 3,
+}
+
+
+def run(policy: Path | None, arguments: Sequence[str]) -> int:
+    """Run the controller until a signal stops it; return the exit code.
+
+    ``policy`` goes before what OP25B_POLICY and configuration files say. ``arguments`` are ryu-manager's
+    options and the names of further Ryu applications, in ryu-manager's syntax.
+    """
+    if policy is not None:
+        os.environ["OP25B_POLICY"] = str(policy.absolute())
+    _patch_standard_library(threads="--enable-debugger" not in arguments)
+    from ryu.cmd import manager
+
+    from op25b_app import signals
+
+    logging.getLogger().setLevel(logging.INFO)
+    for name, value in DEFAULTS.items():
+        manager.CONF.set_default(name, value)
+    _call_when_options_are_read()
+    try:
+        manager.main(args=list(arguments), prog="op25b run")
+    except KeyboardInterrupt:  # stopped while applications were starting
+        manager.AppManager.get_instance().close()
+    if not signals.stopping():
+        print("op25b: the controller ended by itself; the messages above say why", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _patch_standard_library(*, threads: bool) -> None:
+    """What Ryu does too, but all at once and before anything of Ryu is there, as eventlet wants it."""
+    warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
+    import eventlet
+
+    eventlet.monkey_patch(all=True, thread=threads)
+
+
+def _call_when_options_are_read() -> None:
+    """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too."""
+    from ryu import cfg, log
+
+    def init_log(init_log: Any = log.init_log) -> None:
+        init_log()
+        for handler in logging.getLogger().handlers:
+            if handler.formatter is None:
+                handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
+        cfg.CONF.set_override("app_lists", [APPLICATION, *others])
+        problems = [*_missing_applications(others + cfg.CONF.app), *_unusable_addresses(cfg.CONF)]
+        if problems:
+            raise SystemExit("\n".join(f"op25b: {problem}" for problem in problems))
+
+    log.init_log = init_log
+
+
+def _missing_applications(names: Iterable[str]) -> Iterator[str]:
+    """A message for each Ryu application that is neither a file nor a module; ryu-manager allows A,B too."""
+    for name in itertools.chain.from_iterable(name.split(",") for name in names):
+        try:
+            found = os.path.exists(name) or importlib.util.find_spec(name)
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            yield f"no Ryu application {name}: give the name of a Python module or the path of a file"
+
+
+def _unusable_addresses(conf: Any) -> Iterator[str]:
+    """A message for each address ``ryu-manager`` is to listen on and cannot."""
+    from ryu.ofproto import ofproto_common
+
+    port_option = "ofp_ssl_listen_port" if conf.ctl_privkey and conf.ctl_cert else "ofp_tcp_listen_port"
+    ports = [conf[port_option]]
+    if not conf.ofp_tcp_listen_port and not conf.ofp_ssl_listen_port:
+        ports = [ofproto_common.OFP_TCP_PORT, ofproto_common.OFP_TCP_PORT_OLD]
+    wanted = [("ofp_listen_host", port_option, port) for port in ports]
+    for host_option, port_option, port in [*wanted, ("wsapi_host", "wsapi_port", conf.wsapi_port)]:
+        host = conf[host_option]
+        try:
+            family = socket.AF_INET6 if ":" in host else socket.AF_INET
+            socket.create_server((host, port), family=family).close()
+        except OSError as error:
+            reason = str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+            flags = " and ".join("--" + option.replace("_", "-") for option in (host_option, port_option))
+            yield f"cannot listen on {host} port {port}: {reason}; choose others with {flags}"
