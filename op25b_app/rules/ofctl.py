@@ -40,12 +40,19 @@ def _value(field: Field) -> str:
     name, value, mask = field
     if name in _ADDRESS:
         address = ipaddress.IPv6Address if name.startswith("ipv6") else ipaddress.IPv4Address
-        return str(address(value)) if mask is None else f"{address(value)}/{address(mask)}"
+        return str(address(value)) if mask is None else f"{address(value)}/{_length(mask) or address(mask)}"
     if name in _MAC:
         return _mac(value) if mask is None else f"{_mac(value)}/{_mac(mask)}"
     if name in _HEX:
         return f"{value:#x}" if mask is None else f"{value:#x}/{mask:#x}"
     return f"{value}" if mask is None else f"{value}/{mask:#x}"
+
+
+def _length(mask: int) -> int | None:
+    """The length of a prefix mask; None for a mask with holes."""
+    width = 32 if mask < 1 << 32 else 128
+    host = ~mask & ((1 << width) - 1)
+    return None if host & (host + 1) else width - host.bit_length()
 
 
 def _mac(value: int) -> str:

@@ -1,0 +1,69 @@
+"""What several subcommands take: a policy file, one of its switches, a moment."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from op25b_app.policy.model import Policy, Switch
+
+
+class Moment(click.ParamType[float]):
+    """Seconds since 1970, from those or from ISO 8601 with a time zone."""
+
+    name = "time"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        try:
+            return float(value)
+        except ValueError:
+            pass
+        try:
+            moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail(f"'{value}' is not a moment; write 2027-03-31T00:00:00Z", parameter, context)
+        return moment.timestamp()
+
+
+policy_argument = click.argument("path", metavar="POLICY", type=click.Path(path_type=Path))
+switch_option = click.option(
+    "--switch", "switch_name", metavar="NAME", required=True, help="Its name in the policy."
+)
+at_option = click.option(
+    "--at",
+    type=Moment(),
+    default=time.time,
+    metavar="TIME",
+    help="When, as 2027-03-31T00:00:00Z [now].",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def policy_or_exit(path: Path, at: float) -> Policy:
+    """The policy of a file; its errors on stderr and exit code 1 where it has any."""
+    from op25b_app.policy.loader import load
+
+    loaded = load(path, at)
+    if loaded.policy is None:
+        for problem in loaded.errors:
+            click.echo(problem, err=True)
+        sys.exit(1)
+    return loaded.policy
+
+
+def switch_or_fail(policy: Policy, name: str) -> Switch:
+    switch = policy.switches.get(name)
+    if switch is None:
+        known = ", ".join(policy.switches)
+        raise click.BadParameter(f"no switch is called '{name}'; there are {known}", param_hint="--switch")
+    return switch

@@ -1,0 +1,139 @@
+"""``op25b explain``: what happens to one packet, and why."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from op25b_app.cli.arguments import (
+    at_option,
+    json_option,
+    policy_argument,
+    policy_or_exit,
+    switch_option,
+    switch_or_fail,
+)
+
+if TYPE_CHECKING:
+    from op25b_app.policy.packet import Packet
+
+_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
+
+
+@click.command(short_help="Tell what happens to a packet, and why.")
+@policy_argument
+@switch_option
+@click.option(
+    "--in-port", type=click.IntRange(1), required=True, metavar="N", help="The port it comes in at."
+)
+@click.option("--src", metavar="ADDRESS", help="Source address.")
+@click.option("--dst", metavar="ADDRESS", help="Destination address.")
+@click.option("--proto", default="tcp", metavar="NAME", help="tcp (default), udp, icmp, icmpv6 or a number.")
+@click.option("--sport", type=click.IntRange(0, 65535), default=49152, metavar="N", help="[49152]")
+@click.option("--dport", type=click.IntRange(0, 65535), default=25, metavar="N", help="[25]")
+@click.option("--mac", metavar="MAC", help="Ethernet source.")
+@click.option("--vlan", type=click.IntRange(0, 4095), metavar="N", help="The number in its 802.1Q tag.")
+@click.option("--packet", "frame", metavar="HEX", help="A whole Ethernet frame instead of the fields above.")
+@at_option
+@json_option
+def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool, **fields: Any) -> None:
+    """Tell what one switch does with a packet: the verdict, the line of POLICY that decides, and the flow
+    rule that does it."""
+    from op25b_app.policy.decide import decide
+    from op25b_app.rules.compiler import compile_rules
+    from op25b_app.rules.lookup import trace, verdict
+    from op25b_app.rules.ofctl import format_rule
+
+    packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)
+    policy = policy_or_exit(path, at)
+    switch = switch_or_fail(policy, switch_name)
+    decision = decide(policy, switch, packet, at)
+    passed = trace(compile_rules(policy, switch, at), packet)
+    result = {
+        "verdict": decision.verdict.value,
+        "rule": decision.rule,
+        "because": decision.because,
+        "policy_file": decision.place.file,
+        "policy_line": decision.place.line,
+        "flow": format_rule(passed[-1]) if passed else None,
+        "path": [format_rule(rule) for rule in passed],
+    }
+    if as_json:
+        click.echo(json.dumps(result, indent=2))
+    else:
+        click.echo(f"{result['verdict']}: {result['because']}")
+        click.echo(f"  decision  {result['rule']}")
+        click.echo(f"  policy    {decision.place}")
+        click.echo(f"  flow      {result['flow']}")
+    if verdict(passed) is not decision.verdict:
+        click.echo(f"the flow rules say {verdict(passed).value}: please report this error", err=True)
+        sys.exit(1)
+
+
+def _packet_of_frame(in_port: int, fields: dict[str, Any]) -> Packet:
+    from op25b_app.policy.packet import read_frame
+
+    try:
+        return read_frame(in_port, bytes.fromhex(fields["frame"]))
+    except ValueError as failure:
+        raise click.BadParameter(f"not a frame in hexadecimal: {failure}", param_hint="--packet") from None
+
+
+def _packet_of_fields(in_port: int, fields: dict[str, Any]) -> Packet:
+    from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, UDP, Packet
+
+    source_version, source = _address(fields, "src")
+    version, destination = _address(fields, "dst")
+    if source_version != version:
+        raise click.BadParameter("one address is IPv4 and the other IPv6", param_hint="--src, --dst")
+    protocol = _protocol(fields["proto"])
+    has_ports = protocol in (TCP, UDP)
+    optional: dict[str, Any] = {}
+    if fields["mac"] is not None:
+        optional["eth_source"] = _mac(fields["mac"])
+    if fields["vlan"] is not None:
+        optional["tags"] = (fields["vlan"],)
+    return Packet(
+        in_port=in_port,
+        eth_type=ETH_IPV4 if version == 4 else ETH_IPV6,
+        version=version,
+        source=source,
+        destination=destination,
+        protocol=protocol,
+        source_port=fields["sport"] if has_ports else None,
+        destination_port=fields["dport"] if has_ports else None,
+        **optional,
+    )
+
+
+def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
+    from op25b_app.policy.prefix import parse_address
+
+    if fields[name] is None:
+        raise click.UsageError(f"--{name} is missing (or give a whole frame with --packet)")
+    try:
+        return parse_address(fields[name])
+    except ValueError as failure:
+        raise click.BadParameter(str(failure), param_hint=f"--{name}") from None
+
+
+def _protocol(name: str) -> int:
+    number = _PROTOCOLS.get(name.lower(), int(name) if name.isdecimal() else 256)
+    if number > 255:
+        known = ", ".join(_PROTOCOLS)
+        raise click.BadParameter(f"'{name}' is no protocol; write {known} or 0 to 255", param_hint="--proto")
+    return number
+
+
+def _mac(text: str) -> int:
+    octets = text.split(":")
+    try:
+        if len(octets) == 6:
+            return int.from_bytes(bytes(int(octet, 16) for octet in octets), "big")
+    except ValueError:
+        pass
+    raise click.BadParameter(f"'{text}' is not a MAC address", param_hint="--mac")

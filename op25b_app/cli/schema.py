@@ -1,0 +1,15 @@
+"""``op25b schema``: what editors need to help with a policy file."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.command(short_help="Print the JSON Schema of a policy file, for editors.")
+def command() -> None:
+    """Print the JSON Schema (2020-12) of a policy file, for editors that complete and check YAML."""
+    from op25b_app.policy.document import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))

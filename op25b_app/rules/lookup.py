@@ -1,0 +1,74 @@
+"""What flow rules do to a packet: the lookup of OpenFlow 1.3.5, section 5.3, on rules as values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from op25b_app.policy.model import Verdict
+from op25b_app.policy.packet import TCP, UDP, Packet
+from op25b_app.rules.flow import FlowRule, Goto, Match, Role
+from op25b_app.rules.pipeline import LAST_TABLE
+
+_VLAN_PRESENT = 0x1000
+"""OFPVID_PRESENT (OpenFlow 1.3.5, section 7.2.3.7)."""
+
+
+def headers(packet: Packet) -> dict[str, int]:
+    """The match fields that a switch reads from ``packet``, by OXM name.
+
+    Open vSwitch reads the ports of every fragment as 0.
+    """
+    fields = {
+        "in_port": packet.in_port,
+        "metadata": 0,
+        "eth_src": packet.eth_source,
+        "eth_dst": packet.eth_destination,
+        "eth_type": packet.eth_type,
+        "vlan_vid": packet.tags[0] | _VLAN_PRESENT if packet.tags else 0,
+    }
+    if packet.version is None or packet.protocol is None:
+        return fields
+    fields["ip_proto"] = packet.protocol
+    fields[f"ipv{packet.version}_src"] = packet.source
+    fields[f"ipv{packet.version}_dst"] = packet.destination
+    transport = {TCP: "tcp", UDP: "udp"}.get(packet.protocol)
+    if transport is not None:
+        fields[f"{transport}_src"] = packet.source_port or 0
+        fields[f"{transport}_dst"] = packet.destination_port or 0
+    return fields
+
+
+def matches(match: Match, fields: Mapping[str, int]) -> bool:
+    """Does a packet with these header fields match? A field that it does not have never matches."""
+    for name, value, mask in match:
+        have = fields.get(name)
+        if have is None or (have if mask is None else have & mask) != value:
+            return False
+    return True
+
+
+def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
+    """The rules that a packet passes, table by table, until one ends it or none matches."""
+    fields = headers(packet)
+    tables: dict[int, list[FlowRule]] = {}
+    for rule in rules:
+        tables.setdefault(rule.table, []).append(rule)
+    passed: list[FlowRule] = []
+    table: int | None = 0
+    while table is not None:
+        matching = [rule for rule in tables.get(table, ()) if matches(rule.match, fields)]
+        if not matching:
+            break
+        best = max(matching, key=lambda rule: rule.priority)
+        passed.append(best)
+        table = best.action.table if isinstance(best.action, Goto) else None
+    return passed
+
+
+def verdict(passed: list[FlowRule]) -> Verdict:
+    """What becomes of a packet that passed these rules of ours."""
+    action = passed[-1].action if passed else None
+    missed = isinstance(action, Goto) and action.table <= LAST_TABLE
+    if action is None or missed:
+        return Verdict.BLOCK
+    return Verdict.WOULD_BLOCK if passed[-1].role is Role.WOULD_BLOCK else Verdict.PERMIT
