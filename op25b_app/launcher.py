@@ -80,7 +80,7 @@ def _missing_applications(names: Iterable[str]) -> Iterator[str]:
     """A message for each Ryu application that is neither a file nor a module; ryu-manager allows A,B too."""
     for name in itertools.chain.from_iterable(name.split(",") for name in names):
         try:
-            found = os.path.exists(name) or importlib.util.find_spec(name)
+            found = os.path.exists(name) or importlib.util.find_spec(name) is not None
         except (ImportError, ValueError):
             found = False
         if not found:
@@ -102,6 +102,6 @@ def _unusable_addresses(conf: Any) -> Iterator[str]:
             family = socket.AF_INET6 if ":" in host else socket.AF_INET
             socket.create_server((host, port), family=family).close()
         except OSError as error:
-            reason = str(error) if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+            reason = str(error.strerror).partition(" (while")[0]
             flags = " and ".join("--" + option.replace("_", "-") for option in (host_option, port_option))
             yield f"cannot listen on {host} port {port}: {reason}; choose others with {flags}"

@@ -1,0 +1,46 @@
+"""A Ryu application for the tests of signals: says what happens to it, with a load as PROBE_LOAD asks.
+
+``idle``; ``busy``, a green thread that computes 0.05 s at a time and yields in between; ``stuck``, one that
+never yields; ``stubborn``, idle but with a ``close`` that never returns; ``broken reload``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from ryu.base import app_manager
+from ryu.lib import hub
+
+from op25b_app import signals
+
+
+def say(text: str) -> None:
+    print(f"probe: {text}", file=sys.stderr, flush=True)
+
+
+class Probe(app_manager.RyuApp):
+    def start(self) -> None:
+        super().start()
+        self.load = os.environ["PROBE_LOAD"]
+        signals.install(self.reload)
+        hub.spawn(self.run)
+
+    def run(self) -> None:
+        say("ready")
+        while self.load in {"busy", "stuck"}:
+            end = time.monotonic() + 0.05
+            while time.monotonic() < end or self.load == "stuck":
+                pass
+            hub.sleep(0)
+
+    def reload(self) -> None:
+        say("reload")
+        if self.load == "broken reload":
+            raise ValueError("a reload that fails")
+
+    def close(self) -> None:
+        say("closed")
+        while self.load == "stubborn":
+            hub.sleep(1)

@@ -1,0 +1,83 @@
+"""Signals to a controller that idles or works: plain ``ryu-manager`` and our launcher, as real processes."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ryu.process import COMMANDS, Controller
+
+LAUNCHER = "from op25b_app import launcher; launcher.APPLICATION = 'probe_app'; exit(launcher.run(None, {}))"
+OTHER = "ryu.controller.ofp_handler"
+RUNNERS: dict[str, list[str | Path]] = {
+    "ryu-manager": [COMMANDS / "ryu-manager", "probe_app", OTHER],
+    "launcher": [sys.executable, "-c", LAUNCHER.format("__import__('sys').argv[1:]"), OTHER],
+}
+
+Start = Callable[[str], Controller]
+
+
+@pytest.fixture(params=RUNNERS)
+def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
+    """Start the probe under a load (see probe_app)."""
+
+    def start(load: str) -> Controller:
+        return Controller(tmp_path, RUNNERS[request.param], {"PROBE_LOAD": load})
+
+    return start
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("load", ["idle", "busy"])
+def test_stops_cleanly_within_a_second(start: Start, load: str, number: signal.Signals) -> None:
+    with start(load) as controller:
+        controller.wait_for("probe: ready")
+        code, seconds = controller.stop(number)
+        assert code == 0
+        assert seconds < 1
+        assert "probe: closed" in controller.log
+        assert f"{number.name}: stopping" in controller.log
+        assert "Traceback" not in controller.log
+
+
+@pytest.mark.parametrize("load", ["stuck", "stubborn"])
+def test_an_application_that_does_not_close_cannot_hold_the_process(start: Start, load: str) -> None:
+    with start(load) as controller:
+        controller.wait_for("probe: ready")
+        code, seconds = controller.stop(signal.SIGTERM)
+        assert code == 1
+        assert seconds < 1
+        assert "did not close within" in controller.log
+
+
+def test_a_second_signal_ends_at_once(start: Start) -> None:
+    with start("stubborn") as controller:
+        controller.wait_for("probe: ready")
+        controller.process.send_signal(signal.SIGINT)
+        controller.wait_for("probe: closed")
+        code, seconds = controller.stop(signal.SIGINT)
+        assert code == -signal.SIGINT
+        assert seconds < 0.5
+
+
+@pytest.mark.parametrize("load", ["idle", "busy"])
+def test_hangup_reloads_and_goes_on(start: Start, load: str) -> None:
+    with start(load) as controller:
+        controller.wait_for("probe: ready")
+        for times in (1, 2):
+            controller.process.send_signal(signal.SIGHUP)
+            controller.wait_for("probe: reload", times=times, seconds=1)
+        assert controller.stop(signal.SIGTERM)[0] == 0
+
+
+def test_a_reload_that_fails_is_logged_and_changes_nothing(start: Start) -> None:
+    with start("broken reload") as controller:
+        controller.wait_for("probe: ready")
+        for times in (1, 2):
+            controller.process.send_signal(signal.SIGHUP)
+            controller.wait_for("ValueError: a reload that fails", times=times, seconds=1)
+        assert controller.stop(signal.SIGTERM)[0] == 0
