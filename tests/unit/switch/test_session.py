@@ -1,0 +1,429 @@
+"""A session and a switch in memory, speaking real bytes to each other."""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from op25b_app.policy.model import Mode, Place, Switch
+from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
+from op25b_app.switch.session import (
+    ANSWER_SECONDS,
+    AUDIT_SECONDS,
+    RETRY_SECONDS,
+    Assignment,
+    Connection,
+    Outcome,
+    Session,
+    State,
+    Status,
+    SwitchError,
+)
+from tests.unit.switch.fake_switch import DELETE_STRICT, FakeSwitch
+
+OURS = 0x25B0 << 48
+LOCAL = 0xFFFFFFFE
+TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
+PORTS = frozenset({1, 2, 25, LOCAL})
+RULES = (
+    FlowRule(2, 10, (), None, OURS | 1),
+    *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), NORMAL, OURS | 16 + n) for n in range(20)),
+    FlowRule(1, 10, (), NORMAL, OURS | 2),
+    FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
+    FlowRule(0, 100, (), Goto(1), OURS | 4),
+)
+READ_BACK = f"{len(RULES)} rules read back as wanted"
+THEIRS = FlowRule(0, 1, (Field("in_port", 1),), NORMAL, cookie=7)
+
+Messages = Sequence[bytes]
+
+
+def switch_of_policy(mode: Mode = Mode.ENFORCE) -> Switch:
+    place = Place("policy.yaml", 1, 1)
+    return Switch("access-1", 0x1, frozenset({1, 2}), frozenset({25}), frozenset(), mode, place)
+
+
+def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> Assignment:
+    return Assignment(switch_of_policy(mode), lambda now: rules)
+
+
+class World:
+    """A session, its switch, and the wire between them, which a test may cut or bend."""
+
+    def __init__(self, switch: FakeSwitch | None = None, *, ports: frozenset[int] = PORTS, tables: int = 254):
+        self.switch = switch or FakeSwitch()
+        self.session = Session(0x1, now=0.0)
+        self.now = 1000.0
+        self.ports = ports
+        self.tables = tables
+        self.turns: list[Status] = []
+        self.on_wire: Callable[[bytes], Messages] = lambda message: [message]
+
+    def connect(self, wanted: Assignment | None) -> None:
+        self.run(self.session.assign(wanted, self.now))
+        connection = Connection(self.switch.version, self.tables, self.ports)
+        self.run(self.session.connected(connection, self.now))
+
+    def run(self, outcome: Outcome) -> None:
+        """Carry messages to and fro until both are silent."""
+        pending = [outcome]
+        while pending:
+            outcome = pending.pop(0)
+            self.turns += [outcome.turned] if outcome.turned else []
+            for piece in outcome.pieces:
+                for message in self.switch.receive(piece, self.now):
+                    for arriving in self.on_wire(message):
+                        pending.append(self.deliver(arriving))
+
+    def deliver(self, message: bytes) -> Outcome:
+        _, kind, _, xid = struct.unpack_from("!BBHI", message)
+        if kind == 1:
+            error_type, code = struct.unpack_from("!HH", message, 8)
+            return self.session.error(SwitchError(xid, error_type, code, message[12:]), self.now)
+        if kind == 21:
+            return self.session.barrier(xid, self.now)
+        return self.session.flow_stats(message, xid, self.now)
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass, with the ticks that are due."""
+        end = self.now + seconds
+        while self.now < end:
+            self.now += 1.0
+            self.switch.now = self.now
+            if self.session.due(self.now):
+                self.run(self.session.tick(self.now))
+
+    @property
+    def states(self) -> list[str]:
+        return [turn.state.value for turn in self.turns]
+
+    @property
+    def status(self) -> tuple[str, str]:
+        return self.session.status.state.value, self.session.status.reason
+
+
+@pytest.mark.parametrize("version", [4, 5])
+def test_a_new_switch_becomes_protected(version: int) -> None:
+    world = World(FakeSwitch(version=version))
+    assert world.status == ("lost", "never connected")
+    world.connect(assignment())
+    assert world.states == ["connecting", "installing", "protected"]
+    assert world.status == ("protected", READ_BACK)
+    assert world.session.status.rules == len(RULES)
+    assert set(world.switch.rules()) == set(RULES)
+    assert [key[:2] for _, key in world.switch.flow_mods] == [(rule.table, rule.priority) for rule in RULES]
+
+
+def test_a_switch_that_has_its_rules_is_read_and_not_written() -> None:
+    world = World()
+    world.switch.put(*RULES, THEIRS)
+    world.connect(assignment())
+    assert world.states == ["connecting", "protected"]
+    assert world.switch.flow_mods == []
+
+
+def test_a_switch_is_patched_and_rules_of_others_stay() -> None:
+    world = World()
+    surplus = FlowRule(2, 300, (Field("in_port", 2),), NORMAL, OURS | 99)
+    world.switch.put(*RULES[3:], surplus, THEIRS)
+    world.connect(assignment())
+    assert world.status == ("protected", READ_BACK)
+    assert set(world.switch.rules()) == {*RULES, THEIRS}
+    assert [command for command, _ in world.switch.flow_mods] == [0, 0, 0, DELETE_STRICT]
+
+
+def test_monitor_mode_says_so() -> None:
+    world = World()
+    world.connect(assignment(mode=Mode.MONITOR))
+    assert world.status == ("monitoring", f"{READ_BACK}; blocks are counted and let through")
+
+
+def test_a_barrier_is_not_acceptance() -> None:
+    """A switch that drops a rule without a word is not protected, whatever it answers."""
+    world = World()
+    world.switch.swallows = lambda key: key[0] == 1 and key[1] == 200
+    world.connect(assignment())
+    assert world.status == (
+        "degraded",
+        "its table is not as sent: missing: "
+        "table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> goto_table:2",
+    )
+    world.switch.swallows = lambda key: False
+    world.wait(RETRY_SECONDS)
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_a_refused_rule_is_named_and_tried_again() -> None:
+    world = World()
+    world.switch.refuses = lambda key: (4, 6) if key[:2] == (1, 200) else None
+    world.connect(assignment())
+    assert world.status == (
+        "degraded",
+        "refused 1 of 24 rules: it cannot match on a field of the rule (BAD_MATCH/BAD_FIELD), "
+        "first table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> goto_table:2",
+    )
+    assert len(world.switch.rules()) == len(RULES) - 1
+    world.wait(3 * RETRY_SECONDS)
+    assert world.states == ["connecting", "installing", "degraded"]
+    assert len(world.switch.flow_mods) == len(RULES) + 3
+    world.switch.refuses = lambda key: None
+    world.wait(RETRY_SECONDS)
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_a_full_table_is_told_with_numbers() -> None:
+    world = World(FakeSwitch(capacity=20))
+    world.connect(assignment())
+    state, reason = world.status
+    assert state == "degraded"
+    assert reason.startswith(
+        "refused 4 of 24 rules: no room in the table (FLOW_MOD_FAILED/TABLE_FULL), first "
+    )
+
+
+def test_a_switch_with_too_few_tables_gets_nothing() -> None:
+    world = World(tables=2)
+    world.connect(assignment())
+    assert world.status == ("degraded", "has 2 tables and its rules need 3: nothing was sent")
+    assert world.switch.flow_mods == []
+
+
+def test_the_table_of_another_application_counts_as_needed() -> None:
+    world = World(tables=10)
+    world.connect(assignment([FlowRule(0, 100, (), Goto(10), OURS | 1)]))
+    assert world.status == ("degraded", "has 10 tables and its rules need 11: nothing was sent")
+
+
+def test_ports_without_a_role_are_named_until_they_have_one() -> None:
+    world = World(ports=PORTS | {7, 9})
+    world.connect(assignment())
+    assert set(world.switch.rules()) == set(RULES)
+    assert world.status == (
+        "degraded",
+        "no role in the policy for ports 7, 9, taken for subscriber ports: name them in access-1",
+    )
+    world.run(world.session.ports_changed(PORTS | {9}, world.now))
+    assert "for port 9, taken" in world.session.status.reason
+    world.run(world.session.ports_changed(PORTS, world.now))
+    assert world.status == ("protected", READ_BACK)
+    world.run(world.session.ports_changed(PORTS | {3}, world.now))
+    assert world.session.status.state is State.DEGRADED
+
+
+def test_rules_of_others_in_our_tables_degrade_and_stay() -> None:
+    world = World()
+    intruder = FlowRule(1, 500, TCP, NORMAL, cookie=7)
+    world.switch.put(intruder)
+    world.connect(assignment())
+    assert world.status == (
+        "degraded",
+        "rule of another application in a table of op25b: "
+        "table 1 priority 500 eth_type=0x800,ip_proto=6 -> NORMAL",
+    )
+    assert set(world.switch.rules()) == {*RULES, intruder}
+    del world.switch.table[next(key for key in world.switch.table if key[:2] == (1, 500))]
+    world.wait(RETRY_SECONDS)
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_an_unknown_switch_is_left_alone_until_the_policy_names_it() -> None:
+    world = World()
+    world.connect(None)
+    assert world.status == (
+        "unknown",
+        "not in the policy, left alone: to protect it, add a switch with dpid 0x1",
+    )
+    world.wait(AUDIT_SECONDS)
+    assert world.switch.flow_mods == []
+    world.run(world.session.assign(assignment(), world.now))
+    assert world.states == ["unknown", "installing", "installing", "protected"]
+    world.run(world.session.assign(None, world.now))
+    assert world.status == ("unknown", "no longer in the policy; its rules stay as they are")
+    assert set(world.switch.rules()) == set(RULES)
+
+
+def test_a_new_policy_changes_what_differs_and_no_more() -> None:
+    world = World()
+    world.connect(assignment())
+    world.switch.flow_mods.clear()
+    new = FlowRule(2, 131, (*TCP, Field("ipv4_src", 0x64400000, 0xFFFFFFFE)), NORMAL, OURS | 77)
+    world.run(world.session.assign(assignment([*RULES[1:], new]), world.now))
+    assert world.states[3:] == ["installing", "installing", "protected"]
+    assert len(world.switch.flow_mods) == 2
+    assert set(world.switch.rules()) == {*RULES[1:], new}
+
+
+def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
+    """Also when the old one's answers, errors among them, come late."""
+    world = World()
+    late: list[bytes] = []
+
+    def hold_back(message: bytes) -> Messages:
+        if message[1] not in (1, 21):
+            return [message]
+        late.append(message)
+        return []
+
+    world.on_wire = hold_back
+    world.switch.refuses = lambda key: (5, 1) if key[:2] == (2, 10) else None
+    world.connect(assignment())
+    assert world.session.status.state is State.INSTALLING
+    world.on_wire = lambda message: [message]
+    world.switch.refuses = lambda key: None
+    begun = world.session.assign(assignment(RULES[1:]), world.now)
+    for message in late:
+        world.run(world.deliver(message))
+    world.run(begun)
+    assert world.status == ("protected", f"{len(RULES) - 1} rules read back as wanted")
+    assert set(world.switch.rules()) == set(RULES[1:])
+
+
+@pytest.mark.parametrize(
+    ("silent", "doing"), [(19, "reading its table"), (21, "waiting for its barrier")], ids=["read", "barrier"]
+)
+def test_a_silent_switch_is_degraded_and_tried_again(silent: int, doing: str) -> None:
+    world = World()
+    world.on_wire = lambda message: [] if message[1] == silent else [message]
+    world.connect(assignment())
+    world.wait(ANSWER_SECONDS + 1)
+    state, reason = world.status
+    assert state == "degraded"
+    assert re.fullmatch(rf"no answer for 1\d s while {doing}", reason)
+    world.on_wire = lambda message: [message]
+    world.wait(RETRY_SECONDS + 1)
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_a_long_table_may_take_its_time_while_it_moves() -> None:
+    world = World()
+    world.switch.put(*RULES)
+
+    def slowly(message: bytes) -> Messages:
+        world.now += ANSWER_SECONDS - 1
+        assert not world.session.due(world.now)
+        return [message]
+
+    world.on_wire = slowly
+    world.connect(assignment())
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_a_clock_set_back_delays_nothing() -> None:
+    world = World()
+    world.on_wire = lambda message: []
+    world.connect(assignment())
+    world.now -= 500.0
+    assert world.session.due(world.now)
+    world.wait(ANSWER_SECONDS + 2)
+    assert world.session.status.state is State.DEGRADED
+
+
+def test_unreadable_statistics_are_told() -> None:
+    world = World()
+    world.switch.put(*RULES)
+    world.on_wire = lambda message: [message[:-4]] if message[1] == 19 else [message]
+    world.connect(assignment())
+    assert world.status[0] == "degraded"
+    assert "unreadable flow statistics at byte" in world.status[1]
+    assert world.switch.flow_mods == []
+
+
+def test_a_refused_reading_is_told() -> None:
+    world = World()
+    world.on_wire = lambda message: [
+        struct.pack("!BBHIHH", 4, 1, 12, *struct.unpack_from("!I", message, 4), 1, 5)
+    ]
+    world.connect(assignment())
+    assert world.status == (
+        "degraded",
+        "refused while reading its table: the switch does not permit it (BAD_REQUEST/EPERM)",
+    )
+
+
+def test_errors_of_other_applications_are_theirs() -> None:
+    """Xids are each application's own: the message that came back tells whose it was."""
+    world = World()
+    stranger = struct.pack("!BBHI", 4, 14, 56, 0x2500_0001) + bytes(48)
+
+    def with_stranger(message: bytes) -> Messages:
+        error = struct.pack("!BBHIHH", 4, 1, 12 + len(stranger), 0x2500_0001, 5, 1) + stranger
+        return [error, message]
+
+    world.on_wire = with_stranger
+    world.connect(assignment())
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_answers_to_other_applications_are_theirs() -> None:
+    world = World()
+    empty_table = struct.pack("!BBHIHHxxxx", 4, 19, 16, 0x1234, 1, 0)
+    barrier = struct.pack("!BBHI", 4, 21, 8, 0x1234)
+    world.on_wire = lambda message: [empty_table, barrier, message]
+    world.connect(assignment())
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_an_audit_repairs_what_somebody_broke() -> None:
+    world = World()
+    world.connect(assignment())
+    world.wait(2 * AUDIT_SECONDS)
+    assert world.states == ["connecting", "installing", "protected"]
+    del world.switch.table[next(key for key in world.switch.table if key[:2] == (2, 10))]
+    world.wait(AUDIT_SECONDS)
+    assert world.states[3:] == ["installing", "protected"]
+    assert world.turns[3].reason == "sending 1 change: missing: table 2 priority 10 everything -> drop"
+    assert set(world.switch.rules()) == set(RULES)
+
+
+def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
+    expires = 1000 + 200_000
+    block = FlowRule(2, 10, (), None, OURS | 1)
+
+    def rules(now: float) -> Sequence[FlowRule]:
+        left = int(expires - now)
+        permit = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 2, min(left, 65535))
+        return [block, permit] if left > 0 else [block]
+
+    world = World()
+    world.connect(Assignment(switch_of_policy(), rules))
+    while world.now < expires - 1:
+        world.wait(min(1000.0, expires - 1 - world.now))
+        assert len(world.switch.rules()) == 2, world.now
+    world.wait(2)
+    assert world.switch.rules() == [block]
+    world.wait(AUDIT_SECONDS)
+    assert world.states == ["connecting", "installing", "protected", "protected"]
+    assert len(world.switch.flow_mods) < 10
+
+
+def test_a_lost_switch_is_lost_and_comes_back() -> None:
+    world = World()
+    world.on_wire = lambda message: [] if message[1] == 21 else [message]
+    world.connect(assignment())
+    world.run(world.session.disconnected(world.now))
+    assert world.status == ("lost", "connection closed")
+    world.wait(AUDIT_SECONDS)
+    assert world.states == ["connecting", "installing", "lost"]
+    world.on_wire = lambda message: [message]
+    world.connect(assignment())
+    assert world.status == ("protected", READ_BACK)
+
+
+def test_many_rules_leave_in_pieces() -> None:
+    many = [FlowRule(2, 32, (*TCP, Field("ipv4_src", n)), None, OURS | n) for n in range(3000)]
+    world = World()
+    sizes: list[int] = []
+    receive = world.switch.receive
+
+    def measured(piece: bytes, now: float) -> Messages:
+        sizes.append(len(piece))
+        return [*receive(piece, now)]
+
+    world.switch.receive = measured  # type: ignore[assignment, method-assign]
+    world.connect(assignment(many))
+    assert world.status == ("protected", "3000 rules read back as wanted")
+    assert len(sizes) < 10
+    assert max(sizes) < 1 << 17
