@@ -12,6 +12,8 @@ import signal
 import sys
 from collections.abc import Callable
 
+from errors import LabError
+
 CLONE_NEWNS = 0x00020000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
@@ -24,10 +26,6 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41, "riscv64": 41, "ppc64le": 203, "s390x": 217}
 """The C library has no wrapper for this system call."""
-
-
-class IsolationError(Exception):
-    """The kernel refuses a private world; the text says which part and what to do."""
 
 
 def run_isolated(main: Callable[[], int]) -> int:
@@ -48,7 +46,7 @@ def _first_process(main: Callable[[], int]) -> int:
     try:
         _private_mounts()
         code = main()
-    except IsolationError as error:
+    except LabError as error:
         print(f"op25b lab: {error}", file=sys.stderr)
         code = 1
     except KeyboardInterrupt:
@@ -98,7 +96,7 @@ def _pivot_root_here() -> None:
     """Make the working directory the root and let go of the old one: pivot_root(2), NOTES."""
     machine = os.uname().machine
     if machine not in _PIVOT_ROOT:
-        raise IsolationError(f"pivot_root has no number for {machine} here; add it to mininet/isolation.py")
+        raise LabError(f"pivot_root has no number for {machine} here; add it to mininet/isolation.py")
     _check(_libc.syscall(_PIVOT_ROOT[machine], b".", b"."), "a root of its own")
     _check(_libc.umount2(b".", MNT_DETACH), "a root of its own")
 
@@ -112,7 +110,7 @@ def _check(result: int, what: str) -> None:
     if result != 0:
         reason = os.strerror(ctypes.get_errno())
         remedy = "run as root, and in a container with CAP_SYS_ADMIN (--privileged)"
-        raise IsolationError(f"the kernel refuses {what}: {reason}; {remedy}")
+        raise LabError(f"the kernel refuses {what}: {reason}; {remedy}")
 
 
 if __name__ == "__main__":

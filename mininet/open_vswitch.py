@@ -6,12 +6,14 @@ import os
 import subprocess
 from pathlib import Path
 
+from errors import LabError
+
 RUN = Path("/run/openvswitch")
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 
 
 def start() -> None:
-    """Start ovsdb-server and ovs-vswitchd with an empty database; RuntimeError says what fails."""
+    """Start ovsdb-server and ovs-vswitchd with an empty database; LabError says what fails."""
     RUN.mkdir()
     os.environ.update(OVS_RUNDIR=str(RUN), OVS_DBDIR=str(RUN), OVS_LOGDIR=str(RUN))
     database = RUN / "conf.db"
@@ -42,6 +44,12 @@ def packets(bridge: str, cookie: int, mask: int) -> int:
     return int(counts["packet_count"])
 
 
+def ports(bridge: str) -> list[int]:
+    """The OpenFlow port numbers of the bridge, without its own."""
+    names = _run("ovs-vsctl", "list-ports", bridge).split()
+    return [int(_run("ovs-vsctl", "get", "Interface", name, "ofport")) for name in names]
+
+
 def _daemon(name: str) -> tuple[str, ...]:
     return (
         f"--pidfile={RUN}/{name}.pid",
@@ -55,5 +63,5 @@ def _daemon(name: str) -> tuple[str, ...]:
 def _run(*command: str) -> str:
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)}: {done.stderr.strip() or f'exit {done.returncode}'}")
+        raise LabError(f"{' '.join(command)}: {done.stderr.strip() or f'exit {done.returncode}'}")
     return done.stdout

@@ -21,6 +21,7 @@ from mininet.topo import Topo
 class Network(NamedTuple):
     """One Ethernet's IPv4 and IPv6 prefix; number 1 in both is its router."""
 
+    space: str
     ipv4: str
     ipv6: str
 
@@ -32,18 +33,18 @@ class Network(NamedTuple):
 
 
 # RFC 6598 space for subscribers, documentation prefixes (RFC 5737, RFC 3849) for everybody else.
-DYNAMIC = Network("100.64.0.0/22", "2001:db8:1000:1::/64")
-STATIC = Network("100.64.8.0/24", "2001:db8:1008:1::/64")
+DYNAMIC = Network("dynamic", "100.64.0.0/22", "2001:db8:1000:1::/64")
+STATIC = Network("static", "100.64.8.0/24", "2001:db8:1008:1::/64")
 # A pool in use that nobody has entered in the policy.
-UNLISTED = Network("198.18.0.0/24", "2001:db8:3000:1::/64")
-SERVERS = Network("192.0.2.0/24", "2001:db8:25:1::/64")
+UNLISTED = Network("unlisted", "198.18.0.0/24", "2001:db8:3000:1::/64")
+SERVERS = Network("ISP", "192.0.2.0/24", "2001:db8:25:1::/64")
 ISP_NETWORKS = (DYNAMIC, STATIC, UNLISTED, SERVERS)
 # Links to other providers are numbered by them.
-LINK_A = Network("198.51.100.0/30", "2001:db8:a000:1::/64")
-LINK_B = Network("198.51.100.4/30", "2001:db8:b000:1::/64")
-MAIL_OUTSIDE = Network("203.0.113.0/26", "2001:db8:a000:25::/64")
-SENDER_OUTSIDE = Network("203.0.113.64/26", "2001:db8:a000:26::/64")
-OFFICE_OUTSIDE = Network("198.51.100.128/25", "2001:db8:b000:25::/64")
+LINK_A = Network("outside", "198.51.100.0/30", "2001:db8:a000:1::/64")
+LINK_B = Network("outside", "198.51.100.4/30", "2001:db8:b000:1::/64")
+MAIL_OUTSIDE = Network("outside", "203.0.113.0/26", "2001:db8:a000:25::/64")
+SENDER_OUTSIDE = Network("outside", "203.0.113.64/26", "2001:db8:a000:26::/64")
+OFFICE_OUTSIDE = Network("outside", "198.51.100.128/25", "2001:db8:b000:25::/64")
 
 
 class Station(Host):  # type: ignore[misc]  # Mininet has no type annotations
@@ -105,6 +106,7 @@ class IspTopo(Topo):  # type: ignore[misc]
             ip=interface[0],
             addresses=[interface],
             routes=[f"default via {gateway}" for gateway in gateways],
+            space=network.space,
             mail_domain=mail_domain,
         )
 
@@ -140,7 +142,7 @@ class IspTopo(Topo):  # type: ignore[misc]
             self.addLink(name, switch, port1=0, port2=port)
 
     def _routes(self, target: Network | str, router: tuple[str, str]) -> list[str]:
-        targets = (target, target) if isinstance(target, str) else target
+        targets = (target, target) if isinstance(target, str) else (target.ipv4, target.ipv6)
         routes = [f"{to} via {via.split('/')[0]}" for to, via in zip(targets, router, strict=True)]
         return self._families(routes)
 

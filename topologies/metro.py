@@ -35,15 +35,15 @@ class MetroTopo(IspTopo):
 
     def build_subscribers(self) -> None:
         self.add_station("spammer", DYNAMIC, 11)
-        self.add_station("static", STATIC, 10, mail_domain="static.example")
-        self.connect("access-1", {1: "spammer", 2: "static"})
+        self.add_station("company", STATIC, 10, mail_domain="company.example")
+        self.connect("access-1", {1: "spammer", 2: "company"})
         self.add_station("infected", DYNAMIC, 12)
         self.add_station("customer", DYNAMIC, 14)
         self.connect("access-2", {1: "infected", 2: "customer"})
         self.add_station("worker", DYNAMIC, 13)
         self.add_station("selfhost", DYNAMIC, 15, mail_domain="selfhost.example")
-        self.add_station("unlisted", UNLISTED, 7)
-        self.connect("access-3", {1: "worker", 2: "selfhost", 3: "unlisted"})
+        self.add_station("newpool", UNLISTED, 7)
+        self.connect("access-3", {1: "worker", 2: "selfhost", 3: "newpool"})
 
     def build_core(self) -> None:
         self.add_station("ispmail", SERVERS, 25, mail_domain="isp.example")

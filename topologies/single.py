@@ -31,8 +31,8 @@ class SingleTopo(IspTopo):
         self.add_station("worker", DYNAMIC, 13)
         self.add_station("customer", DYNAMIC, 14)
         self.add_station("selfhost", DYNAMIC, 15, mail_domain="selfhost.example")
-        self.add_station("static", STATIC, 10, mail_domain="static.example")
-        self.add_station("unlisted", UNLISTED, 7)
+        self.add_station("company", STATIC, 10, mail_domain="company.example")
+        self.add_station("newpool", UNLISTED, 7)
         self.add_station("ispmail", SERVERS, 25, mail_domain="isp.example")
         self.add_edge_router([(LINK_A, ())])
         self.connect(
@@ -43,8 +43,8 @@ class SingleTopo(IspTopo):
                 3: "worker",
                 4: "customer",
                 5: "selfhost",
-                6: "static",
-                7: "unlisted",
+                6: "company",
+                7: "newpool",
                 26: "edge",
                 27: "ispmail",
             },

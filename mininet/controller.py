@@ -1,0 +1,82 @@
+"""The controller of the lab: ``op25b run`` as an operator would start it."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from errors import LabError
+
+PROTECTED = {"protected", "monitoring"}
+START_TIMEOUT = 60.0
+"""Seconds; a switch that lost its controller takes up to ten to call again."""
+
+
+class LabController:
+    """``op25b run`` with a policy, its output in a log file."""
+
+    def __init__(self, policy: Path, log: Path) -> None:
+        self.policy = policy
+        self.log = log
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [*_op25b(), "run", "--policy", str(self.policy)]
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+            )
+
+    def kill(self) -> None:
+        """End it without warning (SIGKILL), as a crash would."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait()
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=10)
+
+    def wait_until_protected(self, switches: Iterable[str], timeout: float = START_TIMEOUT) -> float:
+        """Wait for the rules to be confirmed on all these switches; return the seconds it took."""
+        began = time.monotonic()
+        waiting = set(switches)
+        said = "the controller does not answer"
+        while time.monotonic() < began + timeout:
+            if self._process is None or self._process.poll() is not None:
+                raise LabError(f"the controller has ended:\n{self._log_end()}")
+            states = self.states()
+            waiting = {name for name in waiting if states.get(name, ("", ""))[0] not in PROTECTED}
+            if not waiting:
+                return time.monotonic() - began
+            said = (
+                "; ".join(f"{name} is {state}: {reason}" for name, (state, reason) in states.items()) or said
+            )
+            time.sleep(0.2)
+        raise LabError(f"after {timeout:.0f} s, {said}\n{self._log_end()}")
+
+    def states(self) -> dict[str, tuple[str, str]]:
+        """Each switch's state and the reason for it; empty while the controller does not answer."""
+        asked = subprocess.run([*_op25b(), "status", "--json"], check=False, capture_output=True, text=True)
+        try:
+            switches = json.loads(asked.stdout)["switches"]
+        except (ValueError, KeyError):
+            return {}
+        return {name: (switch["state"], switch["reason"] or "") for name, switch in switches.items()}
+
+    def _log_end(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join(f"  {line}" for line in lines[-15:])
+
+
+def _op25b() -> list[str]:
+    command = Path(sys.executable).with_name("op25b")
+    if not command.exists():
+        raise LabError(f"{command} is not there; run scripts/setup, and start the lab with its op25b")
+    return [str(command)]

@@ -1,0 +1,116 @@
+"""``op25b lab``: builds a topology, carries out the scenarios, shows what happened, opens a prompt."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import running_lab
+from errors import LabError
+from isolation import run_isolated
+from rich.console import Console
+from scenarios import SCENARIOS, Scenario
+
+from op25b_app.policy.model import Mode
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """What the person asked for."""
+
+    topology: str
+    policy: Path | None
+    mode: Mode
+    scenarios: tuple[Scenario, ...]
+    as_json: bool
+    prompt: bool
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--topology", default="single", show_default=True, metavar="NAME")
+@click.option("--scenario", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--policy",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="POLICY",
+    help="Instead of the policy file beside the topology.",
+)
+@click.option("--monitor", is_flag=True, help="Monitor mode: what would be blocked is counted and delivered.")
+@click.option("--scripted", is_flag=True, help="No prompt; so it is without a terminal too.")
+@click.option("--json", "as_json", is_flag=True, help="The table as JSON on standard output; no prompt.")
+@click.option("--list", "listing", is_flag=True, help="Name the topologies and scenarios; build nothing.")
+def main(
+    topology: str,
+    names: tuple[str, ...],
+    policy: Path | None,
+    monitor: bool,
+    scripted: bool,
+    as_json: bool,
+    listing: bool,
+) -> None:
+    """Build the Mininet lab, send real mail through it and show who could reach whom.
+
+    In a terminal the Mininet prompt opens then, with two commands more: mail and scenario.
+
+    Exit code 0: every row of the table is as expected. Nothing is left behind, however the lab ends.
+    """
+    try:
+        running_lab.check_prerequisites()
+    except LabError as error:
+        raise click.ClickException(str(error)) from None
+    from network import topology_names
+
+    if listing:
+        _list(sorted(topology_names()))
+        return
+    _check_choice("--topology", [topology], topology_names())
+    _check_choice("--scenario", names, [scenario.name for scenario in SCENARIOS])
+    scenarios = tuple(each for each in SCENARIOS if not names or each.name in names)
+    mode = Mode.MONITOR if monitor else Mode.ENFORCE
+    prompt = not (scripted or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    choice = _Choice(topology, policy, mode, scenarios, as_json, prompt)
+    sys.exit(run_isolated(lambda: _run(choice)))
+
+
+def _run(choice: _Choice) -> int:
+    import attempts
+    import report
+    from prompt import LabPrompt
+
+    progress = Console(stderr=True, highlight=False)
+    lab = running_lab.RunningLab(
+        choice.topology, choice.policy, choice.mode, lambda text: progress.print(f"op25b lab: {text}")
+    )
+    all_tries = attempts.tries(choice.scenarios, lab.network.families, choice.mode)
+    progress.print(f"op25b lab: {len(all_tries)} messages are being sent")
+    results, evidence = attempts.carry_out(lab, all_tries, choice.mode)
+    console = Console(width=None if sys.stdout.isatty() else 110)
+    if choice.as_json:
+        print(json.dumps(report.as_json(choice.topology, choice.mode, results, evidence), indent=2))
+    else:
+        report.show(console, lab, results, evidence, choice.mode)
+    if choice.prompt:
+        LabPrompt(lab, choice.mode, console)
+        return 0
+    return 0 if report.good(results, evidence) else 1
+
+
+def _list(topologies: Sequence[str]) -> None:
+    print("topologies: " + ", ".join(topologies))
+    print("scenarios:")
+    for scenario in SCENARIOS:
+        print(f"  {scenario.name}: {scenario.why}")
+
+
+def _check_choice(option: str, given: Sequence[str], known: Collection[str]) -> None:
+    unknown = [name for name in given if name not in known]
+    if unknown:
+        raise click.UsageError(f"{option} {unknown[0]} is not known; there are {', '.join(sorted(known))}")
+
+
+if __name__ == "__main__":
+    main(prog_name="op25b lab")

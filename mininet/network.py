@@ -1,0 +1,107 @@
+"""A topology as a running Mininet network, on the lab's own Open vSwitch."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import runpy
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import open_vswitch
+from errors import LabError
+from mininet.net import Mininet
+from mininet.node import OVSSwitch, RemoteController
+
+from op25b_app.rules.flow import COOKIE_OWNER, Role
+
+TOPOLOGIES = Path(__file__).parent.parent / "topologies"
+# Mininet raises limits of the whole machine the first time; this network is small enough without.
+Mininet.inited = True
+
+CONTROLLER = ("127.0.0.1", 6653)
+# The lab counts SYNs: make it one and one repetition, whatever the kernel's version.
+_TWO_SYNS = """cd /proc/sys/net/ipv4; echo 1 > tcp_syn_retries
+[ ! -e tcp_syn_linear_timeouts ] || echo 0 > tcp_syn_linear_timeouts; cd - > /dev/null"""
+_ROLE_SHIFT = 40
+_ROLE_MASK = 0xFFFFFF << _ROLE_SHIFT
+
+
+class _AwaitedController(RemoteController):  # type: ignore[misc]
+    def checkListening(self) -> None:  # noqa: N802
+        """The controller starts after the switches; Mininet would complain."""
+
+
+def topology_names() -> dict[str, Path]:
+    """Every topology by the name ``mn --topo`` knows it by, with its file."""
+    files = sorted(file for file in TOPOLOGIES.glob("*.py") if file.with_suffix(".yaml").exists())
+    return {name: file for file in files for name in runpy.run_path(str(file))["topos"]}
+
+
+class LabNetwork:
+    """One topology, started: hosts with their addresses, switches that wait for a controller."""
+
+    def __init__(self, topology: str) -> None:
+        file = topology_names()[topology]
+        self.policy = file.with_suffix(".yaml")
+        self.datapath = open_vswitch.datapath()
+        self.topo = runpy.run_path(str(file))["topos"][topology]()
+        switch = functools.partial(OVSSwitch, datapath=self.datapath, protocols="OpenFlow13")
+        ip, port = CONTROLLER
+        controller = functools.partial(_AwaitedController, ip=ip, port=port)
+        self.mininet = Mininet(topo=self.topo, switch=switch, controller=controller)
+
+    def start(self) -> None:
+        self.mininet.start()
+        for host in self.mininet.hosts:
+            host.cmd(_TWO_SYNS)
+        for switch in self.switch_names:
+            missing = self._wanted_ports(switch) - set(open_vswitch.ports(switch))
+            if missing:
+                raise LabError(f"Open vSwitch could not give {switch} the ports {sorted(missing)}")
+
+    @property
+    def switch_names(self) -> list[str]:
+        return [switch.name for switch in self.mininet.switches]
+
+    @property
+    def families(self) -> tuple[int, ...]:
+        """The IP versions that hosts of this topology speak."""
+        return (4, 6) if self.topo.ipv6 else (4,)
+
+    def space(self, name: str) -> str:
+        """The kind of address a host has: dynamic, static, unlisted, ..."""
+        space: str = self.topo.nodeInfo(name)["space"]
+        return space
+
+    def node(self, name: str) -> Any:
+        """The Mininet host of that name."""
+        return self.mininet[name]
+
+    def addresses(self, name: str) -> tuple[str, ...]:
+        """A host's addresses on its first interface, without prefix length, IPv4 first."""
+        return tuple(address.split("/")[0] for address in self.topo.nodeInfo(name)["addresses"][0])
+
+    def mail_domains(self) -> dict[str, str]:
+        """The mail domain of each host that has one."""
+        domains = {name: self.topo.nodeInfo(name).get("mail_domain") for name in self.topo.hosts()}
+        return {name: domain for name, domain in domains.items() if domain}
+
+    def packets(self, *roles: Role) -> int:
+        """How many packets all rules of op25b with one of these roles have matched, on all switches."""
+        return sum(
+            open_vswitch.packets(switch, COOKIE_OWNER << 48 | role << _ROLE_SHIFT, _ROLE_MASK)
+            for switch, role in itertools.product(self.switch_names, roles)
+        )
+
+    def packets_settle(self, roles: Sequence[Role], expected: int, timeout: float = 5.0) -> int:
+        """Wait for so many packets to be counted: Open vSwitch updates its counters twice a second."""
+        deadline = time.monotonic() + timeout
+        while (count := self.packets(*roles)) < expected and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return count
+
+    def _wanted_ports(self, switch: str) -> set[int]:
+        return set(self.topo.ports[switch])

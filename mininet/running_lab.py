@@ -1,0 +1,116 @@
+"""Everything a lab consists of, started in order: Open vSwitch, hosts, mail servers, the controller."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import mail_server
+import open_vswitch
+from controller import LabController
+from errors import LabError
+from mail_server import MailExchanger, MailServer
+from ruamel.yaml import YAML
+
+from op25b_app.policy.model import Mode
+
+DIRECTORY = Path("/run/op25b-lab")
+"""In memory and private, as all of /run is in here."""
+_PACKAGES = {
+    "ovs-vswitchd": "openvswitch-switch",
+    "ovs-ofctl": "openvswitch-common",
+    "mnexec": "mininet",
+    "ip": "iproute2",
+    "ethtool": "ethtool",
+    "ifconfig": "net-tools",
+    "postfix": "postfix",
+    "saslpasswd2": "sasl2-bin",
+    "openssl": "openssl",
+}
+"""Every program the lab calls, with the Debian package that brings it."""
+
+
+def check_prerequisites() -> None:
+    """Raise LabError naming everything that is missing at once."""
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    missing = {package for program, package in _PACKAGES.items() if not shutil.which(program)}
+    problems = []
+    if os.geteuid() != 0:
+        problems.append("the lab makes network namespaces, and only root may: start it with sudo")
+    if missing:
+        problems.append(f"Debian packages are missing: apt-get install {' '.join(sorted(missing))}")
+    elif importlib.util.find_spec("mininet.net") is None:
+        problems.append("this Python does not see Mininet: use the .venv that scripts/setup makes")
+    if problems:
+        raise LabError("; ".join(problems))
+
+
+class RunningLab:
+    """One topology with its mail servers and a controller; for a private world (isolation.py) only."""
+
+    def __init__(self, topology: str, policy: Path | None, mode: Mode, say: Callable[[str], None]) -> None:
+        """Start everything and wait until every switch is protected; LabError says what does not come up.
+
+        ``policy`` is a file that replaces the topology's own; ``say`` gets a line about each step.
+        """
+        # What imports Mininet waits until the prerequisites are checked.
+        from network import LabNetwork
+
+        DIRECTORY.mkdir()
+        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+        open_vswitch.start()
+        self._hosts_file = _own_hosts_file()
+        self.network = LabNetwork(topology)
+        hosts, switches = self.network.mininet.hosts, self.network.switch_names
+        say(f"{len(hosts)} hosts, {', '.join(switches)} ({self.network.datapath}-space datapath)")
+        self.network.start()
+        policy = policy or self.network.policy
+        if mode is Mode.MONITOR:
+            policy = _in_monitor_mode(policy)
+        self.controller = LabController(policy, DIRECTORY / "controller.log")
+        self.controller.start()
+        self._start_mail_servers(say)
+        took = self.controller.wait_until_protected(switches)
+        say(f"controller: every switch is protected ({took:.1f} s)")
+
+    def _start_mail_servers(self, say: Callable[[str], None]) -> None:
+        domains = self.network.mail_domains()
+        exchangers = [MailExchanger(domain, self.network.addresses(name)) for name, domain in domains.items()]
+        self.credentials = mail_server.make_credentials(DIRECTORY / "credentials", exchangers)
+        self._hosts_file.write_text(mail_server.hosts_file(exchangers))
+        self.mail_servers = {
+            name: MailServer(self.network.node(name), exchanger, DIRECTORY / name)
+            for name, exchanger in zip(domains, exchangers, strict=True)
+        }
+        say(f"mail servers: {', '.join(self.mail_servers)}")
+        with ThreadPoolExecutor() as pool:
+            list(
+                pool.map(
+                    lambda server: server.start(self.credentials, exchangers), self.mail_servers.values()
+                )
+            )
+
+
+def _in_monitor_mode(policy: Path) -> Path:
+    """A copy of the policy file with its mode set, beside nothing: it must not read other files."""
+    yaml = YAML()
+    document = yaml.load(policy)
+    document["mode"] = Mode.MONITOR.value
+    copy = DIRECTORY / policy.name
+    yaml.dump(document, copy)
+    return copy
+
+
+def _own_hosts_file() -> Path:
+    """An empty /etc/hosts, before the hosts come to be: each sees the mounts of its beginning."""
+    file = DIRECTORY / "hosts"
+    file.touch()
+    mounted = subprocess.run(["mount", "--bind", str(file), "/etc/hosts"], check=False)
+    if mounted.returncode:
+        raise LabError("this system has no /etc/hosts; make an empty one")
+    return file
