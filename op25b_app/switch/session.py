@@ -67,7 +67,10 @@ class Outcome(NamedTuple):
 
 
 class Assignment(NamedTuple):
-    """What the policy says of a switch; ``rules`` gives the rules wanted at a moment."""
+    """What the policy says of a switch.
+
+    ``rules`` gives the rules wanted at a moment: the same ones later, unless some of them have time-outs.
+    """
 
     switch: Switch
     rules: Callable[[float], Sequence[FlowRule]]
@@ -121,7 +124,8 @@ class Session:
         self._rounds = 0
         self._sent: tuple[Change, ...] = ()
         self._refused: dict[int, tuple[int, int]] = {}
-        self._wanted = 0
+        self._wanted: Sequence[FlowRule] | None = None
+        self._confirmed = 0
         self._objections: list[str] | None = None
 
     @property
@@ -133,6 +137,7 @@ class Session:
         """The policy, a new one or none, says what this switch should hold."""
         removed = self.assignment is not None and assignment is None
         self.assignment = assignment
+        self._wanted = None
         if self._connection is None:
             return Outcome()
         if assignment is None:
@@ -208,7 +213,9 @@ class Session:
 
     def _compare(self, parts: Iterable[bytes], now: float) -> Outcome:
         assert self.assignment is not None
-        wanted = self.assignment.rules(now)
+        if self._wanted is None or any(rule.hard_timeout for rule in self._wanted):
+            self._wanted = self.assignment.rules(now)
+        wanted = self._wanted
         if shortage := self._table_shortage(wanted):
             return self.fail(shortage, now)
         try:
@@ -217,7 +224,7 @@ class Session:
             return self.fail(str(error), now)
         if plan.changes and self._rounds < ROUNDS and not self._refused:
             return self._send(plan, now)
-        self._wanted = len(wanted)
+        self._confirmed = len(wanted)
         self._objections = [*self._objections_to(plan)]
         self._rest(RETRY_SECONDS if self._objections else AUDIT_SECONDS, now)
         return self._judge(self._objections, now)
@@ -234,7 +241,7 @@ class Session:
     def _refusals(self) -> Iterator[str]:
         for reason, count in Counter(self._refused.values()).items():
             first = min(number for number, refused in self._refused.items() if refused == reason)
-            share = f"{count} of {_count(self._wanted, 'rule')}"
+            share = f"{count} of {_count(self._confirmed, 'rule')}"
             yield f"refused {share}: {explain(*reason)}, first {describe(self._sent[first].rule)}"
 
     def _judge(self, objections: Sequence[str], now: float) -> Outcome:
@@ -242,7 +249,7 @@ class Session:
         assert self.assignment is not None
         if reasons := [*objections, *self._strange_ports(self.assignment.switch)]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
-        confirmed = f"{_count(self._wanted, 'rule')} read back as wanted"
+        confirmed = f"{_count(self._confirmed, 'rule')} read back as wanted"
         if self.assignment.switch.mode is Mode.MONITOR:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)
@@ -304,7 +311,7 @@ class Session:
         """Be in a state; only a new one, or a new reason, is worth telling."""
         if (state, reason) == self.status[:2]:
             return Outcome()
-        rules = self._wanted if state in AS_WANTED else 0
+        rules = self._confirmed if state in AS_WANTED else 0
         self.status = Status(state, reason, now, rules)
         return Outcome(turned=self.status)
 

@@ -185,6 +185,7 @@ rules = st.builds(
     match=st.sampled_from([(), (Field("in_port", 1),), TCP]),
     action=st.sampled_from([None, NORMAL, Goto(6)]),
     cookie=st.sampled_from([OURS | 1, OURS | 2, 7]),
+    hard_timeout=st.just(0),
 )
 tables = st.lists(rules, max_size=12, unique_by=lambda rule: rule.key)
 
