@@ -97,7 +97,7 @@ def carry_out(lab: RunningLab, all_tries: Sequence[Try], mode: Mode) -> tuple[li
     noted = sum(each.expected == "would-block" for each in all_tries)
     required = SYNS_PER_CONNECTION * stopped + noted
     counted = lab.network.packets_settle([role], before + required) - before
-    arrived = {message for server in lab.mail_servers.values() for message in server.delivered()}
+    arrived = {each for server in lab.mail_servers.values() for each in server.delivered()}
     results = [_leaked(result) if _should_not_be_in(result, arrived) else result for result in results]
     return results, Evidence(counted, required)
 
@@ -107,8 +107,8 @@ def carry_out_one(lab: RunningLab, each: Try) -> Result:
     began = time.monotonic()
     message_id = f"<{uuid.uuid4()}@lab.example>"
     relay = lab.mail_servers.get(each.attempt.who) if each.attempt.port == SMTP else None
-    message = _message(lab, each, message_id, through_own_server=relay is not None)
-    outcome = _hand_over(lab, each.attempt.who, message)
+    request = message(lab, each, message_id, through_own_server=relay is not None)
+    outcome = _hand_over(lab, each.attempt.who, request)
     happened, detail = outcome.result, outcome.text
     if outcome.result == "accepted":
         queue_id = _queue_id(outcome.text)
@@ -116,7 +116,8 @@ def carry_out_one(lab: RunningLab, each: Try) -> Result:
     return Result(each, message_id, happened, detail, round(time.monotonic() - began, 2))
 
 
-def _message(lab: RunningLab, each: Try, message_id: str, *, through_own_server: bool) -> mail_client.Attempt:
+def message(lab: RunningLab, each: Try, message_id: str, *, through_own_server: bool) -> mail_client.Attempt:
+    """What the client on the host is told: to talk to that server, or to the host's own on localhost."""
     attempt = each.attempt
     name = {4: "", 6: mail_server.IPV6_PREFIX}[each.family]
     domains = lab.network.mail_domains()
@@ -135,8 +136,8 @@ def _message(lab: RunningLab, each: Try, message_id: str, *, through_own_server:
     )
 
 
-def _hand_over(lab: RunningLab, who: str, message: mail_client.Attempt) -> mail_client.Outcome:
-    command = [sys.executable, "-I", str(_CLIENT), json.dumps(asdict(message))]
+def _hand_over(lab: RunningLab, who: str, request: mail_client.Attempt) -> mail_client.Outcome:
+    command = [sys.executable, "-I", "-S", str(_CLIENT), json.dumps(asdict(request))]
     client = lab.network.node(who).popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     said, complaint = client.communicate()
     if client.returncode:

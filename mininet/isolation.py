@@ -10,6 +10,7 @@ import ctypes
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 
 from errors import LabError
@@ -35,6 +36,8 @@ def run_isolated(main: Callable[[], int]) -> int:
     the caller's. ``/`` is a mount point even where the caller sits in a chroot: Mininet's mnexec insists.
     """
     _check(_libc.unshare(CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET), "separate namespaces")
+    # Ctrl-C reaches both processes, and the inner one answers it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     first = os.fork()
     if first == 0:
         os._exit(_first_process(main))
@@ -43,29 +46,37 @@ def run_isolated(main: Callable[[], int]) -> int:
 
 def _first_process(main: Callable[[], int]) -> int:
     _check(_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL), "a tie to the parent process")
+    # Nothing needs an orderly end: what is in this world goes with its first process.
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     try:
         _private_mounts()
         code = main()
     except LabError as error:
         print(f"op25b lab: {error}", file=sys.stderr)
         code = 1
-    except KeyboardInterrupt:
-        code = 130
     except SystemExit as error:
         code = error.code if isinstance(error.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+        code = 1
     sys.stdout.flush()
     sys.stderr.flush()
     return code
 
 
 def _wait_for(first: int) -> int:
-    """Ctrl-C reaches both processes, and the inner one answers it; a SIGTERM is handed on as a Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """End with the code of the first process; SIGTERM and SIGHUP end it at once."""
+    ended_by = 0
+
+    def end(number: int, _frame: object) -> None:
+        nonlocal ended_by
+        ended_by = number
+        os.kill(first, signal.SIGKILL)
+
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: os.kill(first, signal.SIGINT))
+        signal.signal(number, end)
     _, status = os.waitpid(first, 0)
-    code = os.waitstatus_to_exitcode(status)
-    return 128 - code if code < 0 else code
+    return 128 + ended_by if ended_by else os.waitstatus_to_exitcode(status) % 256
 
 
 def _private_mounts() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -94,6 +95,8 @@ def _run(choice: _Choice) -> int:
     else:
         report.show(console, lab, results, evidence, choice.mode)
     if choice.prompt:
+        # From here on Ctrl-C interrupts a command at the prompt.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
         LabPrompt(lab, choice.mode, console)
         return 0
     return 0 if report.good(results, evidence) else 1

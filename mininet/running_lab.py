@@ -61,6 +61,7 @@ class RunningLab:
         # What imports Mininet waits until the prerequisites are checked.
         from network import LabNetwork
 
+        self.topology = topology
         DIRECTORY.mkdir()
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         open_vswitch.start()
