@@ -1,0 +1,189 @@
+"""Policies and packets for property tests.
+
+Packets are drawn at the edges of the policy's prefixes, since that is where a prefix rule is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import MappingProxyType
+
+from hypothesis import strategies as st
+
+from op25b_app.policy.model import (
+    Binding,
+    Hardening,
+    Inbound,
+    Line,
+    Listed,
+    MailException,
+    Mode,
+    Place,
+    Policy,
+    SourceValidation,
+    Switch,
+    Tunnels,
+)
+from op25b_app.policy.nat64 import embed
+from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, UDP, Packet
+from op25b_app.policy.prefix import WIDTH, Prefix
+
+NOW = 1_800_000_000.0
+PORTS_OF_INTEREST = (24, 25, 26, 465, 587, 40000)
+IN_PORTS = (1, 2, 3, 4, 5)
+"""Subscriber lines 1 and 2, uplink 3, trusted 4, and 5, which has no role."""
+SWITCH = "access-1"
+NAT64 = (Prefix.parse("64:ff9b::/96"), Prefix.parse("2001:db8:64::/48"))
+_PLACE = Place("policy.yaml", 1, 1)
+
+
+@st.composite
+def prefixes(draw: st.DrawFn, longest: int | None = None) -> Prefix:
+    """Prefixes that nest and touch often: few bits vary, at few lengths. ``longest`` limits the length."""
+    version = draw(st.sampled_from((4, 4, 6)))
+    width = WIDTH[version]
+    lengths = range(longest + 1) if longest is not None else (0, 1, 8, 9, 10, 24, width - 1, width)
+    length = draw(st.sampled_from(lengths))
+    shift = width - length
+    start = 0 if longest is not None else (10 << 24) << (width - 32)
+    varied = draw(st.integers(0, 7)) if longest is None else draw(st.integers(0, (1 << length) - 1))
+    network = (start >> shift << shift) ^ (varied << shift) if shift < width else 0
+    return Prefix(version, network & ((1 << width) - 1), length)
+
+
+@st.composite
+def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
+    """Any policy over two switches of which ``SWITCH`` is looked at."""
+    some = st.lists(prefixes(longest), max_size=5, unique=True)
+    dynamic = draw(some)
+    static = [prefix for prefix in draw(some) if prefix not in dynamic]
+    bound = draw(
+        st.lists(st.tuples(st.sampled_from((SWITCH, "access-2")), st.sampled_from((1, 2)), some), max_size=3)
+    )
+    names = {SWITCH: 1, "access-2": 2}
+    return Policy(
+        isp_name="",
+        mail_destinations=_listed(draw(some)),
+        nat64_prefixes=_listed(draw(st.lists(st.sampled_from(NAT64), max_size=1))),
+        dynamic=_listed(dynamic),
+        static=_listed(static),
+        inbound=Inbound(draw(st.booleans()), draw(st.booleans()), _PLACE, _PLACE),
+        hardening=_hardening(draw(st.sampled_from((SourceValidation.OFF, SourceValidation.PORT_25)))),
+        exceptions=tuple(draw(st.lists(exceptions(longest), max_size=3))),
+        switches=MappingProxyType(
+            {
+                name: Switch(
+                    name=name,
+                    dpid=dpid,
+                    subscriber_ports=frozenset({1, 2}),
+                    uplink_ports=frozenset({3}),
+                    trusted_ports=frozenset({4}),
+                    mode=draw(st.sampled_from((Mode.ENFORCE, Mode.ENFORCE, Mode.MONITOR))),
+                    place=_PLACE,
+                    bindings=tuple(
+                        Binding(port, None, _listed(addresses), _PLACE)
+                        for on, port, addresses in bound
+                        if on == name
+                    ),
+                    forwarding_table=draw(st.sampled_from((None, None, 7))),
+                )
+                for name, dpid in names.items()
+            }
+        ),
+        address_space_place=_PLACE,
+    )
+
+
+@st.composite
+def exceptions(draw: st.DrawFn, longest: int | None = None) -> MailException:
+    lines = st.builds(Line, st.sampled_from((SWITCH, "access-2")), st.sampled_from((1, 2)))
+    source = draw(st.one_of(prefixes(longest), lines))
+    return MailException(
+        name="exception",
+        source=source,
+        destination=draw(st.one_of(st.none(), prefixes(longest))),
+        expires=draw(st.sampled_from((None, int(NOW) - 1, int(NOW) + 60, int(NOW) + 10**6))),
+        reason="",
+        place=_PLACE,
+    )
+
+
+@st.composite
+def packets(draw: st.DrawFn, policy: Policy) -> Packet:
+    """A TCP (seldom UDP) packet between addresses at the edges of the policy's prefixes."""
+    version = draw(st.sampled_from((4, 6)))
+    addresses = st.sampled_from(edges(policy, version))
+    return packet(
+        in_port=draw(st.sampled_from(IN_PORTS)),
+        version=version,
+        source=draw(addresses),
+        destination=draw(addresses),
+        protocol=draw(st.sampled_from((TCP, TCP, TCP, TCP, UDP))),
+        source_port=draw(st.sampled_from(PORTS_OF_INTEREST)),
+        destination_port=draw(st.sampled_from((25, *PORTS_OF_INTEREST))),
+        tags=draw(st.sampled_from(((), (), (), (100,)))),
+    )
+
+
+def packet(
+    in_port: int,
+    version: int,
+    source: int,
+    destination: int,
+    source_port: int,
+    destination_port: int,
+    protocol: int = TCP,
+    tags: tuple[int, ...] = (),
+) -> Packet:
+    return Packet(
+        in_port=in_port,
+        eth_type=ETH_IPV4 if version == 4 else ETH_IPV6,
+        version=version,
+        source=source,
+        destination=destination,
+        protocol=protocol,
+        source_port=source_port,
+        destination_port=destination_port,
+        tags=tags,
+    )
+
+
+def edges(policy: Policy, version: int) -> list[int]:
+    """The first and last address of every prefix, and one before and one after each."""
+    top = (1 << WIDTH[version]) - 1
+    found = {0, top}
+    for prefix in _all_prefixes(policy):
+        if prefix.version == version:
+            found |= {prefix.first, prefix.last, max(prefix.first - 1, 0), min(prefix.last + 1, top)}
+    return sorted(found)
+
+
+def _all_prefixes(policy: Policy) -> Iterator[Prefix]:
+    listed = [*policy.mail_destinations, *policy.dynamic, *policy.static]
+    for switch in policy.switches.values():
+        listed += [entry for binding in switch.bindings for entry in binding.addresses]
+    written = [entry.prefix for entry in listed]
+    for exception in policy.exceptions:
+        written += [exception.source] if isinstance(exception.source, Prefix) else []
+        written += [exception.destination] if exception.destination else []
+    yield from written
+    for nat64 in policy.nat64_prefixes:
+        yield nat64.prefix
+        yield from (embed(nat64.prefix, prefix) for prefix in written if prefix.version == 4)
+
+
+def _listed(chosen: list[Prefix]) -> tuple[Listed, ...]:
+    return tuple(Listed(prefix, _PLACE) for prefix in chosen)
+
+
+def _hardening(source_validation: SourceValidation) -> Hardening:
+    return Hardening(
+        source_validation=source_validation,
+        block_encapsulation=False,
+        ethertypes=frozenset(),
+        tunnels=Tunnels(False, (), _PLACE),
+        block_unreadable_tcp=False,
+        source_validation_place=_PLACE,
+        encapsulation_place=_PLACE,
+        unreadable_tcp_place=_PLACE,
+    )

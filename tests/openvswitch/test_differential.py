@@ -1,0 +1,64 @@
+"""The compiled rules in a real Open vSwitch, packets as bytes: its verdicts equal the specification's."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from op25b_app.policy.decide import decide
+from op25b_app.policy.model import Policy, Verdict
+from op25b_app.policy.packet import Packet, read_frame
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.flow import COOKIE_OWNER, Role
+from tests.frames import frame_of
+from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
+from tests.openvswitch.private_ovs import PrivateOvs
+
+HANDOVER_TABLE = 7
+_COOKIE = re.compile(r"cookie 0x([0-9a-f]+)")
+
+
+@pytest.fixture(scope="module")
+def bridge(ovs: PrivateOvs) -> Iterator[str]:
+    name = "differential"
+    ovs.add_bridge(name, IN_PORTS)
+    yield name
+    ovs.vsctl("del-br", name)
+
+
+def traced_verdict(output: str) -> Verdict:
+    """Where a trace ends, and whether by a rule of ours that only counts."""
+    actions = output.rpartition("Datapath actions: ")[2].strip()
+    if actions == "drop":
+        return Verdict.BLOCK
+    ours = [int(cookie, 16) for cookie in _COOKIE.findall(output) if int(cookie, 16) >> 48 == COOKIE_OWNER]
+    return Verdict.WOULD_BLOCK if ours[-1] >> 40 & 0xFF == Role.WOULD_BLOCK else Verdict.PERMIT
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_open_vswitch_decides_as_the_specification_does(
+    ovs: PrivateOvs, bridge: str, data: st.DataObject
+) -> None:
+    policy = data.draw(policies())
+    rules = compile_rules(policy, policy.switches[SWITCH], NOW)
+    ovs.ofctl("del-flows", bridge)
+    ovs.add_flows(bridge, f"table={HANDOVER_TABLE},actions=NORMAL")
+    with ovs.openflow(bridge) as switch:
+        assert switch.load(rules) == []
+        ours = [each.rule for each in switch.read() if each.rule.ours]
+    assert {rule.key for rule in ours} == {rule.key for rule in rules}
+    for packet in data.draw(st.lists(packets(policy), min_size=20, max_size=20)):
+        assert_agree(ovs, bridge, policy, packet)
+
+
+def assert_agree(ovs: PrivateOvs, bridge: str, policy: Policy, packet: Packet) -> None:
+    frame = frame_of(packet)
+    assert read_frame(packet.in_port, frame) == packet
+    decision = decide(policy, policy.switches[SWITCH], packet, NOW)
+    output = ovs.trace(bridge, packet.in_port, frame)
+    assert traced_verdict(output) is decision.verdict, f"{packet}\n{decision}\n{output}"

@@ -1,0 +1,69 @@
+"""The compiled rules do what the specification says."""
+
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from op25b_app.policy.decide import decide
+from op25b_app.policy.model import Policy
+from op25b_app.policy.packet import Packet
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.flow import FlowRule, Goto
+from op25b_app.rules.lookup import trace, verdict
+from op25b_app.rules.ofctl import format_rule
+from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
+
+
+def assert_agree(policy: Policy, rules: tuple[FlowRule, ...], frame: Packet) -> None:
+    decision = decide(policy, policy.switches[SWITCH], frame, NOW)
+    passed = trace(rules, frame)
+    path = "\n".join(map(format_rule, passed))
+    assert verdict(passed) is decision.verdict, f"{frame}\n{decision}\n{path}"
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_rules_agree_with_the_specification_at_every_edge(data: st.DataObject) -> None:
+    policy = data.draw(policies())
+    rules = compile_rules(policy, policy.switches[SWITCH], NOW)
+    for frame in data.draw(st.lists(packets(policy), min_size=30, max_size=30)):
+        assert_agree(policy, rules, frame)
+
+
+@settings(max_examples=60, deadline=None)
+@given(policies(longest=3))
+def test_rules_agree_for_every_packet_of_a_three_bit_address_space(policy: Policy) -> None:
+    rules = compile_rules(policy, policy.switches[SWITCH], NOW)
+    for version, shift in ((4, 29), (6, 125)):
+        addresses = [high << shift for high in range(8)]
+        ports = itertools.product((25, 40000), (24, 25, 465))
+        for source_port, destination_port in ports:
+            for in_port, source, destination in itertools.product(IN_PORTS, addresses, addresses):
+                frame = packet(in_port, version, source, destination, source_port, destination_port)
+                assert_agree(policy, rules, frame)
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies())
+def test_no_two_rules_are_the_same_to_a_switch_and_each_leads_to_an_earlier_one(policy: Policy) -> None:
+    rules = compile_rules(policy, policy.switches[SWITCH], NOW)
+    assert len({rule.key for rule in rules}) == len(rules)
+    loaded: set[int] = set()
+    for rule in rules:
+        if isinstance(rule.action, Goto) and rule.action.table <= 5:
+            assert rule.action.table in loaded
+        loaded.add(rule.table)
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies())
+def test_compiling_again_later_gives_the_same_rules_and_cookies(policy: Policy) -> None:
+    switch = policy.switches[SWITCH]
+    rules, later = (compile_rules(policy, switch, at) for at in (NOW, NOW + 10))
+    assert [rule._replace(hard_timeout=0) for rule in rules] == [
+        rule._replace(hard_timeout=0) for rule in later
+    ]
+    assert all(rule.ours for rule in rules)
