@@ -133,6 +133,11 @@ class Session:
         """The switch's name in the policy, or its datapath id."""
         return f"{self.dpid:#x}" if self.assignment is None else self.assignment.switch.name
 
+    @property
+    def openflow_version(self) -> str | None:
+        """``1.3``; None while the switch is not connected."""
+        return None if self._connection is None else codec.VERSION_NAMES[self._connection.version]
+
     def assign(self, assignment: Assignment | None, now: float) -> Outcome:
         """The policy, a new one or none, says what this switch should hold."""
         removed = self.assignment is not None and assignment is None

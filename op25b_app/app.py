@@ -1,0 +1,360 @@
+"""The Ryu application: events go in, messages go out; each switch's session decides.
+
+Each switch has a green thread that feeds its session and one that sends, so a switch that is slow, or large,
+holds up neither the event loop nor another switch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import eventlet.tpool
+from ryu import cfg
+from ryu.base import app_manager
+from ryu.controller import ofp_event
+from ryu.controller.handler import (
+    CONFIG_DISPATCHER,
+    DEAD_DISPATCHER,
+    HANDSHAKE_DISPATCHER,
+    MAIN_DISPATCHER,
+    set_ev_cls,
+)
+from ryu.lib import hub
+from ryu.ofproto import (
+    ofproto_parser,
+    ofproto_v1_3_parser,
+    ofproto_v1_4_parser,
+    ofproto_v1_5_parser,
+)
+
+from op25b_app import signals
+from op25b_app.operate.control import ControlEndpoint, SocketUnavailableError
+from op25b_app.operate.endpoint import control_socket
+from op25b_app.operate.report import status_report
+from op25b_app.policy.loader import Loaded, load
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.switch import codec
+from op25b_app.switch.session import (
+    AS_WANTED,
+    Assignment,
+    Connection,
+    Outcome,
+    Session,
+    State,
+    SwitchError,
+    is_request_xid,
+)
+
+POLICY_VARIABLE = "OP25B_POLICY"
+INBOX = 256
+"""Events that may wait for one switch's session; then its part of Ryu waits."""
+TICK_SECONDS = 1.0
+HELLO_SECONDS = 60.0
+"""How often one address is told that its OpenFlow version will not do."""
+
+CALM = {*AS_WANTED, State.CONNECTING, State.INSTALLING}
+
+Step = Callable[[Session, float], Outcome]
+"""Gives a session an input, at a time in seconds since 1970."""
+
+cfg.CONF.register_opts(
+    [
+        cfg.StrOpt("policy", help="the policy file"),
+        cfg.StrOpt("control_socket", help="where 'op25b status' and 'op25b reload' reach this controller"),
+    ],
+    "op25b",
+)
+
+log = logging.getLogger("op25b")
+
+
+class Op25b(app_manager.RyuApp):
+    """Keeps the switches of a policy as the policy says."""
+
+    OFP_VERSIONS = codec.SUPPORTED_VERSIONS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._path = _policy_path()
+        loaded = load(self._path, time.time())
+        _tell_problems(loaded)
+        if loaded.policy is None:
+            log.error("policy %s refused: nothing is started", self._path)
+            raise SystemExit(1)
+        self._policy = loaded.policy
+        self._digest = _digest(self._path)
+        self._switches: dict[int, _Switch] = {}
+        self._tables: dict[Any, int] = {}
+        self._hellos: dict[str, float] = {}
+        self._reloading = hub.Semaphore()
+        self._control: ControlEndpoint | None = None
+        _leave_own_flow_stats_unread()
+
+    def start(self) -> None:
+        super().start()
+        signals.install(self._on_hangup)
+        self._put_in_force()
+        routes = {("GET", "/status"): self._answer_status, ("POST", "/reload"): self._answer_reload}
+        try:
+            self._control = ControlEndpoint(control_socket(self.CONF.op25b.control_socket), routes)
+        except SocketUnavailableError as error:
+            log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
+
+    def close(self) -> None:
+        if self._control is not None:
+            self._control.close()
+
+    def reload(self) -> Loaded:
+        """Read the policy again and put it in force, or leave the one in force if it has errors."""
+        with self._reloading:
+            loaded: Loaded = eventlet.tpool.execute(load, self._path, time.time())
+            _tell_problems(loaded)
+            if loaded.policy is None:
+                log.error("policy %s refused: the one in force stays in force", self._path)
+            else:
+                self._policy, self._digest = loaded.policy, _digest(self._path)
+                self._put_in_force()
+            return loaded
+
+    @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
+    def hello(self, event: Any) -> None:
+        message, host, now = event.msg, event.msg.datapath.address[0], time.monotonic()
+        bitmaps = getattr(message, "elements", None) or ()
+        newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)
+        self._hellos = {each: until for each, until in self._hellos.items() if now < until}
+        if newest >= min(self.OFP_VERSIONS) or host in self._hellos:
+            return
+        self._hellos[host] = now + HELLO_SECONDS
+        log.error(
+            "a switch at %s speaks only OpenFlow %s and stays unprotected: let it speak 1.3 or later, "
+            "on Open vSwitch with 'ovs-vsctl set bridge BRIDGE protocols=OpenFlow13'",
+            host,
+            codec.VERSION_NAMES.get(newest, newest),
+        )
+
+    @set_ev_cls(ofp_event.EventOFPSwitchFeatures, CONFIG_DISPATCHER)
+    def features(self, event: Any) -> None:
+        self._tables[event.msg.datapath] = event.msg.n_tables
+
+    @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
+    def state_change(self, event: Any) -> None:
+        datapath = event.datapath
+        tables = self._tables.pop(datapath, 0)
+        if event.state == MAIN_DISPATCHER:
+            connection = Connection(datapath.ofproto.OFP_VERSION, tables, frozenset(datapath.ports))
+            self._switch_of(datapath.id).connect(datapath, connection)
+        elif switch := self._switches.get(datapath.id):
+            switch.disconnect(datapath)
+
+    @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
+    def port_state_change(self, event: Any) -> None:
+        ports = frozenset(event.datapath.ports)
+        self._post(event.datapath, lambda session, now: session.ports_changed(ports, now))
+
+    @set_ev_cls(ofp_event.EventOFPErrorMsg, MAIN_DISPATCHER)
+    def error(self, event: Any) -> None:
+        message = event.msg
+        code = message.exp_type if message.code is None else message.code
+        error = SwitchError(message.xid, message.type, code, bytes(message.data))
+        self._post(message.datapath, lambda session, now: session.error(error, now))
+
+    @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)
+    def barrier_reply(self, event: Any) -> None:
+        xid = event.msg.xid
+        self._post(event.msg.datapath, lambda session, now: session.barrier(xid, now))
+
+    @set_ev_cls([ofp_event.EventOFPFlowStatsReply, ofp_event.EventOFPFlowDescStatsReply], MAIN_DISPATCHER)
+    def flow_stats_reply(self, event: Any) -> None:
+        message = event.msg
+        if is_request_xid(message.xid):
+            self._post(
+                message.datapath,
+                lambda session, now: session.flow_stats(message.buf, message.xid, now),
+                large=not codec.has_more(message.buf),
+            )
+
+    def _on_hangup(self) -> None:
+        self.reload()
+
+    def _post(self, datapath: Any, step: Step, *, large: bool = False) -> None:
+        if switch := self._switches.get(datapath.id):
+            switch.post(step, datapath, large=large)
+
+    def _put_in_force(self) -> None:
+        """Tell every switch, known or not, what the policy says of it."""
+        policy = self._policy
+        log.info(
+            "policy %s in force (sha256 %.12s): %d switches", self._path, self._digest, len(policy.switches)
+        )
+        for switch in policy.switches.values():
+            assignment = Assignment(switch, partial(compile_rules, policy, switch))
+            self._switch_of(switch.dpid).assign(assignment)
+        for dpid, known in [*self._switches.items()]:
+            if policy.switch_of_dpid(dpid) is None:
+                known.assign(None)
+
+    def _switch_of(self, dpid: int) -> _Switch:
+        if dpid not in self._switches:
+            self._switches[dpid] = _Switch(dpid, self._forget)
+        return self._switches[dpid]
+
+    def _forget(self, dpid: int) -> None:
+        del self._switches[dpid]
+
+    def _answer_status(self) -> tuple[str, dict[str, Any]]:
+        sessions = {dpid: switch.session for dpid, switch in self._switches.items()}
+        policy = {"file": str(self._path), "sha256": self._digest}
+        return "200 OK", {"policy": policy, **status_report(self._policy, sessions)}
+
+    def _answer_reload(self) -> tuple[str, dict[str, Any]]:
+        loaded = self.reload()
+        applied = loaded.policy is not None
+        answer = {"applied": applied, "problems": [str(problem) for problem in loaded.problems]}
+        return "200 OK" if applied else "422 Unprocessable Content", answer
+
+
+class _Switch:
+    """One switch: its session, the green thread that feeds it, and the connection in use."""
+
+    def __init__(self, dpid: int, forget: Callable[[int], None]) -> None:
+        self.session = Session(dpid, time.time())
+        self._forget = forget
+        self._inbox = hub.Queue(INBOX)
+        self._datapath: Any = None
+        self._outbox: Any = None
+        self._sender: Any = None
+        hub.spawn(self._work)
+
+    def post(self, step: Step, datapath: Any = None, *, large: bool = False) -> None:
+        """Have the session take a step; one of a connection that is no longer in use counts for nothing.
+
+        A large step runs in a thread of the operating system, so that the event loop goes on.
+        """
+        self._inbox.put((step, datapath, large))
+
+    def assign(self, assignment: Assignment | None) -> None:
+        self.post(lambda session, now: session.assign(assignment, now))
+
+    def connect(self, datapath: Any, connection: Connection) -> None:
+        def step(session: Session, now: float) -> Outcome:
+            self._use(datapath)
+            return session.connected(connection, now)
+
+        self.post(step)
+
+    def disconnect(self, datapath: Any) -> None:
+        def step(session: Session, now: float) -> Outcome:
+            self._use(None)
+            return session.disconnected(now)
+
+        self.post(step, datapath)
+
+    def _work(self) -> None:
+        while not self._forgotten():
+            try:
+                step, datapath, large = self._inbox.get(timeout=TICK_SECONDS)
+            except hub.QueueEmpty:
+                step, datapath, large = Session.tick, None, False
+            if datapath is None or datapath is self._datapath:
+                self._take(step, large)
+            if self.session.due(time.time()):
+                self._take(Session.tick, False)
+
+    def _take(self, step: Step, large: bool) -> None:
+        session, now = self.session, time.time()
+        try:
+            outcome = eventlet.tpool.execute(step, session, now) if large else step(session, now)
+        except Exception:
+            log.exception("%s: internal error", self)
+            outcome = session.fail("internal error of op25b; its log says more", now)
+        if outcome.turned is not None:
+            level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
+            log.log(level, "%s: %s: %s", self, outcome.turned.state.value, outcome.turned.reason)
+        for piece in outcome.pieces:
+            self._outbox.put(piece)
+
+    def _forgotten(self) -> bool:
+        """A switch that is neither connected nor in the policy is not kept."""
+        if self._datapath is not None or self.session.assignment is not None or not self._inbox.empty():
+            return False
+        self._forget(self.session.dpid)
+        return True
+
+    def _use(self, datapath: Any) -> None:
+        """Speak over this connection from now on, or over none."""
+        if self._sender is not None:
+            hub.kill(self._sender)
+        if datapath is not None and self._datapath is not None:
+            log.warning(
+                "%s: connected from %s, while the connection from %s is open: closing that; "
+                "do two switches have this datapath id?",
+                self,
+                *(each.address[0] for each in (datapath, self._datapath)),
+            )
+            self._datapath.close()
+        self._datapath = datapath
+        # What waits here is at most one plan: a session sends the next only after an answer.
+        self._outbox = hub.Queue()
+        self._sender = datapath and hub.spawn(_send, datapath, self._outbox)
+
+    def __str__(self) -> str:
+        dpid = f"dpid {self.session.dpid:#x}"
+        return dpid if self.session.assignment is None else f"{self.session.name} ({dpid})"
+
+
+def _send(datapath: Any, outbox: Any) -> None:
+    """Send what comes; Ryu stops sending when a switch does not read, and then the connection must end."""
+    while datapath.send(outbox.get()):
+        hub.sleep(0)
+    datapath.close()
+
+
+def _policy_path() -> Path:
+    if path := os.environ.get(POLICY_VARIABLE) or cfg.CONF.op25b.policy:
+        return Path(path)
+    log.error(
+        "no policy: name its file with 'op25b run --policy FILE', with %s in the environment, "
+        "or with 'policy = FILE' in section [op25b] of --config-file",
+        POLICY_VARIABLE,
+    )
+    raise SystemExit(1)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _tell_problems(loaded: Loaded) -> None:
+    for problem in loaded.problems:
+        log.log(logging.ERROR if problem.severity == "error" else logging.WARNING, "%s", problem)
+
+
+def _leave_own_flow_stats_unread() -> None:
+    """Keep Ryu from parsing the replies to our own requests, which are read from their bytes.
+
+    Ryu's parser takes long, and a rule of somebody else that it does not understand costs the whole message.
+    """
+    for version, parser, reply in (
+        (4, ofproto_v1_3_parser, ofproto_v1_3_parser.OFPFlowStatsReply),
+        (5, ofproto_v1_4_parser, ofproto_v1_4_parser.OFPFlowStatsReply),
+        (6, ofproto_v1_5_parser, ofproto_v1_5_parser.OFPFlowDescStatsReply),
+    ):
+        ofproto_parser.register_msg_parser(version)(partial(_parse, parser.msg_parser, reply))
+
+
+def _parse(
+    parse: Any, reply: Any, datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes
+) -> Any:
+    if not is_request_xid(xid) or not codec.is_flow_stats_reply(buffer):
+        return parse(datapath, version, kind, length, xid, buffer)
+    message = reply(datapath, body=[])
+    message.set_headers(version, kind, length, xid)
+    message.set_buf(buffer)
+    return message

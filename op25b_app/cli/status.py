@@ -1,0 +1,57 @@
+"""``op25b status``: is every switch protected?"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from op25b_app.cli.arguments import json_option
+from op25b_app.cli.controller import ask_or_exit, socket_option
+
+STYLES = {
+    "protected": "green",
+    "monitoring": "cyan",
+    "degraded": "bold red",
+    "lost": "bold red",
+    "unknown": "yellow",
+}
+
+
+@click.command(short_help="Ask a running controller whether every switch is protected.")
+@socket_option
+@json_option
+def command(path: Path | None, as_json: bool) -> None:
+    """Ask the controller that runs on this machine for the state of its switches.
+
+    Exits with 0 where every switch of the policy is protected or, in monitor mode, monitoring; with 1
+    otherwise, and where no controller answers.
+    """
+    status = ask_or_exit(path, "GET", "/status", as_json=as_json)
+    if as_json:
+        click.echo(json.dumps(status, indent=2))
+    else:
+        _print_table(status)
+    sys.exit(0 if status["all_protected"] else 1)
+
+
+def _print_table(status: dict[str, Any]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in ("switch", "dpid", "state", "since (UTC)", "reason"):
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("dpid", "state"))
+    for name, switch in status["switches"].items():
+        state = Text(switch["state"], STYLES.get(switch["state"], ""))
+        since = switch["since"].removesuffix("+00:00").replace("T", " ")
+        table.add_row(Text(name), switch["dpid"], state, since, Text(switch["reason"]))
+    console = Console()
+    console.print(table)
+    policy = status["policy"]
+    console.print(f"policy {policy['file']} (sha256 {policy['sha256'][:12]})", markup=False, highlight=False)

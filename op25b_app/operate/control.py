@@ -1,0 +1,104 @@
+"""The control endpoint of a running controller: a small web application on a socket of the file system.
+
+``GET /status`` and ``POST /reload``, answered in JSON. Only the user that runs the controller may connect.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import eventlet
+import eventlet.wsgi
+from eventlet.green import socket
+
+Handler = Callable[[], tuple[str, dict[str, Any]]]
+"""Answers a request: the HTTP status line without the protocol, and what becomes JSON."""
+Routes = Mapping[tuple[str, str], Handler]
+StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+
+class SocketUnavailableError(Exception):
+    """The control socket cannot be had; the text says why."""
+
+
+class ControlEndpoint:
+    """Serves ``routes`` (method and path) on the socket ``path`` until closed."""
+
+    def __init__(self, path: Path, routes: Routes) -> None:
+        """Raises SocketUnavailableError when another controller listens there, or nobody can."""
+        self._path = path
+        self._routes = routes
+        try:
+            self._socket = _listen(path)
+        except OSError as error:
+            raise SocketUnavailableError(f"cannot listen on {path}: {error.strerror or error}") from None
+        self._identity = _identity(path)
+        self._server = eventlet.spawn(eventlet.wsgi.server, self._socket, self._answer, log_output=False)
+
+    def close(self) -> None:
+        self._server.kill()
+        self._socket.close()
+        if _identity(self._path) == self._identity:
+            self._path.unlink(missing_ok=True)
+
+    def _answer(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        method, target = environ["REQUEST_METHOD"], environ["PATH_INFO"]
+        status, answer = "404 Not Found", {"error": f"nothing answers {method} {target}"}
+        if handler := self._routes.get((method, target)):
+            status, answer = handler()
+        body = json.dumps(answer, indent=2).encode() + b"\n"
+        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        return [body]
+
+
+def _listen(path: Path) -> Any:
+    """A listening socket at ``path``, in the place of one that a controller left behind."""
+    _make_private_directory(path.parent)
+    if _somebody_listens(path):
+        raise SocketUnavailableError(f"another controller listens on {path}")
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX)
+    mask = os.umask(0o177)
+    try:
+        listening.bind(str(path))
+    finally:
+        os.umask(mask)
+    listening.listen(16)
+    return listening
+
+
+def _make_private_directory(directory: Path) -> None:
+    """Make the directory if it is missing. One in a place for everybody must be this user's own."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    about = directory.stat()
+    shared = bool(directory.parent.stat().st_mode & stat.S_ISVTX)
+    if shared and about.st_uid != os.geteuid():
+        raise SocketUnavailableError(f"{directory} belongs to another user")
+
+
+def _somebody_listens(path: Path) -> bool:
+    try:
+        if not stat.S_ISSOCK(path.stat().st_mode):
+            raise SocketUnavailableError(f"{path} is there and is not a socket")
+    except FileNotFoundError:
+        return False
+    with socket.socket(socket.AF_UNIX) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            return False
+    return True
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_dev, about.st_ino
