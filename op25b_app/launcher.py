@@ -44,6 +44,12 @@ def run(policy: Path | None, arguments: Sequence[str]) -> int:
         manager.main(args=list(arguments), prog="op25b run")
     except KeyboardInterrupt:  # stopped while applications were starting
         manager.AppManager.get_instance().close()
+    except OSError:  # the web server, if an application has one, opens last
+        host, port = manager.CONF.wsapi_host, manager.CONF.wsapi_port
+        if (problem := _listening_problem(host, port, "--wsapi-host and --wsapi-port")) is None:
+            raise
+        manager.AppManager.get_instance().close()
+        return _refuse([problem])
     if not signals.stopping():
         print("op25b: the controller ended by itself; the messages above say why", file=sys.stderr)
         return 1
@@ -69,9 +75,9 @@ def _call_when_options_are_read() -> None:
                 handler.setFormatter(logging.Formatter(LOG_FORMAT))
         others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
         cfg.CONF.set_override("app_lists", [APPLICATION, *others])
-        problems = [*_missing_applications(others + cfg.CONF.app), *_unusable_addresses(cfg.CONF)]
+        problems = [*_missing_applications(others + cfg.CONF.app), *_openflow_problems(cfg.CONF)]
         if problems:
-            raise SystemExit("\n".join(f"op25b: {problem}" for problem in problems))
+            raise SystemExit(_refuse(problems))
 
     log.init_log = init_log
 
@@ -87,21 +93,32 @@ def _missing_applications(names: Iterable[str]) -> Iterator[str]:
             yield f"no Ryu application {name}: give the name of a Python module or the path of a file"
 
 
-def _unusable_addresses(conf: Any) -> Iterator[str]:
-    """A message for each address ``ryu-manager`` is to listen on and cannot."""
+def _openflow_problems(conf: Any) -> Iterator[str]:
+    """A message for each address where switches are to be awaited and cannot."""
     from ryu.ofproto import ofproto_common
 
-    port_option = "ofp_ssl_listen_port" if conf.ctl_privkey and conf.ctl_cert else "ofp_tcp_listen_port"
-    ports = [conf[port_option]]
+    option = "ofp_ssl_listen_port" if conf.ctl_privkey and conf.ctl_cert else "ofp_tcp_listen_port"
+    ports = [conf[option]]
     if not conf.ofp_tcp_listen_port and not conf.ofp_ssl_listen_port:
         ports = [ofproto_common.OFP_TCP_PORT, ofproto_common.OFP_TCP_PORT_OLD]
-    wanted = [("ofp_listen_host", port_option, port) for port in ports]
-    for host_option, port_option, port in [*wanted, ("wsapi_host", "wsapi_port", conf.wsapi_port)]:
-        host = conf[host_option]
-        try:
-            family = socket.AF_INET6 if ":" in host else socket.AF_INET
-            socket.create_server((host, port), family=family).close()
-        except OSError as error:
-            reason = str(error.strerror).partition(" (while")[0]
-            flags = " and ".join("--" + option.replace("_", "-") for option in (host_option, port_option))
-            yield f"cannot listen on {host} port {port}: {reason}; choose others with {flags}"
+    for port in ports:
+        flags = f"--ofp-listen-host and --{option.replace('_', '-')}"
+        if problem := _listening_problem(conf.ofp_listen_host, port, flags):
+            yield problem
+
+
+def _listening_problem(host: str, port: int, flags: str) -> str | None:
+    """Why nothing can listen there, and with which flags to choose another address; None if it can."""
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        socket.create_server((host, port), family=family).close()
+    except OSError as error:
+        reason = str(error.strerror).partition(" (while")[0]
+        return f"cannot listen on {host} port {port}: {reason}; choose another address with {flags}"
+    return None
+
+
+def _refuse(problems: Iterable[str]) -> int:
+    for problem in problems:
+        print(f"op25b: {problem}", file=sys.stderr)
+    return 1

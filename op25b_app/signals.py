@@ -23,7 +23,7 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOP_SECONDS = 0.9
 """How long applications may take to close before the process ends without them."""
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("op25b")
 _stopping = False
 
 
