@@ -61,24 +61,47 @@ def rule_as_json(rule: FlowRule) -> dict[str, Any]:
 
 
 def _print_table(rules: Sequence[FlowRule]) -> None:
-    from rich.console import Console
-    from rich.table import Column
-    from rich.table import Table as TextTable
-
-    from op25b_app.rules.ofctl import format_action, format_match
+    """Each table with its rules, highest priority first."""
     from op25b_app.rules.pipeline import Table
 
-    text = TextTable("table", "priority", Column("match", overflow="fold"), "action", "role")
-    ordered = sorted(rules, key=lambda rule: (rule.table, -rule.priority))
-    for place, rule in enumerate(ordered):
-        text.add_row(
-            f"{rule.table} {Table(rule.table).name.lower()}",
-            str(int(rule.priority)),
-            format_match(rule.match) or "everything",
-            format_action(rule.action) + (f" for {rule.hard_timeout} s" if rule.hard_timeout else ""),
-            rule.role.name.lower().replace("_", " "),
-            end_section=ordered[place + 1 : place + 2] != [] and ordered[place + 1].table != rule.table,
-        )
-    console = Console()
-    console.print(text)
-    console.print(f"{len(rules)} rules")
+    for table in Table:
+        rows = _rows([rule for rule in rules if rule.table == table])
+        if not rows:
+            continue
+        click.echo(f"{int(table)} {table.name.lower()}")
+        widths = [max(len(row[column]) for row in rows) for column in range(4)]
+        for row in rows:
+            columns = zip(row, widths, strict=True)
+            click.echo("  " + "  ".join(text.ljust(width) for text, width in columns).rstrip())
+        click.echo()
+    click.echo(f"{len(rules)} rules")
+
+
+def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
+    """Priority, match, action and role as text. Rules that differ only in a single port are one row."""
+    from op25b_app.rules.ofctl import format_action, format_match
+
+    by_row: dict[tuple[int, str, str, str], list[int]] = {}
+    for rule in rules:
+        ports = [field.value for field in rule.match if field.name == "in_port"]
+        match = format_match(tuple(field for field in rule.match if field.name != "in_port"))
+        action = format_action(rule.action) + (f" for {rule.hard_timeout} s" if rule.hard_timeout else "")
+        role = rule.role.name.lower().replace("_", " ")
+        by_row.setdefault((-rule.priority, match, action, role), []).extend(ports)
+    rows = []
+    for (priority, match, action, role), ports in sorted(by_row.items()):
+        from_ports = f"in_port={_ranges(ports)}" if ports else ""
+        whole = ",".join(part for part in (from_ports, match) if part) or "everything"
+        rows.append((str(-priority), whole, action, role))
+    return rows
+
+
+def _ranges(ports: list[int]) -> str:
+    """``1-3,7`` for 1, 2, 3 and 7."""
+    runs: list[list[int]] = []
+    for port in sorted(ports):
+        if runs and port == runs[-1][1] + 1:
+            runs[-1][1] = port
+        else:
+            runs.append([port, port])
+    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)

@@ -1,0 +1,155 @@
+"""The commands that read a policy, called as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from op25b_app.cli.main import main
+from tests.frames import frame_of
+from tests.generated import packet
+
+EXAMPLE = Path(__file__).parents[3] / "example.yaml"
+AT = "2027-01-15T08:00:00Z"
+
+
+def op25b(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments)
+
+
+def explain(*arguments: str, in_port: str = "1") -> Any:
+    result = op25b(
+        "explain",
+        str(EXAMPLE),
+        "--switch",
+        "access-1",
+        "--in-port",
+        in_port,
+        "--at",
+        AT,
+        "--json",
+        *arguments,
+    )
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_example_is_valid() -> None:
+    result = op25b("check", str(EXAMPLE))
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == f"{EXAMPLE}: valid; switches: access-1"
+
+
+def test_check_prints_a_line_a_mistake_and_exits_1(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("isp: {mail_destinations: [1]}\naddress_space: {dynamic: []}\nswitches: {}\nmodes: x\n")
+    result = op25b("check", str(path))
+    assert result.exit_code == 1
+    errors = [line for line in result.stdout.splitlines() if ": error: " in line]
+    assert errors == [
+        f"{path}:1:27: error: '1' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes",
+        f"{path}:4:1: error: unknown key 'modes'; did you mean 'mode'?",
+    ]
+    told = json.loads(op25b("check", str(path), "--json").stdout)
+    assert told["valid"] is False
+    assert {"file": str(path), "line": 4, "column": 1, "severity": "error"}.items() <= told["problems"][
+        -1
+    ].items()
+
+
+@pytest.mark.parametrize(
+    "command", [["rules", "--switch", "s"], ["explain", "--switch", "s", "--in-port", "1"]]
+)
+def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("isp: {}\n")
+    addresses = ["--src", "100.64.0.1", "--dst", "192.0.2.1"] if command[0] == "explain" else []
+    result = op25b(command[0], str(path), *command[1:], *addresses)
+    assert result.exit_code == 1
+    assert f"{path}:1:1: error: 'mail_destinations' is missing under 'isp'; write it" in result.stderr
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["rules", str(EXAMPLE), "--switch", "x"], "no switch is called 'x'; there are access-1"),
+        (["rules", str(EXAMPLE)], "Missing option '--switch'"),
+        (["rules", str(EXAMPLE), "--switch", "access-1", "--at", "noon"], "'noon' is not a moment"),
+        (["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1"], "--src is missing"),
+        (
+            ["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1", "--packet", "xy"],
+            "not a frame in hexadecimal",
+        ),
+        (
+            ["explain", str(EXAMPLE), "--switch=access-1", "--in-port=1", "--src=100.64.0.1", "--dst=::1"],
+            "one address is IPv4 and the other IPv6",
+        ),
+        (["nonsense"], "No such command 'nonsense'"),
+    ],
+)
+def test_wrong_usage_exits_2(arguments: list[str], message: str) -> None:
+    result = op25b(*arguments)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_rules_as_json_and_as_lines_are_the_same() -> None:
+    arguments = ("rules", str(EXAMPLE), "--switch", "access-1", "--at", AT, "--format")
+    rules = json.loads(op25b(*arguments, "json").stdout)
+    assert op25b(*arguments, "ofctl").stdout.splitlines() == [rule["ofctl"] for rule in rules]
+    assert {"table": 2, "priority": 10, "match": "", "action": "drop", "role": "block"}.items() <= next(
+        rule for rule in rules if rule["table_name"] == "egress_smtp" and rule["role"] == "block"
+    ).items()
+
+
+def test_rules_as_a_table_shows_every_table() -> None:
+    text = op25b("rules", str(EXAMPLE), "--switch", "access-1").stdout
+    for heading in (
+        "0 admit",
+        "1 egress",
+        "2 egress_smtp",
+        "3 ingress",
+        "4 ingress_replies",
+        "5 ingress_smtp",
+    ):
+        assert f"{heading}\n" in text
+    assert "  200  in_port=1-24  " in text
+    assert text.splitlines()[-1] == "60 rules"
+
+
+def test_explain_names_verdict_policy_line_and_flow() -> None:
+    told = explain("--src", "100.64.3.8", "--dst", "203.0.113.7")
+    assert (told["verdict"], told["rule"], told["policy_line"]) == ("block", "subscriber-6", 5)
+    assert told["policy_file"] == str(EXAMPLE)
+    assert told["flow"].endswith("table=2,priority=10,actions=drop")
+    told = explain("--src", "100.64.3.7", "--dst", "203.0.113.7")
+    assert (told["verdict"], told["policy_line"]) == ("permit", 8)
+    assert "hard_timeout=65535" in told["flow"]
+
+
+def test_explain_takes_a_whole_frame() -> None:
+    frame = frame_of(packet(1, 4, 0x64400001, 0xCB007119, 40000, 25)).hex()
+    told = explain("--packet", frame)
+    assert (told["verdict"], told["rule"]) == ("block", "subscriber-6")
+    assert told["because"].startswith("100.64.0.1 is in the dynamic space 100.64.0.0/10")
+
+
+def test_explain_knows_other_protocols_and_tags() -> None:
+    addresses = ("--src", "100.64.3.8", "--dst", "203.0.113.7")
+    assert explain(*addresses, "--proto", "udp")["verdict"] == "permit"
+    assert explain(*addresses, "--dport", "587")["verdict"] == "permit"
+    assert explain(*addresses, "--vlan", "100")["verdict"] == "block"
+    assert explain(*addresses, in_port="26")["rule"] == "trusted-1"
+
+
+def test_the_schema_describes_the_example() -> None:
+    schema = json.loads(op25b("schema").stdout)
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert schema["required"] == ["isp", "address_space", "switches"]
+    assert schema["additionalProperties"] is False
+    assert set(schema["properties"]) >= {"isp", "address_space", "mode", "inbound", "hardening", "exceptions"}

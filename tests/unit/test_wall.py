@@ -1,0 +1,64 @@
+"""The core knows neither Ryu nor clocks nor sockets, and arrows between packages point one way."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "op25b_app"
+OUTSIDE = {"ryu", "eventlet", "os_ken", "socket", "time", "threading", "subprocess", "requests", "asyncio"}
+CORE = [
+    *sorted((PACKAGE / "policy").glob("*.py")),
+    *sorted((PACKAGE / "rules").glob("*.py")),
+    PACKAGE / "switch/reconcile.py",
+    PACKAGE / "switch/session.py",
+]
+MAY_KNOW = {
+    "policy": {"policy"},
+    "rules": {"policy", "rules"},
+    "switch": {"policy", "rules", "switch"},
+    "operate": {"policy", "rules", "switch", "operate"},
+}
+
+
+def imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
+
+
+@pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_the_core_imports_nothing_of_the_outside(path: Path) -> None:
+    assert not {name for name in imported(path) if name.partition(".")[0] in OUTSIDE}
+
+
+@pytest.mark.parametrize("package", MAY_KNOW)
+def test_packages_know_only_deeper_ones(package: str) -> None:
+    known = {
+        name.split(".")[1]
+        for path in (PACKAGE / package).glob("*.py")
+        for name in imported(path)
+        if name.startswith("op25b_app.")
+    }
+    assert known <= MAY_KNOW[package]
+
+
+def test_ryu_and_eventlet_stay_out_of_the_process_as_well() -> None:
+    """What the core imports must not import them either."""
+    modules = [
+        f"op25b_app.{'.'.join(path.relative_to(PACKAGE).with_suffix('').parts)}"
+        for path in CORE
+        if path.stem != "__init__"
+    ]
+    program = f"import sys, {', '.join(modules)}; print(*sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    loaded = set(printed.stdout.split())
+    assert "op25b_app" in loaded
+    assert not loaded & {"ryu", "eventlet"}
