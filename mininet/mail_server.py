@@ -101,7 +101,6 @@ class MailServer:
         shutil.chown(self.directory / "data", "postfix")
         shutil.chown(self.directory / "inbox", MAILBOX_OWNER, MAILBOX_OWNER)
         configuration = self.directory / "config"
-        # Debian's Postfix looks for sasl/smtpd.conf beside its main.cf.
         (configuration / "sasl").symlink_to(credentials.directory)
         shutil.copy(SHARED_CONFIGURATION / "master.cf", configuration)
         shared = (SHARED_CONFIGURATION / "main.cf").read_text()
