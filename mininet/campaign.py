@@ -56,9 +56,14 @@ class _Traffic:
         node = lab.network.node(attempt.who)
         self._process = node.popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def stop(self) -> Stream:
-        said, _ = self._process.communicate()
-        outcomes = [tuple(outcome) for outcome in json.loads(said)]
+    def stop(self) -> None:
+        """Begin no more attempts."""
+        self._process.stdin.close()
+
+    def result(self) -> Stream:
+        """What became of all attempts, once the last has ended."""
+        outcomes = json.load(self._process.stdout)
+        self._process.wait()
         accepted = {message for message, result, _ in outcomes if result == "accepted"}
         arrived = self._arrived(accepted)
         expected = "timed out" if self.attempt.blocked else "accepted"
@@ -95,7 +100,9 @@ def measure(lab: RunningLab, rounds: int) -> Figures:
         recoveries.append(lab.controller.wait_until_protected(lab.network.switch_names))
     time.sleep(QUIET_SECONDS)
     seconds = time.monotonic() - began
-    streams = [each.stop() for each in traffic]
+    for each in traffic:
+        each.stop()
+    streams = [each.result() for each in traffic]
     syns = attempts.SYNS_PER_CONNECTION * sum(stream.attempts for stream in streams[len(LEGITIMATE) :])
     counted = lab.network.packets_settle([Role.BLOCK], before + syns) - before
     return Figures(
@@ -130,9 +137,8 @@ def main(topology: str, rounds: int, output: Path | None, as_json: bool) -> None
         text = as_markdown(figures)
         if output:
             output.write_text(text)
-        click.echo(
-            json.dumps({**asdict(figures), "as_expected": figures.as_expected}, indent=2) if as_json else text
-        )
+        plain = {**asdict(figures), "as_expected": figures.as_expected}
+        click.echo(json.dumps(plain, indent=2) if as_json else text)
         return 0 if figures.as_expected else 1
 
     sys.exit(run_isolated(campaign))

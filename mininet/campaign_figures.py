@@ -53,26 +53,26 @@ class Figures:
 def as_markdown(figures: Figures) -> str:
     """The figures, with the date and the versions they belong to."""
     rounds = len(figures.recoveries)
-    recovery = (
-        f"{statistics.median(figures.recoveries):.1f} s (median; at most {max(figures.recoveries):.1f} s)"
-    )
+    usual, longest = statistics.median(figures.recoveries), max(figures.recoveries)
+    today = datetime.datetime.now(datetime.timezone.utc).date()
     return f"""\
 # Controller killed and restarted while mail flows
 
 Result: **{"nothing leaked, nothing stopped" if figures.as_expected else "NOT as expected"}**.
 
-Within {figures.seconds:.0f} s the controller was killed {rounds} times with SIGKILL and started again two seconds
-later. From each start until every switch was protected again it took {recovery}.
-The rules stayed in the switches meanwhile, and mail kept flowing:
+Within {figures.seconds:.0f} s the controller was killed {rounds} times with SIGKILL, and started again two
+seconds later. From a start until every switch was protected again it took {usual:.1f} s (median; at most
+{longest:.1f} s). The rules stayed in the switches meanwhile, and mail kept flowing:
 
 | who | to whom | port | attempts | in the mailbox | timed out |
 | --- | --- | ---: | ---: | ---: | ---: |
 {_rows((*figures.legitimate, *figures.forbidden))}
 
-The blocked attempts sent {figures.forbidden_syns} SYNs, and the block rules counted {figures.block_packets} packets.
+The blocked attempts sent {figures.forbidden_syns} SYNs; block rules counted {figures.block_packets} packets.
 
-Written by `mininet/campaign.py --topology {figures.topology} --rounds {rounds}`
-on {datetime.datetime.now(datetime.timezone.utc):%Y-%m-%d}, with {_versions()}, {figures.datapath}-space datapath.
+Written by `mininet/campaign.py --topology {figures.topology} --rounds {rounds}` on {today}, with
+{_versions()},
+{figures.datapath}-space datapath.
 """
 
 
