@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,17 +50,12 @@ class Op25bController(Controller):
         *,
         socket: Path,
         applications: Sequence[str] = (),
-        environment: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self.policy_path = policy
-        self.environment = {
-            "OP25B_CONTROL_SOCKET": str(socket),
-            "OP25B_POLICY": str(policy),
-            **(environment or {}),
-        }
-        super().__init__(
-            directory, [COMMANDS / "ryu-manager", "op25b_app.app", *applications], self.environment
-        )
+        self.environment = {"OP25B_CONTROL_SOCKET": str(socket), "OP25B_POLICY": str(policy)}
+        command: list[str | Path] = [COMMANDS / "ryu-manager", "op25b_app.app", *applications]
+        super().__init__(directory, command, self.environment, port)
 
     def __enter__(self) -> Op25bController:
         return self

@@ -27,10 +27,14 @@ class Controller:
     """A context manager around one controller process; ``log`` is what it has written to stderr so far."""
 
     def __init__(
-        self, directory: Path, command: Sequence[str | Path], environment: Mapping[str, str] | None = None
+        self,
+        directory: Path,
+        command: Sequence[str | Path],
+        environment: Mapping[str, str] | None = None,
+        port: int | None = None,
     ) -> None:
         self._path = directory / "controller.log"
-        self.port = free_port()
+        self.port = port or free_port()
         self.web_port = free_port()
         ports = ["--ofp-tcp-listen-port", str(self.port), "--wsapi-port", str(self.web_port)]
         with self._path.open("wb") as stderr:
