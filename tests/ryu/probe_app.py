@@ -1,7 +1,8 @@
 """A Ryu application for the tests of signals: says what happens to it, with a load as PROBE_LOAD asks.
 
 ``idle``; ``busy``, a green thread that computes 0.05 s at a time and yields in between; ``stuck``, one that
-never yields; ``stubborn``, idle but with a ``close`` that never returns; ``broken reload``.
+never yields; ``thread``, with long work in a thread of the operating system; ``stubborn``, idle but with a
+``close`` that never returns; ``broken reload``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import sys
 import time
 
+import eventlet.patcher
+import eventlet.tpool
 from ryu.base import app_manager
 from ryu.lib import hub
 
@@ -28,6 +31,9 @@ class Probe(app_manager.RyuApp):
         hub.spawn(self.run)
 
     def run(self) -> None:
+        if self.load == "thread":
+            hub.spawn(eventlet.tpool.execute, eventlet.patcher.original("time").sleep, 5)
+            hub.sleep(0.1)
         say("ready")
         while self.load in {"busy", "stuck"}:
             end = time.monotonic() + 0.05

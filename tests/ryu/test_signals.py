@@ -32,7 +32,7 @@ def start(request: pytest.FixtureRequest, tmp_path: Path) -> Start:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("load", ["idle", "busy"])
+@pytest.mark.parametrize("load", ["idle", "busy", "thread"])
 def test_stops_cleanly_within_a_second(start: Start, load: str, number: signal.Signals) -> None:
     with start(load) as controller:
         controller.wait_for("probe: ready")
