@@ -10,12 +10,11 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import eventlet.tpool
 from ryu import cfg
 from ryu.base import app_manager
 from ryu.controller import ofp_event
@@ -35,6 +34,7 @@ from ryu.ofproto import (
 )
 
 from op25b_app import signals
+from op25b_app.operate.background import in_background
 from op25b_app.operate.control import ControlEndpoint, SocketUnavailableError
 from op25b_app.operate.endpoint import control_socket
 from op25b_app.operate.report import status_report
@@ -55,6 +55,7 @@ from op25b_app.switch.session import (
 POLICY_VARIABLE = "OP25B_POLICY"
 INBOX = 256
 """Events that may wait for one switch's session; then its part of Ryu waits."""
+MOST_WARNINGS = 20
 TICK_SECONDS = 1.0
 HELLO_SECONDS = 60.0
 """How often one address is told that its OpenFlow version will not do."""
@@ -84,7 +85,7 @@ class Op25b(app_manager.RyuApp):
         super().__init__(*args, **kwargs)
         self._path = _policy_path()
         loaded = load(self._path, time.time())
-        _tell_problems(loaded)
+        self._tell_problems(loaded)
         if loaded.policy is None:
             log.error("policy %s refused: nothing is started", self._path)
             raise SystemExit(1)
@@ -114,8 +115,8 @@ class Op25b(app_manager.RyuApp):
     def reload(self) -> Loaded:
         """Read the policy again and put it in force, or leave the one in force if it has errors."""
         with self._reloading:
-            loaded: Loaded = eventlet.tpool.execute(load, self._path, time.time())
-            _tell_problems(loaded)
+            loaded = in_background(load, self._path, time.time())
+            self._tell_problems(loaded)
             if loaded.policy is None:
                 log.error("policy %s refused: the one in force stays in force", self._path)
             else:
@@ -180,6 +181,10 @@ class Op25b(app_manager.RyuApp):
                 large=not codec.has_more(message.buf),
             )
 
+    def _tell_problems(self, loaded: Loaded) -> None:
+        for level, line in _problems(loaded, self._path):
+            log.log(level, "%s", line)
+
     def _on_hangup(self) -> None:
         self.reload()
 
@@ -190,9 +195,8 @@ class Op25b(app_manager.RyuApp):
     def _put_in_force(self) -> None:
         """Tell every switch, known or not, what the policy says of it."""
         policy = self._policy
-        log.info(
-            "policy %s in force (sha256 %.12s): %d switches", self._path, self._digest, len(policy.switches)
-        )
+        names = ", ".join(policy.switches)
+        log.info("policy %s (sha256 %.12s) in force for %s", self._path, self._digest, names)
         for switch in policy.switches.values():
             assignment = Assignment(switch, partial(compile_rules, policy, switch))
             self._switch_of(switch.dpid).assign(assignment)
@@ -216,7 +220,7 @@ class Op25b(app_manager.RyuApp):
     def _answer_reload(self) -> tuple[str, dict[str, Any]]:
         loaded = self.reload()
         applied = loaded.policy is not None
-        answer = {"applied": applied, "problems": [str(problem) for problem in loaded.problems]}
+        answer = {"applied": applied, "problems": [line for _, line in _problems(loaded, self._path)]}
         return "200 OK" if applied else "422 Unprocessable Content", answer
 
 
@@ -235,7 +239,7 @@ class _Switch:
     def post(self, step: Step, datapath: Any = None, *, large: bool = False) -> None:
         """Have the session take a step; one of a connection that is no longer in use counts for nothing.
 
-        A large step runs in a thread of the operating system, so that the event loop goes on.
+        A large step runs in the background.
         """
         self._inbox.put((step, datapath, large))
 
@@ -270,7 +274,7 @@ class _Switch:
     def _take(self, step: Step, large: bool) -> None:
         session, now = self.session, time.time()
         try:
-            outcome = eventlet.tpool.execute(step, session, now) if large else step(session, now)
+            outcome = in_background(step, session, now) if large else step(session, now)
         except Exception:
             log.exception("%s: internal error", self)
             outcome = session.fail("internal error of op25b; its log says more", now)
@@ -331,9 +335,15 @@ def _digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _tell_problems(loaded: Loaded) -> None:
-    for problem in loaded.problems:
-        log.log(logging.ERROR if problem.severity == "error" else logging.WARNING, "%s", problem)
+def _problems(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
+    """What there is to say of a policy file, by logging level; not every one of a thousand warnings."""
+    for problem in loaded.errors:
+        yield logging.ERROR, str(problem)
+    warnings = [problem for problem in loaded.problems if problem.severity == "warning"]
+    for problem in warnings[:MOST_WARNINGS]:
+        yield logging.WARNING, str(problem)
+    if more := len(warnings[MOST_WARNINGS:]):
+        yield logging.WARNING, f"and {more} more warnings, which 'op25b check {path}' tells"
 
 
 def _leave_own_flow_stats_unread() -> None:

@@ -19,6 +19,8 @@ EXPERIMENTER = 0xFFFF
 
 _MATCH_OXM = 1
 _HEADER = struct.Struct("!HBB")
+_HEADER_WORD = struct.Struct("!I")
+_HAS_MASK = 0x100
 
 
 class OxmField(NamedTuple):
@@ -84,7 +86,11 @@ FIELDS = (
 """The basic class, by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
 
 _BY_NAME = {field.name: field for field in FIELDS}
-_BY_NUMBER = {field.number: field for field in FIELDS}
+_BY_HEADER = {
+    BASIC << 16 | field.number << 9 | masked << 8 | field.length << masked: (field.name, field.full_mask)
+    for field in FIELDS
+    for masked in (0, 1)
+}
 
 
 def encode_match(match: Match) -> bytes:
@@ -123,19 +129,18 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
         fields = []
         position = offset + 4
         while position < end:
-            oxm_class, number, payload_length = _HEADER.unpack_from(message, position)
-            position += _HEADER.size
-            payload = message[position : position + payload_length]
-            position += payload_length
+            (header,) = _HEADER_WORD.unpack_from(message, position)
+            start = position + 4
+            position = start + (header & 0xFF)
             if position > end:
-                raise ValueError(f"match field cut short at byte {position - payload_length}")
-            field = _decode_field(oxm_class, number >> 1, number & 1, payload)
+                raise ValueError(f"match field cut short at byte {start}")
+            field = _decode_field(header, message[start:position])
             if field is not None:
-                fields.append(((oxm_class, number >> 1, field.name), field))
+                fields.append((header >> 9, field))
     except struct.error:
         raise ValueError(f"match cut short at byte {offset}") from None
     fields.sort(key=itemgetter(0))
-    return tuple(field for _, field in fields), end + (-length % 8)
+    return tuple([field for _, field in fields]), end + (-length % 8)
 
 
 def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
@@ -157,13 +162,11 @@ def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
     body += mask.to_bytes(oxm.length, "big")
 
 
-def _decode_field(oxm_class: int, number: int, has_mask: int, payload: bytes) -> Field | None:
-    name, full_mask = f"oxm_{oxm_class:04x}_{number}", -1
-    if oxm_class == BASIC and (oxm := _BY_NUMBER.get(number)) and len(payload) == oxm.length << has_mask:
-        name, full_mask = oxm.name, oxm.full_mask
-    elif oxm_class == EXPERIMENTER and len(payload) >= 4:
-        name, payload = f"{name}_{payload[:4].hex()}", payload[4:]
-    if not has_mask:
+def _decode_field(header: int, payload: bytes) -> Field | None:
+    name, full_mask = _BY_HEADER.get(header, ("", -1))
+    if not name:
+        name, payload = _name_unknown(header, payload)
+    if not header & _HAS_MASK:
         return Field(name, int.from_bytes(payload, "big"))
     middle = len(payload) // 2
     mask = int.from_bytes(payload[middle:], "big")
@@ -173,3 +176,12 @@ def _decode_field(oxm_class: int, number: int, has_mask: int, payload: bytes) ->
     if mask & full_mask == full_mask:
         return Field(name, value)
     return Field(name, value, mask) if mask else None
+
+
+def _name_unknown(header: int, payload: bytes) -> tuple[str, bytes]:
+    """A name made of numbers, and the payload without the organisation that an experimenter's begins with."""
+    oxm_class, number = header >> 16, header >> 9 & 0x7F
+    name = f"oxm_{oxm_class:04x}_{number}"
+    if oxm_class == EXPERIMENTER and len(payload) >= 4:
+        return f"{name}_{payload[:4].hex()}", payload[4:]
+    return name, payload
