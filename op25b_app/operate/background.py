@@ -6,9 +6,12 @@ import gc
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
+import eventlet.semaphore
 import eventlet.tpool
 
 MANY_OBJECTS = 100_000
+
+_turn = eventlet.semaphore.Semaphore()
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -17,9 +20,13 @@ _Result = TypeVar("_Result")
 def in_background(
     work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
 ) -> _Result:
-    """Do work in a thread of the operating system; the green thread that asked waits for its result."""
-    result: _Result = eventlet.tpool.execute(_spared_collection, work, *arguments, **named)
-    return result
+    """Do work in a thread of the operating system; the green thread that asked waits for its result.
+
+    One work at a time: more threads would take their turns at the interpreter before the event loop's.
+    """
+    with _turn:
+        result: _Result = eventlet.tpool.execute(_spared_collection, work, *arguments, **named)
+        return result
 
 
 def _spared_collection(
