@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Collection, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 import running_lab
@@ -16,7 +18,8 @@ from isolation import run_isolated
 from rich.console import Console
 from scenarios import SCENARIOS, Scenario
 
-from op25b_app.policy.model import Mode
+from op25b_app.policy.loader import load
+from op25b_app.policy.model import Mode, Policy
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,9 @@ class _Choice:
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--topology", default="single", show_default=True, metavar="NAME")
-@click.option("--scenario", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated.")
+@click.option(
+    "--scenario", "names", multiple=True, metavar="NAME", help="Only this one, no prompt; repeatable."
+)
 @click.option(
     "--policy",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
@@ -63,7 +68,7 @@ def main(
         running_lab.check_prerequisites()
     except LabError as error:
         raise click.ClickException(str(error)) from None
-    from network import topology_names
+    from network import make_topo, policy_file, topology_names
 
     if listing:
         _list(sorted(topology_names()))
@@ -72,7 +77,8 @@ def main(
     _check_choice("--scenario", names, [scenario.name for scenario in SCENARIOS])
     scenarios = tuple(each for each in SCENARIOS if not names or each.name in names)
     mode = Mode.MONITOR if monitor else Mode.ENFORCE
-    prompt = not (scripted or as_json) and sys.stdin.isatty() and sys.stdout.isatty()
+    _check_policy(policy or policy_file(topology), make_topo(topology))
+    prompt = not (scripted or as_json or names) and sys.stdin.isatty() and sys.stdout.isatty()
     choice = _Choice(topology, policy, mode, scenarios, as_json, prompt)
     sys.exit(run_isolated(lambda: _run(choice)))
 
@@ -97,9 +103,33 @@ def _run(choice: _Choice) -> int:
     if choice.prompt:
         # From here on Ctrl-C interrupts a command at the prompt.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        console.print("Try: mail spammer extmail 25, scenario office-worker, help", highlight=False)
         LabPrompt(lab, choice.mode, console)
         return 0
     return 0 if report.good(results, evidence) else 1
+
+
+def _check_policy(file: Path, topo: Any) -> None:
+    """Say now what the controller would say later, in its log."""
+    policy, problems = load(file, time.time())
+    if policy is None:
+        raise click.ClickException("\n".join(["the policy is not valid", *map(str, problems)]))
+    misfits = [misfit for name in topo.switches() for misfit in _misfits(policy, topo, name)]
+    if misfits:
+        raise click.ClickException("\n".join([f"{file} is not for this topology", *misfits]))
+
+
+def _misfits(policy: Policy, topo: Any, name: str) -> Iterator[str]:
+    switch = policy.switches.get(name)
+    if switch is None:
+        yield f"switch {name} is not in it: add it under switches"
+        return
+    dpid = int(topo.nodeInfo(name)["dpid"], 16)
+    if switch.dpid != dpid:
+        yield f"{switch.place}: {name} has dpid {dpid:#x} in the topology, and {switch.dpid:#x} here"
+    ports = sorted(port for port in topo.ports[name] if not switch.has_role(port))
+    if ports:
+        yield f"{switch.place}: {name} gives no role to the ports {', '.join(map(str, ports))}"
 
 
 def _list(topologies: Sequence[str]) -> None:

@@ -40,14 +40,23 @@ def topology_names() -> dict[str, Path]:
     return {name: file for file in files for name in runpy.run_path(str(file))["topos"]}
 
 
+def policy_file(topology: str) -> Path:
+    """The policy that belongs to a topology."""
+    return topology_names()[topology].with_suffix(".yaml")
+
+
+def make_topo(topology: str) -> Any:
+    """The Mininet topology object of that name."""
+    return runpy.run_path(str(topology_names()[topology]))["topos"][topology]()
+
+
 class LabNetwork:
     """One topology, started: hosts with their addresses, switches that wait for a controller."""
 
     def __init__(self, topology: str) -> None:
-        file = topology_names()[topology]
-        self.policy = file.with_suffix(".yaml")
+        self.policy = policy_file(topology)
         self.datapath = open_vswitch.datapath()
-        self.topo = runpy.run_path(str(file))["topos"][topology]()
+        self.topo = make_topo(topology)
         switch = functools.partial(OVSSwitch, datapath=self.datapath, protocols="OpenFlow13")
         ip, port = CONTROLLER
         controller = functools.partial(_AwaitedController, ip=ip, port=port)

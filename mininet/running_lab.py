@@ -77,7 +77,8 @@ class RunningLab:
         self.controller.start()
         self._start_mail_servers(say)
         took = self.controller.wait_until_protected(switches)
-        say(f"controller: every switch is protected ({took:.1f} s)")
+        state = "protected" if mode is Mode.ENFORCE else "monitoring"
+        say(f"controller: every switch is {state} after {took:.1f} s")
 
     def _start_mail_servers(self, say: Callable[[str], None]) -> None:
         domains = self.network.mail_domains()
@@ -98,11 +99,16 @@ class RunningLab:
 
 
 def _in_monitor_mode(policy: Path) -> Path:
-    """A copy of the policy file with its mode set, beside nothing: it must not read other files."""
+    """A copy of the policy file with its mode set, among links to what lies beside the original."""
+    directory = DIRECTORY / "policy"
+    directory.mkdir()
+    for sibling in policy.parent.absolute().iterdir():
+        if sibling.name != policy.name:
+            (directory / sibling.name).symlink_to(sibling)
     yaml = YAML()
     document = yaml.load(policy)
     document["mode"] = Mode.MONITOR.value
-    copy = DIRECTORY / policy.name
+    copy = directory / policy.name
     yaml.dump(document, copy)
     return copy
 
