@@ -347,14 +347,14 @@ def test_errors_of_other_applications_are_theirs() -> None:
     """Xids are each application's own: the message that came back tells whose it was."""
     world = World()
     stranger = struct.pack("!BBHI", 4, 14, 56, 0x2500_0001) + bytes(48)
-
-    def with_stranger(message: bytes) -> Messages:
-        error = struct.pack("!BBHIHH", 4, 1, 12 + len(stranger), 0x2500_0001, 5, 1) + stranger
-        return [error, message]
-
-    world.on_wire = with_stranger
+    error = struct.pack("!BBHIHH", 4, 1, 12 + len(stranger), 0x2500_0001, 5, 1) + stranger
+    world.on_wire = lambda message: [error, message]
+    world.switch.swallows = lambda key: key[:2] == (1, 200)
     world.connect(assignment())
-    assert world.status == ("protected", READ_BACK)
+    state, reason = world.status
+    assert state == "degraded"
+    assert reason.startswith("its table is not as sent: missing: table 1 priority 200")
+    assert "refused" not in reason
 
 
 def test_answers_to_other_applications_are_theirs() -> None:
