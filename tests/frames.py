@@ -50,6 +50,17 @@ def udp(source_port: int, destination_port: int) -> bytes:
     return struct.pack("!HHHH", source_port, destination_port, 8, 0)
 
 
+def arp(sender: int, sender_mac: int, target: int = 0, operation: int = 1) -> bytes:
+    """RFC 826, for IPv4 over Ethernet."""
+    head = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation)
+    return head + sender_mac.to_bytes(6, "big") + struct.pack("!I6xI", sender, target)
+
+
+def icmpv6(kind: int, target: int = 0) -> bytes:
+    """An ICMPv6 message with room for the target of neighbour discovery (RFC 4861, section 4.3)."""
+    return struct.pack("!BBHI", kind, 0, 0, 0) + target.to_bytes(16, "big")
+
+
 def _transport(packet: Packet) -> bytes:
     if packet.protocol == TCP:
         return tcp(packet.source_port or 0, packet.destination_port or 0)

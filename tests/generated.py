@@ -34,7 +34,11 @@ IN_PORTS = (1, 2, 3, 4, 5)
 """Subscriber lines 1 and 2, uplink 3, trusted 4, and 5, which has no role."""
 SWITCH = "access-1"
 NAT64 = (Prefix.parse("64:ff9b::/96"), Prefix.parse("2001:db8:64::/48"))
+MACS = (0x02_00_00_00_00_01, 0x02_00_00_00_00_03)
+ETHERTYPES = (0x888E, 0x88CC)
 _PLACE = Place("policy.yaml", 1, 1)
+_TAGS = st.frozensets(st.sampled_from((None, 0, 100, 200)), max_size=3)
+_VLANS = st.dictionaries(st.sampled_from((1, 2, 3)), _TAGS, max_size=2)
 
 
 @st.composite
@@ -68,7 +72,7 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
         dynamic=_listed(dynamic),
         static=_listed(static),
         inbound=Inbound(draw(st.booleans()), draw(st.booleans()), _PLACE, _PLACE),
-        hardening=_hardening(draw(st.sampled_from((SourceValidation.OFF, SourceValidation.PORT_25)))),
+        hardening=draw(hardenings(longest)),
         exceptions=tuple(draw(st.lists(exceptions(longest), max_size=3))),
         switches=MappingProxyType(
             {
@@ -80,8 +84,12 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
                     trusted_ports=frozenset({4}),
                     mode=draw(st.sampled_from((Mode.ENFORCE, Mode.ENFORCE, Mode.MONITOR))),
                     place=_PLACE,
+                    serves=draw(st.one_of(st.none(), st.none(), some.map(_listed))),
+                    vlans=MappingProxyType(
+                        draw(st.dictionaries(st.sampled_from((1, 2, 3)), _TAGS, max_size=2))
+                    ),
                     bindings=tuple(
-                        Binding(port, None, _listed(addresses), _PLACE)
+                        Binding(port, draw(st.sampled_from((None, None, *MACS))), _listed(addresses), _PLACE)
                         for on, port, addresses in bound
                         if on == name
                     ),
@@ -91,6 +99,21 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
             }
         ),
         address_space_place=_PLACE,
+    )
+
+
+@st.composite
+def hardenings(draw: st.DrawFn, longest: int | None = None) -> Hardening:
+    ends = draw(st.one_of(st.none(), st.lists(prefixes(longest), max_size=2)))
+    return Hardening(
+        source_validation=draw(st.sampled_from(SourceValidation)),
+        block_encapsulation=draw(st.booleans()),
+        ethertypes=draw(st.frozensets(st.sampled_from(ETHERTYPES))),
+        tunnels=Tunnels(ends is not None, _listed(ends or []), _PLACE),
+        block_unreadable_tcp=draw(st.booleans()),
+        source_validation_place=_PLACE,
+        encapsulation_place=_PLACE,
+        unreadable_tcp_place=_PLACE,
     )
 
 
@@ -174,16 +197,3 @@ def _all_prefixes(policy: Policy) -> Iterator[Prefix]:
 
 def _listed(chosen: list[Prefix]) -> tuple[Listed, ...]:
     return tuple(Listed(prefix, _PLACE) for prefix in chosen)
-
-
-def _hardening(source_validation: SourceValidation) -> Hardening:
-    return Hardening(
-        source_validation=source_validation,
-        block_encapsulation=False,
-        ethertypes=frozenset(),
-        tunnels=Tunnels(False, (), _PLACE),
-        block_unreadable_tcp=False,
-        source_validation_place=_PLACE,
-        encapsulation_place=_PLACE,
-        unreadable_tcp_place=_PLACE,
-    )

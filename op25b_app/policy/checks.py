@@ -6,7 +6,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
 from op25b_app.policy.document import Document
-from op25b_app.policy.model import Line, MailException, Place, Policy, PortRole, Switch
+from op25b_app.policy.model import (
+    FIRST_FOREIGN_TABLE,
+    LAST_FOREIGN_TABLE,
+    Line,
+    MailException,
+    Place,
+    Policy,
+    PortRole,
+    SourceValidation,
+    Switch,
+)
 from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.prefix import Prefix, format_address
 from op25b_app.policy.problem import Problem, error, warning
@@ -16,7 +26,10 @@ from op25b_app.policy.tree import Tree
 def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Problem]:
     """Every contradiction (error) and everything to look at (warning) in a policy that reads well."""
     return [
-        *_unbuilt(document, tree),
+        *_forwarding(document, tree),
+        *_hidden_ip(document, tree),
+        *_serves(policy),
+        *_vlans(policy),
         *_both_dynamic_and_static(policy),
         *_nat64(policy),
         *_ports(document, tree),
@@ -28,38 +41,45 @@ def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Pro
     ]
 
 
-def _unbuilt(document: Document, tree: Tree) -> Iterator[Problem]:
-    """Keys that are read but not yet compiled: refused where written, told where they are a default."""
-    hardening = document.hardening
-    for key, is_asked_for, instead in (
-        ("encapsulation", hardening.encapsulation == "block", "permit"),
-        ("unreadable_tcp", hardening.unreadable_tcp == "block", "permit"),
-        ("tunnels", hardening.tunnels != "permit", "permit"),
-        ("source_validation", hardening.source_validation in ("prefix", "binding"), "port-25"),
-        ("ethertypes", bool(hardening.ethertypes), "[]"),
-    ):
-        if not is_asked_for:
-            continue
-        place = tree.key_place(("hardening", key))
-        if key in tree.value.get("hardening", {}):
-            yield error(place, f"'{key}: {_written(tree, key)}' is not built yet; write {instead}")
-        else:
-            yield warning(place, f"'{key}: block' is the default and is not built yet: {_OPEN[key]}")
-    for name in document.switches:
-        for key in ("serves", "vlans"):
-            if key in tree.value["switches"][name]:
-                place = tree.key_place(("switches", name, key))
-                yield error(place, f"'{key}' is not built yet; take it out")
+def _forwarding(document: Document, tree: Tree) -> Iterator[Problem]:
+    if not SourceValidation(document.hardening.source_validation).of_every_packet:
+        return
+    for name, switch in document.switches.items():
+        if switch.forwarding == FIRST_FOREIGN_TABLE:
+            mode = document.hardening.source_validation
+            what = f"table {FIRST_FOREIGN_TABLE} is where 'source_validation: {mode}' looks at sources"
+            place = tree.place(("switches", name, "forwarding"))
+            yield error(place, f"{what}; write one from {FIRST_FOREIGN_TABLE + 1} to {LAST_FOREIGN_TABLE}")
 
 
-_OPEN = {
-    "encapsulation": "port 25 under stacked tags, PPPoE or MPLS passes",
-    "unreadable_tcp": "port 25 in fragments passes",
+def _hidden_ip(document: Document, tree: Tree) -> Iterator[Problem]:
+    places = tree.item_places(("hardening", "ethertypes"))
+    for ethertype, place in zip(document.hardening.ethertypes, places, strict=True):
+        if ethertype in _CARRIES_IP:
+            what = f"{ethertype:#06x} ({_CARRIES_IP[ethertype]}) carries IP that no rule sees"
+            yield warning(place, f"{what}, port 25 included; take it out, or see docs/placement.md")
+
+
+_CARRIES_IP = {
+    0x8100: "a second tag",
+    0x88A8: "a second tag",
+    0x9100: "a tag",
+    0x9200: "a tag",
+    0x8847: "MPLS",
+    0x8848: "MPLS",
+    0x8864: "PPPoE",
+    0x88E7: "provider backbone bridging",
+    0x894F: "NSH",
 }
 
 
-def _written(tree: Tree, key: str) -> object:
-    return tree.value["hardening"][key]
+def _serves(policy: Policy) -> Iterator[Problem]:
+    own = [listed.prefix for listed in (*policy.dynamic, *policy.static)]
+    for switch in policy.switches.values():
+        for prefix, place in switch.serves or ():
+            if not any(other.covers(prefix) or prefix.covers(other) for other in own):
+                what = f"{prefix} is in neither dynamic nor static space, so {switch.name} cannot serve it"
+                yield error(place, f"{what}; list it there or take it out")
 
 
 def _both_dynamic_and_static(policy: Policy) -> Iterator[Problem]:
@@ -107,12 +127,27 @@ def _lines(policy: Policy) -> Iterator[Problem]:
             yield error(exception.place, f"no switch is called '{name}'; the switches are {known}")
 
 
+def _vlans(policy: Policy) -> Iterator[Problem]:
+    for switch in policy.switches.values():
+        for port in switch.vlans:
+            role = switch.role_of(port)
+            if role is PortRole.TRUSTED:
+                what = f"port {port} of {switch.name} is trusted, so its tags are not looked at"
+                yield warning(switch.place, f"{what}; take it out of the vlans")
+            elif not switch.has_role(port):
+                yield warning(switch.place, _no_role(switch, port))
+
+
 def _line(switch: Switch, port: int, place: Place) -> Iterator[Problem]:
     if switch.role_of(port) is not PortRole.SUBSCRIBER:
         role = switch.role_of(port).value
         yield error(place, f"port {port} of {switch.name} is its {role} port; a line is a subscriber port")
     elif not switch.has_role(port):
-        yield warning(place, f"port {port} of {switch.name} has no role; add it to its subscriber_ports")
+        yield warning(place, _no_role(switch, port))
+
+
+def _no_role(switch: Switch, port: int) -> str:
+    return f"port {port} of {switch.name} has no role; add it to its subscriber_ports"
 
 
 def _datapath_ids(policy: Policy) -> Iterator[Problem]:

@@ -6,26 +6,29 @@ are those of the list of decisions in ``docs/decisions.md``; the first that appl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from op25b_app.policy.model import (
-    Line,
-    Listed,
-    MailException,
-    Mode,
-    Place,
-    Policy,
-    PortRole,
-    SourceValidation,
-    Switch,
-    Verdict,
+from op25b_app.policy.case import (
+    TUNNELS,
+    Case,
+    claims_what_is_not_its_own,
+    has_no_address_yet,
+    is_bound_here,
+    is_destination,
+    is_for_routers_and_servers,
+    is_reply,
+    is_service,
+    lines_of,
+    longest,
+    mail_destination,
+    may_claim_by_arp,
+    space,
+    static_here,
 )
-from op25b_app.policy.nat64 import embed
-from op25b_app.policy.packet import Packet
+from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
+from op25b_app.policy.packet import ETH_ARP, Packet
 from op25b_app.policy.prefix import format_address
-
-_SMTP = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ class Decision:
 
 def decide(policy: Policy, switch: Switch, packet: Packet, at: float) -> Decision:
     """What ``switch`` is to do with ``packet`` at a moment (seconds since 1970)."""
-    case = _Case(policy, switch, packet, at)
+    case = Case(policy, switch, packet, at)
     role = switch.role_of(packet.in_port)
     for number, question in _QUESTIONS[role]:
         answer = question(case)
@@ -55,39 +58,100 @@ def decide(policy: Policy, switch: Switch, packet: Packet, at: float) -> Decisio
 _Answer = tuple[Verdict, str, Place]
 
 
-@dataclass(frozen=True, slots=True)
-class _Case:
-    policy: Policy
-    switch: Switch
-    packet: Packet
-    at: float
-
-    @property
-    def to_smtp(self) -> bool:
-        return self.packet.is_tcp and self.packet.destination_port == _SMTP
-
-    @property
-    def from_smtp(self) -> bool:
-        return self.packet.is_tcp and self.packet.source_port == _SMTP
-
-    @property
-    def source(self) -> str:
-        return format_address(self.packet.version or 4, self.packet.source)
-
-    @property
-    def destination(self) -> str:
-        return format_address(self.packet.version or 4, self.packet.destination)
+def _under_forbidden_tag(case: Case) -> _Answer | None:
+    hardening, packet, switch = case.policy.hardening, case.packet, case.switch
+    if not hardening.block_encapsulation:
+        return None
+    allowed = switch.vlans.get(packet.in_port)
+    if allowed is None:
+        if switch.role_of(packet.in_port) is PortRole.UPLINK:
+            return None
+        allowed = frozenset({None})
+    tag = packet.tags[0] if packet.tags else None
+    if tag in allowed:
+        return None
+    which = "an untagged frame" if tag is None else f"a frame with tag {tag}"
+    because = f"{which} on port {packet.in_port} of {switch.name}, which may not carry it"
+    return Verdict.BLOCK, because, hardening.encapsulation_place
 
 
-def _to_mail_destination(case: _Case) -> _Answer | None:
-    mail = case.to_smtp and _mail(case, case.packet.destination)
+def _what_a_line_needs(case: Case) -> _Answer | None:
+    """Address resolution and configuration; RA-Guard (RFC 6105) and DHCPv6-Shield (RFC 7610) in one."""
+    packet, validation = case.packet, case.policy.hardening.source_validation
+    place = case.policy.hardening.source_validation_place
+    if packet.eth_type == ETH_ARP:
+        if validation is SourceValidation.BINDING and not may_claim_by_arp(case):
+            because = f"ARP for {format_address(4, packet.arp_sender)}, which is not bound to this line"
+            return Verdict.BLOCK, because, place
+        return Verdict.PERMIT, "ARP, which a line needs", place
+    if validation.of_every_packet and is_for_routers_and_servers(packet):
+        return Verdict.BLOCK, "only a router or a DHCP server may send this", place
+    if validation is SourceValidation.BINDING and claims_what_is_not_its_own(case):
+        because = f"it claims {format_address(6, packet.nd_target or 0)}, which is not bound to this line"
+        return Verdict.BLOCK, because, place
+    if is_service(packet) and has_no_address_yet(packet):
+        return Verdict.PERMIT, "address resolution and configuration, which a line needs", place
+    return None
+
+
+def _no_ip_seen(case: Case) -> _Answer | None:
+    hardening, packet = case.policy.hardening, case.packet
+    seen = packet.version is not None or packet.eth_type == ETH_ARP
+    if case.switch.role_of(packet.in_port) is PortRole.SUBSCRIBER:
+        seen = seen or packet.eth_type in hardening.ethertypes
+    if seen or not hardening.block_encapsulation:
+        return None
+    because = f"ethertype {packet.eth_type:#06x}, under which a switch sees no IP"
+    return Verdict.BLOCK, because, hardening.encapsulation_place
+
+
+def _tunnelled(case: Case) -> _Answer | None:
+    tunnels, packet = case.policy.hardening.tunnels, case.packet
+    if not tunnels.block or packet.version is None or packet.protocol not in TUNNELS:
+        return None
+    if any(listed.prefix.contains(packet.version, packet.destination) for listed in tunnels.permit_to):
+        return None
+    because = f"a tunnel ({TUNNELS[packet.protocol]}) to {case.destination}"
+    return Verdict.BLOCK, because, tunnels.place
+
+
+def _unreadable(case: Case) -> _Answer | None:
+    hardening = case.policy.hardening
+    if not (hardening.block_unreadable_tcp and case.packet.is_unreadable_tcp) or static_here(case):
+        return None
+    because = "a fragment or header chain in which a switch cannot read the TCP port"
+    return Verdict.BLOCK, because, hardening.unreadable_tcp_place
+
+
+def _source_of_another(case: Case) -> _Answer | None:
+    """Source validation (RFC 2827, RFC 3704), per switch or per line."""
+    packet, hardening = case.packet, case.policy.hardening
+    if packet.version is None or not hardening.source_validation.of_every_packet:
+        return None
+    place = hardening.source_validation_place
+    if hardening.source_validation is SourceValidation.BINDING:
+        if is_bound_here(case, packet.version, packet.source):
+            return None
+        because = f"{case.source} is not bound to port {packet.in_port} of {case.switch.name}"
+        return Verdict.BLOCK, because, place
+    listed, _ = space(case, packet.source)
+    if listed is None:
+        return Verdict.BLOCK, f"{case.source} is not in the own space", place
+    served = case.switch.serves
+    if served is not None and longest(served, packet.version, packet.source) is None:
+        return Verdict.BLOCK, f"{case.source} does not live behind {case.switch.name}", place
+    return None
+
+
+def _to_mail_destination(case: Case) -> _Answer | None:
+    mail = case.to_smtp and mail_destination(case, case.packet.destination)
     if not mail:
         return None
     because = f"port 25 of {case.destination}, which is in the mail destination {mail.prefix}"
     return Verdict.PERMIT, because, mail.place
 
 
-def _under_exception(case: _Case) -> _Answer | None:
+def _under_exception(case: Case) -> _Answer | None:
     if not case.to_smtp:
         return None
     for exception in case.policy.exceptions:
@@ -97,27 +161,24 @@ def _under_exception(case: _Case) -> _Answer | None:
             from_there = exception.source == (case.switch.name, case.packet.in_port)
         else:
             from_there = exception.source.contains(case.packet.version or 0, case.packet.source)
-        if from_there and _is_destination(case, exception, case.packet.destination):
+        if from_there and is_destination(case, exception, case.packet.destination):
             because = f"exception '{exception.name}' is in force: {exception.reason or 'no reason given'}"
             return Verdict.PERMIT, because, exception.place
     return None
 
 
-def _from_static_space(case: _Case) -> _Answer | None:
-    listed, is_static = _space(case, case.packet.source)
-    if not (case.to_smtp and listed and is_static):
-        return None
-    lines = _lines_of(case.policy, case.packet.version or 0, case.packet.source)
-    if lines and (case.switch.name, case.packet.in_port) not in lines:
+def _from_static_space(case: Case) -> _Answer | None:
+    listed = static_here(case) if case.to_smtp else None
+    if listed is None:
         return None
     return Verdict.PERMIT, f"{case.source} is in the static space {listed.prefix}", listed.place
 
 
-def _to_smtp_otherwise(case: _Case) -> _Answer | None:
+def _to_smtp_otherwise(case: Case) -> _Answer | None:
     if not case.to_smtp:
         return None
     policy = case.policy
-    listed, is_static = _space(case, case.packet.source)
+    listed, is_static = space(case, case.packet.source)
     if listed is None:
         if policy.hardening.source_validation is SourceValidation.OFF:
             because = f"{case.source} is not in the own space, and sources are not validated"
@@ -125,7 +186,7 @@ def _to_smtp_otherwise(case: _Case) -> _Answer | None:
         because = f"{case.source} is not in the own space, so port 25 is closed to it"
         return Verdict.BLOCK, because, policy.address_space_place
     if is_static:
-        name, port = _lines_of(policy, case.packet.version or 0, case.packet.source)[0]
+        name, port = lines_of(policy, case.packet.version or 0, case.packet.source)[0]
         because = f"{case.source} is bound to port {port} of {name} and is static only there"
         return Verdict.BLOCK, because, listed.place
     because = (
@@ -134,31 +195,34 @@ def _to_smtp_otherwise(case: _Case) -> _Answer | None:
     return Verdict.BLOCK, because, listed.place
 
 
-def _own_source_at_uplink(case: _Case) -> _Answer | None:
+def _own_source_at_uplink(case: Case) -> _Answer | None:
     """RFC 2827: nobody behind an uplink sends with an address of this network."""
     if case.policy.hardening.source_validation is SourceValidation.OFF:
         return None
-    listed, _ = _space(case, case.packet.source)
-    if listed is None or not (case.to_smtp or case.from_smtp) or _mail(case, case.packet.source):
+    is_looked_at = case.policy.hardening.source_validation.of_every_packet or case.to_smtp or case.from_smtp
+    listed, _ = space(case, case.packet.source)
+    if listed is None or not is_looked_at or mail_destination(case, case.packet.source):
         return None
     because = f"{case.source} is in the own space {listed.prefix}, so it cannot come from an uplink"
     return Verdict.BLOCK, because, listed.place
 
 
-def _spoofed_reply(case: _Case) -> _Answer | None:
+def _spoofed_reply(case: Case) -> _Answer | None:
     """The return leg of triangular spamming (Qian et al., IEEE S&P 2010)."""
     policy, packet = case.policy, case.packet
-    listed, is_static = _space(case, packet.destination)
+    listed, is_static = space(case, packet.destination)
     if not (case.from_smtp and policy.inbound.block_spoofed_replies) or listed is None or is_static:
         return None
-    if _mail(case, packet.source) or any(_is_reply(case, exception) for exception in policy.exceptions):
+    if mail_destination(case, packet.source) or any(
+        is_reply(case, exception) for exception in policy.exceptions
+    ):
         return None
     because = f"an answer from port 25 to the dynamic space {listed.prefix}, which may not have asked"
     return Verdict.BLOCK, because, policy.inbound.spoofed_replies_place
 
 
-def _smtp_into_dynamic(case: _Case) -> _Answer | None:
-    listed, is_static = _space(case, case.packet.destination)
+def _smtp_into_dynamic(case: Case) -> _Answer | None:
+    listed, is_static = space(case, case.packet.destination)
     if not case.to_smtp or listed is None or is_static:
         return None
     inbound = case.policy.inbound
@@ -166,21 +230,27 @@ def _smtp_into_dynamic(case: _Case) -> _Answer | None:
     return verdict, f"port 25 in the dynamic space {listed.prefix} from outside", inbound.port_25_place
 
 
-def _trusted(case: _Case) -> _Answer:
+def _trusted(case: Case) -> _Answer:
     because = f"port {case.packet.in_port} of {case.switch.name} is trusted"
     return Verdict.PERMIT, because, case.switch.place
 
 
-def _everything_else(case: _Case) -> _Answer:
+def _everything_else(case: Case) -> _Answer:
     because = "only TCP port 25 is looked at"
     if case.from_smtp or case.to_smtp:
         because = "nothing in the policy is against it"
     return Verdict.PERMIT, because, case.switch.place
 
 
-_Question = Callable[[_Case], _Answer | None]
+_Question = Callable[[Case], _Answer | None]
 _QUESTIONS: dict[PortRole, tuple[tuple[int, _Question], ...]] = {
     PortRole.SUBSCRIBER: (
+        (1, _under_forbidden_tag),
+        (0, _what_a_line_needs),
+        (1, _no_ip_seen),
+        (1, _tunnelled),
+        (1, _unreadable),
+        (2, _source_of_another),
         (3, _to_mail_destination),
         (4, _under_exception),
         (5, _from_static_space),
@@ -188,6 +258,8 @@ _QUESTIONS: dict[PortRole, tuple[tuple[int, _Question], ...]] = {
         (7, _everything_else),
     ),
     PortRole.UPLINK: (
+        (1, _under_forbidden_tag),
+        (1, _no_ip_seen),
         (2, _own_source_at_uplink),
         (3, _spoofed_reply),
         (4, _smtp_into_dynamic),
@@ -195,70 +267,4 @@ _QUESTIONS: dict[PortRole, tuple[tuple[int, _Question], ...]] = {
     ),
     PortRole.TRUSTED: ((1, _trusted),),
 }
-
-
-def _mail(case: _Case, address: int) -> Listed | None:
-    """The mail destination that holds ``address``, behind a NAT64 too."""
-    for listed in case.policy.mail_destinations:
-        if _holds(case, listed, address):
-            return listed
-    return None
-
-
-def _holds(case: _Case, listed: Listed, address: int) -> bool:
-    version = case.packet.version or 0
-    if listed.prefix.contains(version, address):
-        return True
-    return listed.prefix.version == 4 and any(
-        embed(nat64.prefix, listed.prefix).contains(version, address) for nat64 in case.policy.nat64_prefixes
-    )
-
-
-def _is_destination(case: _Case, exception: MailException, address: int) -> bool:
-    if exception.destination is None:
-        return True
-    return _holds(case, Listed(exception.destination, exception.place), address)
-
-
-def _is_reply(case: _Case, exception: MailException) -> bool:
-    """Is the packet what the peer of an exception in force sends back?
-
-    A line's dynamic address is not known from its port, so an unbound line may have any.
-    """
-    packet = case.packet
-    if not (exception.in_force(case.at) and _is_destination(case, exception, packet.source)):
-        return False
-    if not isinstance(exception.source, Line):
-        return exception.source.contains(packet.version or 0, packet.destination)
-    bound = [listed for line, listed in _bound(case.policy.switches.values()) if line == exception.source]
-    if not bound:
-        return True
-    return any(listed.prefix.contains(packet.version or 0, packet.destination) for listed in bound)
-
-
-def _space(case: _Case, address: int) -> tuple[Listed | None, bool]:
-    """The longest listed prefix that holds ``address``, and whether it is static; None where unlisted."""
-    version = case.packet.version or 0
-    dynamic = _longest(case.policy.dynamic, version, address)
-    static = _longest(case.policy.static, version, address)
-    if static and (not dynamic or static.prefix.length > dynamic.prefix.length):
-        return static, True
-    return dynamic, False
-
-
-def _longest(listed: Iterable[Listed], version: int, address: int) -> Listed | None:
-    holding = (entry for entry in listed if entry.prefix.contains(version, address))
-    return max(holding, key=lambda entry: entry.prefix.length, default=None)
-
-
-def _lines_of(policy: Policy, version: int, address: int) -> list[Line]:
-    return [
-        line for line, listed in _bound(policy.switches.values()) if listed.prefix.contains(version, address)
-    ]
-
-
-def _bound(switches: Iterable[Switch]) -> Iterable[tuple[Line, Listed]]:
-    for switch in switches:
-        for binding in switch.bindings:
-            for listed in binding.addresses:
-                yield Line(switch.name, binding.port), listed
+"""What is asked on a port, in order. A line needs nothing under a tag it may not carry: tags come first."""

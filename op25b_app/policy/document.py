@@ -127,9 +127,11 @@ def _ethertype(value: Any) -> int:
     return value
 
 
-def _vlan(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 4094:
-        raise ValueError(f"'{value}' is not a VLAN number; write one from 1 to 4094")
+def _vlan(value: Any) -> int | None:
+    if value == "untagged":
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4094:
+        raise ValueError(f"'{value}' is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged")
     return value
 
 
@@ -212,7 +214,9 @@ Ethertype = Annotated[
     int, PlainValidator(_ethertype), WithJsonSchema({"type": "integer", "minimum": 0x600, "maximum": 0xFFFF})
 ]
 Vlan = Annotated[
-    int, PlainValidator(_vlan), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": 4094})
+    int | None,
+    PlainValidator(_vlan),
+    _any_of({"type": "integer", "minimum": 0, "maximum": 4094}, {"const": "untagged"}),
 ]
 Choice = Literal["block", "permit"]
 ModeChoice = Literal["enforce", "monitor"]

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from op25b_app.policy.prefix import Prefix
 
 FIRST_FOREIGN_TABLE = 6
-"""Tables below are ours alone; from here on a permit may hand over to another application."""
+"""Tables below are ours alone; from here on a permit may hand over to another application, but for the next
+one where every packet's source is validated."""
 LAST_FOREIGN_TABLE = 254
 """OFPTT_MAX (OpenFlow 1.3.5, section 7.3.4.1)."""
 
@@ -56,6 +57,11 @@ class SourceValidation(enum.Enum):
     PORT_25 = "port-25"
     PREFIX = "prefix"
     BINDING = "binding"
+
+    @property
+    def of_every_packet(self) -> bool:
+        """Whether sources are validated in whatever comes from a subscriber, not only in mail."""
+        return self in (SourceValidation.PREFIX, SourceValidation.BINDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +137,7 @@ class Switch:
     """One OpenFlow switch and the roles of its ports.
 
     ``serves`` None means all of the own space lives behind it; ``forwarding_table`` None means NORMAL.
+    ``vlans`` holds the tags of ports that may carry any, None for no tag; the priority tag is number 0.
     """
 
     name: str
@@ -141,7 +148,7 @@ class Switch:
     mode: Mode
     place: Place
     serves: tuple[Listed, ...] | None = None
-    vlans: Mapping[int, frozenset[int]] = field(default_factory=lambda: MappingProxyType({}))
+    vlans: Mapping[int, frozenset[int | None]] = field(default_factory=lambda: MappingProxyType({}))
     bindings: tuple[Binding, ...] = ()
     forwarding_table: int | None = None
 

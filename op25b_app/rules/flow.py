@@ -29,6 +29,12 @@ class Role(enum.IntEnum):
     BLOCK = 8
     WOULD_BLOCK = 9
     """Monitor mode's block: counted and let through."""
+    SERVICE = 10
+    """What a line needs before it has an address: ARP, neighbour discovery, DHCP."""
+    SOURCE = 11
+    """A source that the line may have."""
+    TUNNEL = 12
+    """Tunnels to where they are permitted."""
 
 
 class Field(NamedTuple):

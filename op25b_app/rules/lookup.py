@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from op25b_app.policy.model import Verdict
-from op25b_app.policy.packet import TCP, UDP, Packet
+from op25b_app.policy.packet import ETH_ARP, ICMPV6, TCP, UDP, Packet
 from op25b_app.rules.flow import FlowRule, Goto, Match, Role
-from op25b_app.rules.pipeline import LAST_TABLE
-
-_VLAN_PRESENT = 0x1000
-"""OFPVID_PRESENT (OpenFlow 1.3.5, section 7.2.3.7)."""
+from op25b_app.rules.pipeline import VLAN_PRESENT
 
 
 def headers(packet: Packet) -> dict[str, int]:
@@ -24,8 +21,11 @@ def headers(packet: Packet) -> dict[str, int]:
         "eth_src": packet.eth_source,
         "eth_dst": packet.eth_destination,
         "eth_type": packet.eth_type,
-        "vlan_vid": packet.tags[0] | _VLAN_PRESENT if packet.tags else 0,
+        "vlan_vid": packet.tags[0] | VLAN_PRESENT if packet.tags else 0,
     }
+    if packet.eth_type == ETH_ARP:
+        fields["arp_spa"] = packet.arp_sender
+        fields["arp_sha"] = packet.arp_sender_mac
     if packet.version is None or packet.protocol is None:
         return fields
     fields["ip_proto"] = packet.protocol
@@ -35,6 +35,9 @@ def headers(packet: Packet) -> dict[str, int]:
     if transport is not None:
         fields[f"{transport}_src"] = packet.source_port or 0
         fields[f"{transport}_dst"] = packet.destination_port or 0
+    if packet.version == 6 and packet.protocol == ICMPV6:
+        fields["icmpv6_type"] = packet.icmp_type or 0
+        fields["ipv6_nd_target"] = packet.nd_target or 0
     return fields
 
 
@@ -65,10 +68,10 @@ def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
     return passed
 
 
-def verdict(passed: list[FlowRule]) -> Verdict:
-    """What becomes of a packet that passed these rules of ours."""
+def verdict(passed: list[FlowRule], handover_table: int | None) -> Verdict:
+    """What becomes of a packet that passed these rules of ours, ``handover_table`` being somebody else's."""
     action = passed[-1].action if passed else None
-    missed = isinstance(action, Goto) and action.table <= LAST_TABLE
+    missed = isinstance(action, Goto) and action.table != handover_table
     if action is None or missed:
         return Verdict.BLOCK
     return Verdict.WOULD_BLOCK if passed[-1].role is Role.WOULD_BLOCK else Verdict.PERMIT

@@ -15,8 +15,28 @@ SUBMISSION_PORTS = (465, 587)
 """SMTP over TLS (RFC 8314) and submission (RFC 6409)."""
 
 ETH_IPV4 = 0x0800
+ETH_ARP = 0x0806
 ETH_IPV6 = 0x86DD
+
+IP_IGMP = 2
 IP_TCP = 6
+IP_UDP = 17
+IP_ICMPV6 = 58
+TUNNEL_PROTOCOLS = (4, 41, 47, 97, 115, 137)
+"""IPv4 and IPv6 in IP, GRE, EtherIP, L2TPv3, MPLS in IP."""
+UNREAD_PORT = 0
+"""What a switch reads as the TCP port of a fragment."""
+UNREAD_PROTOCOLS = (0, 43, 51, 60, 135, 139, 140, 253, 254)
+"""IPv6 extension headers (IANA) at which a switch stopped reading; a TCP header may follow."""
+
+DHCP_CLIENT, DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
+"""UDP ports by IP version."""
+ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT = 134, 136
+SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
+"""Multicast listener discovery, router solicitation, neighbour discovery."""
+
+VLAN_PRESENT = 0x1000
+"""OFPVID_PRESENT; without it a frame is untagged (OpenFlow 1.3.5, section 7.2.3.7)."""
 
 
 class Table(enum.IntEnum):
@@ -34,43 +54,68 @@ class Table(enum.IntEnum):
     """From an uplink and port 25: the return leg of the triangle?"""
     INGRESS_SMTP = 5
     """From an uplink to port 25: whom does it reach?"""
+    EGRESS_SOURCE = 6
+    """From a subscriber: is the source the line's? Only where every packet's source is validated."""
 
 
-LAST_TABLE = max(Table)
-assert LAST_TABLE < FIRST_FOREIGN_TABLE
+LAST_TABLE = Table.INGRESS_SMTP
+"""The last table that is ours in every policy."""
+assert LAST_TABLE + 1 == FIRST_FOREIGN_TABLE == Table.EGRESS_SOURCE
 
 
 class Admit(enum.IntEnum):
     """Priorities of table 0, above 0 and 1, where other applications put rules of their own."""
 
-    UNKNOWN_PORT = 100
-    KNOWN_PORT = 200
+    OTHER_TAG = 50
+    ANY_PORT = 100
+    OTHER_TAG_OF_PORT = 150
+    PORT = 200
 
 
 class Egress(enum.IntEnum):
     """Priorities of the table of ports, subscriber side."""
 
     OTHERWISE = 10
+    ETHERTYPE = 20
     SUBMISSION = 100
     SMTP = 200
+    UNREADABLE = 210
+    TUNNEL = 300
+    PERMITTED_TUNNEL = 310
+    SERVICE = 400
+    CLAIM = 500
+    PERMITTED_CLAIM = 510
+    SERVICE_ANSWER = 600
 
 
 class EgressSmtp(enum.IntEnum):
-    """Priorities of the table of addresses, subscriber side; prefix lengths are added to ``SOURCE``."""
+    """Priorities of the table of addresses, subscriber side.
+
+    Twice the prefix length is added to ``SOURCE``, and one more for a rule that asks for the port too.
+    """
 
     OTHERWISE = 10
     SOURCE = 100
-    BOUND_SOURCE = 300
-    EXCEPTION = 400
-    MAIL_DESTINATION = 500
+    BOUND_SOURCE = 400
+    EXCEPTION = 500
+    MAIL_DESTINATION = 600
+
+
+class EgressSource(enum.IntEnum):
+    """Priorities of the table of sources; prefix lengths are added to ``SOURCE``."""
+
+    OTHERWISE = 10
+    SOURCE = 100
 
 
 class Ingress(enum.IntEnum):
-    """Priorities of the table of ports, uplink side."""
+    """Priorities of the table of ports, uplink side; prefix lengths are added to ``SOURCE``."""
 
     OTHERWISE = 10
-    TO_SMTP = 100
-    FROM_SMTP = 200
+    ETHERTYPE = 20
+    SOURCE = 100
+    TO_SMTP = 300
+    FROM_SMTP = 400
 
 
 class IngressAddresses(enum.IntEnum):

@@ -69,7 +69,8 @@ FIELDS = (
     _field("ipv6_flabel", 28, 20, length=4, maskable=True),
     _field("icmpv6_type", 29, 8),
     _field("icmpv6_code", 30, 8),
-    _field("ipv6_nd_target", 31, 128),
+    # A mask is beyond OpenFlow 1.3, but Open vSwitch takes one; a switch that does not refuses the rule.
+    _field("ipv6_nd_target", 31, 128, maskable=True),
     _field("ipv6_nd_sll", 32, 48),
     _field("ipv6_nd_tll", 33, 48),
     _field("mpls_label", 34, 20, length=4),

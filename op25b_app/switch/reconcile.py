@@ -147,10 +147,11 @@ def _seconds_left(installed: InstalledRule) -> float:
     return timeout - installed.duration if timeout else 0.0
 
 
-def _foreign(wanted: Iterable[FlowRule], others: Iterable[FlowRule]) -> Iterator[Difference]:
+def _foreign(wanted: Sequence[FlowRule], others: Iterable[FlowRule]) -> Iterator[Difference]:
+    last_table = max(LAST_TABLE, max((rule.table for rule in wanted), default=0))
     first_table = sorted((rule for rule in wanted if rule.table == 0), key=lambda rule: -rule.priority)
     for rule in others:
-        if 0 < rule.table <= LAST_TABLE:
+        if 0 < rule.table <= last_table:
             yield Difference("rule of another application in a table of op25b", rule)
         elif rule.table == 0 and not _is_discovery(rule) and _decides_first(rule, first_table):
             yield Difference("rule of another application that decides before those of op25b", rule)

@@ -11,14 +11,16 @@ from hypothesis import strategies as st
 
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
-from op25b_app.policy.packet import Packet, read_frame
+from op25b_app.policy.packet import read_frame
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import COOKIE_OWNER, Role
 from tests.frames import frame_of
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
+from tests.generated_frames import frames
 from tests.openvswitch.private_ovs import PrivateOvs
 
 HANDOVER_TABLE = 7
+_NORMAL = re.compile(r"^ +NORMAL$", re.MULTILINE)
 _COOKIE = re.compile(r"cookie 0x([0-9a-f]+)")
 
 
@@ -31,15 +33,17 @@ def bridge(ovs: PrivateOvs) -> Iterator[str]:
 
 
 def traced_verdict(output: str) -> Verdict:
-    """Where a trace ends, and whether by a rule of ours that only counts."""
-    actions = output.rpartition("Datapath actions: ")[2].strip()
-    if actions == "drop":
+    """Whether a trace comes to NORMAL, and whether by a rule of ours that only counts.
+
+    What NORMAL does with a frame (it drops malformed tags, say) is not ours to decide.
+    """
+    if not _NORMAL.search(output):
         return Verdict.BLOCK
     ours = [int(cookie, 16) for cookie in _COOKIE.findall(output) if int(cookie, 16) >> 48 == COOKIE_OWNER]
     return Verdict.WOULD_BLOCK if ours[-1] >> 40 & 0xFF == Role.WOULD_BLOCK else Verdict.PERMIT
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_open_vswitch_decides_as_the_specification_does(
     ovs: PrivateOvs, bridge: str, data: st.DataObject
@@ -52,13 +56,14 @@ def test_open_vswitch_decides_as_the_specification_does(
         assert switch.load(rules) == []
         ours = [each.rule for each in switch.read() if each.rule.ours]
     assert {rule.key for rule in ours} == {rule.key for rule in rules}
-    for packet in data.draw(st.lists(packets(policy), min_size=20, max_size=20)):
-        assert_agree(ovs, bridge, policy, packet)
+    hostile = st.tuples(st.sampled_from(IN_PORTS), frames(policy))
+    plain = packets(policy).map(lambda packet: (packet.in_port, frame_of(packet)))
+    for in_port, frame in data.draw(st.lists(st.one_of(hostile, hostile, plain), min_size=20, max_size=20)):
+        assert_agree(ovs, bridge, policy, in_port, frame)
 
 
-def assert_agree(ovs: PrivateOvs, bridge: str, policy: Policy, packet: Packet) -> None:
-    frame = frame_of(packet)
-    assert read_frame(packet.in_port, frame) == packet
+def assert_agree(ovs: PrivateOvs, bridge: str, policy: Policy, in_port: int, frame: bytes) -> None:
+    packet = read_frame(in_port, frame)
     decision = decide(policy, policy.switches[SWITCH], packet, NOW)
-    output = ovs.trace(bridge, packet.in_port, frame)
-    assert traced_verdict(output) is decision.verdict, f"{packet}\n{decision}\n{output}"
+    output = ovs.trace(bridge, in_port, frame)
+    assert traced_verdict(output) is decision.verdict, f"{frame.hex()}\n{packet}\n{decision}\n{output}"

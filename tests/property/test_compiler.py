@@ -9,19 +9,22 @@ from hypothesis import strategies as st
 
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy
-from op25b_app.policy.packet import Packet
+from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import FlowRule, Goto
 from op25b_app.rules.lookup import trace, verdict
 from op25b_app.rules.ofctl import format_rule
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
+from tests.generated_frames import frames
 
 
 def assert_agree(policy: Policy, rules: tuple[FlowRule, ...], frame: Packet) -> None:
     decision = decide(policy, policy.switches[SWITCH], frame, NOW)
     passed = trace(rules, frame)
     path = "\n".join(map(format_rule, passed))
-    assert verdict(passed) is decision.verdict, f"{frame}\n{decision}\n{path}"
+    assert verdict(passed, policy.switches[SWITCH].forwarding_table) is decision.verdict, (
+        f"{frame}\n{decision}\n{path}"
+    )
 
 
 @settings(max_examples=400, deadline=None)
@@ -31,6 +34,15 @@ def test_rules_agree_with_the_specification_at_every_edge(data: st.DataObject) -
     rules = compile_rules(policy, policy.switches[SWITCH], NOW)
     for frame in data.draw(st.lists(packets(policy), min_size=30, max_size=30)):
         assert_agree(policy, rules, frame)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.data())
+def test_rules_agree_with_the_specification_for_every_kind_of_frame(data: st.DataObject) -> None:
+    policy = data.draw(policies())
+    rules = compile_rules(policy, policy.switches[SWITCH], NOW)
+    for port, frame in data.draw(st.lists(st.tuples(st.sampled_from(IN_PORTS), frames(policy)), min_size=20)):
+        assert_agree(policy, rules, read_frame(port, frame))
 
 
 @settings(max_examples=60, deadline=None)
@@ -53,7 +65,7 @@ def test_no_two_rules_are_the_same_to_a_switch_and_each_leads_to_an_earlier_one(
     assert len({rule.key for rule in rules}) == len(rules)
     loaded: set[int] = set()
     for rule in rules:
-        if isinstance(rule.action, Goto) and rule.action.table <= 5:
+        if isinstance(rule.action, Goto) and rule.action.table <= 6:
             assert rule.action.table in loaded
         loaded.add(rule.table)
 

@@ -118,8 +118,9 @@ def test_rules_as_a_table_shows_every_table() -> None:
         "5 ingress_smtp",
     ):
         assert f"{heading}\n" in text
-    assert "  200  in_port=1-24  " in text
-    assert text.splitlines()[-1] == "60 rules"
+    assert "  300  in_port=3,eth_type" not in text
+    assert "  100  vlan_vid=0x0  goto_table:1  port\n" in text
+    assert text.splitlines()[-1] == "54 rules"
 
 
 def test_explain_names_verdict_policy_line_and_flow() -> None:

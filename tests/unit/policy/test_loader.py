@@ -60,7 +60,12 @@ def test_every_key_is_read(tmp_path: Path) -> None:
           static: [100.64.8.0/24]
         mode: monitor
         inbound: {spoofed_replies: permit, port_25: block}
-        hardening: {source_validation: off, encapsulation: permit, tunnels: permit, unreadable_tcp: permit}
+        hardening:
+          source_validation: binding
+          encapsulation: permit
+          ethertypes: [0x888e]
+          tunnels: {permit_to: [203.0.113.1, "2001:db8:ff::/48"]}
+          unreadable_tcp: permit
         exceptions:
           - {name: 4711, source: 100.64.3.7, destination: 203.0.113.0/24, expires: 2027-03-31T00:00:00+09:00}
           - {name: line, source: {switch: access-1, port: 3}, destination: "2001:db8::1", reason: appliance}
@@ -71,6 +76,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             uplink_ports: [25]
             trusted_ports: [26, 27]
             mode: enforce
+            serves: [100.64.0.0/12]
+            vlans: {1: [100], 2: [untagged, 0, 200]}
             bindings: [{port: 3, mac: "02:00:00:00:00:03", addresses: [100.64.8.0/24]}]
             forwarding: {table: 10}
           access-2: {dpid: "00:00:00:00:00:00:00:ff"}
@@ -88,8 +95,13 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert [entry.prefix for entry in policy.static] == prefixes("100.64.8.0/24")
     assert policy.static[0].place == (str(tmp_path / "policy.yaml"), 7, 12)
     assert (policy.inbound.block_spoofed_replies, policy.inbound.block_port_25) == (False, True)
-    assert policy.hardening.source_validation is SourceValidation.OFF
-    assert not policy.hardening.block_encapsulation
+    hardening = policy.hardening
+    assert hardening.source_validation is SourceValidation.BINDING
+    assert (hardening.block_encapsulation, hardening.block_unreadable_tcp) == (False, False)
+    assert hardening.ethertypes == {0x888E}
+    assert hardening.tunnels.block
+    ends = [entry.prefix for entry in hardening.tunnels.permit_to]
+    assert ends == prefixes("203.0.113.1/32", "2001:db8:ff::/48")
     ticket, line = policy.exceptions
     assert (ticket.name, ticket.expires) == ("4711", 1_806_418_800)
     assert (line.source, line.expires, line.reason) == (Line("access-1", 3), None, "appliance")
@@ -101,6 +113,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert access_1.trusted_ports == {26, 27}
     assert (access_1.mode, access_2.mode) == (Mode.ENFORCE, Mode.MONITOR)
     assert access_1.forwarding_table == 10
+    assert [entry.prefix for entry in access_1.serves or ()] == prefixes("100.64.0.0/12")
+    assert access_1.vlans == {1: {100}, 2: {None, 0, 200}}
     assert access_2.forwarding_table is None
     (binding,) = access_1.bindings
     assert (binding.port, binding.mac) == (3, 0x020000000003)
@@ -176,6 +190,8 @@ def test_five_mistakes_are_five_lines(tmp_path: Path) -> None:
          "7:14: error: 100.64.0.1/32 cannot speak to 2001:db8::1/128; write both as IPv4 or both as IPv6"),
         ("hardening: {tunnels: {permit_to: x}}",
          "7:22: error: '{'permit_to': 'x'}' is not possible; write permit, block or {permit_to: [prefixes]}"),
+        ("hardening: {source_validation: prefixes}",
+         "7:32: error: 'prefixes' cannot stand here; write 'off', 'port-25', 'prefix' or 'binding'"),
         ("hardening: {ethertypes: [0x99]}", "7:26: error: '153' is not an ethertype; write one like 0x888e"),
     ],
 )  # fmt: skip
@@ -200,8 +216,11 @@ def test_each_mistake_has_its_line(tmp_path: Path, added: str, expected: str) ->
          "42: error: '3' is not a MAC address; write one like \"02:00:00:00:00:03\""),
         ("dpid: 1, trusted_ports: [1], bindings: [{port: 1, addresses: [100.64.0.1]}]",
          "47: error: port 1 of s is its trusted port; a line is a subscriber port"),
+        ("dpid: 1, serves: [198.51.100.0/24]",
+         "25: error: 198.51.100.0/24 is in neither dynamic nor static space, so s cannot serve it;"
+         " list it there or take it out"),
         ("dpid: 1, vlans: {1: [4095]}",
-         "28: error: '4095' is not a VLAN number; write one from 1 to 4094"),
+         "28: error: '4095' is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged"),
     ],
 )  # fmt: skip
 def test_each_mistake_in_a_switch_has_its_column(tmp_path: Path, written: str, expected: str) -> None:
@@ -282,7 +301,7 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
       - {name: wide, source: {switch: s, port: 1}}
     switches:
       s: {dpid: 1, subscriber_ports: [1], bindings: [{port: 7, addresses: [100.64.8.0/30]}]}
-    hardening: {encapsulation: permit, unreadable_tcp: permit}
+    hardening: {ethertypes: [0x888e, 0x8864]}
     """
     valid(tmp_path, text)
     assert told(tmp_path, text, "warning") == [
@@ -298,6 +317,30 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
         "policy.yaml:7:1: warning: no switch has an uplink port,"
         " so answers to spoofed mail connections (the return leg) pass; name the uplink_ports",
         "policy.yaml:8:50: warning: port 7 of s has no role; add it to its subscriber_ports",
+        "policy.yaml:9:34: warning: 0x8864 (PPPoE) carries IP that no rule sees, port 25 included;"
+        " take it out, or see docs/placement.md",
+    ]
+
+
+@pytest.mark.parametrize(("validation", "free"), [("port-25", True), ("prefix", False), ("binding", False)])
+def test_the_table_of_sources_is_free_where_there_is_none(
+    tmp_path: Path, validation: str, free: bool
+) -> None:
+    text = SMALLEST.replace("uplink_ports: [2]", "uplink_ports: [2], forwarding: {table: 6}")
+    errors = told(tmp_path, text + f"hardening: {{source_validation: {validation}}}\n")
+    expected = (
+        f"policy.yaml:6:79: error: table 6 is where 'source_validation: {validation}' looks at sources;"
+        " write one from 7 to 254"
+    )
+    assert errors == ([] if free else [expected])
+
+
+def test_tags_of_ports_that_do_not_look_at_them_are_a_warning(tmp_path: Path) -> None:
+    text = SMALLEST.replace("uplink_ports: [2]", "trusted_ports: [2], vlans: {2: [5], 3: [6]}")
+    warnings = told(tmp_path, text, "warning")
+    assert [line.partition("warning: ")[2] for line in warnings if line.startswith("policy.yaml:6")] == [
+        "port 2 of access-1 is trusted, so its tags are not looked at; take it out of the vlans",
+        "port 3 of access-1 has no role; add it to its subscriber_ports",
     ]
 
 

@@ -88,7 +88,10 @@ def test_an_atomic_ipv6_fragment_is_whole(offset: int, is_fragment: bool) -> Non
     """RFC 6946."""
     header = struct.pack("!BBHI", 6, 0, offset, 1)
     packet = read_frame(1, ethernet(ip6(), ipv6(SOURCE6, DESTINATION6, 44, header + SEGMENT)))
-    assert packet == (ip6(fragment=True) if is_fragment else ip6(source_port=40000, destination_port=25))
+    whole = ip6(source_port=40000, destination_port=25)
+    later = ip6(protocol=44, fragment=True)
+    assert packet == {0: whole, 1: ip6(fragment=True), 8: later}[offset]
+    assert packet.fragment is is_fragment
 
 
 def test_a_mobility_header_ends_the_chain() -> None:

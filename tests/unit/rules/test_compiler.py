@@ -10,10 +10,11 @@ import pytest
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.compiler import MAX_HARD_TIMEOUT, compile_rules
+from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.ofctl import format_rule
 from op25b_app.rules.pipeline import Table
+from op25b_app.rules.scope import MAX_HARD_TIMEOUT
 
 NOW = 1_800_000_000.0
 HEAD = """\
@@ -45,8 +46,6 @@ def test_a_small_policy_in_full(tmp_path: Path) -> None:
     rules = rules_of(policy_of(tmp_path, HEAD + SPACE))
     assert lines(rules, Table.ADMIT) == [
         "table=0,priority=100,actions=goto_table:1",
-        "table=0,priority=200,in_port=1,actions=goto_table:1",
-        "table=0,priority=200,in_port=2,actions=goto_table:1",
         "table=0,priority=200,in_port=3,actions=goto_table:3",
         "table=0,priority=200,in_port=4,actions=NORMAL",
     ]
@@ -61,7 +60,7 @@ def test_a_small_policy_in_full(tmp_path: Path) -> None:
     ]
     assert lines(rules, Table.EGRESS_SMTP) == [
         "table=2,priority=10,actions=drop",
-        "table=2,priority=500,eth_type=0x800,ipv4_dst=192.0.2.0/24,actions=NORMAL",
+        "table=2,priority=600,eth_type=0x800,ipv4_dst=192.0.2.0/24,actions=NORMAL",
     ]
     assert lines(rules, Table.INGRESS_REPLIES) == [
         "table=4,priority=10,actions=NORMAL",
@@ -71,7 +70,7 @@ def test_a_small_policy_in_full(tmp_path: Path) -> None:
     ]
 
 
-def test_ports_0_and_1_of_table_0_are_left_to_other_applications(tmp_path: Path) -> None:
+def test_priorities_0_and_1_of_table_0_are_left_to_other_applications(tmp_path: Path) -> None:
     rules = rules_of(policy_of(tmp_path, HEAD + SPACE))
     assert all(rule.priority > 1 for rule in rules if rule.table == 0)
 
@@ -144,7 +143,7 @@ def test_an_exception_for_a_line_is_only_on_its_switch(tmp_path: Path) -> None:
         name: lines(compile_rules(policy, switch, NOW), Table.EGRESS_SMTP)
         for name, switch in policy.switches.items()
     }
-    permitted = "table=2,priority=400,in_port=2,eth_type=0x800,ipv4_dst=203.0.113.1,actions=NORMAL"
+    permitted = "table=2,priority=500,in_port=2,eth_type=0x800,ipv4_dst=203.0.113.1,actions=NORMAL"
     assert permitted in rules["t"]
     assert permitted not in rules["s"]
 

@@ -1,0 +1,208 @@
+"""What is true of a packet on a port under a policy: the facts that decisions rest on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from op25b_app.policy.model import Binding, Line, Listed, MailException, Policy, Switch
+from op25b_app.policy.nat64 import embed
+from op25b_app.policy.packet import (
+    ICMPV6,
+    IGMP,
+    NEIGHBOUR_ADVERTISEMENT,
+    NEIGHBOUR_SOLICITATION,
+    UDP,
+    Packet,
+)
+from op25b_app.policy.prefix import Prefix, format_address
+
+_SMTP = 25
+_LINK_LOCAL = (Prefix.parse("169.254.0.0/16"), Prefix.parse("fe80::/10"))
+_UNSPECIFIED = (Prefix.parse("0.0.0.0/32"), Prefix.parse("::/128"))
+TUNNELS = {
+    4: "IPv4 in IP",
+    41: "IPv6 in IP",
+    47: "GRE",
+    97: "EtherIP",
+    115: "L2TPv3",
+    137: "MPLS in IP",
+}
+"""IP protocols in which another packet travels in the clear (RFC 2003, 4213, 2784, 3378, 3931, 4023)."""
+_MULTICAST_LISTENER = (130, 131, 132, 143)
+"""ICMPv6 types (RFC 2710, RFC 3810)."""
+_ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT = 133, 134
+_SERVICE_ICMPV6 = (
+    *_MULTICAST_LISTENER,
+    _ROUTER_SOLICITATION,
+    NEIGHBOUR_SOLICITATION,
+    NEIGHBOUR_ADVERTISEMENT,
+)
+_DHCP_CLIENT = {4: (68, 67), 6: (546, 547)}
+"""Source and destination port of what a client sends (RFC 2131, RFC 8415)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One packet, where it comes in, and when (``at``, in seconds since 1970)."""
+
+    policy: Policy
+    switch: Switch
+    packet: Packet
+    at: float
+
+    @property
+    def to_smtp(self) -> bool:
+        return self.packet.is_tcp and self.packet.destination_port == _SMTP
+
+    @property
+    def from_smtp(self) -> bool:
+        return self.packet.is_tcp and self.packet.source_port == _SMTP
+
+    @property
+    def source(self) -> str:
+        return format_address(self.packet.version or 4, self.packet.source)
+
+    @property
+    def destination(self) -> str:
+        return format_address(self.packet.version or 4, self.packet.destination)
+
+
+def is_service(packet: Packet) -> bool:
+    """Is it what a line sends to get an address and to find its neighbours?"""
+    if packet.version == 4 and packet.protocol == IGMP:
+        return True
+    if packet.version == 6 and packet.protocol == ICMPV6:
+        return packet.icmp_type in _SERVICE_ICMPV6
+    ports = (packet.source_port, packet.destination_port)
+    return packet.protocol == UDP and ports == _DHCP_CLIENT[packet.version or 4]
+
+
+def has_no_address_yet(packet: Packet) -> bool:
+    """Is its source the unspecified address or a link-local one?"""
+    version = packet.version or 0
+    return _in(_LINK_LOCAL, version, packet.source) or _in(_UNSPECIFIED, version, packet.source)
+
+
+def is_for_routers_and_servers(packet: Packet) -> bool:
+    """Router advertisements, and whatever goes to a DHCP client's port: clients do not ask where from."""
+    if packet.version == 6 and packet.icmp_type == _ROUTER_ADVERTISEMENT:
+        return True
+    client_port = _DHCP_CLIENT[packet.version or 4][0]
+    return packet.protocol == UDP and packet.destination_port == client_port
+
+
+def may_claim_by_arp(case: Case) -> bool:
+    """A probe claims nothing (RFC 5227, section 2.1.1)."""
+    packet = case.packet
+    if packet.arp_sender == 0:
+        return True
+    return any(
+        listed.prefix.contains(4, packet.arp_sender)
+        and (binding.mac is None or binding.mac == packet.eth_source == packet.arp_sender_mac)
+        for binding, listed in _bindings_here(case)
+    )
+
+
+def is_bound_here(case: Case, version: int, address: int) -> bool:
+    """Does ``address`` belong to the line that the packet comes from?"""
+    return any(
+        listed.prefix.contains(version, address)
+        and (binding.mac is None or binding.mac == case.packet.eth_source)
+        for binding, listed in _bindings_here(case)
+    )
+
+
+def claims_what_is_not_its_own(case: Case) -> bool:
+    """A neighbour advertisement for an address that is neither link-local nor bound to the line?"""
+    packet = case.packet
+    target = packet.nd_target or 0
+    if packet.version != 6 or packet.icmp_type != NEIGHBOUR_ADVERTISEMENT or _in(_LINK_LOCAL, 6, target):
+        return False
+    return not is_bound_here(case, 6, target)
+
+
+def _bindings_here(case: Case) -> Iterable[tuple[Binding, Listed]]:
+    for binding in case.switch.bindings:
+        if binding.port == case.packet.in_port:
+            yield from ((binding, listed) for listed in binding.addresses)
+
+
+def _in(prefixes: Iterable[Prefix], version: int, address: int) -> bool:
+    return any(prefix.contains(version, address) for prefix in prefixes)
+
+
+def static_here(case: Case) -> Listed | None:
+    """The static prefix that exempts this source on this port; an address bound to another line has none."""
+    listed, is_static = space(case, case.packet.source)
+    lines = lines_of(case.policy, case.packet.version or 0, case.packet.source)
+    if not is_static or (lines and (case.switch.name, case.packet.in_port) not in lines):
+        return None
+    return listed
+
+
+def mail_destination(case: Case, address: int) -> Listed | None:
+    """The mail destination that holds ``address``, behind a NAT64 too."""
+    for listed in case.policy.mail_destinations:
+        if _holds(case, listed, address):
+            return listed
+    return None
+
+
+def _holds(case: Case, listed: Listed, address: int) -> bool:
+    version = case.packet.version or 0
+    if listed.prefix.contains(version, address):
+        return True
+    return listed.prefix.version == 4 and any(
+        embed(nat64.prefix, listed.prefix).contains(version, address) for nat64 in case.policy.nat64_prefixes
+    )
+
+
+def is_destination(case: Case, exception: MailException, address: int) -> bool:
+    if exception.destination is None:
+        return True
+    return _holds(case, Listed(exception.destination, exception.place), address)
+
+
+def is_reply(case: Case, exception: MailException) -> bool:
+    """Is the packet what the peer of an exception in force sends back?
+
+    A line's dynamic address is not known from its port, so an unbound line may have any.
+    """
+    packet = case.packet
+    if not (exception.in_force(case.at) and is_destination(case, exception, packet.source)):
+        return False
+    if not isinstance(exception.source, Line):
+        return exception.source.contains(packet.version or 0, packet.destination)
+    bound = [listed for line, listed in _bound(case.policy.switches.values()) if line == exception.source]
+    if not bound:
+        return True
+    return any(listed.prefix.contains(packet.version or 0, packet.destination) for listed in bound)
+
+
+def space(case: Case, address: int) -> tuple[Listed | None, bool]:
+    """The longest listed prefix that holds ``address``, and whether it is static; None where unlisted."""
+    version = case.packet.version or 0
+    dynamic = longest(case.policy.dynamic, version, address)
+    static = longest(case.policy.static, version, address)
+    if static and (not dynamic or static.prefix.length > dynamic.prefix.length):
+        return static, True
+    return dynamic, False
+
+
+def longest(listed: Iterable[Listed], version: int, address: int) -> Listed | None:
+    holding = (entry for entry in listed if entry.prefix.contains(version, address))
+    return max(holding, key=lambda entry: entry.prefix.length, default=None)
+
+
+def lines_of(policy: Policy, version: int, address: int) -> list[Line]:
+    return [
+        line for line, listed in _bound(policy.switches.values()) if listed.prefix.contains(version, address)
+    ]
+
+
+def _bound(switches: Iterable[Switch]) -> Iterable[tuple[Line, Listed]]:
+    for switch in switches:
+        for binding in switch.bindings:
+            for listed in binding.addresses:
+                yield Line(switch.name, binding.port), listed

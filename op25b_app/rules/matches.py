@@ -1,0 +1,84 @@
+"""Match fields in the words of this trade, prerequisites included."""
+
+from __future__ import annotations
+
+from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.rules.flow import Field
+from op25b_app.rules.pipeline import ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMPV6, IP_TCP, IP_UDP, VLAN_PRESENT
+
+Fields = tuple[Field, ...]
+
+ARP: Fields = (Field("eth_type", ETH_ARP),)
+IP: dict[int, Fields] = {4: (Field("eth_type", ETH_IPV4),), 6: (Field("eth_type", ETH_IPV6),)}
+
+
+def in_port(port: int) -> Fields:
+    return (Field("in_port", port),)
+
+
+def tagged(vlan: int | None) -> Fields:
+    """A frame with the tag of this number (0 for a priority tag), or without any."""
+    return (Field("vlan_vid", 0 if vlan is None else VLAN_PRESENT | vlan),)
+
+
+def ip_protocol(version: int, protocol: int) -> Fields:
+    return *IP[version], Field("ip_proto", protocol)
+
+
+def tcp_to(version: int, port: int) -> Fields:
+    return *ip_protocol(version, IP_TCP), Field("tcp_dst", port)
+
+
+def tcp_from(version: int, port: int) -> Fields:
+    return *ip_protocol(version, IP_TCP), Field("tcp_src", port)
+
+
+def udp_to(version: int, port: int) -> Fields:
+    return *ip_protocol(version, IP_UDP), Field("udp_dst", port)
+
+
+def udp_from(port: int) -> Fields:
+    """Without prerequisites; goes with ``udp_to``."""
+    return (Field("udp_src", port),)
+
+
+def icmpv6(kind: int) -> Fields:
+    return *ip_protocol(6, IP_ICMPV6), Field("icmpv6_type", kind)
+
+
+def source(prefix: Prefix | None) -> Fields:
+    return _ip_address("src", prefix)
+
+
+def destination(prefix: Prefix | None) -> Fields:
+    return _ip_address("dst", prefix)
+
+
+def arp_sender(prefix: Prefix) -> Fields:
+    return *ARP, *_address("arp_spa", prefix)
+
+
+def claimed(prefix: Prefix) -> Fields:
+    """The target of a neighbour solicitation or advertisement; goes with ``icmpv6``."""
+    return _address("ipv6_nd_target", prefix)
+
+
+def eth_source(mac: int | None) -> Fields:
+    return () if mac is None else (Field("eth_src", mac),)
+
+
+def arp_sender_mac(mac: int | None) -> Fields:
+    return () if mac is None else (*ARP, Field("arp_sha", mac))
+
+
+def _ip_address(side: str, prefix: Prefix | None) -> Fields:
+    if prefix is None:
+        return ()
+    return *IP[prefix.version], *_address(f"ipv{prefix.version}_{side}", prefix)
+
+
+def _address(name: str, prefix: Prefix) -> Fields:
+    """The field of a prefix; a length of 0 asks for nothing."""
+    if prefix.length == 0:
+        return ()
+    return (Field(name, prefix.network, None if prefix.length == WIDTH[prefix.version] else prefix.mask),)
