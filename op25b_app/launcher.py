@@ -34,8 +34,9 @@ def run(policy: Path | None, arguments: Sequence[str]) -> int:
     _patch_standard_library(threads="--enable-debugger" not in arguments)
     from ryu.cmd import manager
 
-    from op25b_app import signals
+    from op25b_app import signals, tls
 
+    tls.install()
     logging.getLogger().setLevel(logging.INFO)
     for name, value in DEFAULTS.items():
         manager.CONF.set_default(name, value)
@@ -68,6 +69,8 @@ def _call_when_options_are_read() -> None:
     """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too."""
     from ryu import cfg, log
 
+    from op25b_app import tls
+
     def init_log(init_log: Any = log.init_log) -> None:
         init_log()
         for handler in logging.getLogger().handlers:
@@ -75,7 +78,11 @@ def _call_when_options_are_read() -> None:
                 handler.setFormatter(logging.Formatter(LOG_FORMAT))
         others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
         cfg.CONF.set_override("app_lists", [APPLICATION, *others])
-        problems = [*_missing_applications(others + cfg.CONF.app), *_openflow_problems(cfg.CONF)]
+        problems = [
+            *_missing_applications(others + cfg.CONF.app),
+            *_openflow_problems(cfg.CONF),
+            *tls.problems(cfg.CONF),
+        ]
         if problems:
             raise SystemExit(_refuse(problems))
 

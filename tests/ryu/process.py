@@ -36,7 +36,8 @@ class Controller:
         self._path = directory / "controller.log"
         self.port = port or free_port()
         self.web_port = free_port()
-        ports = ["--ofp-tcp-listen-port", str(self.port), "--wsapi-port", str(self.web_port)]
+        port_option = "--ofp-ssl-listen-port" if "--ctl-cert" in command else "--ofp-tcp-listen-port"
+        ports = [port_option, str(self.port), "--wsapi-port", str(self.web_port)]
         with self._path.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [*command, *ports],

@@ -1,0 +1,69 @@
+"""OpenFlow over TLS: Ryu 4.34 forgets its certificate with the first connection; one context serves all."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from eventlet.green import ssl
+from ryu.controller import controller
+from ryu.lib import hub
+
+HANDSHAKE_SECONDS = 5.0
+
+_log = logging.getLogger("op25b")
+
+Handle = Callable[[Any, Any], None]
+
+
+def install() -> None:
+    """From now on Ryu awaits switches with the server below; before its controller starts."""
+    controller.StreamServer = _StreamServer
+
+
+def problems(conf: Any) -> Iterator[str]:
+    """What is wrong with ryu-manager's options about TLS."""
+    if not (conf.ctl_privkey and conf.ctl_cert):
+        if conf.ctl_privkey or conf.ctl_cert or conf.ca_certs:
+            yield "TLS needs --ctl-privkey and --ctl-cert: without both, switches would speak in clear"
+        return
+    try:
+        _context(conf.ctl_cert, conf.ctl_privkey, conf.ca_certs)
+    except OSError as error:  # of the files, or, as ssl.SSLError, of what is in them
+        files = (
+            f"--ctl-cert {conf.ctl_cert} with --ctl-privkey {conf.ctl_privkey} and --ca-certs {conf.ca_certs}"
+        )
+        yield f"cannot use {files}: {error.strerror or error}"
+
+
+def _context(certificate: str, key: str, authorities: str | None) -> Any:
+    """TLS 1.2 or later, as Python has it; with authorities, switches must show a certificate."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    if authorities is not None:
+        context.load_verify_locations(authorities)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+class _StreamServer(hub.StreamServer):
+    """Ryu's, with a handshake that is limited in time and whose failure is one line in the log."""
+
+    def __init__(self, address: Any, handle: Handle, **tls: Any) -> None:
+        super().__init__(address, handle)
+        if tls:
+            context = _context(tls["certfile"], tls["keyfile"], tls.get("ca_certs"))
+            self.handle = lambda sock, peer: _shake_hands(context, sock, peer, handle)
+
+
+def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -> None:
+    try:
+        sock.settimeout(HANDSHAKE_SECONDS)
+        secured = context.wrap_socket(sock, server_side=True)
+    except OSError as error:
+        _log.warning("no TLS with the switch at %s: %s", peer[0], error)
+        sock.close()
+    else:
+        handle(secured, peer)

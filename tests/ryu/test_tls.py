@@ -1,0 +1,118 @@
+"""Switches over TLS: every connection, not only the first, and whatever strangers do to the port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.ryu.process import HERE, Controller
+from tests.ryu.test_manager import IDLE
+from tests.ryu.test_signals import RUNNERS
+
+LAUNCHER = RUNNERS["launcher"]
+HELLO = b"\x00\x00\x08"
+"""Type and length, which follow the version."""
+
+
+class Certificates:
+    """An authority, and certificates of the controller, of a switch and of a stranger."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._make("authority", "-x509")
+        self._make("stranger", "-x509")
+        for name in ("controller", "switch"):
+            self._make(name, "-x509", "-CA", self.file("authority.crt"), "-CAkey", self.file("authority.key"))
+
+    def file(self, name: str) -> str:
+        return str(self.directory / name)
+
+    @property
+    def options(self) -> list[str]:
+        key, certificate = self.file("controller.key"), self.file("controller.crt")
+        return [
+            *("--ctl-privkey", key, "--ctl-cert", certificate),
+            *("--ca-certs", self.file("authority.crt")),
+        ]
+
+    def connect(self, port: int, name: str) -> ssl.SSLSocket:
+        context = ssl.create_default_context(cafile=self.file("authority.crt"))
+        context.check_hostname = False
+        context.load_cert_chain(self.file(f"{name}.crt"), self.file(f"{name}.key"))
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=5))
+
+    def _make(self, name: str, *how: str) -> None:
+        command = ["openssl", "req", *how, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
+        files = ["-keyout", self.file(f"{name}.key"), "-out", self.file(f"{name}.crt")]
+        subprocess.run([*command, *files, "-subj", f"/CN={name}"], check=True, capture_output=True)
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+def test_every_switch_gets_a_connection_and_no_stranger_does(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    with Controller(tmp_path, [*LAUNCHER, *certificates.options], IDLE) as controller:
+        controller.connect(controller.port).close()  # a port scan
+        with controller.connect(controller.port) as plain:
+            plain.sendall(b"\x04" + HELLO + bytes(4))
+            received = b""
+            with contextlib.suppress(ConnectionResetError):
+                received = plain.recv(64)
+            assert received[1:4] != HELLO
+        with (
+            certificates.connect(controller.port, "stranger") as stranger,
+            pytest.raises(ssl.SSLError),
+        ):  # TLS 1.3: a client learns with its first read that its certificate is refused
+            stranger.recv(8)
+        with (
+            controller.connect(controller.port),  # and says nothing
+            certificates.connect(controller.port, "switch") as first,
+            certificates.connect(controller.port, "switch") as second,
+        ):
+            assert first.recv(8)[1:4] == HELLO
+            assert second.recv(8)[1:4] == HELLO
+        controller.wait_for("no TLS with the switch at 127.0.0.1", times=3)
+        assert controller.stop(signal.SIGTERM)[0] == 0
+        assert "Traceback" not in controller.log
+
+
+@pytest.mark.parametrize(
+    ("chosen", "problem"),
+    [
+        (slice(0, 2), "TLS needs --ctl-privkey and --ctl-cert"),
+        (slice(4, 6), "TLS needs --ctl-privkey and --ctl-cert"),
+    ],
+)
+def test_half_a_set_of_options_is_refused(certificates: Certificates, chosen: slice, problem: str) -> None:
+    assert problem in _refusal(certificates.options[chosen])
+
+
+def test_a_key_of_another_certificate_is_refused(certificates: Certificates) -> None:
+    options = certificates.options
+    options[1] = certificates.file("switch.key")
+    assert f"cannot use --ctl-cert {options[3]} with --ctl-privkey {options[1]}" in _refusal(options)
+
+
+def test_a_missing_file_is_refused(certificates: Certificates) -> None:
+    options = certificates.options
+    options[5] = certificates.file("nobody.crt")
+    assert f"--ca-certs {options[5]}: No such file or directory" in _refusal(options)
+
+
+def _refusal(options: list[str]) -> str:
+    environment = {**os.environ, **IDLE, "PYTHONPATH": str(HERE)}
+    done = subprocess.run([*LAUNCHER, *options], env=environment, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
+    return done.stderr
