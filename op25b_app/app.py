@@ -56,7 +56,8 @@ POLICY_VARIABLE = "OP25B_POLICY"
 INBOX = 256
 """Events that may wait for one switch's session; then its part of Ryu waits."""
 MOST_WARNINGS = 20
-TICK_SECONDS = 1.0
+MOST_SECONDS = 5.0
+"""How long a switch's thread sleeps at most; a clock that was set back is noticed then."""
 HELLO_SECONDS = 60.0
 """How often one address is told that its OpenFlow version will not do."""
 
@@ -262,16 +263,17 @@ class _Switch:
 
     def _work(self) -> None:
         while not self._forgotten():
+            if not (patience := self.session.seconds_until_due(time.time())):
+                self._take(Session.tick)
+                continue
             try:
-                step, datapath, large = self._inbox.get(timeout=TICK_SECONDS)
+                step, datapath, large = self._inbox.get(timeout=min(patience, MOST_SECONDS))
             except hub.QueueEmpty:
-                step, datapath, large = Session.tick, None, False
+                continue
             if datapath is None or datapath is self._datapath:
-                self._take(step, large)
-            if self.session.due(time.time()):
-                self._take(Session.tick, False)
+                self._take(step, large=large)
 
-    def _take(self, step: Step, large: bool) -> None:
+    def _take(self, step: Step, *, large: bool = False) -> None:
         session, now = self.session, time.time()
         try:
             outcome = in_background(step, session, now) if large else step(session, now)

@@ -107,7 +107,7 @@ def is_request_xid(xid: int) -> bool:
 class Session:
     """The state of one switch, connected or not.
 
-    Times are seconds since 1970. Call :meth:`tick` when :meth:`due`. Steps are quick but for the last
+    Times are seconds since 1970. Call :meth:`tick` when it is due. Steps are quick but for the last
     :meth:`flow_stats` of a table, which compiles, compares and encodes.
     """
 
@@ -169,9 +169,9 @@ class Session:
         self._connection = self._connection._replace(ports=ports)
         return Outcome() if self._objections is None else self._judge(self._objections, now)
 
-    def due(self, now: float) -> bool:
-        """Whether it is time for a tick; a clock that was set back counts, too."""
-        return now >= self._wake_at or now < self._armed_at
+    def seconds_until_due(self, now: float) -> float:
+        """How long a tick can wait; 0 where it is due, as it is when the clock was set back."""
+        return 0.0 if now < self._armed_at else max(0.0, self._wake_at - now)
 
     def tick(self, now: float) -> Outcome:
         if now < self._armed_at:
