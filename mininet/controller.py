@@ -47,28 +47,26 @@ class LabController:
         """Wait for the rules to be confirmed on all these switches; return the seconds it took."""
         began = time.monotonic()
         waiting = set(switches)
-        said = "the controller does not answer"
+        told = ""
         while time.monotonic() < began + timeout:
             if self._process is None or self._process.poll() is not None:
                 raise LabError(f"the controller has ended:\n{self._log_end()}")
-            states = self.states()
-            waiting = {name for name in waiting if states.get(name, ("", ""))[0] not in PROTECTED}
+            states, told = self._ask()
+            waiting = {name for name in waiting if states.get(name) not in PROTECTED}
             if not waiting:
                 return time.monotonic() - began
-            said = (
-                "; ".join(f"{name} is {state}: {reason}" for name, (state, reason) in states.items()) or said
-            )
             time.sleep(0.2)
-        raise LabError(f"after {timeout:.0f} s, {said}\n{self._log_end()}")
+        raise LabError(f"after {timeout:.0f} s: {told}\n{self._log_end()}")
 
-    def states(self) -> dict[str, tuple[str, str]]:
-        """Each switch's state and the reason for it; empty while the controller does not answer."""
+    def _ask(self) -> tuple[dict[str, str], str]:
+        """Each switch's state, and that with reasons as text, or what keeps ``op25b status`` from telling."""
         asked = subprocess.run([*_op25b(), "status", "--json"], check=False, capture_output=True, text=True)
         try:
             switches = json.loads(asked.stdout)["switches"]
         except (ValueError, KeyError):
-            return {}
-        return {name: (switch["state"], switch["reason"] or "") for name, switch in switches.items()}
+            return {}, asked.stderr.strip()
+        told = [f"{name} is {switch['state']}: {switch['reason']}" for name, switch in switches.items()]
+        return {name: switch["state"] for name, switch in switches.items()}, "; ".join(told)
 
     def _log_end(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()
