@@ -274,12 +274,14 @@ class _Switch:
                 self._take(step, large=large)
 
     def _take(self, step: Step, *, large: bool = False) -> None:
-        session, now = self.session, time.time()
+        def take() -> Outcome:
+            return step(self.session, time.time())
+
         try:
-            outcome = in_background(step, session, now) if large else step(session, now)
+            outcome = in_background(take) if large else take()
         except Exception:
             log.exception("%s: internal error", self)
-            outcome = session.fail("internal error of op25b; its log says more", now)
+            outcome = self.session.fail("internal error of op25b; its log says more", time.time())
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             log.log(level, "%s: %s: %s", self, outcome.turned.state.value, outcome.turned.reason)
