@@ -9,20 +9,26 @@ from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, O
 _ADDRESS = {"ipv4_src", "ipv4_dst", "arp_spa", "ipv6_src", "ipv6_dst", "ipv6_nd_target"}
 _MAC = {"eth_src", "eth_dst", "arp_sha"}
 _HEX = {"eth_type", "metadata", "vlan_vid"}
+_OFCTL_NAMES = {
+    "ipv4_src": "ip_src",
+    "ipv4_dst": "ip_dst",
+    "icmpv4_type": "icmp_type",
+    "ipv6_nd_target": "nd_target",
+}
+"""Fields that ``ovs-ofctl`` does not know by their OXM names."""
 
 
 def format_rule(rule: FlowRule) -> str:
-    """One line, its match told by OXM names; ValueError for instructions that are not ours to write."""
+    """One line, in the words of ``ovs-ofctl``; ValueError for instructions that are not ours to write."""
     parts = [f"cookie={rule.cookie:#x}", f"table={int(rule.table)}", f"priority={int(rule.priority)}"]
     if rule.hard_timeout:
         parts.append(f"hard_timeout={rule.hard_timeout}")
-    if rule.match:
-        parts.append(format_match(rule.match))
+    parts += [f"{_OFCTL_NAMES.get(field.name, field.name)}={_value(field)}" for field in rule.match]
     return f"{','.join(parts)},actions={format_action(rule.action)}"
 
 
 def format_match(match: Match) -> str:
-    """``eth_type=0x800,ipv4_src=100.64.0.0/10``; empty for a match of everything."""
+    """By OXM names: ``eth_type=0x800,ipv4_src=100.64.0.0/10``; empty for a match of everything."""
     return ",".join(f"{field.name}={_value(field)}" for field in match)
 
 

@@ -60,13 +60,13 @@ def test_a_small_policy_in_full(tmp_path: Path) -> None:
     ]
     assert lines(rules, Table.EGRESS_SMTP) == [
         "table=2,priority=10,actions=drop",
-        "table=2,priority=600,eth_type=0x800,ipv4_dst=192.0.2.0/24,actions=NORMAL",
+        "table=2,priority=600,eth_type=0x800,ip_dst=192.0.2.0/24,actions=NORMAL",
     ]
     assert lines(rules, Table.INGRESS_REPLIES) == [
         "table=4,priority=10,actions=NORMAL",
-        "table=4,priority=110,eth_type=0x800,ipv4_dst=100.64.0.0/10,actions=drop",
-        "table=4,priority=400,eth_type=0x800,ipv4_src=100.64.0.0/10,actions=drop",
-        "table=4,priority=500,eth_type=0x800,ipv4_src=192.0.2.0/24,actions=NORMAL",
+        "table=4,priority=110,eth_type=0x800,ip_dst=100.64.0.0/10,actions=drop",
+        "table=4,priority=400,eth_type=0x800,ip_src=100.64.0.0/10,actions=drop",
+        "table=4,priority=500,eth_type=0x800,ip_src=192.0.2.0/24,actions=NORMAL",
     ]
 
 
@@ -143,7 +143,7 @@ def test_an_exception_for_a_line_is_only_on_its_switch(tmp_path: Path) -> None:
         name: lines(compile_rules(policy, switch, NOW), Table.EGRESS_SMTP)
         for name, switch in policy.switches.items()
     }
-    permitted = "table=2,priority=500,in_port=2,eth_type=0x800,ipv4_dst=203.0.113.1,actions=NORMAL"
+    permitted = "table=2,priority=500,in_port=2,eth_type=0x800,ip_dst=203.0.113.1,actions=NORMAL"
     assert permitted in rules["t"]
     assert permitted not in rules["s"]
 

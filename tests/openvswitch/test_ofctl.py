@@ -1,0 +1,45 @@
+"""Rules as text are what ``ovs-ofctl`` reads: loaded by it, they are the same rules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hypothesis import HealthCheck, given, settings
+
+from op25b_app.policy.model import Policy
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.flow import NORMAL, OXM_ORDER, Field, FlowRule, match_of
+from op25b_app.rules.ofctl import format_rule
+from tests.generated import NOW, SWITCH, policies
+from tests.openvswitch.private_ovs import PrivateOvs
+from tests.openvswitch.running import rules_on
+
+IPV4, ARP, IPV6 = {"eth_type": 0x0800}, {"eth_type": 0x0806}, {"eth_type": 0x86DD}
+EACH_FIELD = (
+    {"in_port": 3, "metadata": 5, "eth_dst": 1, "eth_src": 2, "vlan_vid": 0x1064, "vlan_pcp": 1},
+    {**IPV4, "ip_proto": 6, "ipv4_src": 0x0A000001, "ipv4_dst": 0x0A000002, "tcp_src": 1, "tcp_dst": 2},
+    {**IPV4, "ip_proto": 17, "udp_src": 1, "udp_dst": 2},
+    {**IPV4, "ip_proto": 1, "icmpv4_type": 8},
+    {**ARP, "arp_op": 1, "arp_spa": 0x0A000001, "arp_sha": 2},
+    {**IPV6, "ip_proto": 58, "ipv6_src": 1, "ipv6_dst": 2, "icmpv6_type": 136, "ipv6_nd_target": 3},
+)
+
+
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(policies())
+def test_compiled_rules(ovs: PrivateOvs, policy: Policy) -> None:
+    assert_read_as_written(ovs, compile_rules(policy, policy.switches[SWITCH], NOW))
+
+
+def test_every_field(ovs: PrivateOvs) -> None:
+    matches = [match_of(Field(*field) for field in fields.items()) for fields in EACH_FIELD]
+    assert {field.name for match in matches for field in match} == OXM_ORDER.keys()
+    rules = [FlowRule(1, 100 + number, match, NORMAL, number) for number, match in enumerate(matches)]
+    assert_read_as_written(ovs, rules)
+
+
+def assert_read_as_written(ovs: PrivateOvs, rules: Sequence[FlowRule]) -> None:
+    ovs.vsctl("--if-exists", "del-br", "ofctl")
+    ovs.add_bridge("ofctl")
+    ovs.add_flows("ofctl", "\n".join(map(format_rule, rules)))
+    assert rules_on(ovs, "ofctl") == set(rules)
