@@ -2,47 +2,54 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import select
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
-from tests.lab.lab_command import OP25B
+from tests.lab.lab_command import LAB_SOURCES, OP25B
 
 
 class Terminal:
-    """``op25b lab`` on a pseudo-terminal."""
+    """``op25b lab`` on the pseudo-terminal that script(1) makes.
+
+    In a private world, since a chroot may have no pseudo-terminals to give.
+    """
 
     def __init__(self) -> None:
-        self._ours, theirs = pty.openpty()
-        command = [str(OP25B), "lab"]
+        command = ["script", "--quiet", "--flush", "--return", "--command", f"{OP25B} lab", "/dev/null"]
         self.process = subprocess.Popen(
-            command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True
+            [sys.executable, str(LAB_SOURCES / "isolation.py"), *command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            bufsize=0,
         )
-        os.close(theirs)
 
     def type(self, text: str) -> None:
-        os.write(self._ours, text.encode())
+        assert self.process.stdin is not None
+        self.process.stdin.write(text.encode())
 
     def read_until(self, text: str, seconds: float = 60) -> str:
         """Everything that appears up to and with the text."""
+        assert self.process.stdout is not None
         seen = ""
         deadline = time.monotonic() + seconds
         while text not in seen:
             left = deadline - time.monotonic()
             assert left > 0, f"{text!r} did not appear: {seen}"
-            if select.select([self._ours], [], [], left)[0]:
-                seen += os.read(self._ours, 1).decode(errors="replace")
+            if select.select([self.process.stdout], [], [], left)[0]:
+                byte = self.process.stdout.read(1)
+                assert byte, f"{text!r} did not appear before the end: {seen}"
+                seen += byte.decode(errors="replace")
         return seen
 
     def close(self) -> None:
         self.process.kill()
-        self.process.wait()
-        os.close(self._ours)
+        self.process.communicate()
 
 
 @pytest.fixture(scope="module")
