@@ -45,6 +45,7 @@ def run(policy: Path | None, arguments: Sequence[str]) -> int:
         manager.main(args=list(arguments), prog="op25b run")
     except KeyboardInterrupt:  # stopped while applications were starting
         manager.AppManager.get_instance().close()
+        return 0
     except OSError:  # the web server, if an application has one, opens last
         host, port = manager.CONF.wsapi_host, manager.CONF.wsapi_port
         if (problem := _listening_problem(host, port, "--wsapi-host and --wsapi-port")) is None:
