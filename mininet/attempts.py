@@ -63,14 +63,18 @@ class Result:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Packets that rules with a block (in monitor mode: would-block) counted, and how many there must be."""
+    """Packets that rules with a block (in monitor mode: would-block) counted, and how many that must be.
+
+    ``exact`` where it must be neither less nor more: of what passes, nobody knows how many packets it takes.
+    """
 
     counted: int
     required: int
+    exact: bool
 
     @property
     def sufficient(self) -> bool:
-        return self.counted >= self.required if self.required else self.counted == 0
+        return self.counted == self.required or (self.counted > self.required and not self.exact)
 
 
 def tries(scenarios: Iterable[Scenario], families: Sequence[int], mode: Mode) -> list[Try]:
@@ -87,19 +91,18 @@ def carry_out(lab: RunningLab, all_tries: Sequence[Try], mode: Mode) -> tuple[li
     """Make all attempts, some at a time; then look at the counters of the rules that had to act.
 
     A host repeats a SYN once. So where N connections time out and block rules dropped 2 N packets, all that
-    was sent was dropped there, and no connection failed for another reason.
+    was sent was dropped there, no connection failed for another reason, and nothing else was dropped.
     """
     role = Role.BLOCK if mode is Mode.ENFORCE else Role.WOULD_BLOCK
     before = lab.network.packets(role)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         results = list(pool.map(lambda each: carry_out_one(lab, each), all_tries))
-    stopped = sum(not each.passes for each in all_tries)
-    noted = sum(each.expected == "would-block" for each in all_tries)
-    required = SYNS_PER_CONNECTION * stopped + noted
+    packets_each = SYNS_PER_CONNECTION if mode is Mode.ENFORCE else 1
+    required = packets_each * sum(each.attempt.blocked for each in all_tries)
     counted = lab.network.packets_settle([role], before + required) - before
     arrived = {each for server in lab.mail_servers.values() for each in server.delivered()}
     results = [_leaked(result) if _should_not_be_in(result, arrived) else result for result in results]
-    return results, Evidence(counted, required)
+    return results, Evidence(counted, required, exact=mode is Mode.ENFORCE)
 
 
 def carry_out_one(lab: RunningLab, each: Try) -> Result:

@@ -23,8 +23,10 @@ Mininet.inited = True
 
 CONTROLLER = ("127.0.0.1", 6653)
 # The lab counts SYNs: make it one and one repetition, whatever the kernel's version.
-_TWO_SYNS = """cd /proc/sys/net/ipv4; echo 1 > tcp_syn_retries
-[ ! -e tcp_syn_linear_timeouts ] || echo 0 > tcp_syn_linear_timeouts; cd - > /dev/null"""
+_TWO_SYNS = (
+    "echo 1 > /proc/sys/net/ipv4/tcp_syn_retries; "
+    "for f in /proc/sys/net/ipv4/tcp_syn_linear_timeouts; do [ ! -e $f ] || echo 0 > $f; done"
+)
 _ROLE_SHIFT = 40
 _ROLE_MASK = 0xFFFFFF << _ROLE_SHIFT
 

@@ -25,6 +25,7 @@ class SingleTopo(IspTopo):
     ipv6 = False
 
     def build(self) -> None:
+        """Called by Mininet's Topo."""
         self.add_access_switch("access-1", 0x1)
         self.add_station("spammer", DYNAMIC, 11)
         self.add_station("infected", DYNAMIC, 12)
