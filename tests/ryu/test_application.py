@@ -37,7 +37,7 @@ def test_starts_reloads_and_stops(tmp_path: Path, how: str, number: signal.Signa
     policy = tmp_path / "policy.yaml"
     policy.write_text(POLICY)
     with start(how, tmp_path) as controller:
-        controller.wait_for("in force")
+        controller.wait_for(" in force for access-1")
         controller.connect(controller.port).close()
 
         policy.write_text(POLICY.replace("100.64.0.0/10", "100.64.0.0/8"))
@@ -47,7 +47,7 @@ def test_starts_reloads_and_stops(tmp_path: Path, how: str, number: signal.Signa
 
         policy.write_text(POLICY)
         controller.process.send_signal(signal.SIGHUP)
-        controller.wait_for(" in force (", times=2, seconds=2)
+        controller.wait_for(" in force for access-1", times=2, seconds=2)
 
         code, seconds = controller.stop(number)
         assert (code, seconds < 1) == (0, True)

@@ -26,7 +26,7 @@ class Certificates:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._make("authority", "-x509")
+        self._make("authority", "-x509", "-addext", "keyUsage=critical,keyCertSign")
         self._make("stranger", "-x509")
         for name in ("controller", "switch"):
             self._make(name, "-x509", "-CA", self.file("authority.crt"), "-CAkey", self.file("authority.key"))
