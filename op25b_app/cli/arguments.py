@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from op25b_app.policy.model import Policy, Switch
 
 
-class Moment(click.ParamType[float]):
+class Moment(click.ParamType):  # type: ignore[type-arg]
     """Seconds since 1970, from those or from ISO 8601 with a time zone."""
 
     name = "time"

@@ -1,0 +1,155 @@
+"""``op25b prove``: does a switch's table do what the policy says, for every packet?"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from op25b_app.cli.arguments import (
+    at_option,
+    json_option,
+    policy_argument,
+    policy_or_exit,
+    switch_option,
+    switch_or_fail,
+)
+
+if TYPE_CHECKING:
+    from op25b_app.rules.proof.prove import Refuted, Result
+
+SILENT_SECONDS = 1.0
+"""What takes longer shows that it is at work."""
+_VERSIONS = "OpenFlow13,OpenFlow14,OpenFlow15"
+
+
+@click.command(short_help="Prove that a switch's table does what a policy says.")
+@policy_argument
+@switch_option
+@click.option(
+    "--flows",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The table, as `ovs-ofctl dump-flows` prints it.",
+)
+@click.option("--bridge", metavar="BR", help="Read the table of this Open vSwitch bridge.")
+@at_option
+@json_option
+def command(
+    path: Path, switch_name: str, flows: Path | None, bridge: str | None, at: float, as_json: bool
+) -> None:
+    """Prove that a whole table, rules of other applications among them, gives every packet the verdict that
+    POLICY gives it, or show a packet for which it does not.
+
+    Exits with 0 only where it is proven.
+    """
+    if (flows is None) == (bridge is None):
+        raise click.UsageError("give either --flows FILE or --bridge BR")
+    from op25b_app.rules.proof.dump import DumpError, read_dump
+    from op25b_app.rules.proof.prove import CannotDecide, Proven, prove
+
+    policy = policy_or_exit(path, at)
+    switch = switch_or_fail(policy, switch_name)
+    name, text = (bridge, _dump(bridge)) if bridge is not None else (str(flows), _read(flows))
+    rules = []
+    result: Result
+    try:
+        with _progress() as progress:
+            progress("the table")
+            rules = read_dump(name, text)
+            result = prove(policy, switch, rules, at, progress)
+    except DumpError as problem:
+        result = CannotDecide(problem.where, problem.reason)
+    if as_json:
+        click.echo(json.dumps(_as_json(result, len(rules)), indent=2))
+    elif isinstance(result, Proven):
+        subject = f"{len(rules)} rules do what {path} says of {switch_name}"
+        click.echo(f"proven: {subject}, for every packet ({result.classes} classes of headers)")
+    elif isinstance(result, CannotDecide):
+        click.echo(f"cannot decide, because {result.where}: {result.reason}")
+    else:
+        _print_refuted(result)
+    sys.exit(0 if isinstance(result, Proven) else 1)
+
+
+def _print_refuted(result: Refuted) -> None:
+    from op25b_app.rules.proof.witness import describe, trace_command
+
+    decision, walked = result.decision, result.walk
+    rule = f"{walked.rule.where}: {walked.rule.text}" if walked.rule else "no rule matches"
+    doubt = ", or another of its priority: which one wins is undefined" if walked.undefined else ""
+    click.echo("not proven: the table and the policy differ on this packet")
+    click.echo(f"  packet  {describe(result.fields)}")
+    if result.frame is not None:
+        click.echo(f"  trace   {trace_command(result.packet.in_port, result.frame)}")
+    click.echo(f"  policy  {decision.verdict.value}: {decision.because}")
+    click.echo(f"          {decision.rule}, {decision.place}")
+    click.echo(f"  table   {walked.verdict.value}: {rule}{doubt}")
+
+
+def _as_json(result: Result, rules: int) -> dict[str, Any]:
+    from op25b_app.rules.proof.prove import CannotDecide, Proven
+
+    if isinstance(result, Proven):
+        return {"result": "proven", "rules": rules, "classes": result.classes}
+    if isinstance(result, CannotDecide):
+        return {"result": "cannot decide", "where": result.where, "reason": result.reason}
+    from op25b_app.rules.proof.witness import describe, trace_command
+
+    frame, walked, decision = result.frame, result.walk, result.decision
+    return {
+        "result": "not proven",
+        "packet": result.fields,
+        "match": describe(result.fields),
+        "frame": frame.hex() if frame is not None else None,
+        "trace": trace_command(result.packet.in_port, frame) if frame is not None else None,
+        "policy_verdict": decision.verdict.value,
+        "rule": decision.rule,
+        "because": decision.because,
+        "policy_file": decision.place.file,
+        "policy_line": decision.place.line,
+        "table_verdict": walked.verdict.value,
+        "flow": walked.rule.text if walked.rule else None,
+        "flow_line": walked.rule.where if walked.rule else None,
+        "undefined": walked.undefined,
+    }
+
+
+def _read(path: Path | None) -> str:
+    assert path is not None
+    return path.read_text(errors="replace")
+
+
+def _dump(bridge: str) -> str:
+    arguments = ["ovs-ofctl", "-O", _VERSIONS, "--no-names", "--no-stats", "dump-flows", bridge]
+    try:
+        done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
+    except (OSError, subprocess.TimeoutExpired) as failure:
+        reason = f"cannot run ovs-ofctl: {failure}; dump the table elsewhere and give it with --flows"
+        raise click.ClickException(reason) from None
+    if done.returncode:
+        raise click.ClickException(f"cannot read the table of {bridge}: {done.stderr.strip()}")
+    return done.stdout
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Says on a terminal what is being done, once it takes long."""
+    from rich.console import Console
+
+    status = Console(stderr=True).status("proving")
+    timer = threading.Timer(SILENT_SECONDS, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda what: status.update(f"proving: {what}")
+    finally:
+        timer.cancel()
+        status.stop()

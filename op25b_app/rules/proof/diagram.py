@@ -1,0 +1,247 @@
+"""Functions of a packet's header as ordered decision diagrams over intervals.
+
+A node asks for one header field; its edges are intervals that cover the field's whole domain. Fields come in
+one fixed order along every path, equal parts are one object, and no node has two neighbouring edges to the
+same place: so two functions are equal exactly if they are the same object. (Bryant 1986, with intervals
+for bits: prefixes are intervals, and a table of 100,000 of them is one node.)
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Any, Final
+
+LEAF_LEVEL: Final = 1 << 30
+
+
+class Diagram:
+    """A function of the header: a leaf (``value``) or a node (``level``, ``bounds``, ``children``).
+
+    ``level`` is the position of the node's field in the order; child ``i`` holds the values up to and
+    including ``bounds[i]`` that the child before it does not. ``values`` are all that it can return.
+    """
+
+    __slots__ = ("bounds", "children", "level", "value", "values")
+
+    def __init__(
+        self,
+        level: int,
+        value: Hashable,
+        bounds: tuple[int, ...],
+        children: tuple[Diagram, ...],
+        values: frozenset[Hashable],
+    ) -> None:
+        self.level = level
+        self.value = value
+        self.bounds = bounds
+        self.children = children
+        self.values = values
+
+    @property
+    def is_leaf(self) -> bool:
+        return self.level == LEAF_LEVEL
+
+
+Operation = Callable[[Any, Any], Hashable]
+"""What becomes of the values of two functions."""
+Shortcut = Callable[[Diagram, Diagram], Diagram | None]
+
+_FEW = 12
+
+
+class Diagrams:
+    """Makes diagrams over fields of the given sizes (the number of values of each, in order)."""
+
+    def __init__(self, sizes: Sequence[int]) -> None:
+        self._sizes = tuple(sizes)
+        self._leaves: dict[Hashable, Diagram] = {}
+        self._nodes: dict[tuple[int, tuple[int, ...], tuple[Diagram, ...]], Diagram] = {}
+
+    def leaf(self, value: Hashable) -> Diagram:
+        """The function that always returns ``value``."""
+        leaf = self._leaves.get(value)
+        if leaf is None:
+            leaf = self._leaves[value] = Diagram(LEAF_LEVEL, value, (), (), frozenset((value,)))
+        return leaf
+
+    def node(self, level: int, bounds: Iterable[int], children: Iterable[Diagram]) -> Diagram:
+        """The function that asks for one field; ``bounds`` ascend to the last value of its domain."""
+        kept_bounds: list[int] = []
+        kept: list[Diagram] = []
+        for bound, child in zip(bounds, children, strict=True):
+            if kept and kept[-1] is child:
+                kept_bounds[-1] = bound
+            else:
+                kept_bounds.append(bound)
+                kept.append(child)
+        if len(kept) == 1:
+            return kept[0]
+        key = (level, tuple(kept_bounds), tuple(kept))
+        node = self._nodes.get(key)
+        if node is None:
+            values = frozenset().union(*{child.values for child in set(kept)})
+            node = self._nodes[key] = Diagram(level, None, key[1], key[2], values)
+        return node
+
+    def intervals(
+        self, level: int, inside: Iterable[tuple[int, int, Diagram]], otherwise: Diagram
+    ) -> Diagram:
+        """Asks for one field: ascending, disjoint intervals (first, last, diagram), else ``otherwise``."""
+        bounds: list[int] = []
+        children: list[Diagram] = []
+        free = 0
+        for first, last, child in inside:
+            if first > free:
+                bounds.append(first - 1)
+                children.append(otherwise)
+            bounds.append(last)
+            children.append(child)
+            free = last + 1
+        if free < self._sizes[level]:
+            bounds.append(self._sizes[level] - 1)
+            children.append(otherwise)
+        return self.node(level, bounds, children)
+
+    def apply(
+        self, operation: Operation, one: Diagram, other: Diagram, shortcut: Shortcut | None = None
+    ) -> Diagram:
+        """The function that returns ``operation`` of what both return.
+
+        ``shortcut`` may know the result for two whole functions without looking into them.
+        """
+        memo: dict[tuple[Diagram, Diagram], Diagram] = {}
+
+        def combine(one: Diagram, other: Diagram) -> Diagram:
+            key = (one, other)
+            result = memo.get(key)
+            if result is None:
+                result = shortcut(one, other) if shortcut is not None else None
+                if result is None:
+                    result = self._constant(operation, one, other)
+                if result is None:
+                    result = self._split(combine, one, other)
+                memo[key] = result
+            return result
+
+        return combine(one, other)
+
+    def choose(self, condition: Diagram, then: Diagram, otherwise: Diagram) -> Diagram:
+        """``then`` where ``condition`` (a function to booleans) is true, else ``otherwise``."""
+        memo: dict[tuple[Diagram, Diagram, Diagram], Diagram] = {}
+
+        def chosen(condition: Diagram, then: Diagram, otherwise: Diagram) -> Diagram:
+            if condition.is_leaf:
+                return then if condition.value else otherwise
+            if then is otherwise:
+                return then
+            key = (condition, then, otherwise)
+            result = memo.get(key)
+            if result is None:
+                result = memo[key] = self._split(chosen, condition, then, otherwise)
+            return result
+
+        return chosen(condition, then, otherwise)
+
+    def overlay(self, upper: Diagram, lower: Diagram, transparent: Hashable) -> Diagram:
+        """``upper``, and where that returns ``transparent``, ``lower``."""
+
+        def shortcut(upper: Diagram, lower: Diagram) -> Diagram | None:
+            if transparent not in upper.values:
+                return upper
+            return lower if upper.is_leaf else None
+
+        return self.apply(
+            lambda above, below: below if above == transparent else above, upper, lower, shortcut
+        )
+
+    def both(self, *conditions: Diagram) -> Diagram:
+        """True where all are."""
+        result = self.leaf(True)
+        for condition in conditions:
+            result = self.choose(condition, result, self.leaf(False))
+        return result
+
+    def either(self, *conditions: Diagram) -> Diagram:
+        """True where one is."""
+        result = self.leaf(False)
+        for condition in conditions:
+            result = self.choose(condition, self.leaf(True), result)
+        return result
+
+    def negation(self, condition: Diagram) -> Diagram:
+        return self.choose(condition, self.leaf(False), self.leaf(True))
+
+    def map(self, change: Callable[[Any], Hashable], diagram: Diagram) -> Diagram:
+        """The function that returns ``change`` of what ``diagram`` returns."""
+        return self.apply(lambda value, _: change(value), diagram, self.leaf(None))
+
+    def fix(self, diagram: Diagram, level: int, value: int) -> Diagram:
+        """The function once a field is known to have ``value``."""
+        memo: dict[Diagram, Diagram] = {}
+
+        def fixed(diagram: Diagram) -> Diagram:
+            if diagram.level > level:
+                return diagram
+            if diagram.level == level:
+                return diagram.children[bisect_left(diagram.bounds, value)]
+            known = memo.get(diagram)
+            if known is None:
+                children = [fixed(child) for child in diagram.children]
+                known = memo[diagram] = self.node(diagram.level, diagram.bounds, children)
+            return known
+
+        return fixed(diagram)
+
+    def _constant(self, operation: Operation, one: Diagram, other: Diagram) -> Diagram | None:
+        """The leaf that results whatever the header, if that is plain from the values."""
+        if len(one.values) * len(other.values) > _FEW:
+            return None
+        results = {operation(left, right) for left in one.values for right in other.values}
+        return self.leaf(results.pop()) if len(results) == 1 else None
+
+    def _split(self, combine: Callable[..., Diagram], *diagrams: Diagram) -> Diagram:
+        """``combine`` on all stretches of the first field that any of the diagrams asks for."""
+        level = min(diagram.level for diagram in diagrams)
+        asking = [diagram for diagram in diagrams if diagram.level == level]
+        if len(asking) == 1:
+            place = diagrams.index(asking[0])
+            before, after = diagrams[:place], diagrams[place + 1 :]
+            children = [combine(*before, child, *after) for child in asking[0].children]
+            return self.node(level, asking[0].bounds, children)
+        bounds: list[int] = []
+        found: list[Diagram] = []
+        cursors = [0] * len(diagrams)
+        asks = [diagram.level == level for diagram in diagrams]
+        last = self._sizes[level] - 1
+        while not bounds or bounds[-1] < last:
+            pairs = list(zip(diagrams, cursors, asks, strict=True))
+            end = min(diagram.bounds[cursor] for diagram, cursor, asked in pairs if asked)
+            bounds.append(end)
+            found.append(
+                combine(*(diagram.children[cursor] if asked else diagram for diagram, cursor, asked in pairs))
+            )
+            cursors = [cursor + (asked and diagram.bounds[cursor] == end) for diagram, cursor, asked in pairs]
+        return self.node(level, bounds, found)
+
+
+def count_paths(diagram: Diagram) -> int:
+    """How many classes of headers the diagram tells apart."""
+    counts: dict[Diagram, int] = {}
+
+    def count(diagram: Diagram) -> int:
+        if diagram.is_leaf:
+            return 1
+        known = counts.get(diagram)
+        if known is None:
+            known = counts[diagram] = sum(count(child) for child in diagram.children)
+        return known
+
+    return count(diagram)
+
+
+def evaluate(diagram: Diagram, header: Sequence[int]) -> Any:
+    """What the function returns for one header (a value for each field, in order)."""
+    while not diagram.is_leaf:
+        diagram = diagram.children[bisect_left(diagram.bounds, header[diagram.level])]
+    return diagram.value

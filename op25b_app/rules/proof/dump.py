@@ -1,0 +1,297 @@
+"""The text of ``ovs-ofctl dump-flows``, with or without ``-O OpenFlow13``, as stored rules (ovs-actions(7),
+ovs-fields(7))."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Callable, Iterable, Iterator
+
+from op25b_app.rules.flow import Field, Match
+from op25b_app.rules.proof.header import REGISTERS, WIDTHS
+from op25b_app.rules.proof.stored import (
+    CONTROLLER_PORT,
+    ClearLater,
+    Emit,
+    Jump,
+    Later,
+    MayDrop,
+    PopTag,
+    PushTag,
+    SetField,
+    Step,
+    StoredRule,
+    Unmodelled,
+    WriteMetadata,
+)
+
+_RESERVED_PORTS = {
+    "IN_PORT": 0xFFFFFFF8,
+    "NORMAL": 0xFFFFFFFA,
+    "FLOOD": 0xFFFFFFFB,
+    "ALL": 0xFFFFFFFC,
+    "CONTROLLER": CONTROLLER_PORT,
+    "LOCAL": 0xFFFFFFFE,
+}
+_DEFAULT_PRIORITY = 32768
+_ANY_PORT = 0
+"""Stands for a port given by name: where a packet goes out does not matter, only that it does."""
+
+_ETH = {"ip": 0x0800, "ipv6": 0x86DD, "arp": 0x0806, "rarp": 0x8035, "mpls": 0x8847, "mplsm": 0x8848}
+_KEYWORDS = {
+    **{name: (Field("eth_type", number),) for name, number in _ETH.items()},
+    **{
+        name + suffix: (Field("eth_type", eth_type), Field("ip_proto", protocol))
+        for name, protocol in (("tcp", 6), ("udp", 17), ("sctp", 132))
+        for suffix, eth_type in (("", 0x0800), ("6", 0x86DD))
+    },
+    "icmp": (Field("eth_type", 0x0800), Field("ip_proto", 1)),
+    "icmp6": (Field("eth_type", 0x86DD), Field("ip_proto", 58)),
+}
+_NAMES = {
+    "dl_src": "eth_src",
+    "dl_dst": "eth_dst",
+    "dl_type": "eth_type",
+    "dl_vlan_pcp": "vlan_pcp",
+    "nw_proto": "ip_proto",
+    "nw_src": "ipv4_src",
+    "nw_dst": "ipv4_dst",
+    "ip_src": "ipv4_src",
+    "ip_dst": "ipv4_dst",
+    "nw_ecn": "ip_ecn",
+    "nw_ttl": "ip_ttl",
+    "ipv6_label": "ipv6_flabel",
+    "nd_target": "ipv6_nd_target",
+    "nd_sll": "ipv6_nd_sll",
+    "nd_tll": "ipv6_nd_tll",
+    "tun_id": "tunnel_id",
+}
+_BY_PROTOCOL = {
+    "tp_src": {6: "tcp_src", 17: "udp_src", 132: "sctp_src"},
+    "tp_dst": {6: "tcp_dst", 17: "udp_dst", 132: "sctp_dst"},
+    "icmp_type": {1: "icmpv4_type", 58: "icmpv6_type"},
+    "icmp_code": {1: "icmpv4_code", 58: "icmpv6_code"},
+}
+_STATISTICS = {"cookie", "duration", "table", "n_packets", "n_bytes", "idle_age", "hard_age", "priority"}
+_IGNORED = {"idle_timeout", "hard_timeout", "importance"}
+_FLAGS = {"send_flow_rem", "reset_counts", "check_overlap", "no_packet_counts", "no_byte_counts"}
+_WITHOUT_EFFECT = re.compile(r"(set_queue:\d+|pop_queue|dec_ttl|dec_ttl\([\d,]*\)|note:[0-9a-f.]*)")
+_SETTERS = {
+    "mod_dl_src": "eth_src",
+    "mod_dl_dst": "eth_dst",
+    "mod_nw_src": "ipv4_src",
+    "mod_nw_dst": "ipv4_dst",
+    "mod_tp_src": "tp_src",
+    "mod_tp_dst": "tp_dst",
+}
+
+
+class DumpError(ValueError):
+    """A line that cannot be read; ``str()`` names the line and says why."""
+
+    def __init__(self, where: str, reason: str) -> None:
+        super().__init__(f"{where}: {reason}")
+        self.where = where
+        self.reason = reason
+
+
+def read_dump(name: str, text: str) -> list[StoredRule]:
+    """The rules of a dump that people know as ``name``. Raises DumpError for the first line that is none."""
+    rules = []
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or re.match(r"\s*(NXST_FLOW|OFPST_FLOW) reply", line):
+            continue
+        where = f"{name}:{number}"
+        try:
+            rules.append(_read_rule(line.strip(), where))
+        except ValueError as problem:
+            raise DumpError(where, str(problem)) from None
+    return rules
+
+
+def _read_rule(line: str, where: str) -> StoredRule:
+    before, actions_word, actions = line.partition(" actions=")
+    if not actions_word:
+        before, actions_word, actions = line.partition("actions=")
+    if not actions_word or not actions:
+        raise ValueError("no 'actions=', the line is cut short or is no flow rule")
+    told: dict[str, str] = {}
+    written: list[tuple[str, str | None]] = []
+    for token in _split(before):
+        key, equals, value = token.partition("=")
+        if key in _FLAGS:
+            continue
+        if key in _STATISTICS or key in _IGNORED:
+            told[key] = value
+        else:
+            written.append((key, value if equals else None))
+    match = _match(written)
+    text = f"table={told.get('table', '0')}, priority={told.get('priority', _DEFAULT_PRIORITY)}"
+    shown = ",".join(key if value is None else f"{key}={value}" for key, value in written)
+    return StoredRule(
+        table=_number(told.get("table", "0")),
+        priority=_number(told.get("priority", str(_DEFAULT_PRIORITY))),
+        match=match,
+        steps=tuple(_steps(_split(actions), match)),
+        cookie=_number(told.get("cookie", "0")),
+        where=where,
+        text=f"{text}{',' + shown if shown else ''} actions={actions}",
+    )
+
+
+def _split(text: str) -> list[str]:
+    """Split at commas and blanks that no parentheses or quotes enclose."""
+    tokens, depth, quoted, token = [], 0, False, ""
+    for character in text:
+        quoted ^= character == '"'
+        depth += (character == "(") - (character == ")")
+        if character in ", " and depth == 0 and not quoted:
+            tokens.append(token)
+            token = ""
+        else:
+            token += character
+    if depth or quoted:
+        raise ValueError(f"'{text}' ends within parentheses or quotes")
+    return [token for token in (*tokens, token) if token]
+
+
+def _match(written: Iterable[tuple[str, str | None]]) -> Match:
+    fields: dict[str, Field] = {}
+    for key, value in written:
+        for field in _fields(key, value, fields):
+            fields[field.name] = field
+    return tuple(fields.values())
+
+
+def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Field]:
+    if text is None:
+        if key not in _KEYWORDS:
+            raise ValueError(f"'{key}' is not a match that is known")
+        yield from _KEYWORDS[key]
+    elif key in ("vlan_tci", "dl_vlan"):
+        yield from _vlan_fields(key, text)
+    elif key == "in_port":
+        yield Field("in_port", _RESERVED_PORTS[text] if text in _RESERVED_PORTS else _port(text))
+    elif key == "nw_tos":
+        yield Field("ip_dscp", _number(text) >> 2)
+    elif key == "arp_op" or (key == "nw_proto" and known.get("eth_type") == Field("eth_type", _ETH["arp"])):
+        yield Field("arp_op", _number(text))
+    elif key in _BY_PROTOCOL:
+        protocol = known.get("ip_proto", Field("", -1)).value
+        if protocol not in _BY_PROTOCOL[key]:
+            raise ValueError(f"'{key}' without a protocol that has it")
+        yield _field(_BY_PROTOCOL[key][protocol], text)
+    else:
+        name = _NAMES.get(key, key)
+        known_name = name in WIDTHS or name in REGISTERS
+        yield _field(name, text) if known_name else Field(name, 0)
+
+
+def _vlan_fields(key: str, text: str) -> Iterator[Field]:
+    """``vlan_tci`` holds priority (3 bits), presence (1 bit) and number (12 bits) of the tag."""
+    value_text, _, mask_text = text.partition("/")
+    value = _number(value_text)
+    if key == "dl_vlan":
+        yield Field("vlan_vid", 0 if value == 0xFFFF else 0x1000 | value)
+        return
+    mask = _number(mask_text) if mask_text else 0xFFFF
+    if mask & 0x1FFF:
+        number_mask = None if mask & 0x1FFF == 0x1FFF else mask & 0x1FFF
+        yield Field("vlan_vid", value & mask & 0x1FFF, number_mask)
+    if mask & 0xE000 and value & 0x1000:
+        priority_mask = None if mask & 0xE000 == 0xE000 else mask >> 13
+        yield Field("vlan_pcp", (value & mask) >> 13, priority_mask)
+
+
+def _field(name: str, text: str) -> Field:
+    value_text, slash, mask_text = text.partition("/")
+    value, width = _value(value_text)
+    if not slash:
+        return Field(name, value)
+    if width is not None and mask_text.isdecimal():
+        mask = ((1 << int(mask_text)) - 1) << (width - int(mask_text))
+    else:
+        mask, _ = _value(mask_text)
+    return Field(name, value & mask, mask)
+
+
+def _value(text: str) -> tuple[int, int | None]:
+    """A number or an address; for an address also its width in bits."""
+    if re.fullmatch(r"[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", text):
+        octets = bytes(int(octet, 16) for octet in text.split(":"))
+        return int.from_bytes(octets, "big"), None
+    if "." in text or ":" in text:
+        address = ipaddress.ip_address(text)
+        return int(address), address.max_prefixlen
+    return _number(text), None
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text, 0)
+    except ValueError:
+        raise ValueError(f"'{text}' is not a number") from None
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(f"the port {text} has a name here; dump with `ovs-ofctl --no-names`")
+    return int(text)
+
+
+def _steps(tokens: list[str], match: Match) -> Iterator[Step]:
+    for place, token in enumerate(tokens):
+        if token == "drop" or _WITHOUT_EFFECT.fullmatch(token):
+            continue
+        yield _step(token, match, is_last=place == len(tokens) - 1)
+
+
+def _step(token: str, match: Match, is_last: bool) -> Step:
+    name, _, argument = token.partition(":")
+    if token in _RESERVED_PORTS or token.isdecimal() or token.startswith('"'):
+        return Emit(_RESERVED_PORTS.get(token, _ANY_PORT))
+    if name in _READERS:
+        return _READERS[name](argument)
+    if token.startswith(("controller(", "CONTROLLER:")):
+        return Emit(CONTROLLER_PORT)
+    if name in _SETTERS:
+        field = next(_fields(_SETTERS[name], argument, {each.name: each for each in match}))
+        return SetField(field.name, field.value)
+    if resubmit := re.fullmatch(r"resubmit\(,(\d+)\)", token):
+        return Jump(int(resubmit[1])) if is_last else Unmodelled(token)
+    if later := re.fullmatch(r"write_actions\((.*)\)", token):
+        return Later(tuple(_steps(_split(later[1]), match)))
+    return Unmodelled(token)
+
+
+def _output(argument: str) -> Step:
+    if argument.isdecimal() or argument.startswith('"') or argument in _RESERVED_PORTS:
+        return Emit(_RESERVED_PORTS.get(argument, _ANY_PORT))
+    return Unmodelled(f"output:{argument}")
+
+
+def _set_field(argument: str) -> Step:
+    text, arrow, name = argument.partition("->")
+    if not arrow:
+        raise ValueError(f"'set_field:{argument}' sets no field")
+    field = _field(_NAMES.get(name, name), text)
+    return SetField(*field)
+
+
+def _write_metadata(argument: str) -> Step:
+    field = _field("metadata", argument)
+    return WriteMetadata(field.value, (1 << 64) - 1 if field.mask is None else field.mask)
+
+
+_READERS: dict[str, Callable[[str], Step]] = {
+    "goto_table": lambda argument: Jump(_number(argument)),
+    "output": _output,
+    "enqueue": lambda argument: Emit(_ANY_PORT),
+    "set_field": _set_field,
+    "push_vlan": lambda argument: PushTag(_number(argument)),
+    "pop_vlan": lambda argument: PopTag(),
+    "strip_vlan": lambda argument: PopTag(),
+    "write_metadata": _write_metadata,
+    "clear_actions": lambda argument: ClearLater(),
+    "meter": lambda argument: MayDrop(f"meter:{argument}"),
+}

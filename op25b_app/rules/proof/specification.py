@@ -1,0 +1,403 @@
+"""The list of decisions as one function of the header: what ``decide`` says, for every packet at once.
+
+Written from the policy alone, as ``decide`` is, and tested against it; it shares nothing with the compiler.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+
+from op25b_app.policy.model import (
+    Line,
+    Listed,
+    MailException,
+    Mode,
+    Policy,
+    PortRole,
+    SourceValidation,
+    Switch,
+    Verdict,
+)
+from op25b_app.policy.nat64 import embed
+from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
+from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.rules.proof.diagram import Diagram, Diagrams
+from op25b_app.rules.proof.header import LEVELS, vlan_value
+
+_SMTP = 25
+_TCP, _UDP, _IGMP, _ICMPV6 = 6, 17, 2, 58
+_TUNNELS = (4, 41, 47, 97, 115, 137)
+_HIDING = (0, 43, 51, 60, 135, 139, 140, 253, 254)
+_LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
+_UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
+_SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
+_ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT = 134, 136
+_DHCP_CLIENT, _DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
+_VLAN_PRESENT = 0x1000
+
+_Decisions = Sequence[tuple[Diagram, Verdict]]
+"""Conditions with what they decide; the first that holds wins."""
+
+
+class Specification:
+    """Verdicts of one switch under a policy at a moment (seconds since 1970), by the role of the port."""
+
+    def __init__(self, diagrams: Diagrams, policy: Policy, switch: Switch, at: float) -> None:
+        self._diagrams = diagrams
+        self._policy = policy
+        self._switch = switch
+        self._hardening = policy.hardening
+        self._validation = policy.hardening.source_validation
+        self._exceptions = [exception for exception in policy.exceptions if exception.in_force(at)]
+
+    def verdicts(self, role: PortRole) -> Diagram:
+        """The function from headers to ``Verdict``, right for packets at ports of ``role``."""
+        if role is PortRole.TRUSTED:
+            return self._diagrams.leaf(Verdict.PERMIT)
+        by_ethertype = self._subscriber if role is PortRole.SUBSCRIBER else self._uplink
+        result = self._first_of(self._other_ethertypes(role), Verdict.PERMIT)
+        for eth_type, version in ((ETH_ARP, None), (ETH_IPV4, 4), (ETH_IPV6, 6)):
+            decisions = by_ethertype(_Side(self, version)) if version else self._arp(role)
+            seen = self._first_of(decisions, Verdict.PERMIT)
+            result = self._diagrams.choose(self.one_of("eth_type", (eth_type,)), seen, result)
+        decided = self._first_of([(self._forbidden_tag(role), Verdict.BLOCK)], result)
+        if self._switch.mode is Mode.MONITOR:
+            return self._diagrams.map(
+                lambda verdict: Verdict.WOULD_BLOCK if verdict is Verdict.BLOCK else verdict, decided
+            )
+        return decided
+
+    def one_of(self, name: str, values: Iterable[int]) -> Diagram:
+        """Has a field one of these values?"""
+        yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
+        return self._diagrams.intervals(
+            LEVELS[name], ((value, value, yes) for value in sorted(set(values))), no
+        )
+
+    def inside(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
+        """Is an address field in one of these prefixes (all of the field's version)?"""
+        yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
+        merged: list[tuple[int, int]] = []
+        for first, last in sorted((prefix.first, prefix.last) for prefix in prefixes):
+            if merged and first <= merged[-1][1] + 1:
+                merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
+            else:
+                merged.append((first, last))
+        return self._diagrams.intervals(LEVELS[name], ((first, last, yes) for first, last in merged), no)
+
+    def _first_of(self, decisions: _Decisions, otherwise: Verdict | Diagram) -> Diagram:
+        diagrams = self._diagrams
+        result = otherwise if isinstance(otherwise, Diagram) else diagrams.leaf(otherwise)
+        for condition, verdict in reversed(decisions):
+            result = diagrams.choose(condition, diagrams.leaf(verdict), result)
+        return result
+
+    def _forbidden_tag(self, role: PortRole) -> Diagram:
+        """Decision 1, before all others: a line needs nothing under a tag that it may not carry."""
+        diagrams = self._diagrams
+        if not self._hardening.block_encapsulation:
+            return diagrams.leaf(False)
+        untagged = self.one_of("vlan_vid", (vlan_value(0),))
+        allowed = untagged if role is PortRole.SUBSCRIBER else diagrams.leaf(True)
+        for port, tags in self._switch.vlans.items():
+            values = [vlan_value(0 if tag is None else _VLAN_PRESENT | tag) for tag in tags]
+            here = self.one_of("in_port", (port,))
+            allowed = diagrams.choose(here, self.one_of("vlan_vid", values), allowed)
+        return diagrams.negation(allowed)
+
+    def _other_ethertypes(self, role: PortRole) -> _Decisions:
+        if not self._hardening.block_encapsulation:
+            return []
+        known = self._hardening.ethertypes if role is PortRole.SUBSCRIBER else frozenset()
+        return [(self._diagrams.negation(self.one_of("eth_type", known)), Verdict.BLOCK)]
+
+    def _arp(self, role: PortRole) -> _Decisions:
+        """Decision 0 for ARP; nobody asks for it at an uplink."""
+        if role is PortRole.UPLINK or self._validation is not SourceValidation.BINDING:
+            return []
+        diagrams = self._diagrams
+        claims = [self.inside("arp_spa", [_UNSPECIFIED[4]])]
+        for binding in self._switch.bindings:
+            sender = [entry.prefix for entry in binding.addresses if entry.prefix.version == 4]
+            of_line = [self.one_of("in_port", (binding.port,)), self.inside("arp_spa", sender)]
+            if binding.mac is not None:
+                of_line += [self.one_of("eth_src", (binding.mac,)), self.one_of("arp_sha", (binding.mac,))]
+            claims.append(diagrams.both(*of_line))
+        return [(diagrams.negation(diagrams.either(*claims)), Verdict.BLOCK)]
+
+    def _subscriber(self, side: _Side) -> _Decisions:
+        """Decisions 0 to 6 of a subscriber port, for one IP version."""
+        return [
+            *self._services(side),
+            (self._tunnelled(side), Verdict.BLOCK),
+            (self._diagrams.both(side.unreadable, self._diagrams.negation(side.static_here)), Verdict.BLOCK),
+            *self._foreign_sources(side),
+            (self._diagrams.both(side.to_smtp, side.to_mail), Verdict.PERMIT),
+            (self._diagrams.both(side.to_smtp, side.under_exception), Verdict.PERMIT),
+            (self._diagrams.both(side.to_smtp, side.static_here), Verdict.PERMIT),
+            (self._diagrams.both(side.to_smtp, self._closed(side)), Verdict.BLOCK),
+        ]
+
+    def _services(self, side: _Side) -> _Decisions:
+        """Decision 0 for IP."""
+        diagrams, version = self._diagrams, side.version
+        decisions: list[tuple[Diagram, Verdict]] = []
+        if self._validation.of_every_packet:
+            decisions.append((side.for_routers_and_servers, Verdict.BLOCK))
+        if self._validation is SourceValidation.BINDING and version == 6:
+            own = diagrams.either(
+                self.inside("ipv6_nd_target", [_LINK_LOCAL[6]]), side.bound_here("ipv6_nd_target")
+            )
+            claim = side.icmpv6((_NEIGHBOUR_ADVERTISEMENT,))
+            decisions.append((diagrams.both(claim, diagrams.negation(own)), Verdict.BLOCK))
+        unaddressed = self.inside(side.source, [_LINK_LOCAL[version], _UNSPECIFIED[version]])
+        decisions.append((diagrams.both(side.service, unaddressed), Verdict.PERMIT))
+        return decisions
+
+    def _tunnelled(self, side: _Side) -> Diagram:
+        tunnels = self._hardening.tunnels
+        if not tunnels.block:
+            return self._diagrams.leaf(False)
+        elsewhere = self._diagrams.negation(self.inside(side.destination, side.of_version(tunnels.permit_to)))
+        return self._diagrams.both(self.one_of("ip_proto", _TUNNELS), elsewhere)
+
+    def _foreign_sources(self, side: _Side) -> _Decisions:
+        """Decision 2 of a subscriber port."""
+        if not self._validation.of_every_packet:
+            return []
+        if self._validation is SourceValidation.BINDING:
+            return [(self._diagrams.negation(side.bound_here(side.source)), Verdict.BLOCK)]
+        valid = side.own_source
+        if self._switch.serves is not None:
+            served = self.inside(side.source, side.of_version(self._switch.serves))
+            valid = self._diagrams.both(valid, served)
+        return [(self._diagrams.negation(valid), Verdict.BLOCK)]
+
+    def _closed(self, side: _Side) -> Diagram:
+        """Decision 6: sources that are not permitted otherwise."""
+        return side.own_source if self._validation is SourceValidation.OFF else self._diagrams.leaf(True)
+
+    def _uplink(self, side: _Side) -> _Decisions:
+        """Decisions 2 to 4 of an uplink port, for one IP version."""
+        diagrams, inbound = self._diagrams, self._policy.inbound
+        decisions: list[tuple[Diagram, Verdict]] = []
+        if self._validation is not SourceValidation.OFF:
+            spoofed = diagrams.both(side.own_source, diagrams.negation(side.from_mail))
+            if not self._validation.of_every_packet:
+                spoofed = diagrams.both(spoofed, diagrams.either(side.to_smtp, side.from_smtp))
+            decisions.append((spoofed, Verdict.BLOCK))
+        if inbound.block_spoofed_replies:
+            asked = diagrams.either(side.from_mail, side.from_peer_of_exception)
+            reply = diagrams.both(side.from_smtp, side.into_dynamic, diagrams.negation(asked))
+            decisions.append((reply, Verdict.BLOCK))
+        if inbound.block_port_25:
+            decisions.append((diagrams.both(side.to_smtp, side.into_dynamic), Verdict.BLOCK))
+        return decisions
+
+
+class _Side:
+    """What can be asked of a packet of one IP version."""
+
+    def __init__(self, specification: Specification, version: int) -> None:
+        self._specification = specification
+        self._diagrams = specification._diagrams
+        self._policy = specification._policy
+        self._switch = specification._switch
+        self.version = version
+        self.source = f"ipv{version}_src"
+        self.destination = f"ipv{version}_dst"
+
+    def of_version(self, listed: Iterable[Listed]) -> list[Prefix]:
+        return [entry.prefix for entry in listed if entry.prefix.version == self.version]
+
+    def icmpv6(self, kinds: Iterable[int]) -> Diagram:
+        one_of = self._specification.one_of
+        return self._diagrams.both(one_of("ip_proto", (_ICMPV6,)), one_of("icmpv6_type", kinds))
+
+    @cached_property
+    def to_smtp(self) -> Diagram:
+        return self._transport(_TCP, "tcp_dst", (_SMTP,))
+
+    @cached_property
+    def from_smtp(self) -> Diagram:
+        return self._transport(_TCP, "tcp_src", (_SMTP,))
+
+    @cached_property
+    def unreadable(self) -> Diagram:
+        """A switch reads the port of every fragment as 0."""
+        if not self._policy.hardening.block_unreadable_tcp:
+            return self._diagrams.leaf(False)
+        unread = self._transport(_TCP, "tcp_dst", (0,))
+        if self.version == 4:
+            return unread
+        return self._diagrams.either(unread, self._specification.one_of("ip_proto", _HIDING))
+
+    @cached_property
+    def service(self) -> Diagram:
+        ask, version = self._specification.one_of, self.version
+        request = self._diagrams.both(
+            self._transport(_UDP, "udp_src", (_DHCP_CLIENT[version],)),
+            ask("udp_dst", (_DHCP_SERVER[version],)),
+        )
+        other = ask("ip_proto", (_IGMP,)) if version == 4 else self.icmpv6(_SERVICE_ICMPV6)
+        return self._diagrams.either(request, other)
+
+    @cached_property
+    def for_routers_and_servers(self) -> Diagram:
+        answer = self._transport(_UDP, "udp_dst", (_DHCP_CLIENT[self.version],))
+        if self.version == 4:
+            return answer
+        return self._diagrams.either(answer, self.icmpv6((_ROUTER_ADVERTISEMENT,)))
+
+    @cached_property
+    def to_mail(self) -> Diagram:
+        return self._among(self.destination, (entry.prefix for entry in self._policy.mail_destinations))
+
+    @cached_property
+    def from_mail(self) -> Diagram:
+        return self._among(self.source, (entry.prefix for entry in self._policy.mail_destinations))
+
+    @cached_property
+    def own_source(self) -> Diagram:
+        own = self.of_version((*self._policy.dynamic, *self._policy.static))
+        return self._specification.inside(self.source, own)
+
+    @cached_property
+    def into_dynamic(self) -> Diagram:
+        return self._longest(self.destination, is_static=False)
+
+    @cached_property
+    def static_here(self) -> Diagram:
+        """Static space; what is bound somewhere, only on a line to which it is bound."""
+        diagrams = self._diagrams
+        bound = [
+            prefix
+            for switch in self._policy.switches.values()
+            for binding in switch.bindings
+            for prefix in self.of_version(binding.addresses)
+        ]
+        free = diagrams.negation(self._specification.inside(self.source, bound))
+        here = self._bound(self.source, check_mac=False)
+        return diagrams.both(self._longest(self.source, is_static=True), diagrams.either(free, here))
+
+    @cached_property
+    def under_exception(self) -> Diagram:
+        return self._diagrams.either(*map(self._exception, self._specification._exceptions))
+
+    @cached_property
+    def from_peer_of_exception(self) -> Diagram:
+        return self._diagrams.either(*map(self._answer_to_exception, self._specification._exceptions))
+
+    def bound_here(self, name: str) -> Diagram:
+        """Is the address in a field bound to the line that the packet comes from?"""
+        return self._bound(name, check_mac=True)
+
+    def _transport(self, protocol: int, name: str, ports: Iterable[int]) -> Diagram:
+        ask = self._specification.one_of
+        return self._diagrams.both(ask("ip_proto", (protocol,)), ask(name, ports))
+
+    def _among(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
+        """Is an address in one of the prefixes of any version, IPv4 ones behind NAT64 too?"""
+        written = list(prefixes)
+        seen = [prefix for prefix in written if prefix.version == self.version]
+        if self.version == 6:
+            seen += [
+                embed(nat64.prefix, prefix)
+                for prefix in written
+                if prefix.version == 4
+                for nat64 in self._policy.nat64_prefixes
+            ]
+        return self._specification.inside(name, seen)
+
+    def _longest(self, name: str, is_static: bool) -> Diagram:
+        """Is the longest listed prefix of an address a static one (or a dynamic one)?"""
+        labelled = [(prefix, False) for prefix in self.of_version(self._policy.dynamic)]
+        labelled += [(prefix, True) for prefix in self.of_version(self._policy.static)]
+        diagrams = self._diagrams
+        answers = {static: diagrams.leaf(static is is_static) for static in (True, False)}
+        stretches = longest_match_stretches(labelled, WIDTH[self.version])
+        inside = ((first, last, answers[static]) for first, last, static in stretches)
+        return diagrams.intervals(LEVELS[name], inside, diagrams.leaf(False))
+
+    def _bound(self, name: str, check_mac: bool) -> Diagram:
+        """One function for all bindings of the switch: by address first, the port last."""
+        ask = self._specification.one_of
+        lines: dict[tuple[int, int | None], list[Prefix]] = {}
+        for binding in self._switch.bindings:
+            line = (binding.port, binding.mac if check_mac else None)
+            lines.setdefault(line, []).extend(self.of_version(binding.addresses))
+        conditions = []
+        for (port, mac), prefixes in lines.items():
+            of_line = [ask("in_port", (port,)), self._specification.inside(name, prefixes)]
+            if mac is not None:
+                of_line.append(ask("eth_src", (mac,)))
+            conditions.append(self._diagrams.both(*of_line))
+        return _balanced(self._diagrams, conditions)
+
+    def _exception(self, exception: MailException) -> Diagram:
+        if isinstance(exception.source, Line):
+            if exception.source.switch != self._switch.name:
+                return self._diagrams.leaf(False)
+            sender = self._specification.one_of("in_port", (exception.source.port,))
+        else:
+            sender = self._exactly(self.source, [exception.source])
+        return self._diagrams.both(sender, self._peer(self.destination, exception))
+
+    def _answer_to_exception(self, exception: MailException) -> Diagram:
+        """A line's dynamic address is not known from its port, so an unbound line may have any."""
+        receiver = self._diagrams.leaf(True)
+        if isinstance(exception.source, Line):
+            switch = self._policy.switches.get(exception.source.switch)
+            bindings = switch.bindings if switch is not None else ()
+            mine = [binding for binding in bindings if binding.port == exception.source.port]
+            bound = [entry.prefix for binding in mine for entry in binding.addresses]
+            if bound:
+                receiver = self._exactly(self.destination, bound)
+        else:
+            receiver = self._exactly(self.destination, [exception.source])
+        return self._diagrams.both(receiver, self._peer(self.source, exception))
+
+    def _peer(self, name: str, exception: MailException) -> Diagram:
+        if exception.destination is None:
+            return self._diagrams.leaf(True)
+        return self._among(name, [exception.destination])
+
+    def _exactly(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
+        return self._specification.inside(
+            name, [prefix for prefix in prefixes if prefix.version == self.version]
+        )
+
+
+def longest_match_stretches(
+    labelled: Iterable[tuple[Prefix, bool]], width: int
+) -> list[tuple[int, int, bool]]:
+    """Stretches of addresses (first, last, label) that have the same longest prefix, ascending."""
+    stretches: list[tuple[int, int, bool]] = []
+    open_prefixes: list[tuple[Prefix, bool]] = []
+    place = 0
+
+    def close_until(limit: int) -> None:
+        nonlocal place
+        while open_prefixes and open_prefixes[-1][0].last < limit:
+            prefix, label = open_prefixes.pop()
+            if place <= prefix.last:
+                stretches.append((place, prefix.last, label))
+                place = prefix.last + 1
+        if open_prefixes and place < limit:
+            stretches.append((place, limit - 1, open_prefixes[-1][1]))
+        place = max(place, limit)
+
+    for prefix, label in sorted(labelled):
+        close_until(prefix.first)
+        open_prefixes.append((prefix, label))
+    close_until(1 << width)
+    return stretches
+
+
+def _balanced(diagrams: Diagrams, conditions: Sequence[Diagram]) -> Diagram:
+    """True where one condition is; joined in pairs, since thousands in a row would cost their square."""
+    if len(conditions) <= 1:
+        return conditions[0] if conditions else diagrams.leaf(False)
+    middle = len(conditions) // 2
+    return diagrams.either(_balanced(diagrams, conditions[:middle]), _balanced(diagrams, conditions[middle:]))

@@ -1,0 +1,99 @@
+"""Flow rules of anybody as a switch holds them: a match, and what is done step by step."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from op25b_app.rules.flow import COOKIE_OWNER, FlowRule, Goto, Match, Opaque, Output, Role
+
+CONTROLLER_PORT = 0xFFFFFFFD
+"""OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""
+
+
+class Emit(NamedTuple):
+    """Send the packet out: to a port, a reserved one such as NORMAL among them."""
+
+    port: int
+
+
+class SetField(NamedTuple):
+    """Give a header field a value; ``mask`` None sets all of it."""
+
+    name: str
+    value: int
+    mask: int | None = None
+
+
+class PushTag(NamedTuple):
+    """Put a VLAN tag with number 0 around the packet."""
+
+    tpid: int
+
+
+class PopTag(NamedTuple):
+    """Take the outer VLAN tag off."""
+
+
+class Jump(NamedTuple):
+    """Go on in another table and do not come back."""
+
+    table: int
+
+
+class WriteMetadata(NamedTuple):
+    value: int
+    mask: int
+
+
+class Later(NamedTuple):
+    """Steps for the end of the pipeline (an action set, OpenFlow 1.3.5, section 5.10)."""
+
+    steps: tuple[Step, ...]
+
+
+class ClearLater(NamedTuple):
+    """Forget the action set."""
+
+
+class MayDrop(NamedTuple):
+    """What drops some packets and not others, such as a meter; ``text`` as it is written."""
+
+    text: str
+
+
+class Unmodelled(NamedTuple):
+    """What the proof does not know; ``text`` as it is written."""
+
+    text: str
+
+
+Step = Emit | SetField | PushTag | PopTag | Jump | WriteMetadata | Later | ClearLater | MayDrop | Unmodelled
+
+
+class StoredRule(NamedTuple):
+    """A rule that a switch holds. ``where`` says where that was read, for people."""
+
+    table: int
+    priority: int
+    match: Match
+    steps: tuple[Step, ...]
+    cookie: int
+    where: str
+    text: str
+
+    @property
+    def only_counts(self) -> bool:
+        """A rule of monitor mode, known by its cookie: it permits what enforce mode would block."""
+        return self.cookie >> 48 == COOKIE_OWNER and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
+
+
+def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
+    """A rule as a value of ours; opaque instructions stay unmodelled."""
+    steps: tuple[Step, ...] = ()
+    if isinstance(rule.action, Goto):
+        steps = (Jump(rule.action.table),)
+    elif isinstance(rule.action, Output):
+        steps = (Emit(rule.action.port),)
+    elif isinstance(rule.action, Opaque):
+        steps = (Unmodelled(f"instructions {rule.action.instructions.hex()}"),)
+    return StoredRule(rule.table, rule.priority, rule.match, steps, rule.cookie, where, text)

@@ -1,0 +1,87 @@
+"""One packet through the rules that a switch holds, step by step (OpenFlow 1.3.5, section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from op25b_app.policy.model import Verdict
+from op25b_app.rules.proof.stored import (
+    CONTROLLER_PORT,
+    ClearLater,
+    Emit,
+    Jump,
+    Later,
+    PopTag,
+    PushTag,
+    SetField,
+    StoredRule,
+    WriteMetadata,
+)
+
+
+class Walk(NamedTuple):
+    """Where a packet ends: the verdict and the rule that gives it, None where no rule matches.
+
+    ``undefined`` tells that two rules of one priority matched on the way.
+    """
+
+    verdict: Verdict
+    rule: StoredRule | None
+    undefined: bool
+
+
+def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Walk:
+    """Follow a packet with these header fields (by OXM name, absent ones not at all) from table 0."""
+    packet = dict(fields)
+    table: int | None = 0
+    sends_later = undefined = False
+    rule: StoredRule | None = None
+    while table is not None:
+        matching = [each for each in rules if each.table == table and matches(each, packet)]
+        if not matching:
+            return Walk(Verdict.BLOCK, None, undefined)
+        rule = max(matching, key=lambda each: each.priority)
+        undefined |= sum(each.priority == rule.priority for each in matching) > 1
+        permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
+        table = None
+        for step in rule.steps:
+            if isinstance(step, Emit) and step.port != CONTROLLER_PORT:
+                return Walk(permit, rule, undefined)
+            if isinstance(step, Jump):
+                table = step.table
+            elif isinstance(step, Later):
+                sends_later |= any(
+                    isinstance(each, Emit) and each.port != CONTROLLER_PORT for each in step.steps
+                )
+            elif isinstance(step, ClearLater):
+                sends_later = False
+            else:
+                _change(packet, step)
+        if table is not None and table == handover_table:
+            return Walk(permit, rule, undefined)
+        if table is None and sends_later:
+            return Walk(permit, rule, undefined)
+    return Walk(Verdict.BLOCK, rule, undefined)
+
+
+def matches(rule: StoredRule, packet: Mapping[str, int]) -> bool:
+    """Does a packet match? A field that it does not have never does; registers start at 0."""
+    for name, value, mask in rule.match:
+        have = packet.get(name, 0 if name == "metadata" else None)
+        if have is None or (have if mask is None else have & mask) != value:
+            return False
+    return True
+
+
+def _change(packet: dict[str, int], step: object) -> None:
+    if isinstance(step, SetField):
+        packet[step.name] = step.value
+    elif isinstance(step, WriteMetadata):
+        packet["metadata"] = packet.get("metadata", 0) & ~step.mask | step.value & step.mask
+    elif isinstance(step, PopTag):
+        packet["vlan_vid"] = 0
+    elif isinstance(step, PushTag):
+        if packet["vlan_vid"]:
+            packet["eth_type"] = 0x8100
+        packet["vlan_vid"] = 0x1000

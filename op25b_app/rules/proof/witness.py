@@ -1,0 +1,190 @@
+"""From a header to a packet that people and Open vSwitch can look at."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from op25b_app.policy.packet import (
+    ETH_ARP,
+    ETH_IPV4,
+    ETH_IPV6,
+    FRAGMENT,
+    ICMPV6,
+    TCP,
+    UDP,
+    Packet,
+    read_frame,
+)
+from op25b_app.rules.proof.diagram import Diagram
+from op25b_app.rules.proof.header import FIELDS
+
+_USUAL: Mapping[str, int] = {
+    "eth_type": ETH_IPV4,
+    "ip_proto": TCP,
+    "tcp_dst": 25,
+    "tcp_src": 49152,
+    "udp_dst": 33434,
+    "udp_src": 49152,
+    "icmpv4_type": 8,
+    "icmpv6_type": 128,
+    "arp_op": 1,
+    "eth_src": 0x02_00_00_00_00_01,
+    "eth_dst": 0x02_00_00_00_00_02,
+}
+"""What a field has where it makes no difference."""
+
+
+def find_header(diagram: Diagram, is_wanted: Callable[[Any], bool], usual_port: int) -> dict[str, int]:
+    """A header for which the function returns a wanted value (there must be one), as usual as it gets.
+
+    Fields by OXM name, in the values of the proof's domain.
+    """
+    header = {name: _USUAL.get(name, 0) for name in FIELDS} | {"in_port": usual_port}
+    while not diagram.is_leaf:
+        name = FIELDS[diagram.level]
+        first = 0
+        found: tuple[int, Diagram] | None = None
+        for bound, child in zip(diagram.bounds, diagram.children, strict=True):
+            if any(map(is_wanted, child.values)):
+                if first <= header[name] <= bound:
+                    found = (header[name], child)
+                    break
+                found = found or (first, child)
+            first = bound + 1
+        assert found is not None, "the caller knows that there is a wanted value"
+        header[name], diagram = found
+    return header
+
+
+def packet_of(header: Mapping[str, int]) -> Packet:
+    """The packet that a switch would read such a header from."""
+    eth_type = header["eth_type"]
+    version = {ETH_IPV4: 4, ETH_IPV6: 6}.get(eth_type)
+    protocol = header["ip_proto"]
+    transport = {TCP: "tcp", UDP: "udp"}.get(protocol) if version else None
+    is_icmpv6 = version == 6 and protocol == ICMPV6
+    return Packet(
+        in_port=header["in_port"],
+        eth_type=eth_type,
+        version=version,
+        source=header[f"ipv{version}_src"] if version else 0,
+        destination=header[f"ipv{version}_dst"] if version else 0,
+        protocol=protocol if version else None,
+        source_port=header[f"{transport}_src"] if transport else None,
+        destination_port=header[f"{transport}_dst"] if transport else None,
+        fragment=version == 6 and protocol == FRAGMENT,
+        eth_source=header["eth_src"],
+        eth_destination=header["eth_dst"],
+        tags=(header["vlan_vid"] - 1,) if header["vlan_vid"] else (),
+        icmp_type=header["icmpv6_type"] if is_icmpv6 else None,
+        nd_target=header["ipv6_nd_target"] if is_icmpv6 else None,
+        arp_sender=header["arp_spa"] if eth_type == ETH_ARP else 0,
+        arp_sender_mac=header["arp_sha"] if eth_type == ETH_ARP else 0,
+    )
+
+
+def frame_of(header: Mapping[str, int]) -> bytes | None:
+    """A frame that reads as ``header`` on Open vSwitch; None where none can."""
+    frame = header["eth_dst"].to_bytes(6, "big") + header["eth_src"].to_bytes(6, "big")
+    if header["vlan_vid"]:
+        frame += struct.pack("!HH", 0x8100, header["vlan_pcp"] << 13 | header["vlan_vid"] - 1)
+    eth_type = header["eth_type"]
+    payload = _PAYLOADS[eth_type](header) if eth_type in _PAYLOADS else bytes(46)
+    frame += struct.pack("!H", eth_type if eth_type >= 0x600 else len(payload)) + payload
+    if eth_type in (0x8100, 0x88A8) and not header["vlan_vid"]:
+        frame = frame[:14]
+    return frame if read_frame(header["in_port"], frame) == packet_of(header) else None
+
+
+def describe(fields: Mapping[str, int]) -> str:
+    """Header fields as people write them, as ``ofproto/trace`` takes them, too."""
+    return ",".join(f"{name}={_shown(name, value)}" for name, value in fields.items())
+
+
+def trace_command(in_port: int, frame: bytes) -> str:
+    """What shows the packet's way through a bridge, BRIDGE to be replaced."""
+    return f"ovs-appctl ofproto/trace BRIDGE in_port={in_port} {frame.hex()}"
+
+
+def _shown(name: str, value: int) -> str:
+    if name.startswith("ipv4") or name == "arp_spa":
+        return str(ipaddress.IPv4Address(value))
+    if name.startswith("ipv6"):
+        return str(ipaddress.IPv6Address(value)) if name != "ipv6_flabel" else hex(value)
+    if name in ("eth_src", "eth_dst", "arp_sha"):
+        return ":".join(f"{octet:02x}" for octet in value.to_bytes(6, "big"))
+    return hex(value) if name in ("eth_type", "vlan_vid", "metadata") else str(value)
+
+
+def _ipv4(header: Mapping[str, int]) -> bytes:
+    payload = _transport(header)
+    fixed = (0x45, 0, 20 + len(payload), 0, 0, 64, header["ip_proto"], 0)
+    return struct.pack("!BBHHHBBHII", *fixed, header["ipv4_src"], header["ipv4_dst"]) + payload
+
+
+def _ipv6(header: Mapping[str, int]) -> bytes:
+    protocol, payload = header["ip_proto"], _transport(header)
+    if protocol == FRAGMENT:
+        payload = struct.pack("!BBHI", TCP, 0, 8, 1) + bytes(8)
+    elif protocol == 0:
+        payload = b""
+    fixed = struct.pack("!IHBB", 6 << 28, len(payload), protocol, 64)
+    addresses = header["ipv6_src"].to_bytes(16, "big") + header["ipv6_dst"].to_bytes(16, "big")
+    return fixed + addresses + payload
+
+
+def _arp(header: Mapping[str, int]) -> bytes:
+    head = struct.pack("!HHBBH", 1, ETH_IPV4, 6, 4, header["arp_op"] & 0xFF)
+    addresses = struct.pack("!I6xI", header["arp_spa"], header["arp_tpa"])
+    return head + header["arp_sha"].to_bytes(6, "big") + addresses
+
+
+_PAYLOADS = {ETH_IPV4: _ipv4, ETH_IPV6: _ipv6, ETH_ARP: _arp}
+
+
+def _transport(header: Mapping[str, int]) -> bytes:
+    protocol = header["ip_proto"]
+    if protocol == TCP:
+        ports = header["tcp_src"], header["tcp_dst"]
+        return struct.pack("!HHIIBBHHH", *ports, 1, 0, 5 << 4, 2, 8192, 0, 0)
+    if protocol == UDP:
+        return struct.pack("!HHHH", header["udp_src"], header["udp_dst"], 8, 0)
+    if protocol == ICMPV6:
+        kind = header["icmpv6_type"]
+        return struct.pack("!BBHI", kind, 0, 0, 0) + header["ipv6_nd_target"].to_bytes(16, "big")
+    return bytes(24)
+
+
+def openflow_fields(header: Mapping[str, int]) -> dict[str, int]:
+    """The match fields that a packet with this header has (OpenFlow 1.3.5, table 11), by OXM name."""
+    names = ["in_port", "eth_src", "eth_dst", "eth_type"]
+    if header["vlan_vid"]:
+        names.append("vlan_pcp")
+    names += _OF_ETHERTYPE.get(header["eth_type"], ())
+    if header["eth_type"] in (ETH_IPV4, ETH_IPV6):
+        names += _OF_PROTOCOL.get((header["eth_type"], header["ip_proto"]), ())
+        names += _OF_PROTOCOL.get((0, header["ip_proto"]), ())
+    fields = {name: header[name] for name in names}
+    fields["vlan_vid"] = 0x1000 | header["vlan_vid"] - 1 if header["vlan_vid"] else 0
+    return fields
+
+
+_IP = ("ip_proto", "ip_dscp", "ip_ecn", "ip_ttl")
+_OF_ETHERTYPE: Mapping[int, tuple[str, ...]] = {
+    ETH_IPV4: (*_IP, "ipv4_src", "ipv4_dst"),
+    ETH_IPV6: (*_IP, "ipv6_src", "ipv6_dst", "ipv6_flabel"),
+    ETH_ARP: ("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"),
+    0x8847: ("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl"),
+    0x8848: ("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl"),
+}
+_OF_PROTOCOL: Mapping[tuple[int, int], tuple[str, ...]] = {
+    (0, TCP): ("tcp_src", "tcp_dst", "tcp_flags"),
+    (0, UDP): ("udp_src", "udp_dst"),
+    (0, 132): ("sctp_src", "sctp_dst"),
+    (ETH_IPV4, 1): ("icmpv4_type", "icmpv4_code"),
+    (ETH_IPV6, ICMPV6): ("icmpv6_type", "icmpv6_code", "ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll"),
+}
+"""Fields by ethertype (0 for both IP versions) and IP protocol."""
