@@ -1,0 +1,278 @@
+"""Who stands where in an attempt: each function sets up the hosts and says who sends to which server."""
+
+from __future__ import annotations
+
+import ipaddress
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from isp import DYNAMIC, LINK_A, SERVERS, STATIC, UNLISTED, Network
+
+from tests.bypasses.bends import Bend, carries_tcp, straight
+from tests.bypasses.encapsulation import Ends
+from tests.bypasses.headers import (
+    BROADCAST,
+    ETH_ARP,
+    ETH_IPV6,
+    ICMPV6,
+    Ethernet,
+    Ipv6,
+    with_checksum,
+)
+from tests.bypasses.network import Host, LineNetwork
+from tests.bypasses.wires import Helper, Program, Relay
+
+_SMTP = 25
+_ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
+_ALL_NODES_MAC = bytes.fromhex("333300000001")
+_OVERRIDE = 0x20000000
+
+
+class Sender(NamedTuple):
+    """The host whose mail client connects to an address; every host that is part of it puts frames out."""
+
+    host: Host
+    server: str
+    domain: str
+    port: int = _SMTP
+    others: tuple[Host, ...] = ()
+
+    @property
+    def frames(self) -> int:
+        """Frames that these hosts have sent so far."""
+        return sum(host.wire.sent for host in (self.host, *self.others))
+
+
+Arrangement = Callable[[LineNetwork], Sender]
+
+
+def direct(version: int, bend: Bend = straight, *, space: Network = DYNAMIC) -> Arrangement:
+    """From a line with its own address to the external server, whose kernel undoes the trick itself."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        return _to_external(network.line(space, Program(bend)), network, version)
+
+    return arrange
+
+
+def to_accomplice(version: int, bend: Bend) -> Arrangement:
+    """From a line to the external server behind the accomplice's box."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        server = network.behind_accomplice
+        return Sender(network.line(program=Program(bend)), server.addresses[version], server.domain)
+
+    return arrange
+
+
+def through_tunnel(version: int, make_bend: Callable[[Ends], Bend]) -> Arrangement:
+    """From a line through a tunnel that ends in the accomplice's box."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        server, program = network.behind_accomplice, Program()
+        line = network.line(program=program)
+        own = {ipaddress.ip_address(each).version: each for each in line.own}
+        ends = {each: (_packed(own[each]), _packed(server.addresses[each])) for each in own}
+        program.outgoing = make_bend(ends)
+        return Sender(line, server.addresses[version], server.domain)
+
+    return arrange
+
+
+def to_neighbour(version: int, bend: Bend) -> Arrangement:
+    """From a line straight to the neighbour behind the uplink, which takes the frame apart."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line = network.line(program=Program(bend))
+        server = network.external.addresses[version]
+        neighbour = LINK_A.addresses(1)[version == 6].split("/")[0]
+        line.namespace.ip(f"route add {neighbour} dev eth0", f"route add {server} via {neighbour} dev eth0")
+        return Sender(line, server, network.external.domain)
+
+    return arrange
+
+
+def borrowed(version: int, space: Network, bend: Bend = straight) -> Arrangement:
+    """A dynamic line with the address of a line of ``space`` that is switched off."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        address = network.absent_line(space)[version]
+        line = network.line(program=Program(bend), uses=[address], as_in=space)
+        return _to_external(line, network, version)
+
+    return arrange
+
+
+def of_a_server(version: int) -> Arrangement:
+    """A dynamic line with an address of the network of the ISP's mail servers."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line = network.line(uses=[network.numbered(SERVERS)[version]], as_in=SERVERS)
+        return _to_external(line, network, version)
+
+    return arrange
+
+
+def of_an_exception(version: int) -> Arrangement:
+    """A dynamic line with the address of another one that has an exception and is switched off."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        address = network.absent_line(DYNAMIC)[version]
+        network.excepted.append(address)
+        return _to_external(network.line(uses=[address]), network, version)
+
+    return arrange
+
+
+def redirected(version: int) -> Arrangement:
+    """A dynamic line says by ARP or neighbour advertisement that a static neighbour's address is here."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        victim = network.line(STATIC)
+        line = network.line(uses=[victim.own[version == 6]], as_in=STATIC)
+        line.wire.program.outgoing = announcing(victim.own[version == 6])
+        return _to_external(line, network, version)
+
+    return arrange
+
+
+def cloned(version: int) -> Arrangement:
+    """A dynamic line with the IP and the MAC address of a static neighbour."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        victim = network.line(STATIC)
+        line = network.line(uses=[victim.own[version == 6]], as_in=STATIC, mac=victim.mac)
+        return _to_external(line, network, version)
+
+    return arrange
+
+
+def announcing(address: str) -> Bend:
+    """A bend that says before each TCP frame that its sender has this address (RFC 826, RFC 4861)."""
+    packed = _packed(address)
+
+    def bend(frame: bytes) -> list[bytes]:
+        if not carries_tcp(frame):
+            return [frame]
+        mac = frame[6:12]
+        return [_arp_announcement(packed, mac) if len(packed) == 4 else _advertisement(packed, mac), frame]
+
+    return bend
+
+
+def _arp_announcement(address: bytes, mac: bytes) -> bytes:
+    payload = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + address
+    return Ethernet(BROADCAST, mac, ETH_ARP, payload).write()
+
+
+def _advertisement(address: bytes, mac: bytes) -> bytes:
+    message = struct.pack("!BBHI", 136, 0, 0, _OVERRIDE) + address + b"\x02\x01" + mac
+    checked = with_checksum(address, _ALL_NODES, ICMPV6, message)
+    packet = Ipv6(address, _ALL_NODES, ICMPV6, checked, hop_limit=255)
+    return Ethernet(_ALL_NODES_MAC, mac, ETH_IPV6, packet.write()).write()
+
+
+def helper_outside(version: int, *, relay_in: Network = DYNAMIC, to_company: bool = False) -> Arrangement:
+    """A helper outside sends with the address of a line, and the line relays the answers to it."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line = network.line(relay_in)
+        own = line.own[version == 6]
+        helper = network.outside_host(Helper(), uses=[own])
+        line.wire.program = Relay(_packed(own), _packed(helper.own[version == 6]))
+        server = network.server("company.example") if to_company else network.external
+        return Sender(helper, server.addresses[version], server.domain, others=(line,))
+
+    return arrange
+
+
+def relay_outside(version: int) -> Arrangement:
+    """A dynamic line sends with the address of a host outside, which relays the answers to it."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        relay = network.outside_host(Program())
+        return _with_address_of(relay, network.line(program=Helper()), network, version)
+
+    return arrange
+
+
+def relay_inside(version: int, *, sender_in: Network, relay_in: Network) -> Arrangement:
+    """A line sends with the address of another one, which relays the answers to it."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        relay = network.line(relay_in)
+        return _with_address_of(relay, network.line(sender_in, Helper()), network, version)
+
+    return arrange
+
+
+def _with_address_of(relay: Host, sender: Host, network: LineNetwork, version: int) -> Sender:
+    borrowed_address, own = relay.own[version == 6], sender.own[version == 6]
+    relay.wire.program = Relay(_packed(borrowed_address), _packed(own))
+    sender.namespace.ip(f"address add {borrowed_address} dev eth0{' nodad' if version == 6 else ''}")
+    server = network.external.addresses[version]
+    sender.namespace.ip(f"route add {server} via {network.gateway_of(sender)[version]} src {borrowed_address}")
+    return Sender(sender, server, network.external.domain, others=(relay,))
+
+
+def link_local(version: int) -> Arrangement:
+    """A dynamic line and a static mail server on the same Ethernet, by their link-local addresses."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line, company = network.line(), network.company
+        if version == 6:
+            return Sender(line, f"{link_local_address(company.mac)}%eth0", "company.example")
+        line.namespace.ip("address add 169.254.25.1/16 dev eth0")
+        company.namespace.ip("address add 169.254.25.2/16 dev eth0")
+        return Sender(line, "169.254.25.2", "company.example")
+
+    return arrange
+
+
+def link_local_address(mac: str) -> str:
+    """The address that a host gives itself (RFC 4291, appendix A)."""
+    octets = bytearray.fromhex(mac.replace(":", ""))
+    octets[0] ^= 2
+    interface = bytes(octets[:3]) + b"\xff\xfe" + bytes(octets[3:])
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + interface))
+
+
+def to_dynamic(version: int) -> Arrangement:
+    """To a mail server on another dynamic line."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        server = network.server("selfhost.example")
+        return Sender(network.line(), server.addresses[version], server.domain)
+
+    return arrange
+
+
+def behind_nat64() -> Arrangement:
+    """To the external server by the address that a NAT64 gives it (RFC 6052)."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line, server = network.line(), network.translated_address()
+        return Sender(line, server, network.external.domain)
+
+    return arrange
+
+
+def from_well_known_port(version: int) -> Arrangement:
+    """The client's port is one of a server, as rules for answers let through."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        sender = direct(version)(network)
+        sender.host.namespace.setting(0, "ipv4/ip_unprivileged_port_start")
+        sender.host.namespace.setting("20 53", "ipv4/ip_local_port_range")
+        return sender
+
+    return arrange
+
+
+def _to_external(line: Host, network: LineNetwork, version: int) -> Sender:
+    return Sender(line, network.external.addresses[version], network.external.domain)
+
+
+def _packed(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
