@@ -26,7 +26,7 @@ class Certificates:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._make("authority", "-x509", "-addext", "keyUsage=critical,keyCertSign")
+        self._make("authority", "-x509")
         self._make("stranger", "-x509")
         for name in ("controller", "switch"):
             self._make(name, "-x509", "-CA", self.file("authority.crt"), "-CAkey", self.file("authority.key"))
@@ -43,7 +43,8 @@ class Certificates:
         ]
 
     def connect(self, port: int, name: str) -> ssl.SSLSocket:
-        context = ssl.create_default_context(cafile=self.file("authority.crt"))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.file("authority.crt"))
         context.check_hostname = False
         context.load_cert_chain(self.file(f"{name}.crt"), self.file(f"{name}.key"))
         return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=5))
