@@ -7,7 +7,8 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from isp import DYNAMIC, LINK_A, SERVERS, STATIC, UNLISTED, Network
+from isp import DYNAMIC, LINK_A, SERVERS, STATIC, Network
+from mail_server import server_name
 
 from tests.bypasses.bends import Bend, carries_tcp, straight
 from tests.bypasses.encapsulation import Ends
@@ -276,3 +277,37 @@ def _to_external(line: Host, network: LineNetwork, version: int) -> Sender:
 
 def _packed(address: str) -> bytes:
     return ipaddress.ip_address(address).packed
+
+
+def submission(port: int) -> Arrangement:
+    """An honest mail program on a dynamic line."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        return Sender(network.line(), server_name("external.example"), "external.example", port)
+
+    return arrange
+
+
+def to_isp(version: int) -> Arrangement:
+    """A dynamic line to the mail server of its ISP."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        server = network.server("isp.example")
+        return Sender(network.line(), server.addresses[version], server.domain)
+
+    return arrange
+
+
+def of_static(version: int) -> Arrangement:
+    """A static line with its own address."""
+    return direct(version, space=STATIC)
+
+
+def inward(domain: str) -> Arrangement:
+    """A host outside to a mail server on a line."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        server = network.server(domain)
+        return Sender(network.outside_host(Program()), server.addresses[4], domain)
+
+    return arrange

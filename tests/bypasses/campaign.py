@@ -26,7 +26,7 @@ from tests.bypasses.trick import Honest, Trick
 
 BLOCKED_SECONDS = 4.0
 """In which a client sends three SYNs."""
-DELIVERED_SECONDS = 20.0
+DELIVERED_SECONDS = 8.0
 POLL_SECONDS = 0.05
 
 

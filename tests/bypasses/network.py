@@ -8,6 +8,7 @@ front of the external mail server.
 from __future__ import annotations
 
 import ipaddress
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from isp import (
     UNLISTED,
     Network,
 )
-from mail_server import Credentials, MailExchanger, MailServer, make_credentials
+from mail_server import Credentials, MailExchanger, MailServer, hosts_file, make_credentials
 
 from tests.bypasses.accomplice import Accomplice
 from tests.bypasses.link_layer import plain_frame
@@ -230,6 +231,10 @@ class LineNetwork:
         ]
 
     def start_mail_servers(self) -> None:
+        """Start them all; from then on their names are known in this world."""
+        names = self._directory / "hosts"
+        names.write_text(hosts_file(self.exchangers))
+        subprocess.run(["mount", "--bind", str(names), "/etc/hosts"], check=True)
         for server in self._running:
             server.start(self.credentials, self.exchangers)
 

@@ -23,9 +23,11 @@ _PROTOCOL_AT = {ETH_IPV4: 23, ETH_IPV6: 20}
 def relayed(frame: bytes, own: bytes, helper: bytes) -> bytes | None:
     """An answer from a mail server, packed into UDP for the helper and sent back where it came from.
 
-    None for any other frame. ``own`` and ``helper`` are addresses of the frame's IP version.
+    None for any other frame, one for another host among them: a switch floods what it cannot place.
     """
     if not _is(frame, TCP) or ports(frame[_TRANSPORT_AT[_ethertype(frame)] :])[0] != _SMTP:
+        return None
+    if frame[: _TRANSPORT_AT[_ethertype(frame)]][-len(own) :] != own:
         return None
     ethernet = Ethernet.read(frame)
     message = udp_message(own, helper, RELAY_PORT, RELAY_PORT, ethernet.payload)

@@ -31,3 +31,11 @@ class Honest:
 
     name: str
     arrange: Arrangement
+
+
+@dataclass(frozen=True)
+class Group:
+    """Tricks that belong together, under one heading."""
+
+    name: str
+    tricks: tuple[Trick, ...]
