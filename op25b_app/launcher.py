@@ -70,8 +70,6 @@ def _call_when_options_are_read() -> None:
     """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too."""
     from ryu import cfg, log
 
-    from op25b_app import tls
-
     def init_log(init_log: Any = log.init_log) -> None:
         init_log()
         for handler in logging.getLogger().handlers:
@@ -79,15 +77,19 @@ def _call_when_options_are_read() -> None:
                 handler.setFormatter(logging.Formatter(LOG_FORMAT))
         others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
         cfg.CONF.set_override("app_lists", [APPLICATION, *others])
-        problems = [
-            *_missing_applications(others + cfg.CONF.app),
-            *_openflow_problems(cfg.CONF),
-            *tls.problems(cfg.CONF),
-        ]
-        if problems:
+        if problems := [*_problems(cfg.CONF)]:
             raise SystemExit(_refuse(problems))
 
     log.init_log = init_log
+
+
+def _problems(conf: Any) -> Iterator[str]:
+    """A message for each reason why ryu-manager cannot start with these options."""
+    from op25b_app import tls
+
+    yield from _missing_applications(conf.app_lists + conf.app)
+    yield from _openflow_problems(conf)
+    yield from tls.problems(conf)
 
 
 def _missing_applications(names: Iterable[str]) -> Iterator[str]:
