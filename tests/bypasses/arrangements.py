@@ -21,8 +21,8 @@ from tests.bypasses.headers import (
     Ipv6,
     with_checksum,
 )
-from tests.bypasses.network import Host, LineNetwork
-from tests.bypasses.wires import Helper, Program, Relay
+from tests.bypasses.network import Host, LineNetwork, packed_address
+from tests.bypasses.wires import Program, Relay, Unpacking
 
 _SMTP = 25
 _ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
@@ -62,7 +62,7 @@ def to_accomplice(version: int, bend: Bend) -> Arrangement:
 
     def arrange(network: LineNetwork) -> Sender:
         server = network.behind_accomplice
-        return Sender(network.line(program=Program(bend)), server.addresses[version], server.domain)
+        return Sender(network.in_league(bend), server.addresses[version], server.domain)
 
     return arrange
 
@@ -71,11 +71,12 @@ def through_tunnel(version: int, make_bend: Callable[[Ends], Bend]) -> Arrangeme
     """From a line through a tunnel that ends in the accomplice's box."""
 
     def arrange(network: LineNetwork) -> Sender:
-        server, program = network.behind_accomplice, Program()
-        line = network.line(program=program)
-        own = {ipaddress.ip_address(each).version: each for each in line.own}
-        ends = {each: (_packed(own[each]), _packed(server.addresses[each])) for each in own}
-        program.outgoing = make_bend(ends)
+        server, line = network.behind_accomplice, network.in_league(straight)
+        ends: Ends = {
+            each: (packed_address(line.own[each == 6]), packed_address(server.addresses[each]))
+            for each in (4, 6)
+        }
+        line.wire.program.outgoing = make_bend(ends)
         return Sender(line, server.addresses[version], server.domain)
 
     return arrange
@@ -85,7 +86,7 @@ def to_neighbour(version: int, bend: Bend) -> Arrangement:
     """From a line straight to the neighbour behind the uplink, which takes the frame apart."""
 
     def arrange(network: LineNetwork) -> Sender:
-        line = network.line(program=Program(bend))
+        line = network.in_league(bend)
         server = network.external.addresses[version]
         neighbour = LINK_A.addresses(1)[version == 6].split("/")[0]
         line.namespace.ip(f"route add {neighbour} dev eth0", f"route add {server} via {neighbour} dev eth0")
@@ -139,19 +140,19 @@ def redirected(version: int) -> Arrangement:
 
 
 def cloned(version: int) -> Arrangement:
-    """A dynamic line with the IP and the MAC address of a static neighbour."""
+    """A dynamic line with the IP and the MAC address of a static neighbour, whose host is quiet."""
 
     def arrange(network: LineNetwork) -> Sender:
-        victim = network.line(STATIC)
-        line = network.line(uses=[victim.own[version == 6]], as_in=STATIC, mac=victim.mac)
-        return _to_external(line, network, version)
+        mac = network.new_mac()
+        address = network.absent_line(STATIC, mac)[version]
+        return _to_external(network.line(uses=[address], as_in=STATIC, mac=mac), network, version)
 
     return arrange
 
 
 def announcing(address: str) -> Bend:
     """A bend that says before each TCP frame that its sender has this address (RFC 826, RFC 4861)."""
-    packed = _packed(address)
+    packed = packed_address(address)
 
     def bend(frame: bytes) -> list[bytes]:
         if not carries_tcp(frame):
@@ -180,8 +181,8 @@ def helper_outside(version: int, *, relay_in: Network = DYNAMIC, to_company: boo
     def arrange(network: LineNetwork) -> Sender:
         line = network.line(relay_in)
         own = line.own[version == 6]
-        helper = network.outside_host(Helper(), uses=[own])
-        line.wire.program = Relay(_packed(own), _packed(helper.own[version == 6]))
+        helper = network.outside_host(Unpacking(), uses=[own])
+        line.wire.program = _relay(network, own, helper.own[version == 6])
         server = network.server("company.example") if to_company else network.external
         return Sender(helper, server.addresses[version], server.domain, others=(line,))
 
@@ -193,7 +194,7 @@ def relay_outside(version: int) -> Arrangement:
 
     def arrange(network: LineNetwork) -> Sender:
         relay = network.outside_host(Program())
-        return _with_address_of(relay, network.line(program=Helper()), network, version)
+        return _with_address_of(relay, network.line(program=Unpacking()), network, version)
 
     return arrange
 
@@ -203,18 +204,25 @@ def relay_inside(version: int, *, sender_in: Network, relay_in: Network) -> Arra
 
     def arrange(network: LineNetwork) -> Sender:
         relay = network.line(relay_in)
-        return _with_address_of(relay, network.line(sender_in, Helper()), network, version)
+        return _with_address_of(relay, network.line(sender_in, Unpacking()), network, version)
 
     return arrange
 
 
 def _with_address_of(relay: Host, sender: Host, network: LineNetwork, version: int) -> Sender:
     borrowed_address, own = relay.own[version == 6], sender.own[version == 6]
-    relay.wire.program = Relay(_packed(borrowed_address), _packed(own))
+    relay.wire.program = _relay(network, borrowed_address, own)
     sender.namespace.ip(f"address add {borrowed_address} dev eth0{' nodad' if version == 6 else ''}")
     server = network.external.addresses[version]
-    sender.namespace.ip(f"route add {server} via {network.gateway_of(sender)[version]} src {borrowed_address}")
+    sender.namespace.ip(
+        f"route add {server} via {network.gateway_of(sender)[version]} src {borrowed_address}"
+    )
     return Sender(sender, server, network.external.domain, others=(relay,))
+
+
+def _relay(network: LineNetwork, own: str, helper: str) -> Relay:
+    router = bytes.fromhex(network.edge.mac.replace(":", ""))
+    return Relay(packed_address(own), packed_address(helper), router)
 
 
 def link_local(version: int) -> Arrangement:
@@ -259,6 +267,18 @@ def behind_nat64() -> Arrangement:
     return arrange
 
 
+def source_routed(bend: Bend) -> Arrangement:
+    """From a line whose kernel takes answers that are source-routed too."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        sender = direct(4, bend)(network)
+        names = [f"ipv4/conf/{name}/accept_source_route" for name in ("all", "eth0")]
+        sender.host.namespace.setting(1, *names)
+        return sender
+
+    return arrange
+
+
 def from_well_known_port(version: int) -> Arrangement:
     """The client's port is one of a server, as rules for answers let through."""
 
@@ -273,10 +293,6 @@ def from_well_known_port(version: int) -> Arrangement:
 
 def _to_external(line: Host, network: LineNetwork, version: int) -> Sender:
     return Sender(line, network.external.addresses[version], network.external.domain)
-
-
-def _packed(address: str) -> bytes:
-    return ipaddress.ip_address(address).packed
 
 
 def submission(port: int) -> Arrangement:

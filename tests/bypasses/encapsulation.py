@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from tests.bypasses.bends import Bend, carries_tcp
 from tests.bypasses.extension_headers import ESP, esp_content, esp_payload
-from tests.bypasses.headers import ETH_IPV4, ETH_IPV6, TCP, UDP, Ethernet, Ipv4, Ipv6, ports, udp_message
+from tests.bypasses.headers import ETH_IPV4, ETH_IPV6, UDP, Ethernet, Ipv4, Ipv6, ports, udp_message
 
 IPV4, IPV6, GRE, MINIMAL, IPIP, ETHERIP, L2TP, MPLS, ETHERNET = 4, 41, 47, 55, 94, 97, 115, 137, 143
 VXLAN_PORT, TEREDO_PORT = 4789, 3544

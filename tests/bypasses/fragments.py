@@ -129,7 +129,7 @@ def _decoy(first: Piece) -> Piece:
 
 
 ipv4_same_again = of_ipv4(_ipv4_same_again)
-"""The first fragment twice, the second time with another port: a host that keeps what came first ignores it."""
+"""The first fragment twice, the second time with another port: who keeps what came first ignores it."""
 ipv4_other_first = of_ipv4(_ipv4_other_first)
 """A first fragment with another port, then the true one, for a host that keeps what came last (RFC 3128)."""
 ipv6_same_again = of_ipv6(_ipv6_same_again)

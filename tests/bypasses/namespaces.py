@@ -45,7 +45,8 @@ class Namespace:
 
     def setting(self, value: int | str, *names: str) -> None:
         """Write a kernel setting of this namespace: ``ipv4/ip_forward``."""
-        self.inside(lambda: [_write_setting(name, value) for name in names])
+        for name in names:
+            self.inside(_write_setting, name, value)
 
     def tap(self, name: str) -> int:
         """Make a TAP device in this namespace and return its descriptor."""
@@ -98,5 +99,3 @@ def _in_thread(function: Callable[[], _Result]) -> _Result:
 def _check(result: int) -> None:
     if result != 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
-
-

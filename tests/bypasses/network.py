@@ -27,10 +27,10 @@ from isp import (
 from mail_server import Credentials, MailExchanger, MailServer, hosts_file, make_credentials
 
 from tests.bypasses.accomplice import Accomplice
-from tests.bypasses.link_layer import plain_frame
+from tests.bypasses.bends import Bend
 from tests.bypasses.namespaces import Namespace, ip, open_tap
 from tests.bypasses.rulesets import Binding, Lines
-from tests.bypasses.wires import Program, Wire, Wires
+from tests.bypasses.wires import Neighbour, Program, Unpacking, Wire, Wires
 from tests.openvswitch.private_ovs import PrivateOvs
 
 BRIDGE = "access"
@@ -123,9 +123,15 @@ class LineNetwork:
     def _is_static(self, line: Host) -> bool:
         return next(binding.static for binding in self.bindings if binding.port == line.port)
 
-    def absent_line(self, network: Network) -> dict[int, str]:
+    def absent_line(self, network: Network, mac: str = "") -> dict[int, str]:
         """A line whose host is switched off; its addresses, by IP version."""
-        return _by_version(self._bind(network, "").addresses)
+        return _by_version(self._bind(network, mac).addresses)
+
+    def in_league(self, bend: Bend) -> Host:
+        """A new dynamic line whose neighbour outside hides the answers to it."""
+        line = self.line(program=Unpacking(bend))
+        self.neighbour.friends |= {packed_address(each) for each in line.own}
+        return line
 
     def _bind(self, network: Network, mac: str) -> Binding:
         port = SUBSCRIBER_PORTS[len(self.bindings)]
@@ -133,13 +139,16 @@ class LineNetwork:
         self.bindings.append(Binding(port, mac, addresses, static=network == STATIC))
         return self.bindings[-1]
 
-    def outside_host(self, program: Program, *, uses: Sequence[str] = ()) -> Host:
-        """A host in another network; ``uses`` are addresses with which it sends, beside its own."""
+    def outside_host(self, program: Program, *, uses: Sequence[str] = (), mtu: int = 1500) -> Host:
+        """A host in another network; ``uses`` are addresses with which it sends, beside its own.
+
+        ``mtu`` is that of its router's link to it, in bytes.
+        """
         own = tuple(self.numbered(OFFICE_OUTSIDE).values())
         gateways = OFFICE_OUTSIDE.addresses(1)
         namespace, number = Namespace("outside"), self._numbers[OFFICE_OUTSIDE]
         wire = self.wires.connect(namespace.tap("eth0"), self.transit.namespace.tap(f"eth{number}"), program)
-        lines = [f"link set eth{number} up"]
+        lines = [f"link set eth{number} up mtu {mtu}"]
         for gateway, address in zip(_bare(gateways), own, strict=True):
             lines.append(f"address add {gateway} dev eth{number}{_nodad(gateway)}")
             lines.append(f"route add {address} dev eth{number}")
@@ -200,9 +209,10 @@ class LineNetwork:
         return edge
 
     def _transit(self) -> Host:
-        """The neighbour behind the uplink. It takes every encapsulation off that it finds on a frame."""
-        unwrapping = Program(unbend=lambda frame: [plain_frame(frame)])
-        transit = self._station("transit", UPLINK_PORT, unwrapping)
+        """The neighbour behind the uplink, a router."""
+        own = _by_version(_bare(LINK_A.addresses(1)))
+        self.neighbour = Neighbour({version: packed_address(each) for version, each in own.items()})
+        transit = self._station("transit", UPLINK_PORT, self.neighbour)
         _as_router(transit.namespace)
         lines = [f"address add {each} dev eth0{_nodad(each)}" for each in LINK_A.addresses(1)]
         lines += [f"route add default via {each} dev eth0" for each in _bare(LINK_A.addresses(2))]
@@ -211,7 +221,9 @@ class LineNetwork:
 
     def _mail_servers(self) -> None:
         self.ispmail = self._station("ispmail", SERVER_PORT, None)
-        self._configure(self.ispmail.namespace, _bare(SERVERS.addresses(_SERVER_NUMBER)), SERVERS.addresses(1))
+        self._configure(
+            self.ispmail.namespace, _bare(SERVERS.addresses(_SERVER_NUMBER)), SERVERS.addresses(1)
+        )
         self.company, self.selfhost = self.line(STATIC), self.line(DYNAMIC)
         external = self._external()
         self.external = Server("external.example", external["direct"])
@@ -259,7 +271,8 @@ class LineNetwork:
             self.wires.connect(namespace.tap(device), self.transit.namespace.tap(link), program)
             addresses, gateways = network.addresses(_SERVER_NUMBER), network.addresses(1)
             namespace.ip(
-                f"link set {device} up", *(f"address add {each} dev {device}{_nodad(each)}" for each in addresses)
+                f"link set {device} up",
+                *(f"address add {each} dev {device}{_nodad(each)}" for each in addresses),
             )
             self.transit.namespace.ip(
                 f"link set {link} up", *(f"address add {each} dev {link}{_nodad(each)}" for each in gateways)
@@ -276,6 +289,10 @@ def _as_router(namespace: Namespace) -> None:
         namespace.setting(1, f"ipv4/conf/{name}/accept_source_route")
 
 
+def packed_address(address: str) -> bytes:
+    return ipaddress.ip_address(address).packed
+
+
 def _bare(addresses: Sequence[str]) -> tuple[str, ...]:
     return tuple(address.split("/")[0] for address in addresses)
 
@@ -286,5 +303,3 @@ def _by_version(addresses: Sequence[str]) -> dict[int, str]:
 
 def _nodad(address: str) -> str:
     return " nodad" if ":" in address else ""
-
-

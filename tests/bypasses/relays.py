@@ -1,4 +1,4 @@
-"""The two ends of a triangle: who gets the answers, and who sends in that one's name (Qian et al., 2010)."""
+"""How answers of mail servers travel unseen: packed into UDP, from whoever gets them to whoever asked."""
 
 from __future__ import annotations
 
@@ -20,25 +20,24 @@ _TRANSPORT_AT = {ETH_IPV4: 34, ETH_IPV6: 54}
 _PROTOCOL_AT = {ETH_IPV4: 23, ETH_IPV6: 20}
 
 
-def relayed(frame: bytes, own: bytes, helper: bytes) -> bytes | None:
-    """An answer from a mail server, packed into UDP for the helper and sent back where it came from.
+def is_answer_to(frame: bytes, address: bytes) -> bool:
+    """Is it TCP from port 25 to this address? A switch floods what it cannot place: others' come by."""
+    if not _is(frame, TCP):
+        return False
+    at = _TRANSPORT_AT[_ethertype(frame)]
+    return frame[at - len(address) : at] == address and ports(frame[at:])[0] == _SMTP
 
-    None for any other frame, one for another host among them: a switch floods what it cannot place.
-    """
-    if not _is(frame, TCP) or ports(frame[_TRANSPORT_AT[_ethertype(frame)] :])[0] != _SMTP:
-        return None
-    if frame[: _TRANSPORT_AT[_ethertype(frame)]][-len(own) :] != own:
-        return None
+
+def packed(frame: bytes, source: bytes, destination: bytes) -> bytes:
+    """The IP packet of a frame in UDP between two hosts; the frame's own addresses stay."""
     ethernet = Ethernet.read(frame)
-    message = udp_message(own, helper, RELAY_PORT, RELAY_PORT, ethernet.payload)
-    header = Ipv4 if len(own) == 4 else Ipv6
-    return Ethernet(
-        ethernet.source, ethernet.destination, ethernet.ethertype, header(own, helper, UDP, message).write()
-    ).write()
+    message = udp_message(source, destination, RELAY_PORT, RELAY_PORT, ethernet.payload)
+    header = Ipv4 if len(source) == 4 else Ipv6
+    return ethernet._replace(payload=header(source, destination, UDP, message).write()).write()
 
 
-def unrelayed(frame: bytes) -> bytes | None:
-    """The answer inside a frame of the relay; None for any other frame."""
+def unpacked(frame: bytes) -> bytes | None:
+    """The packet inside ``packed``, in a frame again; None for any other frame."""
     if not _is(frame, UDP):
         return None
     at = _TRANSPORT_AT[_ethertype(frame)]

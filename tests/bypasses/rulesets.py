@@ -23,7 +23,7 @@ _STATIC = ("100.64.8.0/24", "2001:db8:1008::/48")
 
 
 class Setting(enum.Enum):
-    """What closes something; each is tried alone, with everything else in ``hardening`` and ``inbound`` off."""
+    """What closes something; each is tried alone, all else in ``hardening`` and ``inbound`` being off."""
 
     BASE = "port 25 itself"
     ENCAPSULATION = "encapsulation"

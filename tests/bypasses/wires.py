@@ -10,7 +10,8 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.bypasses.bends import Bend, straight
-from tests.bypasses.relays import relayed, unrelayed
+from tests.bypasses.link_layer import plain_frame
+from tests.bypasses.relays import is_answer_to, packed, unpacked
 
 _LARGEST_FRAME = 65536
 _FRAMES_AT_ONCE = 64
@@ -20,7 +21,7 @@ class Arrived(NamedTuple):
     """What becomes of a frame that comes from the network: to the host, and back to the network."""
 
     to_host: list[bytes]
-    back: list[bytes] = []
+    back: list[bytes]
 
 
 class Program:
@@ -31,27 +32,44 @@ class Program:
         self._unbend = unbend
 
     def incoming(self, frame: bytes) -> Arrived:
-        return Arrived(self._unbend(frame))
+        return Arrived(self._unbend(frame), [])
 
 
 class Relay(Program):
-    """On the line whose address is borrowed: answers of mail servers go to the helper."""
+    """On the line whose address is borrowed: answers of mail servers go on, by the router, to the helper."""
 
-    def __init__(self, own: bytes, helper: bytes) -> None:
+    def __init__(self, own: bytes, helper: bytes, router: bytes) -> None:
         super().__init__()
-        self._own, self._helper = own, helper
+        self._own, self._helper, self._router = own, helper, router
 
     def incoming(self, frame: bytes) -> Arrived:
-        answer = relayed(frame, self._own, self._helper)
-        return Arrived([frame]) if answer is None else Arrived([], [answer])
+        if not is_answer_to(frame, self._own):
+            return Arrived([frame], [])
+        return Arrived([], [self._router + frame[:6] + packed(frame, self._own, self._helper)[12:]])
 
 
-class Helper(Program):
-    """At the helper: what the relay packed is unpacked."""
+class Unpacking(Program):
+    """Where answers arrive packed: at a helper, and on a line whose accomplice hides them."""
 
     def incoming(self, frame: bytes) -> Arrived:
-        answer = unrelayed(frame)
-        return Arrived([frame if answer is None else answer])
+        answer = unpacked(frame)
+        return Arrived([frame if answer is None else answer], [])
+
+
+class Neighbour(Program):
+    """Behind the uplink: takes frames apart, and packs the answers to those that are in league with it."""
+
+    def __init__(self, own: dict[int, bytes]) -> None:
+        super().__init__(self._hide, lambda frame: [plain_frame(frame)])
+        self._own = own
+        self.friends: set[bytes] = set()
+
+    def _hide(self, frame: bytes) -> list[bytes]:
+        for version, address_at in ((4, slice(30, 34)), (6, slice(38, 54))):
+            address = frame[address_at]
+            if address in self.friends and is_answer_to(frame, address):
+                return [packed(frame, self._own[version], address)]
+        return [frame]
 
 
 class Wire:
