@@ -157,7 +157,7 @@ def _problem(tree: Tree, path: Path, detail: Any, sections: dict[Path, type[Sect
         return error(tree.place(path), f"a list is expected, not '{_shown(given)}'; write [ ... ]")
     if kind in ("model_type", "dict_type"):
         return error(tree.place(path), f"keys are expected, not '{_shown(given)}'; write `key: value` below")
-    return error(tree.place(path), f"{detail['msg']}; see the README for what can stand here")
+    return error(tree.place(path), f"{detail['msg']}; see docs/policy.md for what can stand here")
 
 
 def _unknown_key(key: str, section: type[Section]) -> str:
