@@ -1,6 +1,7 @@
-"""The tables of docs/bypasses.md, from the catalogue: ``python -m tests.bypasses.document`` writes them there.
+"""The tables of docs/bypasses.md, from the catalogue.
 
-Run it with the folders ``mininet`` and ``topologies`` in PYTHONPATH. What is outside of the marks is written by hand.
+``python -m tests.bypasses.document`` writes them there, with the folders ``mininet`` and ``topologies`` in
+PYTHONPATH. What is outside of the marks is written by hand.
 """
 
 from __future__ import annotations
@@ -114,7 +115,8 @@ def _against_defaults(trick: Trick) -> str:
 def _closers(trick: Trick) -> str:
     alone = [_WORDS[setting] for setting in Setting if setting in trick.closed_by]
     together = [_WORDS[setting] for setting in Setting if setting in trick.together]
-    return " or ".join([*alone, *([" with ".join(together)] if together else [])]) or "nothing a switch can do"
+    joined = [" with ".join(together)] if together else []
+    return " or ".join([*alone, *joined]) or "nothing a switch can do"
 
 
 if __name__ == "__main__":
