@@ -10,7 +10,7 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -39,8 +39,13 @@ from op25b_app.operate.control import ControlEndpoint, SocketUnavailableError
 from op25b_app.operate.endpoint import control_socket
 from op25b_app.operate.report import status_report
 from op25b_app.policy.loader import Loaded, load
+from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.proof.prove import objection
+from op25b_app.rules.proof.stored import stored
 from op25b_app.switch import codec
+from op25b_app.switch.reconcile import describe
 from op25b_app.switch.session import (
     AS_WANTED,
     Assignment,
@@ -199,7 +204,8 @@ class Op25b(app_manager.RyuApp):
         names = ", ".join(policy.switches)
         log.info("policy %s (sha256 %.12s) in force for %s", self._path, self._digest, names)
         for switch in policy.switches.values():
-            assignment = Assignment(switch, partial(compile_rules, policy, switch))
+            rules = partial(compile_rules, policy, switch)
+            assignment = Assignment(switch, rules, partial(_objection, policy, switch))
             self._switch_of(switch.dpid).assign(assignment)
         for dpid, known in [*self._switches.items()]:
             if policy.switch_of_dpid(dpid) is None:
@@ -322,6 +328,12 @@ def _send(datapath: Any, outbox: Any) -> None:
     while datapath.send(outbox.get()):
         hub.sleep(0)
     datapath.close()
+
+
+def _objection(policy: Policy, switch: Switch, rules: Sequence[FlowRule], at: float) -> str | None:
+    """Why a table that was read is not proven; None where it is."""
+    told = [stored(rule, text, text) for rule, text in ((rule, describe(rule)) for rule in rules)]
+    return objection(policy, switch, told, at)
 
 
 def _policy_path() -> Path:

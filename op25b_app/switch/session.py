@@ -1,8 +1,9 @@
 """One switch, from its first sight to protected and back: what happens goes in, messages to send come out.
 
 All work on a table is the same cycle: read the table, compare it with what is wanted, send what differs, wait
-for the barrier, read the table back. Only a table that reads as wanted makes a switch protected: the reply to
-a barrier says that messages were handled, not that they were accepted.
+for the barrier, read the table back. Only a table that reads as wanted, and is proven to do what the policy
+says, makes a switch protected: the reply to a barrier says that messages were handled, not that they were
+accepted.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import NamedTuple
 from op25b_app.policy.model import Mode, Switch
 from op25b_app.rules.flow import FlowRule, Goto
 from op25b_app.switch import codec
+from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.errors import explain
 from op25b_app.switch.reconcile import Change, Difference, Plan, describe, reconcile
 
@@ -70,10 +72,12 @@ class Assignment(NamedTuple):
     """What the policy says of a switch.
 
     ``rules`` gives the rules wanted at a moment: the same ones later, unless some of them have time-outs.
+    ``objection`` says of a whole table at a moment why it is not proven to do what the policy says, or None.
     """
 
     switch: Switch
     rules: Callable[[float], Sequence[FlowRule]]
+    objection: Callable[[Sequence[FlowRule], float], str | None]
 
 
 class SwitchError(NamedTuple):
@@ -127,6 +131,7 @@ class Session:
         self._wanted: Sequence[FlowRule] | None = None
         self._confirmed = 0
         self._objections: list[str] | None = None
+        self._proven: frozenset[object] | None = None
 
     @property
     def name(self) -> str:
@@ -143,6 +148,7 @@ class Session:
         removed = self.assignment is not None and assignment is None
         self.assignment = assignment
         self._wanted = None
+        self._proven = None
         if self._connection is None:
             return Outcome()
         if assignment is None:
@@ -224,24 +230,36 @@ class Session:
         if shortage := self._table_shortage(wanted):
             return self.fail(shortage, now)
         try:
-            plan = reconcile(wanted, (rule for part in parts for rule in codec.decode_flow_stats(part)))
+            found = [rule for part in parts for rule in codec.decode_flow_stats(part)]
+            plan = reconcile(wanted, found)
         except ValueError as error:
             return self.fail(str(error), now)
         if plan.changes and self._rounds < ROUNDS and not self._refused:
             return self._send(plan, now)
         self._confirmed = len(wanted)
-        self._objections = [*self._objections_to(plan)]
+        self._objections = [*self._objections_to(plan)] or self._proof_objections(found, now)
         self._rest(RETRY_SECONDS if self._objections else AUDIT_SECONDS, now)
         return self._judge(self._objections, now)
 
     def _objections_to(self, plan: Plan) -> Iterator[str]:
-        """Why a table is not what was wanted. A proof over the table that was read has its place here."""
+        """Why a table is not what was wanted."""
         if plan.differences and not self._refused:
             yield f"its table is not as sent: {_summary(plan.differences)}"
         if plan.differences:
             yield from self._refusals()
         if plan.foreign:
             yield _summary(plan.foreign)
+
+    def _proof_objections(self, found: Iterable[InstalledRule], now: float) -> list[str]:
+        """Why a table as wanted is not proven; one that is proven needs no proof as long as it stays so."""
+        assert self.assignment is not None
+        rules = [installed.rule for installed in found]
+        table = frozenset((rule.key, rule.action) for rule in rules)
+        if table == self._proven:
+            return []
+        objection = self.assignment.objection(rules, now)
+        self._proven = table if objection is None else None
+        return [] if objection is None else [objection]
 
     def _refusals(self) -> Iterator[str]:
         for reason, count in Counter(self._refused.values()).items():
@@ -254,7 +272,7 @@ class Session:
         assert self.assignment is not None
         if reasons := [*objections, *self._strange_ports(self.assignment.switch)]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
-        confirmed = f"{_count(self._confirmed, 'rule')} read back as wanted"
+        confirmed = f"{_count(self._confirmed, 'rule')} read back as wanted and proven"
         if self.assignment.switch.mode is Mode.MONITOR:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)

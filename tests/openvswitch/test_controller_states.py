@@ -45,10 +45,10 @@ def test_a_switch_becomes_protected(
     status = controller.wait_for_state(name, "protected")
     wanted = controller.wanted(name)
     assert rules_on(ovs, name, version) == wanted
-    assert status["reason"] == f"{len(wanted)} rules read back as wanted"
+    assert status["reason"] == f"{len(wanted)} rules read back as wanted and proven"
     assert (status["rules"], status["dpid"], status["mode"]) == (len(wanted), f"{dpid:#x}", "enforce")
     assert status["openflow"] == {4: "1.3", 5: "1.4", 6: "1.5"}[version]
-    controller.wait_for(f"{name} (dpid {dpid:#x}): protected: {len(wanted)} rules read back as wanted")
+    controller.wait_for(f"{name} (dpid {dpid:#x}): protected: {len(wanted)} rules read back as wanted and proven")
 
 
 def test_monitor_mode_is_monitoring(ovs: PrivateOvs, controller: Op25bController) -> None:

@@ -14,7 +14,7 @@ from op25b_app.rules.proof.specification import Specification
 from op25b_app.rules.proof.stored import StoredRule
 from op25b_app.rules.proof.tables import CannotDecideError, TableVerdicts, Undecided
 from op25b_app.rules.proof.walk import Walk, walk
-from op25b_app.rules.proof.witness import find_header, frame_of, openflow_fields, packet_of
+from op25b_app.rules.proof.witness import describe, find_header, frame_of, openflow_fields, packet_of
 
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""
@@ -84,6 +84,31 @@ def prove(
             undecided = undecided or _doubt(pair)
         classes += count_paths(pairs)
     return undecided or Proven(classes)
+
+
+def objection(
+    policy: Policy, switch: Switch, rules: Sequence[StoredRule], at: float, tolerance: float = 2.0
+) -> str | None:
+    """Why a table read ``at`` about this moment is not proven; None where it is.
+
+    Rules with time-outs end in whole seconds and reading takes a moment: with an exception that ends within
+    ``tolerance`` seconds, either side of its end will do.
+    """
+    ends = [entry.expires for entry in policy.exceptions if entry.expires is not None]
+    moments = [at, *(moment for end in ends if abs(end - at) <= tolerance for moment in (end - 1, end))]
+    results = [prove(policy, switch, rules, moment) for moment in moments]
+    if any(isinstance(result, Proven) for result in results):
+        return None
+    result = results[0]
+    if isinstance(result, CannotDecide):
+        return f"cannot be proven, because {result.where}: {result.reason}"
+    assert isinstance(result, Refuted)
+    walked = result.walk
+    by = walked.rule.text if walked.rule is not None else "no rule"
+    return (
+        f"not proven: {by} gives {walked.verdict.value} where the policy says "
+        f"{result.decision.verdict.value}, for {describe(result.fields)}"
+    )
 
 
 def _refute(

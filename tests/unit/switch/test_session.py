@@ -35,7 +35,7 @@ RULES = (
     FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
     FlowRule(0, 100, (), Goto(1), OURS | 4),
 )
-READ_BACK = f"{len(RULES)} rules read back as wanted"
+READ_BACK = f"{len(RULES)} rules read back as wanted and proven"
 THEIRS = FlowRule(0, 1, (Field("in_port", 1),), NORMAL, cookie=7)
 
 Messages = Sequence[bytes]
@@ -47,7 +47,7 @@ def switch_of_policy(mode: Mode = Mode.ENFORCE) -> Switch:
 
 
 def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> Assignment:
-    return Assignment(switch_of_policy(mode), lambda now: rules)
+    return Assignment(switch_of_policy(mode), lambda now: rules, lambda rules, at: None)
 
 
 class World:
@@ -277,7 +277,7 @@ def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
     for message in late:
         world.run(world.deliver(message))
     world.run(begun)
-    assert world.status == ("protected", f"{len(RULES) - 1} rules read back as wanted")
+    assert world.status == ("protected", f"{len(RULES) - 1} rules read back as wanted and proven")
     assert set(world.switch.rules()) == set(RULES[1:])
 
 
@@ -388,7 +388,7 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
         return [block, permit] if left > 0 else [block]
 
     world = World()
-    world.connect(Assignment(switch_of_policy(), rules))
+    world.connect(Assignment(switch_of_policy(), rules, lambda rules, at: None))
     while world.now < expires - 1:
         world.wait(min(1000.0, expires - 1 - world.now))
         assert len(world.switch.rules()) == 2, world.now
@@ -424,6 +424,6 @@ def test_many_rules_leave_in_pieces() -> None:
 
     world.switch.receive = measured  # type: ignore[assignment, method-assign]
     world.connect(assignment(many))
-    assert world.status == ("protected", "3000 rules read back as wanted")
+    assert world.status == ("protected", "3000 rules read back as wanted and proven")
     assert len(sizes) < 10
     assert max(sizes) < 1 << 17
