@@ -48,7 +48,7 @@ def test_a_switch_becomes_protected(
     assert status["reason"] == f"{len(wanted)} rules read back as wanted and proven"
     assert (status["rules"], status["dpid"], status["mode"]) == (len(wanted), f"{dpid:#x}", "enforce")
     assert status["openflow"] == {4: "1.3", 5: "1.4", 6: "1.5"}[version]
-    controller.wait_for(f"{name} (dpid {dpid:#x}): protected: {len(wanted)} rules read back as wanted and proven")
+    controller.wait_for(f"{name} (dpid {dpid:#x}): protected: {status['reason']}")
 
 
 def test_monitor_mode_is_monitoring(ovs: PrivateOvs, controller: Op25bController) -> None:

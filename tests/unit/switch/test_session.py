@@ -213,6 +213,28 @@ def test_ports_without_a_role_are_named_until_they_have_one() -> None:
     assert world.session.status.state is State.DEGRADED
 
 
+def test_a_table_that_is_not_proven_is_never_called_protected() -> None:
+    world = World()
+    world.connect(assignment()._replace(objection=lambda rules, at: f"not proven: {len(rules)} rules"))
+    assert world.status == ("degraded", f"not proven: {len(RULES)} rules")
+
+
+def test_a_table_is_proven_again_only_when_it_has_changed() -> None:
+    proofs: list[int] = []
+
+    def objection(rules: Sequence[FlowRule], at: float) -> None:
+        proofs.append(len(rules))
+
+    world = World()
+    world.connect(assignment()._replace(objection=objection))
+    world.wait(AUDIT_SECONDS)
+    assert proofs == [len(RULES)]
+    world.switch.put(THEIRS)
+    world.wait(AUDIT_SECONDS)
+    assert proofs == [len(RULES), len(RULES) + 1]
+    assert world.status == ("protected", READ_BACK)
+
+
 def test_rules_of_others_in_our_tables_degrade_and_stay() -> None:
     world = World()
     intruder = FlowRule(1, 500, TCP, NORMAL, cookie=7)
