@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from isp import DYNAMIC, LINK_A, SERVERS, STATIC, Network
+from isp import DYNAMIC, LINK_A, SERVERS, STATIC, UNLISTED, Network
 from mail_server import server_name
 
 from tests.bypasses.bends import Bend, carries_tcp, straight
@@ -175,14 +175,14 @@ def _advertisement(address: bytes, mac: bytes) -> bytes:
     return Ethernet(_ALL_NODES_MAC, mac, ETH_IPV6, packet.write()).write()
 
 
-def helper_outside(version: int, *, relay_in: Network = DYNAMIC, to_company: bool = False) -> Arrangement:
+def helper_outside(version: int, *, to_company: bool = False) -> Arrangement:
     """A helper outside sends with the address of a line, and the line relays the answers to it."""
 
     def arrange(network: LineNetwork) -> Sender:
-        line = network.line(relay_in)
+        line = network.line()
         own = line.own[version == 6]
         helper = network.outside_host(Unpacking(), uses=[own])
-        line.wire.program = _relay(network, own, helper.own[version == 6])
+        line.wire.program = _relay(line.router, own, own, helper.own[version == 6])
         server = network.server("company.example") if to_company else network.external
         return Sender(helper, server.addresses[version], server.domain, others=(line,))
 
@@ -211,7 +211,7 @@ def relay_inside(version: int, *, sender_in: Network, relay_in: Network) -> Arra
 
 def _with_address_of(relay: Host, sender: Host, network: LineNetwork, version: int) -> Sender:
     borrowed_address, own = relay.own[version == 6], sender.own[version == 6]
-    relay.wire.program = _relay(network, borrowed_address, own)
+    relay.wire.program = _relay(relay.router, borrowed_address, borrowed_address, own)
     sender.namespace.ip(f"address add {borrowed_address} dev eth0{' nodad' if version == 6 else ''}")
     server = network.external.addresses[version]
     sender.namespace.ip(
@@ -220,9 +220,24 @@ def _with_address_of(relay: Host, sender: Host, network: LineNetwork, version: i
     return Sender(sender, server, network.external.domain, others=(relay,))
 
 
-def _relay(network: LineNetwork, own: str, helper: str) -> Relay:
-    router = bytes.fromhex(network.edge.mac.replace(":", ""))
-    return Relay(packed_address(own), packed_address(helper), router)
+def into_forgotten_pool(version: int) -> Arrangement:
+    """A helper outside sends with an unlisted address that a dynamic line has taken, beside its own."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        address = network.numbered(UNLISTED)[version]
+        line = network.line()
+        line.namespace.ip(f"address add {address} dev eth0{' nodad' if version == 6 else ''}")
+        helper = network.outside_host(Unpacking(), uses=[address])
+        line.wire.program = _relay(line.router, address, line.own[version == 6], helper.own[version == 6])
+        server = network.external
+        return Sender(helper, server.addresses[version], server.domain, others=(line,))
+
+    return arrange
+
+
+def _relay(router: str, borrowed_address: str, own: str, helper: str) -> Relay:
+    borrowed_from, sender, receiver = map(packed_address, (borrowed_address, own, helper))
+    return Relay(borrowed_from, sender, receiver, bytes.fromhex(router.replace(":", "")))
 
 
 def link_local(version: int) -> Arrangement:

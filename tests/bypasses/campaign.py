@@ -114,13 +114,13 @@ class Campaign:
             mail.name: self._pool.submit(self._try, sender, True) for mail, sender in self._honest.items()
         }
         works = {name: self._pool.submit(check) for name, check in self._liveness.checks.items()}
-        rogue = {name: check() for name, check in self._liveness.rogue.items()}
         result: dict[str, object] = {
             "tricks": {name: asdict(each.result()) for name, each in running.items()},
             "honest": {name: asdict(each.result()) for name, each in honest.items()},
             "works": {name: each.result() for name, each in works.items()},
-            "rogue": rogue,
         }
+        # Only now: a client would take a rogue's answer for its server's.
+        result["rogue"] = {name: check() for name, check in self._liveness.rogue.items()}
         if self._network.wires.faults:
             raise RuntimeError("\n".join(self._network.wires.faults))
         return result

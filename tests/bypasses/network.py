@@ -43,13 +43,17 @@ _SERVER_NUMBER = 25
 
 @dataclass
 class Host:
-    """A station with a kernel of its own kind; ``own`` are the addresses that are rightly its."""
+    """A station with a kernel of its own; ``own`` are the addresses that are rightly its.
+
+    ``router`` is the MAC address of the router it sends to.
+    """
 
     namespace: Namespace
     wire: Wire
     port: int
     mac: str
     own: tuple[str, ...] = ()
+    router: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class LineNetwork:
         own_mac = self.new_mac()
         own = self._bind(network, own_mac)
         host = self._station(f"line-{own.port}", own.port, program, mac or own_mac)
-        host.own = own.addresses
+        host.own, host.router = own.addresses, self.edge.mac
         self._configure(host.namespace, uses or own.addresses, (as_in or network).addresses(1))
         return host
 
@@ -148,13 +152,14 @@ class LineNetwork:
         gateways = OFFICE_OUTSIDE.addresses(1)
         namespace, number = Namespace("outside"), self._numbers[OFFICE_OUTSIDE]
         wire = self.wires.connect(namespace.tap("eth0"), self.transit.namespace.tap(f"eth{number}"), program)
-        lines = [f"link set eth{number} up mtu {mtu}"]
+        router = self.new_mac()
+        lines = [f"link set eth{number} up mtu {mtu} address {router}"]
         for gateway, address in zip(_bare(gateways), own, strict=True):
             lines.append(f"address add {gateway} dev eth{number}{_nodad(gateway)}")
             lines.append(f"route add {address} dev eth{number}")
         self.transit.namespace.ip(*lines)
         self._configure(namespace, (*uses, *own), gateways)
-        return Host(namespace, wire, 0, "", own)
+        return Host(namespace, wire, 0, "", own, router)
 
     def translated_address(self) -> str:
         """The external server's IPv4 address as a NAT64 shows it (RFC 6052), with a way there."""

@@ -184,7 +184,7 @@ ROUTER = bytes.fromhex("0225000000ff")
 
 def test_a_relay_packs_answers_of_mail_servers_to_its_own_address_only() -> None:
     own = ENDS[4][0]
-    relay = Relay(own, HELPER, ROUTER)
+    relay = Relay(own, own, HELPER, ROUTER)
     to_host, (packed,) = relay.incoming(answer(25, own))
     assert not to_host
     assert packed[:12] == ROUTER + MACS[:6]

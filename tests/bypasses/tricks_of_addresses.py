@@ -62,12 +62,9 @@ ADDRESSES = Group(
             "An unlisted pool, IPv4",
             "Addresses that no list holds.",
             by.direct(4, space=UNLISTED),
-            PORT_25,
-            PREFIX,
+            *_SPOOFED,
         ),
-        passes(
-            "An unlisted pool, IPv6", "The same over IPv6.", by.direct(6, space=UNLISTED), PORT_25, PREFIX
-        ),
+        passes("An unlisted pool, IPv6", "The same over IPv6.", by.direct(6, space=UNLISTED), *_SPOOFED),
         passes(
             "Link-local addresses, IPv6",
             "To a mail server on the same Ethernet.",
@@ -128,6 +125,13 @@ TRIANGLES = Group(
                 "The answers cross no uplink; plain rules stop it only where they hold on uplinks too.",
                 by.helper_outside(version, to_company=True),
                 *_SPOOFED,
+                rfc="Qian 2010",
+            ),
+            passes(
+                f"Into a forgotten pool, IPv{version}",
+                "A dynamic line has taken an address that no list holds, and relays the answers to it.",
+                by.into_forgotten_pool(version),
+                BINDING,
                 rfc="Qian 2010",
             ),
         )

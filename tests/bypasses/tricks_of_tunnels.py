@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from isp import UNLISTED
-
 from tests.bypasses import arrangements as by
 from tests.bypasses import encapsulation as tunnels
 from tests.bypasses import extension_headers as headers
@@ -76,11 +74,5 @@ OUT_OF_REACH = Group(
         passes("Minimal encapsulation", "Protocol 55.", _tunnel(tunnels.in_minimal, 4), rfc="RFC 2004"),
         passes("IPIP, protocol 94", "A number nobody remembers.", _tunnel(tunnels.in_ipip, 4)),
         passes("Ethernet in IP", "Protocol 143.", _tunnel(tunnels.in_ethernet, 4), rfc="RFC 8986"),
-        passes(
-            "A triangle into a forgotten pool",
-            "The relay's address is in no list, so its answers are nobody's business.",
-            by.helper_outside(4, relay_in=UNLISTED),
-            rfc="Qian 2010",
-        ),
     ),
 )

@@ -36,14 +36,14 @@ class Program:
 
 
 class Relay(Program):
-    """On the line whose address is borrowed: answers of mail servers go on, by the router, to the helper."""
+    """Where the borrowed address lives: answers to it go on to the helper, from an address of the host's own."""
 
-    def __init__(self, own: bytes, helper: bytes, router: bytes) -> None:
+    def __init__(self, borrowed: bytes, own: bytes, helper: bytes, router: bytes) -> None:
         super().__init__()
-        self._own, self._helper, self._router = own, helper, router
+        self._borrowed, self._own, self._helper, self._router = borrowed, own, helper, router
 
     def incoming(self, frame: bytes) -> Arrived:
-        if not is_answer_to(frame, self._own):
+        if not is_answer_to(frame, self._borrowed):
             return Arrived([frame], [])
         return Arrived([], [self._router + frame[:6] + packed(frame, self._own, self._helper)[12:]])
 
