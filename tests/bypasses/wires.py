@@ -36,7 +36,7 @@ class Program:
 
 
 class Relay(Program):
-    """Where the borrowed address lives: answers to it go on to the helper, from an address of the host's own."""
+    """Where the borrowed address lives: answers to it go on to the helper, from the host's own address."""
 
     def __init__(self, borrowed: bytes, own: bytes, helper: bytes, router: bytes) -> None:
         super().__init__()
