@@ -9,34 +9,17 @@ import json
 import os
 import sys
 import time
-import uuid
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import mail_client
-
-from tests.bypasses.arrangements import Sender
+from tests.bypasses.attempt import send
 from tests.bypasses.catalogue import HONEST, TRICKS
 from tests.bypasses.liveness import Liveness
 from tests.bypasses.network import BRIDGE, LineNetwork
 from tests.bypasses.rulesets import DEFAULTS, STRICT, Setting, our_rules, plain_rules
 from tests.bypasses.trick import Honest, Trick
-
-BLOCKED_SECONDS = 4.0
-"""In which a client sends three SYNs."""
-DELIVERED_SECONDS = 15.0
-POLL_SECONDS = 0.05
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What came of one attempt; ``frames`` is how many its hosts put on the wire."""
-
-    delivered: bool
-    said: str
-    frames: int
 
 
 @dataclass(frozen=True)
@@ -106,12 +89,13 @@ class Campaign:
         self._network.ovs.appctl("revalidator/wait")
         self._network.forget()
         running = {
-            trick.name: self._pool.submit(self._try, sender, phase.expects(trick))
+            trick.name: self._pool.submit(send, self._network, sender, phase.expects(trick))
             for trick, sender in self._tricks.items()
             if phase.takes(trick)
         }
         honest = {
-            mail.name: self._pool.submit(self._try, sender, True) for mail, sender in self._honest.items()
+            mail.name: self._pool.submit(send, self._network, sender, True)
+            for mail, sender in self._honest.items()
         }
         works = {name: self._pool.submit(check) for name, check in self._liveness.checks.items()}
         result: dict[str, object] = {
@@ -124,33 +108,6 @@ class Campaign:
         if self._network.wires.faults:
             raise RuntimeError("\n".join(self._network.wires.faults))
         return result
-
-    def _try(self, sender: Sender, expected: bool) -> Finding:
-        """Hand one message over and look for it in the mailbox."""
-        before, message_id = sender.frames, f"<{uuid.uuid4()}@lab.example>"
-        attempt = mail_client.Attempt(
-            server=sender.server,
-            port=sender.port,
-            sender="sender@subscriber.example",
-            recipient=f"inbox@{sender.domain}",
-            message_id=message_id,
-            subject="A trick",
-            certificate=str(self._network.credentials.certificate),
-            user="subscriber",
-            password=self._network.credentials.password,
-            timeout=DELIVERED_SECONDS if expected else BLOCKED_SECONDS,
-        )
-        outcome = sender.host.namespace.inside(mail_client.hand_over, attempt)
-        arrived = outcome.result == "accepted" and self._arrives(message_id)
-        return Finding(arrived, f"{outcome.result}: {outcome.text}", sender.frames - before)
-
-    def _arrives(self, message_id: str) -> bool:
-        deadline = time.monotonic() + DELIVERED_SECONDS
-        while time.monotonic() < deadline:
-            if message_id in self._network.delivered():
-                return True
-            time.sleep(POLL_SECONDS)
-        return False
 
 
 def main(names: Iterable[str]) -> int:

@@ -42,3 +42,9 @@ def in_private_world(module: str, *arguments: str) -> Any:
 def campaign() -> Any:
     """What came of every attempt, by set of rules."""
     return in_private_world("campaign")
+
+
+@pytest.fixture(scope="session")
+def moments() -> Any:
+    """How many frames got past the switch at which moment, and what came of mail then."""
+    return in_private_world("moments")

@@ -131,7 +131,7 @@ TRIANGLES = Group(
                 f"Into a forgotten pool, IPv{version}",
                 "A dynamic line has taken an address that no list holds, and relays the answers to it.",
                 by.into_forgotten_pool(version),
-                # A neighbour advertisement comes from the address that it claims, and has its source validated.
+                # A neighbour advertisement comes from the address that it claims: its source is validated.
                 *((BINDING,) if version == 4 else (PREFIX, BINDING)),
                 rfc="Qian 2010",
             ),

@@ -59,16 +59,17 @@ class Unpacking(Program):
 class Neighbour(Program):
     """Behind the uplink: takes frames apart, and packs the answers to those that are in league with it."""
 
-    def __init__(self, own: dict[int, bytes]) -> None:
+    def __init__(self, addresses: dict[int, bytes]) -> None:
+        """``addresses`` are its own, by IP version."""
         super().__init__(self._hide, lambda frame: [plain_frame(frame)])
-        self._own = own
+        self.addresses = addresses
         self.friends: set[bytes] = set()
 
     def _hide(self, frame: bytes) -> list[bytes]:
         for version, address_at in ((4, slice(30, 34)), (6, slice(38, 54))):
             address = frame[address_at]
             if address in self.friends and is_answer_to(frame, address):
-                return [packed(frame, self._own[version], address)]
+                return [packed(frame, self.addresses[version], address)]
         return [frame]
 
 

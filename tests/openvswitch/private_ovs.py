@@ -131,6 +131,14 @@ class PrivateOvs:
         counts = re.findall(r"port +(\d+): rx .*?tx pkts=(\d+)", statistics, re.DOTALL)
         return {int(port): int(frames) for port, frames in counts}
 
+    def restart_switch(self) -> None:
+        """Kill ovs-vswitchd as a crash would and start it again: bridges come back without their rules."""
+        switch = self._daemons.pop()
+        switch.kill()
+        switch.wait()
+        (self.directory / "ovs-vswitchd.ctl").unlink()
+        self._start_switch()
+
     def close(self) -> None:
         """Stop both daemons and remove the directory."""
         for daemon in reversed(self._daemons):
@@ -153,6 +161,9 @@ class PrivateOvs:
         self._daemon("ovsdb-server", str(database), f"--remote=punix:{self._database_socket}")
         self._await_socket(self._database_socket)
         self.vsctl("--no-wait", "init")
+        self._start_switch()
+
+    def _start_switch(self) -> None:
         options = ["--enable-dummy=override", "--disable-system"] if self.dummy else []
         self._daemon("ovs-vswitchd", f"unix:{self._database_socket}", *options)
         self._await_socket(self.directory / "ovs-vswitchd.ctl")
