@@ -32,7 +32,7 @@ TAGS = (
 )
 DESTINATION_MAC = 0x02_00_00_00_00_FF
 """Nobody sends from it, so a learning switch floods what goes there."""
-TUNNELS = (4, 41, 47, 97, 115, 137, 50, 132)
+TUNNELS = (4, 41, 47, 55, 94, 97, 115, 137, 143, 50, 132)
 EXTENSIONS = (0, 43, 60, 51, 44, 135, 139, 253)
 _LINK_LOCAL = {4: parse_address("169.254.7.1")[1], 6: parse_address("fe80::1")[1]}
 

@@ -24,11 +24,15 @@ TUNNELS = {
     4: "IPv4 in IP",
     41: "IPv6 in IP",
     47: "GRE",
+    55: "minimal encapsulation",
+    94: "IPIP",
     97: "EtherIP",
     115: "L2TPv3",
     137: "MPLS in IP",
+    143: "Ethernet in IP",
 }
-"""IP protocols in which another packet travels in the clear (RFC 2003, 4213, 2784, 3378, 3931, 4023)."""
+"""IP protocols in which another packet travels in the clear (RFC 2003, 4213, 2784, 2004, 3378, 3931, 4023 and
+8986; 94 is in IANA's registry)."""
 _MULTICAST_LISTENER = (130, 131, 132, 143)
 """ICMPv6 types (RFC 2710, RFC 3810)."""
 _ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT = 133, 134

@@ -59,10 +59,13 @@ class Packet:
     def is_unreadable_tcp(self) -> bool:
         """May this be TCP to a port that a switch cannot read?
 
-        It reads the ports of a fragment as 0, so port 0 itself counts as unreadable.
+        It reads the ports of a fragment as 0, so port 0 itself counts as unreadable; and a malformed IPv4
+        header, which a neighbour may mend, as protocol 0.
         """
         if self.is_tcp:
             return not self.destination_port
+        if self.version == 4:
+            return self.protocol == 0
         return self.version == 6 and self.protocol in _HIDING
 
 

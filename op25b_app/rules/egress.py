@@ -95,9 +95,8 @@ def _ports(scope: Scope, permit: Action) -> Iterator[FlowRule]:
             yield rule_of(table, Egress.SUBMISSION, Role.SUBMISSION, permit, *tcp_to(version, port))
         if hardening.block_unreadable_tcp:
             yield _to_smtp_table(Egress.UNREADABLE, tcp_to(version, UNREAD_PORT))
-    if hardening.block_unreadable_tcp:
-        for protocol in UNREAD_PROTOCOLS:
-            yield _to_smtp_table(Egress.UNREADABLE, ip_protocol(6, protocol))
+            for protocol in UNREAD_PROTOCOLS[version]:
+                yield _to_smtp_table(Egress.UNREADABLE, ip_protocol(version, protocol))
 
 
 def _to_smtp_table(priority: int, fields: Fields) -> FlowRule:

@@ -22,12 +22,13 @@ IP_IGMP = 2
 IP_TCP = 6
 IP_UDP = 17
 IP_ICMPV6 = 58
-TUNNEL_PROTOCOLS = (4, 41, 47, 97, 115, 137)
-"""IPv4 and IPv6 in IP, GRE, EtherIP, L2TPv3, MPLS in IP."""
+TUNNEL_PROTOCOLS = (4, 41, 47, 55, 94, 97, 115, 137, 143)
+"""IPv4 and IPv6 in IP, GRE, minimal encapsulation, IPIP, EtherIP, L2TPv3, MPLS and Ethernet in IP."""
 UNREAD_PORT = 0
 """What a switch reads as the TCP port of a fragment."""
-UNREAD_PROTOCOLS = (0, 43, 51, 60, 135, 139, 140, 253, 254)
-"""IPv6 extension headers (IANA) at which a switch stopped reading; a TCP header may follow."""
+UNREAD_PROTOCOLS = {4: (0,), 6: (0, 43, 51, 60, 135, 139, 140, 253, 254)}
+"""By IP version: what a switch reads of a malformed header (0, which no IPv4 packet carries), and the IPv6
+extension headers (IANA) at which it stops reading; a TCP header may follow."""
 
 DHCP_CLIENT, DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
 """UDP ports by IP version."""

@@ -14,6 +14,8 @@ EXPERIMENT = 0x88B5
 """IEEE 802 local experimental ethertype 1."""
 _PPP = {ETH_IPV4: 0x0021, ETH_IPV6: 0x0057}
 _NSH = {ETH_IPV4: 1, ETH_IPV6: 2}
+_LENGTH_AT = {ETH_IPV4: 2, ETH_IPV6: 4}
+"""Where the length stands in an IP header: IPv4's counts the header, IPv6's does not."""
 _SECTAG, _ICV = bytes((0x08, 0, 0, 0, 0, 1)), bytes(16)
 _LLC_IP = bytes((0x06, 0x06, 0x03))
 _SNAP = bytes((0xAA, 0xAA, 0x03))
@@ -83,8 +85,9 @@ def under_ethertype(ethertype: int) -> Bend:
 
 
 def _length_beyond_frame(frame: Ethernet) -> list[Ethernet]:
-    claimed = struct.pack("!H", int.from_bytes(frame.payload[2:4], "big") + 8)
-    return [frame._replace(payload=frame.payload[:2] + claimed + frame.payload[4:])]
+    at = _LENGTH_AT[frame.ethertype]
+    claimed = struct.pack("!H", int.from_bytes(frame.payload[at : at + 2], "big") + 8)
+    return [frame._replace(payload=frame.payload[:at] + claimed + frame.payload[at + 2 :])]
 
 
 def _another_version(frame: Ethernet) -> list[Ethernet]:
@@ -109,10 +112,17 @@ def _opened(frame: Ethernet) -> Ethernet | None:
         return frame._replace(ethertype=ETH_IPV4)
     if frame.ethertype == ETH_IPV4 and frame.payload[0] >> 4 == 5:
         return frame._replace(payload=bytes((0x40 | frame.payload[0] & 15,)) + frame.payload[1:])
-    if frame.ethertype == ETH_IPV4 and int.from_bytes(frame.payload[2:4], "big") > len(frame.payload):
-        length = struct.pack("!H", len(frame.payload))
-        return frame._replace(payload=frame.payload[:2] + length + frame.payload[4:])
+    if frame.ethertype in _LENGTH_AT:
+        return _mended_length(frame)
     return None
+
+
+def _mended_length(frame: Ethernet) -> Ethernet | None:
+    at = _LENGTH_AT[frame.ethertype]
+    length = len(frame.payload) - (40 if frame.ethertype == ETH_IPV6 else 0)
+    if int.from_bytes(frame.payload[at : at + 2], "big") <= length:
+        return None
+    return frame._replace(payload=frame.payload[:at] + struct.pack("!H", length) + frame.payload[at + 2 :])
 
 
 def _without_llc(frame: Ethernet) -> Ethernet:
@@ -181,6 +191,6 @@ macsec = of_frame(_macsec)
 nsh = of_frame(_nsh)
 """A network service header (RFC 8300, section 2)."""
 length_beyond_frame = of_frame(_length_beyond_frame)
-"""An IPv4 total length of 8 bytes more than there are, which no switch can parse."""
+"""An IP length of 8 bytes more than there are, which no switch can parse."""
 another_version = of_frame(_another_version)
 """Version 5 in an IPv4 header."""

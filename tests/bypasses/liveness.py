@@ -133,10 +133,11 @@ def _forget_neighbours(*selector: str) -> None:
 
 
 def _ping(namespace: Namespace, address: str, size: int = LARGE) -> str:
-    """One echo of ``size`` bytes (iputils ping)."""
+    """Three answers to echoes of ``size`` bytes in time (iputils ping); what ping said, if they do not come."""
     command = ["ping", "-c", "3", "-i", "0.5", "-w", f"{SECONDS:.0f}", "-s", str(size), "-n", address]
-    said = _output(namespace, command)
-    return "" if " 0% packet loss" in said else said
+    process = namespace.popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said: str = process.communicate()[0]
+    return "" if process.returncode == 0 else said
 
 
 def _output(namespace: Namespace, command: list[str]) -> str:

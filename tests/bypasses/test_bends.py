@@ -90,12 +90,12 @@ BENDS_OF_FRAMES: dict[str, Bend] = {
     "MAC in MAC": link_layer.mac_in_mac,
     "MACsec": link_layer.macsec,
     "NSH": link_layer.nsh,
+    "a length beyond the frame": link_layer.length_beyond_frame,
 }
 BENDS_OF_IPV4_FRAMES: dict[str, Bend] = {
     "LLC": link_layer.llc_ip,
     "another ethertype": link_layer.under_ethertype(link_layer.EXPERIMENT),
     "ARP's ethertype": link_layer.under_ethertype(ETH_ARP),
-    "a length beyond the frame": link_layer.length_beyond_frame,
     "version 5": link_layer.another_version,
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.bypasses import arrangements as by
 from tests.bypasses import link_layer
 from tests.bypasses.headers import ETH_ARP
-from tests.bypasses.trick import BINDING, ENCAPSULATION, PREFIX, Group, passes, stopped
+from tests.bypasses.trick import BINDING, ENCAPSULATION, PREFIX, UNREADABLE, Group, passes, stopped
 
 _Q, _AD, _OLD = link_layer.TAGGED, link_layer.PROVIDER_TAGGED, link_layer.OLD_TAGGED
 TAGS = Group(
@@ -69,6 +69,7 @@ TAGS = Group(
         ),
     ),
 )
+_MALFORMED = (UNREADABLE, PREFIX, BINDING)
 FRAMES = Group(
     "Other frames",
     (
@@ -168,8 +169,13 @@ FRAMES = Group(
             "IPv4 longer than its frame",
             "The switch reads no header at all.",
             by.to_neighbour(4, link_layer.length_beyond_frame),
-            PREFIX,
-            BINDING,
+            *_MALFORMED,
+        ),
+        passes(
+            "IPv6 longer than its frame",
+            "The same over IPv6.",
+            by.to_neighbour(6, link_layer.length_beyond_frame),
+            *_MALFORMED,
         ),
         stopped(
             "IPv4 of version 5",

@@ -39,6 +39,9 @@ IN_TUNNELS = Group(
             ("EtherIP", "Protocol 97.", _tunnel(tunnels.in_etherip, 4), "RFC 3378"),
             ("L2TPv3", "Protocol 115.", _tunnel(tunnels.in_l2tp, 4), "RFC 3931"),
             ("MPLS in IP", "Protocol 137.", _tunnel(tunnels.in_mpls, 4), "RFC 4023"),
+            ("Minimal encapsulation", "Protocol 55.", _tunnel(tunnels.in_minimal, 4), "RFC 2004"),
+            ("IPIP", "Protocol 94, which nobody remembers.", _tunnel(tunnels.in_ipip, 4), ""),
+            ("Ethernet in IP", "Protocol 143.", _tunnel(tunnels.in_ethernet, 4), "RFC 8986"),
         )
     ),
 )
@@ -71,8 +74,5 @@ OUT_OF_REACH = Group(
             by.to_accomplice(6, headers.under_protocol_ipv6(headers.NO_NEXT_HEADER)),
             rfc="RFC 8200",
         ),
-        passes("Minimal encapsulation", "Protocol 55.", _tunnel(tunnels.in_minimal, 4), rfc="RFC 2004"),
-        passes("IPIP, protocol 94", "A number nobody remembers.", _tunnel(tunnels.in_ipip, 4)),
-        passes("Ethernet in IP", "Protocol 143.", _tunnel(tunnels.in_ethernet, 4), rfc="RFC 8986"),
     ),
 )

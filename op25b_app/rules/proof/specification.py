@@ -27,7 +27,7 @@ from op25b_app.rules.proof.header import LEVELS, vlan_value
 
 _SMTP = 25
 _TCP, _UDP, _IGMP, _ICMPV6 = 6, 17, 2, 58
-_TUNNELS = (4, 41, 47, 97, 115, 137)
+_TUNNELS = (4, 41, 47, 55, 94, 97, 115, 137, 143)
 _HIDING = (0, 43, 51, 60, 135, 139, 140, 253, 254)
 _LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
 _UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
@@ -225,13 +225,12 @@ class _Side:
 
     @cached_property
     def unreadable(self) -> Diagram:
-        """A switch reads the port of every fragment as 0."""
+        """A switch reads the port of every fragment as 0, and a malformed IPv4 header as protocol 0."""
         if not self._policy.hardening.block_unreadable_tcp:
             return self._diagrams.leaf(False)
         unread = self._transport(_TCP, "tcp_dst", (0,))
-        if self.version == 4:
-            return unread
-        return self._diagrams.either(unread, self._specification.one_of("ip_proto", _HIDING))
+        hiding = (0,) if self.version == 4 else _HIDING
+        return self._diagrams.either(unread, self._specification.one_of("ip_proto", hiding))
 
     @cached_property
     def service(self) -> Diagram:

@@ -120,7 +120,7 @@ def test_rules_as_a_table_shows_every_table() -> None:
         assert f"{heading}\n" in text
     assert "  300  in_port=3,eth_type" not in text
     assert "  100  vlan_vid=0x0  goto_table:1  port\n" in text
-    assert text.splitlines()[-1] == "54 rules"
+    assert text.splitlines()[-1] == "55 rules"
 
 
 def test_explain_names_verdict_policy_line_and_flow() -> None:
