@@ -43,8 +43,8 @@ from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection
-from op25b_app.rules.proof.stored import stored
 from op25b_app.switch import codec
+from op25b_app.switch.instructions import stored_rule
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.session import (
     AS_WANTED,
@@ -332,8 +332,7 @@ def _send(datapath: Any, outbox: Any) -> None:
 
 def _objection(policy: Policy, switch: Switch, rules: Sequence[FlowRule], at: float) -> str | None:
     """Why a table that was read is not proven; None where it is."""
-    told = [stored(rule, text, text) for rule, text in ((rule, describe(rule)) for rule in rules)]
-    return objection(policy, switch, told, at)
+    return objection(policy, switch, [stored_rule(rule, describe(rule)) for rule in rules], at)
 
 
 def _policy_path() -> Path:

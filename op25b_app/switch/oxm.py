@@ -144,6 +144,14 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
     return tuple([field for _, field in fields]), end + (-length % 8)
 
 
+def decode_field(data: bytes) -> Field | None:
+    """The field at the beginning of ``data``, as SET_FIELD has it; None where it is cut short."""
+    payload = data[4 : 4 + data[3]] if len(data) >= 4 else b""
+    if len(data) < 4 or len(payload) != data[3]:
+        return None
+    return _decode_field(int.from_bytes(data[:4], "big"), payload)
+
+
 def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
     name, value, mask = field
     if not 0 <= value <= oxm.full_mask:

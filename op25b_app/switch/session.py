@@ -247,8 +247,6 @@ class Session:
             yield f"its table is not as sent: {_summary(plan.differences)}"
         if plan.differences:
             yield from self._refusals()
-        if plan.foreign:
-            yield _summary(plan.foreign)
 
     def _proof_objections(self, found: Iterable[InstalledRule], now: float) -> list[str]:
         """Why a table as wanted is not proven; one that is proven needs no proof as long as it stays so."""

@@ -77,19 +77,24 @@ def test_rules_of_others_that_decide_degrade_and_stay(ovs: PrivateOvs, controlle
     controller.wait_for_state("intruded", "protected")
     ovs.add_flows("intruded", "cookie=0x7,table=2,priority=999,tcp,tp_dst=25,actions=NORMAL")
     controller.command("reload")
-    controller.wait_for_state(
-        "intruded", "degraded", "rule of another application in a table of op25b: table 2"
-    )
+    told = "not proven: a rule of another application, table 2 priority 999"
+    controller.wait_for_state("intruded", "degraded", told)
     assert len(ovs.dump_flows("intruded", "cookie=0x7/-1")) == 1
     ovs.ofctl("del-flows", "intruded", "cookie=0x7/-1")
     ovs.add_flows("intruded", "cookie=0x8,table=0,priority=50000,tcp,tp_dst=25,actions=NORMAL")
     controller.command("reload")
-    controller.wait_for_state(
-        "intruded", "degraded", "that decides before those of op25b: table 0 priority 50000"
-    )
+    told = "not proven: a rule of another application, table 0 priority 50000"
+    controller.wait_for_state("intruded", "degraded", told)
     ovs.ofctl("del-flows", "intruded", "cookie=0x8/-1")
+    rewritten = "mod_dl_src:02:00:00:00:00:09,NORMAL"
+    ovs.add_flows(
+        "intruded", f"cookie=0x9,table=0,priority=50000,in_port=1,arp,vlan_tci=0,actions={rewritten}"
+    )
     controller.command("reload")
     controller.wait_for_state("intruded", "protected")
+    ovs.add_flows("intruded", "cookie=0x9,table=2,priority=999,tcp,tp_dst=25,actions=dec_ttl,CONTROLLER:128")
+    controller.command("reload")
+    controller.wait_for_state("intruded", "degraded", "gives block where the policy says permit")
 
 
 def test_a_full_table_is_never_called_protected(ovs: PrivateOvs, controller: Op25bController) -> None:

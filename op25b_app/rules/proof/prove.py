@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
+from op25b_app.rules.flow import COOKIE_OWNER
 from op25b_app.rules.proof.diagram import Diagram, Diagrams, count_paths
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification
@@ -104,7 +105,10 @@ def objection(
         return f"cannot be proven, because {result.where}: {result.reason}"
     assert isinstance(result, Refuted)
     walked = result.walk
-    by = walked.rule.text if walked.rule is not None else "no rule"
+    by = "no rule"
+    if walked.rule is not None:
+        ours = walked.rule.cookie >> 48 == COOKIE_OWNER
+        by = walked.rule.text if ours else f"a rule of another application, {walked.rule.text},"
     return (
         f"not proven: {by} gives {walked.verdict.value} where the policy says "
         f"{result.decision.verdict.value}, for {describe(result.fields)}"

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Match, Opaque
+from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Opaque
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.reconcile import Change, Plan, covers, overlap, reconcile
+from op25b_app.switch.reconcile import Change, Plan, reconcile
 
 OURS = 0x25B0 << 48
 TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
@@ -37,7 +37,7 @@ def test_an_empty_table_gets_everything_in_the_order_given() -> None:
 
 
 def test_a_table_as_wanted_gets_nothing() -> None:
-    assert plan(*reversed(WANTED)) == Plan((), (), (), ())
+    assert plan(*reversed(WANTED)) == Plan((), (), ())
 
 
 def test_what_is_there_is_not_sent_again() -> None:
@@ -104,78 +104,21 @@ def foreign(table: int, priority: int, *match: Field) -> FlowRule:
     return FlowRule(table, priority, match, NORMAL, cookie=7)
 
 
-@pytest.mark.parametrize(
-    "rule",
-    [
-        foreign(0, 0),
-        foreign(0, 1, Field("in_port", 1), Field("eth_dst", 0x020000000001)),
-        foreign(0, 150, Field("in_port", 1), *TCP),
-        foreign(0, 65535, Field("eth_type", 0x88CC)),
-        foreign(6, 65535),
-        foreign(200, 1, *TCP, Field("tcp_dst", 25)),
-    ],
-)
-def test_rules_of_others_that_take_nothing_from_ours_are_no_concern(rule: FlowRule) -> None:
-    assert plan(*WANTED, rule) == Plan((), (), (), ())
-
-
-@pytest.mark.parametrize(
-    "rule",
-    [
-        foreign(0, 100),
-        foreign(0, 101, Field("in_port", 2)),
-        foreign(0, 200, Field("in_port", 1)),
-        foreign(0, 65535, *TCP, Field("tcp_dst", 25)),
-        foreign(1, 0),
-        foreign(5, 1, Field("in_port", 9)),
-        FlowRule(0, 65535, (), Opaque(b"instructions...."), 7),
-    ],
-)
-def test_rules_of_others_that_decide_are_told_and_left_alone(rule: FlowRule) -> None:
-    table = {each.key: each for each in (*WANTED, rule)}
-    result = plan(*table.values())
-    assert [each.rule for each in result.foreign] == [rule]
-    assert "rule of another application" in str(result.foreign[0])
-    assert not result.changes
+@pytest.mark.parametrize("rule", [foreign(0, 0), foreign(0, 65535), foreign(1, 500, *TCP)])
+def test_rules_of_others_are_left_alone(rule: FlowRule) -> None:
+    assert plan(*WANTED, rule) == Plan((), (), ())
 
 
 def test_a_rule_of_others_in_the_place_of_ours_is_not_replaced() -> None:
     theirs = PORT._replace(cookie=7, action=NORMAL)
     result = plan(SMTP, theirs)
     assert result.changes == (Change(Command.ADD, OTHERWISE),)
-    assert [each.rule for each in result.foreign] == [theirs]
 
 
 def test_a_difference_names_the_rule() -> None:
     assert str(plan(PORT, OTHERWISE).differences[0]) == (
         "missing: table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> drop"
     )
-
-
-tiny_fields = st.builds(Field, st.sampled_from("abc"), st.integers(0, 3), st.none() | st.integers(1, 3))
-
-
-@st.composite
-def tiny_matches(draw: st.DrawFn) -> Match:
-    drawn = draw(st.lists(tiny_fields, max_size=3, unique_by=lambda field: field.name))
-    return tuple(
-        Field(n, v if m is None else v & m, m) for n, v, m in sorted(drawn, key=lambda each: each.name)
-    )
-
-
-@given(one=tiny_matches(), other=tiny_matches())
-def test_overlap_and_covers_against_every_frame(one: Match, other: Match) -> None:
-    frames = [{"a": a, "b": b, "c": c} for a in range(4) for b in range(4) for c in range(4)]
-
-    def matched(match: Match) -> set[int]:
-        def matches(frame: dict[str, int]) -> bool:
-            return all(not (frame[n] ^ v) & (3 if m is None else m) for n, v, m in match)
-
-        return {number for number, frame in enumerate(frames) if matches(frame)}
-
-    assert overlap(one, other) == bool(matched(one) & matched(other))
-    if covers(one, other):
-        assert matched(one) >= matched(other)
 
 
 rules = st.builds(

@@ -235,16 +235,15 @@ def test_a_table_is_proven_again_only_when_it_has_changed() -> None:
     assert world.status == ("protected", READ_BACK)
 
 
-def test_rules_of_others_in_our_tables_degrade_and_stay() -> None:
+def test_rules_of_others_that_change_a_verdict_degrade_and_stay() -> None:
+    def objection(rules: Sequence[FlowRule], at: float) -> str | None:
+        return None if all(rule.ours for rule in rules) else "not proven: a rule of another application"
+
     world = World()
     intruder = FlowRule(1, 500, TCP, NORMAL, cookie=7)
     world.switch.put(intruder)
-    world.connect(assignment())
-    assert world.status == (
-        "degraded",
-        "rule of another application in a table of op25b: "
-        "table 1 priority 500 eth_type=0x800,ip_proto=6 -> NORMAL",
-    )
+    world.connect(assignment()._replace(objection=objection))
+    assert world.status == ("degraded", "not proven: a rule of another application")
     assert set(world.switch.rules()) == {*RULES, intruder}
     del world.switch.table[next(key for key in world.switch.table if key[:2] == (1, 500))]
     world.wait(RETRY_SECONDS)

@@ -1,0 +1,93 @@
+"""Instructions of anybody's rules, from the bytes of the wire to steps that a proof can follow.
+
+OpenFlow 1.3.5, sections 7.2.4 (instructions) and 7.2.5 (actions); what is not known stays unmodelled.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+from op25b_app.rules.flow import FlowRule, Opaque
+from op25b_app.rules.proof.stored import (
+    ClearLater,
+    Emit,
+    Jump,
+    Later,
+    MayDrop,
+    PopTag,
+    PushTag,
+    SetField,
+    Step,
+    StoredRule,
+    Unmodelled,
+    WriteMetadata,
+    stored,
+)
+from op25b_app.switch.oxm import decode_field
+
+_GOTO_TABLE, _WRITE_METADATA, _WRITE_ACTIONS, _APPLY_ACTIONS, _CLEAR_ACTIONS, _METER = range(1, 7)
+_OUTPUT, _PUSH_VLAN, _POP_VLAN, _SET_FIELD = 0, 17, 18, 25
+_WITHOUT_EFFECT = frozenset({11, 12, 21, 23, 24})
+"""Copying, setting and decrementing TTLs, and choosing a queue change no verdict."""
+_ACTION_METER = 29
+"""OpenFlow 1.5 has the meter among the actions."""
+
+
+def stored_rule(rule: FlowRule, text: str) -> StoredRule:
+    """A rule as a proof takes it; ``text`` is how people know it."""
+    told = stored(rule, text, text)
+    if isinstance(rule.action, Opaque):
+        return told._replace(steps=tuple(_steps(rule.action.instructions)))
+    return told
+
+
+def _steps(instructions: bytes) -> Iterator[Step]:
+    """In the order in which a switch carries instructions out (section 5.9): the jump comes last."""
+    jump: list[Step] = []
+    for kind, body in _parts(instructions):
+        if kind == _GOTO_TABLE and len(body) == 4:
+            jump.append(Jump(body[0]))
+        elif kind == _WRITE_METADATA and len(body) == 20:
+            yield WriteMetadata(*struct.unpack_from("!QQ", body, 4))
+        elif kind == _APPLY_ACTIONS and len(body) >= 4:
+            yield from _actions(body[4:])
+        elif kind == _WRITE_ACTIONS and len(body) >= 4:
+            yield Later(tuple(_actions(body[4:])))
+        elif kind == _CLEAR_ACTIONS:
+            yield ClearLater()
+        elif kind == _METER:
+            yield MayDrop("meter")
+        else:
+            yield Unmodelled(f"instruction {kind}")
+    yield from jump
+
+
+def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
+    """Type and body of what begins with a type and a length; behind a broken length all is one unknown."""
+    position = 0
+    while position < len(data):
+        kind, length = struct.unpack_from("!HH", data, position) if len(data) - position >= 4 else (-1, 0)
+        if length < 4 or position + length > len(data):
+            yield -1, data[position:]
+            return
+        yield kind, data[position + 4 : position + length]
+        position += length
+
+
+def _actions(data: bytes) -> Iterator[Step]:
+    return (_action(kind, body) for kind, body in _parts(data) if kind not in _WITHOUT_EFFECT)
+
+
+def _action(kind: int, body: bytes) -> Step:
+    if kind == _OUTPUT and len(body) == 12:
+        return Emit(int.from_bytes(body[:4], "big"))
+    if kind == _PUSH_VLAN and len(body) == 4:
+        return PushTag(int.from_bytes(body[:2], "big"))
+    if kind == _POP_VLAN:
+        return PopTag()
+    if kind == _SET_FIELD and (field := decode_field(body)) is not None:
+        return SetField(*field)
+    if kind == _ACTION_METER:
+        return MayDrop("meter")
+    return Unmodelled(f"action {kind}")

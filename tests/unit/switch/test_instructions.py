@@ -1,0 +1,80 @@
+"""Instructions as Ryu encodes them are read as the steps that they are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ryu.ofproto import ofproto_v1_3 as ofp
+from ryu.ofproto import ofproto_v1_3_parser as parser
+
+from op25b_app.rules.flow import NORMAL, FlowRule, Opaque
+from op25b_app.rules.proof.stored import (
+    ClearLater,
+    Emit,
+    Jump,
+    Later,
+    MayDrop,
+    PopTag,
+    PushTag,
+    SetField,
+    Step,
+    Unmodelled,
+    WriteMetadata,
+)
+from op25b_app.switch.instructions import stored_rule
+
+
+def encoded(*instructions: Any) -> bytes:
+    data = bytearray()
+    for instruction in instructions:
+        instruction.serialize(data, len(data))
+    return bytes(data)
+
+
+def apply(*actions: Any) -> Any:
+    return parser.OFPInstructionActions(ofp.OFPIT_APPLY_ACTIONS, list(actions))
+
+
+def write(*actions: Any) -> Any:
+    return parser.OFPInstructionActions(ofp.OFPIT_WRITE_ACTIONS, list(actions))
+
+
+@pytest.mark.parametrize(
+    ("instructions", "steps"),
+    [
+        (
+            [parser.OFPInstructionGotoTable(5), apply(parser.OFPActionOutput(3), parser.OFPActionPopVlan())],
+            (Emit(3), PopTag(), Jump(5)),
+        ),
+        (
+            [
+                apply(parser.OFPActionPushVlan(0x8100), parser.OFPActionSetField(vlan_vid=0x1064)),
+                parser.OFPInstructionGotoTable(5),
+            ],
+            (PushTag(0x8100), SetField("vlan_vid", 0x1064), Jump(5)),
+        ),
+        ([apply(parser.OFPActionSetField(tcp_dst=587))], (SetField("tcp_dst", 587),)),
+        ([apply(parser.OFPActionDecNwTtl(), parser.OFPActionSetQueue(1))], ()),
+        ([write(parser.OFPActionOutput(4))], (Later((Emit(4),)),)),
+        ([parser.OFPInstructionActions(ofp.OFPIT_CLEAR_ACTIONS, [])], (ClearLater(),)),
+        ([parser.OFPInstructionWriteMetadata(5, 7)], (WriteMetadata(5, 7),)),
+        ([parser.OFPInstructionMeter(1), apply(parser.OFPActionOutput(3))], (MayDrop("meter"), Emit(3))),
+        ([apply(parser.OFPActionGroup(1))], (Unmodelled("action 22"),)),
+    ],
+)
+def test_instructions_are_read(instructions: list[Any], steps: tuple[Step, ...]) -> None:
+    rule = FlowRule(0, 1, (), Opaque(encoded(*instructions)), 7)
+    assert stored_rule(rule, "theirs").steps == steps
+
+
+@pytest.mark.parametrize("length", range(1, 40))
+def test_what_is_cut_short_is_never_taken_for_a_drop(length: int) -> None:
+    whole = encoded(apply(parser.OFPActionOutput(3), parser.OFPActionOutput(4)))
+    steps = stored_rule(FlowRule(0, 1, (), Opaque(whole[:length]), 7), "theirs").steps
+    assert any(isinstance(step, (Unmodelled, Emit)) for step in steps)
+
+
+def test_rules_like_ours_need_no_reading() -> None:
+    assert stored_rule(FlowRule(0, 1, (), NORMAL, 7), "theirs").steps == (Emit(NORMAL.port),)
+    assert stored_rule(FlowRule(0, 1, (), None, 7), "theirs").steps == ()
