@@ -137,7 +137,7 @@ def _ping(namespace: Namespace, address: str, size: int = LARGE) -> str:
     command = ["ping", "-c", "3", "-i", "0.5", "-w", f"{SECONDS:.0f}", "-s", str(size), "-n", address]
     process = namespace.popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said: str = process.communicate()[0]
-    return "" if process.returncode == 0 else said
+    return "" if said.count(" bytes from ") >= 3 else said
 
 
 def _output(namespace: Namespace, command: list[str]) -> str:
