@@ -133,7 +133,7 @@ def _forget_neighbours(*selector: str) -> None:
 
 
 def _ping(namespace: Namespace, address: str, size: int = LARGE) -> str:
-    """Three answers to echoes of ``size`` bytes in time (iputils ping); what ping said, if they do not come."""
+    """Three answers to echoes of ``size`` bytes in time by iputils; what ping said if they do not come."""
     command = ["ping", "-c", "3", "-i", "0.5", "-w", f"{SECONDS:.0f}", "-s", str(size), "-n", address]
     process = namespace.popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said: str = process.communicate()[0]
