@@ -84,7 +84,8 @@ def _smtp(scope: Scope) -> Iterator[FlowRule]:
     """To port 25: no source of our own, and into dynamic space only if the policy says so."""
     table, at, closed = Table.INGRESS_SMTP, IngressAddresses, scope.policy.inbound.block_port_25
     own = _own_sources(scope)
-    if not (own or closed):
+    checked_before = not own or scope.hardening.source_validation.of_every_packet
+    if checked_before and not closed:
         return
     for version in VERSIONS:
         match = tcp_to(version, SMTP)
