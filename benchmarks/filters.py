@@ -9,8 +9,15 @@ from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.pipeline import Table
 from tests.openvswitch.private_ovs import PrivateOvs
 
-_TRACKED = "ip_src,ip_dst,ipv6_src"
-"""Before version 3.5 Open vSwitch tracks the prefixes of IPv4 only, and at most three fields."""
+_TRACKED = {
+    Table.EGRESS_SMTP: "ip_dst,ipv6_dst,ip_src",
+    Table.INGRESS: "ip_src,ipv6_src",
+    Table.INGRESS_REPLIES: "ip_src,ipv6_src,ip_dst",
+    Table.INGRESS_SMTP: "ip_src,ipv6_src,ip_dst",
+    Table.EGRESS_SOURCE: "ip_src,ipv6_src",
+}
+"""Three fields at most, the addresses of the world outside first: before version 3.5, Open vSwitch by itself
+tracks IPv4 alone."""
 
 
 class Filter(NamedTuple):
@@ -27,9 +34,20 @@ UNHARDENED = Filter("unhardened", "unhardened")
 DEFAULTS = Filter("defaults", "defaults")
 PREFIX = Filter("prefix", "prefix")
 BINDING = Filter("binding", "binding")
-PREFIX_TRACKED = Filter("prefix, IPv6 tracked", "prefix", tracks_ipv6=True)
-BINDING_TRACKED = Filter("binding, IPv6 tracked", "binding", tracks_ipv6=True)
-FILTERS = (NO_FILTER, UNHARDENED, DEFAULTS, PREFIX, BINDING, PREFIX_TRACKED, BINDING_TRACKED)
+DEFAULTS_TRACKED, PREFIX_TRACKED, BINDING_TRACKED = (
+    Filter(f"{chosen.name}, IPv6 tracked", chosen.hardening, tracks_ipv6=True)
+    for chosen in (DEFAULTS, PREFIX, BINDING)
+)
+FILTERS = (
+    NO_FILTER,
+    UNHARDENED,
+    DEFAULTS,
+    PREFIX,
+    BINDING,
+    DEFAULTS_TRACKED,
+    PREFIX_TRACKED,
+    BINDING_TRACKED,
+)
 
 
 def filtered_bridge(
@@ -41,8 +59,8 @@ def filtered_bridge(
         ovs.add_flows(name, "actions=NORMAL")
         return 1
     if chosen.tracks_ipv6:
-        for table in Table:
-            create = ("--", "--id=@table", "create", "Flow_Table", f"prefixes={_TRACKED}")
+        for table, fields in _TRACKED.items():
+            create = ("--", "--id=@table", "create", "Flow_Table", f"prefixes={fields}")
             ovs.vsctl(*create, "--", "set", "Bridge", name, f"flow_tables:{table.value}=@table")
     policy = policy_of(space, chosen.hardening)
     rules = compile_rules(policy, policy.switches[SWITCH], AT)

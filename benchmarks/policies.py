@@ -102,13 +102,15 @@ def mail_destinations() -> tuple[Prefix, ...]:
 
 
 def subscribers(space: Space) -> list[Subscriber]:
+    """Who is connected; the same for every generated space."""
     found = []
     for number, port in enumerate(LINES):
         is_static = number % 4 == 3
         addresses = {}
         for version in VERSIONS:
-            own = list(of_version(space.static if is_static else space.dynamic, version))
-            addresses[version] = own[number % len(own)].first + 1 + number
+            own = of_version(space.static if is_static else space.dynamic, version)
+            first = list(islice(own, _FIRST.count((version, is_static))))
+            addresses[version] = first[number % len(first)].first + 1 + number
         found.append(Subscriber(port, is_static, addresses))
     return found
 

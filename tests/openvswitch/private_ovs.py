@@ -65,6 +65,11 @@ class PrivateOvs:
         """What ovs-vswitchd has logged so far."""
         return (self.directory / "ovs-vswitchd.log").read_text(errors="replace")
 
+    @property
+    def switch_pid(self) -> int:
+        """The process of ovs-vswitchd, for its CPU time."""
+        return self._daemons[-1].pid
+
     def vsctl(self, *arguments: str) -> str:
         return self._run("ovs-vsctl", f"--db=unix:{self._database_socket}", "--timeout=20", *arguments)
 
