@@ -18,13 +18,15 @@ from benchmarks.report import Measurements, about, write
 from tests.openvswitch.private_ovs import PrivateOvs
 
 ROOT = Path(__file__).parents[1]
+LISTED_SPACES = 4
+PROCESSOR_PREFIXES = 10_000
+PROVEN_PREFIXES = (10_000, 100_000)
+PROOF_REPETITIONS = 5
 PARTS = ("flow-cache", "processor", "proof")
 
 
 @click.command()
-@click.option(
-    "--part", "parts", multiple=True, type=click.Choice(PARTS), help="Measure only this; repeatable."
-)
+@click.option("--part", "parts", multiple=True, type=click.Choice(PARTS), help="Measure only this part.")
 @click.option(
     "--prefixes",
     "sizes",
@@ -38,9 +40,9 @@ PARTS = ("flow-cache", "processor", "proof")
     "--lists",
     type=click.Path(file_okay=False, path_type=Path),
     default=ROOT.parent / "shared/data/isp-prefixes",
-    help="A folder of AS*.txt, lists of prefixes of real networks, the largest of which are used too if there.",
+    help="A folder of AS*.txt, lists of prefixes of real networks; if it is there, the largest are used too.",
 )
-@click.option("--rounds", default=60, show_default=True, type=click.IntRange(min=5), help="For CPU time.")
+@click.option("--rounds", default=60, show_default=True, type=click.IntRange(5), help="For CPU time.")
 @click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
@@ -63,12 +65,6 @@ def main(parts: tuple[str, ...], sizes: tuple[int, ...], lists: Path, rounds: in
     click.echo(f"raw numbers: {path.with_suffix('.json')}", err=True)
 
 
-_LISTED_SPACES = 4
-_PROCESSOR_PREFIXES = 10_000
-_PROVEN_PREFIXES = (10_000, 100_000)
-_PROOF_REPETITIONS = 5
-
-
 def _flow_cache(spaces: list[Space]) -> Iterator[CacheSize]:
     with PrivateOvs() as ovs:
         for space in spaces:
@@ -79,22 +75,22 @@ def _flow_cache(spaces: list[Space]) -> Iterator[CacheSize]:
 def _processor(rounds: int) -> Iterator[ProcessorTime]:
     for exact_match_cache in (True, False):
         click.echo(f"processor: packets, exact-match cache {exact_match_cache}", err=True)
-        yield from packet_times(_PROCESSOR_PREFIXES, rounds, exact_match_cache=exact_match_cache)
+        yield from packet_times(PROCESSOR_PREFIXES, rounds, exact_match_cache=exact_match_cache)
     click.echo("processor: new connections", err=True)
-    yield from connection_times(_PROCESSOR_PREFIXES, rounds)
+    yield from connection_times(PROCESSOR_PREFIXES, rounds)
 
 
 def _proof() -> Iterator[ProofCost]:
     with PrivateOvs() as ovs:
-        for size in _PROVEN_PREFIXES:
+        for size in PROVEN_PREFIXES:
             click.echo(f"proof: {size:,} prefixes", err=True)
-            yield from proof_costs(ovs, generated_space(size), _PROOF_REPETITIONS)
+            yield from proof_costs(ovs, generated_space(size), PROOF_REPETITIONS)
 
 
 def _listed(folder: Path) -> list[Space]:
     """The largest of the lists; none where the folder is not there."""
     spaces = sorted((listed_space(path) for path in folder.glob("AS*.txt")), key=len)
-    return spaces[-_LISTED_SPACES:]
+    return spaces[-LISTED_SPACES:]
 
 
 if __name__ == "__main__":

@@ -42,12 +42,9 @@ def line_chart(title: str, x_name: str, y_name: str, lines: Sequence[Line]) -> s
         path = " ".join(f"{x},{y}" for x, y in (place(*point) for point in line.points))
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>')
         parts.append(_text(_WIDTH - _RIGHT + 14, _TOP + 18 * (number + 1), line.name, "start", colour))
-    head = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif"'
-    )
-    return "\n".join(
-        [f'{head} font-size="13">', '<rect width="100%" height="100%" fill="#fff"/>', *parts, "</svg>\n"]
-    )
+    size, font = f'viewBox="0 0 {_WIDTH} {_HEIGHT}"', 'font-family="sans-serif" font-size="13"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} {font}>'
+    return "\n".join([head, '<rect width="100%" height="100%" fill="#fff"/>', *parts, "</svg>\n"])
 
 
 def _text(x: float, y: float, text: str, anchor: str, colour: str = "#222") -> str:

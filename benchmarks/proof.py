@@ -24,8 +24,11 @@ _BRIDGE = "cost"
 
 
 class ProofCost(NamedTuple):
-    """``classes`` of headers were told apart. Medians: ``seconds`` (elapsed) and ``cpu`` (seconds) of the whole
-    command, ``peak`` its memory in MB, ``inside`` seconds of CPU for reading the dump and the proof alone."""
+    """``classes`` of headers were told apart; the rest are medians.
+
+    ``seconds`` (elapsed), ``cpu`` (seconds) and ``peak`` (memory, MB) are those of the whole command,
+    ``inside`` the seconds of CPU that reading the dump and the proof take when called.
+    """
 
     space: str
     prefixes: int

@@ -13,7 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.filters import NO_FILTER, UNHARDENED
+from benchmarks.filters import UNHARDENED
 from benchmarks.flow_cache import CacheSize
 from benchmarks.plot import Line, line_chart
 from benchmarks.processor import ProcessorTime, Spread
@@ -57,14 +57,12 @@ def write(measured: Measurements, folder: Path) -> Path:
 
 
 def markdown(measured: Measurements) -> str:
+    cache, processor = measured.flow_cache, measured.processor
     parts = [
-        *(
-            _flow_cache(measured.flow_cache, name)
-            for name in _each(row.workload for row in measured.flow_cache)
-        ),
-        *(_processor(measured.processor, name) for name in _each(row.workload for row in measured.processor)),
+        *(_flow_cache(cache, workload) for workload in _each(row.workload for row in cache)),
+        *(_processor(processor, workload) for workload in _each(row.workload for row in processor)),
         *([_proof(measured.proof)] if measured.proof else []),
-        "Measured " + ", ".join(f"{name} {value}" for name, value in measured.about.items()) + ".",
+        "Measured: " + "; ".join(f"{name} {value}" for name, value in measured.about.items()) + ".",
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -72,19 +70,23 @@ def markdown(measured: Measurements) -> str:
 def _flow_cache(rows: Sequence[CacheSize], workload: str) -> str:
     """A line per filter, a column per address space."""
     cells = {(row.filter, row.space): row for row in rows if row.workload == workload}
-    spaces, filters = _each(space for _, space in cells), _each(name for name, _ in cells)
+    filters, spaces = _each(name for name, _ in cells), _each(space for _, space in cells)
     lines = []
     for name in filters:
         found = [cells[name, space] for space in spaces]
         compared = [cells[UNHARDENED.name, space] for space in spaces]
-        times = max(row.megaflows / other.megaflows for row, other in zip(found, compared, strict=True))
-        of_masks = max(row.masks / other.masks for row, other in zip(found, compared, strict=True))
-        most = "" if name in (NO_FILTER.name, UNHARDENED.name) else f"{times:.2f} / {of_masks:.2f}"
-        lines.append([name, *(f"{row.megaflows:,} / {row.masks:,}" for row in found), most])
-    return f"{workload}, megaflows / masks:\n\n" + _table(["filter", *spaces, "at most × unhardened"], lines)
+        pairs = list(zip(found, compared, strict=True))
+        megaflows = max(row.megaflows / other.megaflows for row, other in pairs)
+        masks = max(row.masks / other.masks for row, other in pairs)
+        counts = [f"{row.megaflows:,} / {row.masks:,}" for row in found]
+        lines.append([name, *counts, f"{megaflows:.2f} / {masks:.2f}"])
+    heads = ["filter", *spaces, "at most, unhardened = 1"]
+    return f"Megaflows / masks after {workload}:\n\n{_table(heads, lines)}"
 
 
 def _processor(rows: Sequence[ProcessorTime], workload: str) -> str:
+    chosen = [row for row in rows if row.workload == workload]
+    prefixes, rounds = chosen[0].prefixes, chosen[0].rounds
     lines = [
         [
             row.filter,
@@ -93,14 +95,11 @@ def _processor(rows: Sequence[ProcessorTime], workload: str) -> str:
             f"{row.lookups:.2f}",
             f"{row.upcalls:.3f}",
         ]
-        for row in rows
-        if row.workload == workload
+        for row in chosen
     ]
-    first = next(row for row in rows if row.workload == workload)
-    head = f"CPU time of ovs-vswitchd, {workload}; {first.prefixes:,} prefixes, {first.rounds} rounds:"
-    return f"{head}\n\n" + _table(
-        ["filter", "ns (quartiles)", "ratio (quartiles)", "lookups", "upcalls"], lines
-    )
+    title = f"CPU time of ovs-vswitchd, {workload} ({prefixes:,} prefixes, {rounds} rounds):"
+    heads = ["filter", "ns (quartiles)", "no filter = 1 (quartiles)", "lookups", "upcalls"]
+    return f"{title}\n\n{_table(heads, lines)}"
 
 
 def _proof(rows: Sequence[ProofCost]) -> str:
@@ -125,9 +124,9 @@ def _proof(rows: Sequence[ProofCost]) -> str:
         "s",
         "CPU s",
         "peak MB",
-        "without start and loading, CPU s",
+        "of which dump and proof, CPU s",
     ]
-    return "`op25b prove` of a dump:\n\n" + _table(heads, lines)
+    return f"`op25b prove` of a dump:\n\n{_table(heads, lines)}"
 
 
 def _plot(rows: Sequence[CacheSize]) -> str:
