@@ -132,6 +132,7 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
+        """Tell, now and then, of a switch whose OpenFlow is too old to go on."""
         message, host, now = event.msg, event.msg.datapath.address[0], time.monotonic()
         bitmaps = getattr(message, "elements", None) or ()
         newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)

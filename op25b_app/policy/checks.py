@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from op25b_app.policy.document import Document
 from op25b_app.policy.model import (
@@ -18,7 +18,7 @@ from op25b_app.policy.model import (
     Switch,
 )
 from op25b_app.policy.nat64 import LENGTHS
-from op25b_app.policy.prefix import Prefix, format_address
+from op25b_app.policy.prefix import Prefix, format_address, merged_intervals
 from op25b_app.policy.problem import Problem, error, warning
 from op25b_app.policy.tree import Tree
 
@@ -208,7 +208,7 @@ def _static_without_line(policy: Policy) -> Iterator[Problem]:
     for prefix, place in policy.static:
         taken = [inner for inner in _inside(prefix, dynamic) if inner.length > prefix.length]
         around = [outer for outer in bound if outer.covers(prefix)]
-        address = _first_outside(prefix, _intervals(taken + _inside(prefix, bound) + around))
+        address = _first_outside(prefix, merged_intervals(taken + _inside(prefix, bound) + around))
         if address is not None:
             what = f"no binding ties {format_address(prefix.version, address)} of {prefix} to a line"
             yield warning(place, f"{what}: any line can borrow it; bind it under a switch's bindings")
@@ -217,17 +217,6 @@ def _static_without_line(policy: Policy) -> Iterator[Problem]:
 def _inside(prefix: Prefix, ascending: list[Prefix]) -> list[Prefix]:
     low = bisect_left(ascending, Prefix(prefix.version, prefix.first, 0))
     return ascending[low : bisect_right(ascending, Prefix(prefix.version, prefix.last, 128))]
-
-
-def _intervals(prefixes: Iterable[Prefix]) -> list[tuple[int, int]]:
-    """First and last addresses of what ``prefixes`` cover, ascending and apart."""
-    merged: list[tuple[int, int]] = []
-    for first, last in sorted((prefix.first, prefix.last) for prefix in prefixes):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-        else:
-            merged.append((first, last))
-    return merged
 
 
 def _first_outside(prefix: Prefix, intervals: list[tuple[int, int]]) -> int | None:

@@ -181,6 +181,7 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def policy(self, document: Document) -> Policy:
+        """The whole document; what is wrong with the files it names goes to ``problems``."""
         isp, space = document.isp, document.address_space
         return Policy(
             isp_name=isp.name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from typing import NamedTuple
 
 WIDTH = {4: 32, 6: 128}
@@ -28,10 +29,6 @@ class Prefix(NamedTuple):
             raise ValueError(_remedy(text, error)) from None
         return cls(network.version, int(network.network_address), network.prefixlen)
 
-    @classmethod
-    def everything(cls, version: int) -> Prefix:
-        return cls(version, 0, 0)
-
     @property
     def first(self) -> int:
         return self.network
@@ -53,6 +50,19 @@ class Prefix(NamedTuple):
 
     def __str__(self) -> str:
         return f"{format_address(self.version, self.network)}/{self.length}"
+
+
+def merged_intervals(prefixes: Iterable[Prefix]) -> list[tuple[int, int]]:
+    """First and last addresses of what ``prefixes`` (of one version) hold, ascending and apart."""
+    merged: list[tuple[int, int]] = []
+    for prefix in sorted(prefixes):
+        first, last = prefix.first, prefix.last
+        if merged and first <= merged[-1][1] + 1:
+            if last > merged[-1][1]:
+                merged[-1] = (merged[-1][0], last)
+        else:
+            merged.append((first, last))
+    return merged
 
 
 def parse_address(text: str) -> tuple[int, int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 
-from op25b_app.policy.model import Line, SourceValidation
+from op25b_app.policy.model import Binding, Line, SourceValidation
 from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import Action, Field, FlowRule, Goto, Role
 from op25b_app.rules.matches import (
@@ -51,7 +51,16 @@ from op25b_app.rules.prefixes import (
     of_version,
     overlay,
 )
-from op25b_app.rules.scope import VERSIONS, Scope, Space, bound_by_port, prefixes_of, rule_of, same_version
+from op25b_app.rules.scope import (
+    VERSIONS,
+    Scope,
+    Space,
+    bound_by_port,
+    longest_match_rules,
+    prefixes_of,
+    rule_of,
+    same_version,
+)
 
 LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
 UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
@@ -150,12 +159,12 @@ def _claims(scope: Scope, permit: Action) -> Iterator[FlowRule]:
     yield _service(scope, claim, arp_sender(UNSPECIFIED[4]))
     yield rule_of(Table.EGRESS, block, *scope.block, *advertisement)
     targets: list[Fields] = [claimed(LINK_LOCAL[6])]
-    for line, prefix in _bound(scope):
+    for binding, prefix in _bound(scope):
         if prefix.version == 4:
-            mac = next((field.value for field in line if field.name == "eth_src"), None)
-            yield _service(scope, claim, (*line, *arp_sender_mac(mac), *arp_sender(prefix)))
+            sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))
+            yield _service(scope, claim, (*_line(binding), *sender))
         else:
-            targets.append((*line, *claimed(prefix)))
+            targets.append((*_line(binding), *claimed(prefix)))
     for target in targets:
         match = (*advertisement, *target)
         yield rule_of(Table.EGRESS, claim, Role.SERVICE, permit, *match)
@@ -167,19 +176,22 @@ def _service(scope: Scope, priority: int, fields: Fields) -> FlowRule:
     return rule_of(Table.EGRESS, priority, Role.SERVICE, scope.forward, *fields)
 
 
-def _bound(scope: Scope) -> Iterator[tuple[Fields, Prefix]]:
-    """What is bound to each line of this switch, with the fields that tell the line."""
+def _bound(scope: Scope) -> Iterator[tuple[Binding, Prefix]]:
+    """What is bound to each line of this switch."""
     for binding in scope.switch.bindings:
-        line = (*in_port(binding.port), *eth_source(binding.mac))
         for version in VERSIONS:
             for prefix in minimal_cover(version, prefixes_of(binding.addresses)):
-                yield line, prefix
+                yield binding, prefix
+
+
+def _line(binding: Binding) -> Fields:
+    return *in_port(binding.port), *eth_source(binding.mac)
 
 
 def _bound_sources_only(scope: Scope) -> Iterator[FlowRule]:
     table, at = Table.EGRESS_SOURCE, EgressSource
-    for line, prefix in _bound(scope):
-        yield rule_of(table, at.SOURCE, Role.SOURCE, scope.forward, *line, *source(prefix))
+    for binding, prefix in _bound(scope):
+        yield rule_of(table, at.SOURCE, Role.SOURCE, scope.forward, *_line(binding), *source(prefix))
     yield rule_of(table, at.OTHERWISE, *scope.block)
 
 
@@ -193,11 +205,8 @@ def _own_sources_only(scope: Scope) -> Iterator[FlowRule]:
             places = sorted({*own, *here})
             both = zip(longest_matches(own, places, False), longest_matches(here, places, False), strict=True)
             own = dict(zip(places, (is_own and is_here for is_own, is_here in both), strict=True))
-        for prefix, valid in minimal_table(version, own, False).items():
-            if prefix.length == 0 and not valid:
-                continue
-            role, action = (Role.SOURCE, scope.forward) if valid else scope.block
-            yield rule_of(table, at.SOURCE + prefix.length, role, action, *source(prefix))
+        what = (Role.SOURCE, scope.forward), scope.block
+        yield from longest_match_rules(table, at.SOURCE, version, own, what, source)
     yield rule_of(table, at.OTHERWISE, *scope.block)
 
 

@@ -9,8 +9,8 @@ from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Role
 from op25b_app.rules.matches import ARP, IP, destination, source, tcp_from, tcp_to
 from op25b_app.rules.pipeline import SMTP, Ingress, IngressAddresses, Table
-from op25b_app.rules.prefixes import minimal_cover, minimal_table, of_version, overlay
-from op25b_app.rules.scope import VERSIONS, Scope, Space, rule_of, same_version
+from op25b_app.rules.prefixes import minimal_cover, of_version, overlay
+from op25b_app.rules.scope import VERSIONS, Scope, Space, longest_match_rules, rule_of, same_version
 
 
 def ingress_rules(scope: Scope) -> Iterator[FlowRule]:
@@ -36,11 +36,8 @@ def _own_sources_of_any_packet(scope: Scope) -> Iterator[FlowRule]:
     for version in VERSIONS:
         own = dict.fromkeys(of_version(scope.own, version), True)
         without_mail = overlay(own, of_version(scope.mail, version), lambda _: False, False)
-        for prefix, is_own in minimal_table(version, without_mail, False).items():
-            if prefix.length == 0 and not is_own:
-                continue
-            role, action = scope.block if is_own else (Role.SOURCE, scope.forward)
-            yield rule_of(Table.INGRESS, Ingress.SOURCE + prefix.length, role, action, *source(prefix))
+        what = scope.block, (Role.SOURCE, scope.forward)
+        yield from longest_match_rules(Table.INGRESS, Ingress.SOURCE, version, without_mail, what, source)
 
 
 def _replies(scope: Scope) -> Iterator[FlowRule]:
@@ -105,12 +102,12 @@ def _into_dynamic(
 ) -> Iterator[FlowRule]:
     """Blocks what goes to dynamic space by longest prefix; ``match`` comes on top."""
     dynamic = {prefix: label is Space.DYNAMIC for prefix, label in scope.space[version].items()}
-    for prefix, blocked in minimal_table(version, dynamic, False).items():
-        if prefix.length == 0 and not blocked:
-            continue
-        role, action = scope.block if blocked else (Role.FORWARD, permit)
-        priority = IngressAddresses.DESTINATION + prefix.length
-        yield rule_of(table, priority, role, action, *match, *destination(prefix))
+    what = scope.block, (Role.FORWARD, permit)
+
+    def fields_of(prefix: Prefix) -> Match:
+        return *match, *destination(prefix)
+
+    yield from longest_match_rules(table, IngressAddresses.DESTINATION, version, dynamic, what, fields_of)
 
 
 def _own_sources(scope: Scope) -> list[Prefix]:

@@ -12,7 +12,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TypeVar
 
-from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.policy.prefix import WIDTH, Prefix, merged_intervals
 
 Label = TypeVar("Label")
 Table = dict[Prefix, Label]
@@ -25,8 +25,8 @@ def of_version(prefixes: Iterable[Prefix], version: int) -> Iterator[Prefix]:
 
 def minimal_cover(version: int, prefixes: Iterable[Prefix], without: Iterable[Prefix] = ()) -> list[Prefix]:
     """The fewest disjoint prefixes that hold all of ``prefixes`` but nothing of ``without``, ascending."""
-    inside = _intervals(of_version(prefixes, version))
-    outside = _intervals(of_version(without, version))
+    inside = merged_intervals(of_version(prefixes, version))
+    outside = merged_intervals(of_version(without, version))
     return [prefix for first, last in _difference(inside, outside) for prefix in _split(version, first, last)]
 
 
@@ -102,19 +102,6 @@ def entries_inside(ascending: list[Prefix], prefix: Prefix) -> list[Prefix]:
 def _close(open_entries: list[Prefix], prefix: Prefix) -> None:
     while open_entries and not open_entries[-1].covers(prefix):
         open_entries.pop()
-
-
-def _intervals(prefixes: Iterable[Prefix]) -> list[tuple[int, int]]:
-    """First and last addresses of what ``prefixes`` (of one version) hold, ascending and apart."""
-    merged: list[tuple[int, int]] = []
-    for prefix in sorted(prefixes):
-        first, last = prefix.first, prefix.last
-        if merged and first <= merged[-1][1] + 1:
-            if last > merged[-1][1]:
-                merged[-1] = (merged[-1][0], last)
-        else:
-            merged.append((first, last))
-    return merged
 
 
 def _difference(inside: list[tuple[int, int]], outside: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:

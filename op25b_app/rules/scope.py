@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.nat64 import embed
 from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import COOKIE_OWNER, NORMAL, Action, Field, FlowRule, Goto, Match, Role, match_of
-from op25b_app.rules.prefixes import Table, of_version
+from op25b_app.rules.prefixes import Table, minimal_table, of_version
 
 MAX_HARD_TIMEOUT = 65535
 """Seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""
@@ -93,6 +93,23 @@ def rule_of(table: int, priority: int, role: Role, action: Action, *fields: Fiel
     """A rule of ours; ``fields`` may repeat each other and come in any order."""
     match = match_of(fields)
     return FlowRule(table, priority, match, action, _cookie(role, table, match))
+
+
+def longest_match_rules(
+    table: int,
+    base: int,
+    version: int,
+    marked: Mapping[Prefix, bool],
+    what: tuple[tuple[Role, Action], tuple[Role, Action]],
+    fields_of: Callable[[Prefix], tuple[Field, ...]],
+) -> Iterator[FlowRule]:
+    """The fewest rules that do ``what[0]`` to the marked addresses and ``what[1]`` to those taken back from
+    them, by longest prefix: its length is added to ``base``. Unmarked space is left to the table's last rule.
+    """
+    for prefix, is_marked in minimal_table(version, marked, False).items():
+        if prefix.length > 0 or is_marked:
+            role, action = what[0] if is_marked else what[1]
+            yield rule_of(table, base + prefix.length, role, action, *fields_of(prefix))
 
 
 def bound_by_port(switch: Switch, version: int) -> Mapping[int, list[Prefix]]:

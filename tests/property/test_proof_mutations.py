@@ -16,10 +16,9 @@ from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import Packet
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import headers
+from op25b_app.rules.lookup import headers, matches
 from op25b_app.rules.proof.prove import Proven, prove
 from op25b_app.rules.proof.stored import StoredRule
-from op25b_app.rules.proof.walk import matches
 from tests.generated import NOW, edges, packet
 from tests.property.test_proof import assert_right, mutate, stored_rules
 
@@ -69,7 +68,7 @@ def around(policy: Policy, rule: StoredRule | None, generator: random.Random) ->
             generator.choice((25, 40000)),
             generator.choice((25, 25, 0, 465, 40000)),
         )
-        if rule is None or matches(rule, headers(frame)):
+        if rule is None or matches(rule.match, headers(frame)):
             found += 1
             yield frame
         if found == PACKETS_A_MUTANT:

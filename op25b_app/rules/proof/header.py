@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from op25b_app.policy.packet import ETH_LENGTH
-
 VLAN_PRESENT = 0x1000
 """OFPVID_PRESENT (OpenFlow 1.3.5, section 7.2.3.7)."""
 MOST_INTERVALS = 1 << 12
@@ -118,8 +116,3 @@ def _vlan_intervals(value: int, mask: int) -> list[Interval]:
         else:
             found.append(Interval(place, place))
     return found
-
-
-def is_realistic_eth_type(eth_type: int) -> bool:
-    """Below 0x600 stands a length, which every switch reads as one value."""
-    return eth_type >= ETH_LENGTH

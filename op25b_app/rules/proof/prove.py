@@ -97,10 +97,13 @@ def objection(
     """
     ends = [entry.expires for entry in policy.exceptions if entry.expires is not None]
     moments = [at, *(moment for end in ends if abs(end - at) <= tolerance for moment in (end - 1, end))]
-    results = [prove(policy, switch, rules, moment) for moment in moments]
-    if any(isinstance(result, Proven) for result in results):
-        return None
-    result = results[0]
+    failed: list[Result] = []
+    for moment in moments:
+        result = prove(policy, switch, rules, moment)
+        if isinstance(result, Proven):
+            return None
+        failed.append(result)
+    result = failed[0]
     if isinstance(result, CannotDecide):
         return f"cannot be proven, because {result.where}: {result.reason}"
     assert isinstance(result, Refuted)

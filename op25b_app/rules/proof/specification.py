@@ -23,7 +23,7 @@ from op25b_app.policy.nat64 import embed
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
 from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import LEVELS, vlan_value
+from op25b_app.rules.proof.header import LEVELS, VLAN_PRESENT, vlan_value
 
 _SMTP = 25
 _TCP, _UDP, _IGMP, _ICMPV6 = 6, 17, 2, 58
@@ -34,7 +34,6 @@ _UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
 _SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
 _ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT = 134, 136
 _DHCP_CLIENT, _DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
-_VLAN_PRESENT = 0x1000
 
 _Decisions = Sequence[tuple[Diagram, Verdict]]
 """Conditions with what they decide; the first that holds wins."""
@@ -101,7 +100,7 @@ class Specification:
         untagged = self.one_of("vlan_vid", (vlan_value(0),))
         allowed = untagged if role is PortRole.SUBSCRIBER else diagrams.leaf(True)
         for port, tags in self._switch.vlans.items():
-            values = [vlan_value(0 if tag is None else _VLAN_PRESENT | tag) for tag in tags]
+            values = [vlan_value(0 if tag is None else VLAN_PRESENT | tag) for tag in tags]
             here = self.one_of("in_port", (port,))
             allowed = diagrams.choose(here, self.one_of("vlan_vid", values), allowed)
         return diagrams.negation(allowed)

@@ -70,6 +70,11 @@ class Unmodelled(NamedTuple):
 Step = Emit | SetField | PushTag | PopTag | Jump | WriteMetadata | Later | ClearLater | MayDrop | Unmodelled
 
 
+def sends(step: Step) -> bool:
+    """Does the packet itself leave the switch? A copy to the controller does not count."""
+    return isinstance(step, Emit) and step.port != CONTROLLER_PORT
+
+
 class StoredRule(NamedTuple):
     """A rule that a switch holds. ``where`` says where that was read, for people."""
 

@@ -19,9 +19,7 @@ from op25b_app.rules.proof.header import (
     vlan_value,
 )
 from op25b_app.rules.proof.stored import (
-    CONTROLLER_PORT,
     ClearLater,
-    Emit,
     Jump,
     Later,
     MayDrop,
@@ -32,6 +30,7 @@ from op25b_app.rules.proof.stored import (
     StoredRule,
     Unmodelled,
     WriteMetadata,
+    sends,
 )
 
 _TPID = 0x8100
@@ -186,7 +185,7 @@ class TableVerdicts:
         for step in rule.steps:
             if problem := _unmodelled(step):
                 return Undecided(rule.where, problem)
-            if isinstance(step, Emit) and step.port != CONTROLLER_PORT:
+            if sends(step):
                 return permit
             if isinstance(step, Jump):
                 jump = step
@@ -195,7 +194,7 @@ class TableVerdicts:
             elif isinstance(step, ClearLater):
                 sends_later = False
             elif isinstance(step, Later):
-                sends_later = sends_later or _sends(step.steps)
+                sends_later = sends_later or any(map(sends, step.steps))
             elif isinstance(step, (SetField, PushTag, PopTag)):
                 changes.append(step)
         if jump is None:
@@ -388,7 +387,3 @@ def _unmodelled(step: Step) -> str | None:
         if step.mask is not None and step.mask & full != full:
             return f"setting a part of {step.name} is not modelled"
     return None
-
-
-def _sends(steps: Iterable[Step]) -> bool:
-    return any(isinstance(step, Emit) and step.port != CONTROLLER_PORT for step in steps)

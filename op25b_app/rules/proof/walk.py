@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from op25b_app.policy.model import Verdict
+from op25b_app.rules.lookup import matches
 from op25b_app.rules.proof.stored import (
-    CONTROLLER_PORT,
     ClearLater,
-    Emit,
     Jump,
     Later,
     PopTag,
@@ -17,6 +16,7 @@ from op25b_app.rules.proof.stored import (
     SetField,
     StoredRule,
     WriteMetadata,
+    sends,
 )
 
 
@@ -33,12 +33,12 @@ class Walk(NamedTuple):
 
 def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Walk:
     """Follow a packet with these header fields (by OXM name, absent ones not at all) from table 0."""
-    packet = dict(fields)
+    packet = {"metadata": 0, **fields}
     table: int | None = 0
     sends_later = undefined = False
     rule: StoredRule | None = None
     while table is not None:
-        matching = [each for each in rules if each.table == table and matches(each, packet)]
+        matching = [each for each in rules if each.table == table and matches(each.match, packet)]
         if not matching:
             return Walk(Verdict.BLOCK, None, undefined)
         rule = max(matching, key=lambda each: each.priority)
@@ -46,14 +46,12 @@ def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table:
         permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
         table = None
         for step in rule.steps:
-            if isinstance(step, Emit) and step.port != CONTROLLER_PORT:
+            if sends(step):
                 return Walk(permit, rule, undefined)
             if isinstance(step, Jump):
                 table = step.table
             elif isinstance(step, Later):
-                sends_later |= any(
-                    isinstance(each, Emit) and each.port != CONTROLLER_PORT for each in step.steps
-                )
+                sends_later |= any(map(sends, step.steps))
             elif isinstance(step, ClearLater):
                 sends_later = False
             else:
@@ -65,20 +63,11 @@ def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table:
     return Walk(Verdict.BLOCK, rule, undefined)
 
 
-def matches(rule: StoredRule, packet: Mapping[str, int]) -> bool:
-    """Does a packet match? A field that it does not have never does; registers start at 0."""
-    for name, value, mask in rule.match:
-        have = packet.get(name, 0 if name == "metadata" else None)
-        if have is None or (have if mask is None else have & mask) != value:
-            return False
-    return True
-
-
 def _change(packet: dict[str, int], step: object) -> None:
     if isinstance(step, SetField):
         packet[step.name] = step.value
     elif isinstance(step, WriteMetadata):
-        packet["metadata"] = packet.get("metadata", 0) & ~step.mask | step.value & step.mask
+        packet["metadata"] = packet["metadata"] & ~step.mask | step.value & step.mask
     elif isinstance(step, PopTag):
         packet["vlan_vid"] = 0
     elif isinstance(step, PushTag):
