@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
@@ -41,47 +42,78 @@ MOST_PROBLEMS_A_FILE = 50
 """A prefix file that is something else altogether is not told line by line."""
 
 
+Read = Callable[[FilePath], bytes]
+"""Gives what a file holds, or raises OSError."""
+
+
 class Loaded(NamedTuple):
-    """What became of a file; ``policy`` is None where ``problems`` holds an error."""
+    """What became of a file; ``policy`` is None where ``problems`` holds an error.
+
+    ``files`` is what was read, by path, the policy file first; ``digest`` stands for all of it (hexadecimal).
+    """
 
     policy: Policy | None
     problems: tuple[Problem, ...]
+    files: Mapping[FilePath, bytes]
+    digest: str
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
-def load(path: FilePath, at: float) -> Loaded:
-    """Read and check a policy file and the prefix files that it names.
+def load(path: FilePath, at: float, read: Read = FilePath.read_bytes) -> Loaded:
+    """Read and check a policy file and the prefix files that it names, each once.
 
     ``at`` (seconds since 1970) decides which exceptions are past. Never raises for what a file holds.
     """
-    text, problems = _read(path, Place(str(path), 1, 1))
+    files = _Files(read)
+    policy, problems = _load(path, at, files)
+    return Loaded(policy, tuple(problems), files.contents, digest(files.contents.values()))
+
+
+def digest(contents: Iterable[bytes]) -> str:
+    """SHA-256 of what one file holds, or of the SHA-256 of each where there are several."""
+    hashes = [hashlib.sha256(content) for content in contents]
+    whole = hashes[0] if len(hashes) == 1 else hashlib.sha256(b"".join(each.digest() for each in hashes))
+    return whole.hexdigest()
+
+
+def _load(path: FilePath, at: float, files: _Files) -> tuple[Policy | None, list[Problem]]:
+    text, problems = files.text(path, Place(str(path), 1, 1))
     tree, more = read_tree(str(path), text) if text is not None else (None, [])
     problems += more
     if tree is None:
-        return Loaded(None, tuple(problems))
+        return None, problems
     document, more = _validate(tree)
-    builder = _Builder(tree, path.parent)
+    builder = _Builder(tree, path.parent, files)
     policy = builder.policy(document)
     problems += more + builder.problems + checks.check(policy, document, tree, at)
     problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
     fatal = any(problem.severity == "error" for problem in problems)
-    return Loaded(None if fatal else policy, tuple(problems))
+    return None if fatal else policy, problems
 
 
-def _read(path: FilePath, named_at: Place) -> tuple[str | None, list[Problem]]:
-    try:
-        return path.read_bytes().decode(), []
-    except OSError as failure:
-        what = f"cannot read {path}: {failure.strerror}; name a file that is there"
-        return None, [error(named_at, what)]
-    except UnicodeDecodeError as failure:
-        before = failure.object[: failure.start]
-        line = before.count(b"\n") + 1
-        place = Place(str(path), line, failure.start - before.rfind(b"\n"))
-        return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
+class _Files:
+    """Reads each file once, so that one that changes meanwhile is the same wherever it is named."""
+
+    def __init__(self, read: Read) -> None:
+        self._read = read
+        self.contents: dict[FilePath, bytes] = {}
+
+    def text(self, path: FilePath, named_at: Place) -> tuple[str | None, list[Problem]]:
+        try:
+            if path not in self.contents:
+                self.contents[path] = self._read(path)
+            return self.contents[path].decode(), []
+        except OSError as failure:
+            what = f"cannot read {path}: {failure.strerror}; name a file that is there"
+            return None, [error(named_at, what)]
+        except UnicodeDecodeError as failure:
+            before = failure.object[: failure.start]
+            line = before.count(b"\n") + 1
+            place = Place(str(path), line, failure.start - before.rfind(b"\n"))
+            return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
 
 
 def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
@@ -175,9 +207,10 @@ def _shown(value: Any) -> str:
 class _Builder:
     """Turns a checked document into frozen values, with the places they come from."""
 
-    def __init__(self, tree: Tree, folder: FilePath) -> None:
+    def __init__(self, tree: Tree, folder: FilePath, files: _Files) -> None:
         self._tree = tree
         self._folder = folder
+        self._files = files
         self.problems: list[Problem] = []
 
     def policy(self, document: Document) -> Policy:
@@ -284,7 +317,7 @@ class _Builder:
 
     def _file(self, path: FilePath, named_at: Place) -> list[Listed]:
         """The prefixes of a file that holds one a line; ``#`` starts a comment."""
-        text, problems = _read(path, named_at)
+        text, problems = self._files.text(path, named_at)
         listed: list[Listed] = []
         file = str(path)
         for number, line in enumerate((text or "").splitlines(), 1):
