@@ -47,6 +47,10 @@ _EXACT_COOKIE = 0xFFFFFFFFFFFFFFFF
 _OXS_CLASS = 0x8002
 
 
+SEND_FLOW_REMOVED = 1
+"""OFPFF_SEND_FLOW_REM: the flag of a rule whose end the switch tells (7.3.4.1)."""
+
+
 class Command(enum.IntEnum):
     """What a flow-mod does (7.3.4.1)."""
 

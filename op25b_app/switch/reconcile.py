@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule, Match, Opaque
 from op25b_app.rules.ofctl import format_action, format_match
-from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.rules.pipeline import Table
+from op25b_app.switch.codec import SEND_FLOW_REMOVED, Command, InstalledRule
+from op25b_app.switch.wanted import Wanted
 
 TIMEOUT_TOLERANCE = 2.0
 """Seconds by which the end of a rule may differ from the wanted one: whole seconds on one side, transport."""
@@ -15,12 +17,15 @@ TIMEOUT_TOLERANCE = 2.0
 RENEW_BELOW = 32768.0
 """A rule that is to last longer than its time-out can say is added again when fewer seconds are left."""
 
+Key = tuple[int, int, Match]
+
 
 class Change(NamedTuple):
-    """One flow-mod to send."""
+    """One flow-mod; ``before`` is the rule that stands in its place now, None where none does."""
 
     command: Command
     rule: FlowRule
+    before: FlowRule | None = None
 
 
 class Difference(NamedTuple):
@@ -33,59 +38,57 @@ class Difference(NamedTuple):
         return f"{self.what}: {describe(self.rule)}"
 
 
-class Plan(NamedTuple):
-    """What makes a table what it should be, and what stands in the way.
+class Comparison(NamedTuple):
+    """What makes a table what it should be.
 
-    ``repairs`` put right what differs, in the order in which they are safe to send; ``differences`` says what
-    that is. ``renewals`` only prolong rules that are there. Rules of others, even in the place of ours, are
-    left alone: whether they change a verdict is for the proof to say.
+    ``repairs`` put right what differs, in no particular order; ``differences`` says what that is, one for
+    one. ``renewals`` only prolong rules that are there.
     """
 
     repairs: tuple[Change, ...]
     renewals: tuple[Change, ...]
     differences: tuple[Difference, ...]
 
-    @property
-    def changes(self) -> tuple[Change, ...]:
-        return self.repairs + self.renewals
 
-
-def reconcile(wanted: Sequence[FlowRule], found: Iterable[InstalledRule]) -> Plan:
+def reconcile(wanted: Wanted, found: Iterable[InstalledRule], *, reclaim: bool = False) -> Comparison:
     """Compare a switch's whole table with the rules wanted there.
 
-    Additions come in the order of ``wanted``, then deletions, from the first table to the last. Only rules
-    with a cookie of ours are ever deleted or replaced.
+    Rules of others are left alone: whether they change a verdict is for the proof to say. Only where one
+    stands in the very place of ours, in a table that is ours alone or, with ``reclaim``, in table 0, it is
+    replaced.
     """
-    ours: dict[tuple[int, int, Match], InstalledRule] = {}
-    others: set[tuple[int, int, Match]] = set()
+    places: dict[Key, InstalledRule] = {}
+    superfluous: list[FlowRule] = []
     for installed in found:
         rule = installed.rule
-        if rule.ours:
-            ours[rule.key] = installed
-        else:
-            others.add(rule.key)
+        if rule.key in wanted.by_key:
+            places[rule.key] = installed
+        elif rule.ours:
+            superfluous.append(rule)
 
     repairs: list[Change] = []
     renewals: list[Change] = []
     differences: list[Difference] = []
-    for rule in wanted:
-        if rule.key in others:
-            continue
-        present = ours.pop(rule.key, None)
+    for key, rule in wanted.by_key.items():
+        present = places.get(key)
         if present is None:
+            repairs.append(Change(Command.ADD, rule))
             differences.append(Difference("missing", rule))
+        elif not present.rule.ours:
+            if reclaim or rule.table != Table.ADMIT:
+                repairs.append(Change(Command.ADD, rule, present.rule))
+                differences.append(
+                    Difference(f"overwritten by a rule with cookie {present.rule.cookie:#x}", rule)
+                )
         elif aspect := _differing_aspect(rule, present):
+            repairs.append(Change(Command.ADD, rule, present.rule))
             differences.append(Difference(f"has another {aspect} than wanted", present.rule))
-        else:
-            if _ends_early(rule, present):
-                renewals.append(Change(Command.ADD, rule))
-            continue
-        repairs.append(Change(Command.ADD, rule))
-
-    for rule in sorted((installed.rule for installed in ours.values()), key=lambda rule: rule.table):
+        elif _ends_early(rule, present):
+            renewals.append(Change(Command.ADD, rule, present.rule))
+    for rule in superfluous:
+        repairs.append(Change(Command.DELETE_STRICT, rule, rule))
         differences.append(Difference("not wanted", rule))
-        repairs.append(Change(Command.DELETE_STRICT, rule))
-    return Plan(tuple(repairs), tuple(renewals), tuple(differences))
+    return Comparison(tuple(repairs), tuple(renewals), tuple(differences))
 
 
 def describe(rule: FlowRule) -> str:
@@ -105,7 +108,7 @@ def _differing_aspect(wanted: FlowRule, installed: InstalledRule) -> str | None:
         return "time-out"
     if _seconds_left(installed) > wanted.hard_timeout + TIMEOUT_TOLERANCE:
         return "end"
-    return "flag" if installed.flags else None
+    return "flag" if installed.flags & ~SEND_FLOW_REMOVED else None
 
 
 def _ends_early(wanted: FlowRule, installed: InstalledRule) -> bool:

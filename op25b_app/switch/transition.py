@@ -1,0 +1,244 @@
+"""In which order changes are sent, so that no packet is treated as neither the old nor the new rules say.
+
+A switch may handle messages between two barriers in any order, so a plan is a sequence of groups: whatever
+part of a group is in force, on top of all groups before, every packet gets the verdict it had or the one it
+is to have. Three orders do that, for what a switch can:
+
+- :func:`in_place` changes the rules where they are. In one table: what is new from the highest priority to
+  the lowest, then what has another action, then what goes, from the lowest priority to the highest. A packet
+  changes from its old rule to its new one once, and never matches a third. It does not suit every change of
+  several tables that one packet visits.
+- :func:`staged` suits every change: it puts the new rules beside the old ones, matched by a tag that no
+  packet has, and then has table 0 give that tag (a two-phase update: Reitblatt et al., "Abstractions for
+  Network Update", SIGCOMM 2012). It takes room for both.
+- :func:`closed_first` is for a switch that has no room for that: it may block for a moment, and never
+  permits what neither says.
+
+A switch that takes bundles needs none of them (OpenFlow 1.4.1, section 6.9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, groupby
+
+from op25b_app.rules.flow import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
+from op25b_app.rules.pipeline import Table
+from op25b_app.rules.scope import rule_of
+from op25b_app.switch.codec import Command
+from op25b_app.switch.reconcile import Change
+from op25b_app.switch.wanted import Outcomes, next_tables, outcomes_of
+
+Group = tuple[Change, ...]
+
+TAGS = range(1, 0x100)
+STAGE_PRIORITY = 0x4000
+"""Added to the priority of a rule that only tagged packets match, above all that any packet matches."""
+
+GATE = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
+"""Blocks everything."""
+
+
+def in_place(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Outcomes) -> list[Group] | None:
+    """The groups that lead from ``found``, a whole table, to ``wanted``; None where this order does not suit.
+
+    Tables that no packet visits before are changed first, those that none visits afterwards last. Of the
+    others, those that one packet may visit together are changed one after the other, if :func:`_chain`
+    finds a way.
+    """
+    live = _written_tags(found)
+    before = outcomes_of(rule for rule in found if _tag_of(rule) in live)
+    visited_before, visited_after = _visited(before), _visited(wanted)
+    first: list[Change] = []
+    last: list[Change] = []
+    by_table: dict[int, list[Change]] = {}
+    for change in changes:
+        if change.rule.table not in visited_before or _tag_of(change.rule) not in live:
+            first.append(change)
+        elif change.rule.table not in visited_after:
+            last.append(change)
+        else:
+            by_table.setdefault(change.rule.table, []).append(change)
+
+    groups = [tuple(first)]
+    for tables in _visited_together(by_table.keys(), before, wanted):
+        chained = _chain({table: by_table[table] for table in tables}, before, wanted)
+        if chained is None:
+            return None
+        groups += chained
+    groups.append(tuple(last))
+    return [group for group in groups if group]
+
+
+def staged(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Sequence[FlowRule]) -> list[Group]:
+    """The groups that lead from ``found``, a whole table, to ``wanted`` by way of tagged packets."""
+    live = _written_tags(found)
+    tag = next(each for each in TAGS if each not in live)
+    own = {rule.table for rule in wanted}
+    dead = [change for change in changes if _tag_of(change.rule) not in live]
+    unseen = [change for change in changes if change.rule.table != Table.ADMIT and _tag_of(change.rule) in live]
+    stage = [_staged_rule(rule, tag, own) for rule in wanted if rule.table != Table.ADMIT]
+    admitting = [change for change in changes if change.rule.table == Table.ADMIT]
+    plain, tagging = _tagging(admitting, found, wanted, tag, own)
+    groups = [
+        tuple(dead),
+        tuple(Change(Command.ADD, rule) for rule in stage),
+        *_make_before_break(tagging),
+        tuple(unseen),
+        tuple(plain),
+        tuple(Change(Command.DELETE_STRICT, rule, rule) for rule in stage),
+    ]
+    return [group for group in groups if group]
+
+
+def closed_first(changes: Sequence[Change], found: Iterable[FlowRule], wanted: Outcomes) -> list[Group]:
+    """The groups for a switch with no room to spare: what goes makes room for what comes.
+
+    Where every table that changes only blocks or hands on, what blocks more comes first. Otherwise table 0
+    blocks everything meanwhile, unless nothing is to be blocked afterwards anyway.
+    """
+    before = outcomes_of(found)
+    tables = {change.rule.table for change in changes}
+    if all(_only_blocks_or_hands_on(table, before, wanted) for table in tables):
+        closing = [change for change in changes if _blocks_more(change)]
+        opening = [change for change in changes if not _blocks_more(change)]
+        return [tuple(group) for group in (closing, opening) if group]
+    going = [change for change in changes if change.command is Command.DELETE_STRICT and change.rule != GATE]
+    coming = [change for change in changes if change.command is not Command.DELETE_STRICT]
+    gated = any(None in actions for actions in wanted.values())
+    groups = [
+        (Change(Command.ADD, GATE),) if gated else (),
+        tuple(going),
+        tuple(coming),
+        (Change(Command.DELETE_STRICT, GATE, GATE),),
+    ]
+    return [group for group in groups if group]
+
+
+def _make_before_break(changes: Iterable[Change]) -> list[Group]:
+    """The order for one table."""
+    new, changed, gone = [], [], []
+    for change in changes:
+        if change.command is Command.DELETE_STRICT:
+            gone.append(change)
+        else:
+            (new if change.before is None else changed).append(change)
+    groups = [*_by_priority(new, highest_first=True), tuple(changed), *_by_priority(gone)]
+    return [group for group in groups if group]
+
+
+def _by_priority(changes: list[Change], *, highest_first: bool = False) -> Iterator[Group]:
+    ordered = sorted(changes, key=_priority, reverse=highest_first)
+    return (tuple(group) for _, group in groupby(ordered, key=_priority))
+
+
+def _priority(change: Change) -> int:
+    return change.rule.priority
+
+
+def _chain(by_table: dict[int, list[Change]], before: Outcomes, after: Outcomes) -> list[Group] | None:
+    """The order for tables that one packet may visit together; None where there is none.
+
+    One table is simple. Several are where each only blocks or hands on, always the same way: then a packet
+    passes if all of them let it. Those that only block more come first and those that only permit more last,
+    so between blocking in one table and permitting in another no packet slips through. Only one may do both.
+    """
+    if len(by_table) > 1:
+        if not all(_only_blocks_or_hands_on(table, before, after) for table in by_table):
+            return None
+        if sum(_rank(changes) == 1 for changes in by_table.values()) > 1:
+            return None
+    ordered = sorted(by_table.values(), key=_rank)
+    return list(chain.from_iterable(map(_make_before_break, ordered)))
+
+
+def _only_blocks_or_hands_on(table: int, before: Outcomes, after: Outcomes) -> bool:
+    """Does a table do one thing with all packets that it does not block?"""
+    return len((before.get(table, frozenset()) | after.get(table, frozenset())) - {None}) <= 1
+
+
+def _rank(changes: Iterable[Change]) -> int:
+    """0 where all changes of a table only block more, 2 where they only permit more, else 1."""
+    blocks_more = {_blocks_more(change) for change in changes}
+    return 1 if len(blocks_more) > 1 else 0 if True in blocks_more else 2
+
+
+def _blocks_more(change: Change) -> bool:
+    """In a table that blocks or hands on: can a change only block more? Else it can only permit more."""
+    return (change.command is Command.DELETE_STRICT) is (change.rule.action is not None)
+
+
+def _visited_together(
+    tables: Iterable[int], before: Outcomes, after: Outcomes
+) -> Iterator[tuple[int, ...]]:
+    """``tables`` in sets, so that no packet visits tables of two sets."""
+    edges = {table: next_tables(before, table) | next_tables(after, table) for table in {*before, *after}}
+    pending = sorted(tables)
+    while pending:
+        together = {pending[0]}
+        while more := {
+            table
+            for table in pending
+            if table not in together
+            and any(table in _reach(edges, one) or one in _reach(edges, table) for one in together)
+        }:
+            together |= more
+        yield tuple(sorted(together))
+        pending = [table for table in pending if table not in together]
+
+
+def _visited(outcomes: Outcomes) -> set[int]:
+    return _reach({table: next_tables(outcomes, table) for table in outcomes}, Table.ADMIT)
+
+
+def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
+    """``start`` and all tables that can follow it."""
+    reached: set[int] = set()
+    pending = {start}
+    while pending:
+        reached |= pending
+        pending = set().union(*(edges.get(table, set()) for table in pending)) - reached
+    return reached
+
+
+def _written_tags(rules: Iterable[FlowRule]) -> set[int]:
+    """The tags that packets may have; 0 is none."""
+    return {0, *(rule.action.tag for rule in rules if isinstance(rule.action, Tagged))}
+
+
+def _tag_of(rule: FlowRule) -> int:
+    """The tag that a rule asks for; 0 where it does not."""
+    return next((field.value for field in rule.match if field.name == "metadata"), 0)
+
+
+def _staged_rule(rule: FlowRule, tag: int, own: set[int]) -> FlowRule:
+    """The rule for packets with a tag; tables that are not ours get them without."""
+    action = rule.action
+    if isinstance(action, Goto) and action.table not in own:
+        action = Tagged(action.table, 0)
+    match = match_of((Field("metadata", tag, TAG_MASK), *rule.match))
+    return rule._replace(priority=rule.priority + STAGE_PRIORITY, match=match, action=action)
+
+
+def _tagging(
+    changes: Sequence[Change], found: Sequence[FlowRule], wanted: Sequence[FlowRule], tag: int, own: set[int]
+) -> tuple[list[Change], list[Change]]:
+    """For table 0: what takes the tag off again, and what makes it give the tag in the first place.
+
+    ``changes`` would make it what is wanted without tags.
+    """
+    by_key = {change.rule.key: change for change in changes}
+    present = {rule.key: rule for rule in found if rule.table == Table.ADMIT}
+    plain: list[Change] = []
+    tagging = [change for change in changes if change.command is Command.DELETE_STRICT]
+    for rule in wanted:
+        before = present.get(rule.key)
+        if rule.table != Table.ADMIT or not (before is None or before.ours or rule.key in by_key):
+            continue
+        if isinstance(rule.action, Goto) and rule.action.table in own:
+            tagged = rule._replace(action=Tagged(rule.action.table, tag))
+            tagging.append(Change(Command.ADD, tagged, before))
+            plain.append(Change(Command.ADD, rule, tagged))
+        elif rule.key in by_key:
+            tagging.append(by_key[rule.key])
+    return plain, tagging

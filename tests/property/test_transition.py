@@ -1,0 +1,167 @@
+"""From one policy to another, no packet is treated as neither says, wherever a plan stops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from op25b_app.policy.model import Policy, Verdict
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.proof.diagram import Diagram, Diagrams
+from op25b_app.rules.proof.header import SIZES
+from op25b_app.rules.proof.stored import stored
+from op25b_app.rules.proof.tables import TableVerdicts
+from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.switch.reconcile import Change, reconcile
+from op25b_app.switch.transition import Group, closed_first, in_place, staged
+from op25b_app.switch.wanted import Wanted
+from tests.generated import NOW, SWITCH, policies
+
+HANDOVER = 7
+SAMPLES = 12
+"""How many moments of a plan are looked at: each time at every packet."""
+
+Holding = dict[object, FlowRule]
+Order = Callable[[Sequence[Change], Sequence[FlowRule], Wanted], list[Group] | None]
+
+
+class Moment(NamedTuple):
+    """What a switch holds after some messages of a plan."""
+
+    holding: Holding
+    sent: Sequence[Change]
+
+
+def rules_of(policy: Policy) -> Wanted:
+    return Wanted(compile_rules(policy, policy.switches[SWITCH], NOW))
+
+
+def changes_from(found: Iterable[FlowRule], wanted: Wanted) -> Sequence[Change]:
+    return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
+
+
+def in_place_or_staged(
+    changes: Sequence[Change], found: Sequence[FlowRule], wanted: Wanted
+) -> list[Group]:
+    groups = in_place(changes, found, wanted.outcomes)
+    return staged(changes, found, wanted.rules) if groups is None else groups
+
+
+def moments(
+    data: st.DataObject, found: Sequence[FlowRule], wanted: Wanted, order: Order
+) -> tuple[list[Moment], Moment]:
+    """Some moments while a plan is carried out, each group in any order, and the end."""
+    groups = order(changes_from(found, wanted), found, wanted)
+    assert groups is not None
+    messages = [change for group in groups for change in data.draw(st.permutations(group))]
+    stops = set(data.draw(st.lists(st.integers(0, len(messages)), max_size=SAMPLES)))
+    holding: Holding = {rule.key: rule for rule in found}
+    seen = []
+    for number, change in enumerate(messages):
+        if number in stops:
+            seen.append(Moment(dict(holding), messages[:number]))
+        if change.command is Command.ADD:
+            holding[change.rule.key] = change.rule
+        else:
+            holding.pop(change.rule.key, None)
+    return seen, Moment(holding, messages)
+
+
+def assert_reached(end: Moment, wanted: Wanted) -> None:
+    """All is there, but for time-outs that are still to be prolonged."""
+    assert {rule._replace(hard_timeout=0) for rule in end.holding.values()} == {
+        rule._replace(hard_timeout=0) for rule in wanted.rules
+    }
+
+
+class Verdicts:
+    """Whether every packet passes, by what a switch holds."""
+
+    def __init__(self) -> None:
+        self._diagrams = Diagrams(SIZES)
+
+    def passing(self, rules: Iterable[FlowRule]) -> Diagram:
+        told = [stored(rule, "here", "this rule") for rule in rules]
+        verdicts = TableVerdicts(self._diagrams, told, HANDOVER).verdicts()
+        return self._diagrams.map(_passes, verdicts)
+
+    def all_hold(self, what: Callable[..., bool], *diagrams: Diagram) -> bool:
+        joined = self._diagrams.map(lambda value: (value,), diagrams[0])
+        for diagram in diagrams[1:]:
+            joined = self._diagrams.apply(lambda values, value: (*values, value), joined, diagram)
+        return all(what(*values) for values in joined.values)
+
+
+def _passes(verdict: object) -> frozenset[bool]:
+    """All that may become of a packet."""
+    verdicts = verdict if isinstance(verdict, frozenset) else {verdict}
+    assert all(isinstance(each, Verdict) for each in verdicts)
+    return frozenset(each is not Verdict.BLOCK for each in verdicts)
+
+
+def as_one_of_both(now: frozenset[bool], before: frozenset[bool], after: frozenset[bool]) -> bool:
+    return now <= before | after
+
+
+def no_more_than_either(now: frozenset[bool], before: frozenset[bool], after: frozenset[bool]) -> bool:
+    return True not in now or True in before | after
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), policies(), policies())
+def test_no_packet_is_treated_as_neither_policy_says(data: st.DataObject, old: Policy, new: Policy) -> None:
+    found, wanted, verdicts = rules_of(old).rules, rules_of(new), Verdicts()
+    before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
+    seen, end = moments(data, found, wanted, in_place_or_staged)
+    assert_reached(end, wanted)
+    for moment in seen:
+        now = verdicts.passing(moment.holding.values())
+        assert verdicts.all_hold(as_one_of_both, now, before, after), moment.sent
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), policies(), policies(), policies())
+def test_nor_where_a_plan_was_interrupted_and_another_one_begins(
+    data: st.DataObject, old: Policy, new: Policy, newest: Policy
+) -> None:
+    verdicts = Verdicts()
+    interrupted, _ = moments(data, rules_of(old).rules, rules_of(new), in_place_or_staged)
+    for moment in interrupted[:3]:
+        found, wanted = [*moment.holding.values()], rules_of(newest)
+        before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
+        seen, end = moments(data, found, wanted, in_place_or_staged)
+        assert_reached(end, wanted)
+        for later in seen:
+            now = verdicts.passing(later.holding.values())
+            assert verdicts.all_hold(as_one_of_both, now, before, after), later.sent
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), policies(), policies())
+def test_closed_first_never_permits_what_neither_policy_permits(
+    data: st.DataObject, old: Policy, new: Policy
+) -> None:
+    found, wanted, verdicts = rules_of(old).rules, rules_of(new), Verdicts()
+    before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
+    seen, end = moments(
+        data, found, wanted, lambda changes, found, wanted: closed_first(changes, found, wanted.outcomes)
+    )
+    assert_reached(end, wanted)
+    for moment in seen:
+        now = verdicts.passing(moment.holding.values())
+        assert verdicts.all_hold(no_more_than_either, now, before, after), moment.sent
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data(), policies())
+def test_an_empty_switch_is_closed_until_all_is_there(data: st.DataObject, policy: Policy) -> None:
+    wanted, verdicts = rules_of(policy), Verdicts()
+    after = verdicts.passing(wanted.rules)
+    seen, _ = moments(data, (), wanted, in_place_or_staged)
+    for moment in seen:
+        now = verdicts.passing(moment.holding.values())
+        assert verdicts.all_hold(no_more_than_either, now, after, after), moment.sent
