@@ -91,6 +91,17 @@ class Goto(NamedTuple):
     table: int
 
 
+TAG_MASK = 0xFF
+"""The bits of the metadata that carry a tag."""
+
+
+class Tagged(NamedTuple):
+    """Go on in a later table with a tag, 0 to 255; its rules can match it as metadata under ``TAG_MASK``."""
+
+    table: int
+    tag: int
+
+
 class Output(NamedTuple):
     """Apply the action OUTPUT to a port, reserved ones such as NORMAL among them."""
 
@@ -106,7 +117,7 @@ class Opaque(NamedTuple):
 NORMAL = Output(0xFFFFFFFA)
 """OFPP_NORMAL: forward as a switch without OpenFlow would."""
 
-Action = Goto | Output | Opaque | None
+Action = Goto | Tagged | Output | Opaque | None
 """What happens to a frame that matches; None drops it (an empty instruction set)."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from op25b_app.rules.flow import COOKIE_OWNER, FlowRule, Goto, Match, Opaque, Output, Role
+from op25b_app.rules.flow import COOKIE_OWNER, TAG_MASK, FlowRule, Goto, Match, Opaque, Output, Role, Tagged
 
 CONTROLLER_PORT = 0xFFFFFFFD
 """OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""
@@ -97,6 +97,8 @@ def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
     steps: tuple[Step, ...] = ()
     if isinstance(rule.action, Goto):
         steps = (Jump(rule.action.table),)
+    elif isinstance(rule.action, Tagged):
+        steps = (WriteMetadata(rule.action.tag, TAG_MASK), Jump(rule.action.table))
     elif isinstance(rule.action, Output):
         steps = (Emit(rule.action.port),)
     elif isinstance(rule.action, Opaque):
