@@ -92,11 +92,11 @@ class Goto(NamedTuple):
 
 
 TAG_MASK = 0xFF
-"""The bits of the metadata that hold a tag."""
+"""The bits of the metadata that carry a tag."""
 
 
 class Tagged(NamedTuple):
-    """Go on in a later table with a tag, which rules there can match as metadata."""
+    """Go on in a later table with a tag, 0 to 255; its rules can match it as metadata under ``TAG_MASK``."""
 
     table: int
     tag: int

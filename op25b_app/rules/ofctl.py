@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, Opaque
+from op25b_app.rules.flow import NORMAL, TAG_MASK, Action, Field, FlowRule, Goto, Match, Opaque, Tagged
 
 _ADDRESS = {"ipv4_src", "ipv4_dst", "arp_spa", "ipv6_src", "ipv6_dst", "ipv6_nd_target"}
 _MAC = {"eth_src", "eth_dst", "arp_sha"}
@@ -37,6 +37,8 @@ def format_action(action: Action) -> str:
         return "drop"
     if isinstance(action, Goto):
         return f"goto_table:{int(action.table)}"
+    if isinstance(action, Tagged):
+        return f"write_metadata:{action.tag:#x}/{TAG_MASK:#x},goto_table:{int(action.table)}"
     if isinstance(action, Opaque):
         raise ValueError("a rule of another application cannot be written as text")
     return "NORMAL" if action == NORMAL else f"output:{action.port}"

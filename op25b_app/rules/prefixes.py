@@ -27,7 +27,11 @@ def minimal_cover(version: int, prefixes: Iterable[Prefix], without: Iterable[Pr
     """The fewest disjoint prefixes that hold all of ``prefixes`` but nothing of ``without``, ascending."""
     inside = merged_intervals(of_version(prefixes, version))
     outside = merged_intervals(of_version(without, version))
-    return [prefix for first, last in _difference(inside, outside) for prefix in _split(version, first, last)]
+    return [
+        prefix
+        for first, last in _difference(inside, outside)
+        for prefix in cover_of_interval(version, first, last)
+    ]
 
 
 def minimal_table(version: int, table: Mapping[Prefix, Label], default: Label) -> Table[Label]:
@@ -119,7 +123,7 @@ def _difference(inside: list[tuple[int, int]], outside: list[tuple[int, int]]) -
             yield first, last
 
 
-def _split(version: int, first: int, last: int) -> Iterator[Prefix]:
+def cover_of_interval(version: int, first: int, last: int) -> Iterator[Prefix]:
     """The fewest prefixes that hold exactly the addresses ``first`` to ``last``."""
     width = WIDTH[version]
     while first <= last:

@@ -9,46 +9,49 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
-from op25b_app.rules.flow import Action, FlowRule, Goto, Opaque, Output
-from op25b_app.switch.oxm import decode_match, encode_match
+from op25b_app.rules.flow import FlowRule
+from op25b_app.switch.actions import decode_action, encode_action
+from op25b_app.switch.oxm import decode_match, encode_match, match_size
+from op25b_app.switch.oxs import decode_statistics
+from op25b_app.switch.wire import (
+    MULTIPART_HEADER_SIZE,
+    OPENFLOW_13,
+    OPENFLOW_14,
+    OPENFLOW_15,
+    decode_entries,
+    encode_message,
+    encode_multipart_request,
+    multipart_kind,
+)
 
-VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", 4: "1.3", 5: "1.4", 6: "1.5"}
-SUPPORTED_VERSIONS = (4, 5, 6)
-OPENFLOW_15 = 6
+VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", OPENFLOW_13: "1.3", OPENFLOW_14: "1.4", OPENFLOW_15: "1.5"}
+SUPPORTED_VERSIONS = (OPENFLOW_13, OPENFLOW_14, OPENFLOW_15)
 
 FIRST_RESERVED_PORT = 0xFFFFFF00
 """Ports from here on are LOCAL, NORMAL, CONTROLLER and the like (7.2.1)."""
 
-_HEADER = struct.Struct("!BBHI")
+SEND_FLOW_REMOVED = 1
+"""OFPFF_SEND_FLOW_REM: the flag of a flow-mod that has the switch tell when the rule is gone."""
+
+REMEMBERED_RULES = 1 << 17
+"""How many rules are remembered by their bytes, about 1 kB each."""
+
 _FLOW_MOD = struct.Struct("!QQBBHHHIIIHH")
-_FLOW_STATS_REQUEST = struct.Struct("!HHxxxxBxxxIIxxxxQQ")
-_MULTIPART = struct.Struct("!HHxxxx")
+_FLOW_STATS_REQUEST = struct.Struct("!BxxxIIxxxxQQ")
 _FLOW_STATS = struct.Struct("!xxBxIIHHHHxxxxQQQ")
 _FLOW_DESCRIPTION = struct.Struct("!xxxxBxHHHHxxQ")
-_INSTRUCTION = struct.Struct("!HH")
-_GOTO = struct.Struct("!HHBxxx")
-_APPLY_OUTPUT = struct.Struct("!HHxxxxHHIHxxxxxx")
 
 _OFPT_FLOW_MOD = 14
-_OFPT_MULTIPART_REQUEST = 18
-_OFPT_MULTIPART_REPLY = 19
 _OFPT_BARRIER_REQUEST = 20
 _OFPMP_FLOW = 1
 _OFPMPF_REPLY_MORE = 1
-_OFPIT_GOTO_TABLE = 1
-_OFPIT_APPLY_ACTIONS = 4
-_OFPAT_OUTPUT = 0
 _NO_BUFFER = 0xFFFFFFFF
 _ANY = 0xFFFFFFFF
 _ALL_TABLES = 0xFF
 _EXACT_COOKIE = 0xFFFFFFFFFFFFFFFF
-_OXS_CLASS = 0x8002
-
-
-SEND_FLOW_REMOVED = 1
-"""OFPFF_SEND_FLOW_REM: the flag of a rule whose end the switch tells (7.3.4.1)."""
 
 
 class Command(enum.IntEnum):
@@ -69,7 +72,9 @@ class InstalledRule(NamedTuple):
     bytes: int
 
 
-def encode_flow_mod(rule: FlowRule, *, command: Command = Command.ADD, version: int, xid: int) -> bytes:
+def encode_flow_mod(
+    rule: FlowRule, *, command: Command = Command.ADD, version: int, xid: int, flags: int = 0
+) -> bytes:
     """A flow-mod (7.3.4.1). A strict deletion removes the rule only while its cookie is the one given.
 
     Raises ValueError for a rule that OpenFlow cannot express.
@@ -86,28 +91,28 @@ def encode_flow_mod(rule: FlowRule, *, command: Command = Command.ADD, version: 
         _NO_BUFFER,
         _ANY,
         _ANY,
-        0,
+        flags,
         0,
     )
     body += encode_match(rule.match)
     if adding:
-        body += _encode_action(rule.action)
-    return _message(version, _OFPT_FLOW_MOD, xid, body)
+        body += encode_action(rule.action)
+    return encode_message(version, _OFPT_FLOW_MOD, xid, body)
 
 
 def encode_barrier_request(*, version: int, xid: int) -> bytes:
     """A barrier request (7.3.8)."""
-    return _message(version, _OFPT_BARRIER_REQUEST, xid, b"")
+    return encode_message(version, _OFPT_BARRIER_REQUEST, xid, b"")
 
 
 def encode_flow_stats_request(*, version: int, xid: int) -> bytes:
     """A request for every rule of every table (7.3.5.2)."""
-    body = _FLOW_STATS_REQUEST.pack(_OFPMP_FLOW, 0, _ALL_TABLES, _ANY, _ANY, 0, 0) + encode_match(())
-    return _message(version, _OFPT_MULTIPART_REQUEST, xid, body)
+    body = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, 0, 0) + encode_match(())
+    return encode_multipart_request(version, _OFPMP_FLOW, xid, body)
 
 
 def is_flow_stats_reply(message: bytes) -> bool:
-    return message[1] == _OFPT_MULTIPART_REPLY and message[8:10] == b"\x00\x01"
+    return multipart_kind(message) == _OFPMP_FLOW
 
 
 def has_more(message: bytes) -> bool:
@@ -121,48 +126,14 @@ def decode_flow_stats(message: bytes) -> Iterator[InstalledRule]:
     Raises ValueError, naming the byte, for a message that breaks the format.
     """
     decode = _decode_flow_description if message[0] >= OPENFLOW_15 else _decode_flow_stats
-    position = _HEADER.size + _MULTIPART.size
-    while position < len(message):
-        length = int.from_bytes(message[position : position + 2], "big")
-        entry = message[position : position + length]
-        try:
-            if not 2 <= length == len(entry):
-                raise ValueError(f"{length} bytes announced, {len(message) - position} there")
-            yield decode(entry)
-        except (ValueError, struct.error) as error:
-            raise ValueError(f"unreadable flow statistics at byte {position}: {error}") from None
-        position += length
+    return decode_entries(message, MULTIPART_HEADER_SIZE, decode, "flow statistics")
 
 
-def _message(version: int, kind: int, xid: int, body: bytes) -> bytes:
-    return _HEADER.pack(version, kind, _HEADER.size + len(body), xid) + body
-
-
-def _encode_action(action: Action) -> bytes:
-    match action:
-        case None:
-            return b""
-        case Goto(table):
-            return _GOTO.pack(_OFPIT_GOTO_TABLE, _GOTO.size, table)
-        case Output(port):
-            size = _APPLY_OUTPUT.size
-            return _APPLY_OUTPUT.pack(_OFPIT_APPLY_ACTIONS, size, _OFPAT_OUTPUT, size - 8, port, 0)
-        case Opaque(instructions):
-            return instructions
-
-
-def _decode_action(instructions: bytes) -> Action:
-    if not instructions:
-        return None
-    kind, length = _INSTRUCTION.unpack_from(instructions)
-    if length == len(instructions):
-        if kind == _OFPIT_GOTO_TABLE and length == _GOTO.size:
-            return Goto(instructions[4])
-        if kind == _OFPIT_APPLY_ACTIONS and length == _APPLY_OUTPUT.size:
-            _, _, action, _, port, _ = _APPLY_OUTPUT.unpack(instructions)
-            if action == _OFPAT_OUTPUT:
-                return Output(port)
-    return Opaque(instructions)
+@lru_cache(REMEMBERED_RULES)
+def _rule(table: int, priority: int, cookie: int, hard_timeout: int, match_and_action: bytes) -> FlowRule:
+    """Most rules are read many times, from one switch or from many with the same policy."""
+    match, position = decode_match(match_and_action, 0)
+    return FlowRule(table, priority, match, decode_action(match_and_action[position:]), cookie, hard_timeout)
 
 
 def _decode_flow_stats(entry: bytes) -> InstalledRule:
@@ -170,38 +141,16 @@ def _decode_flow_stats(entry: bytes) -> InstalledRule:
     table, seconds, nanoseconds, priority, idle_timeout, hard_timeout, flags, cookie, packets, octets = (
         _FLOW_STATS.unpack_from(entry)
     )
-    match, position = decode_match(entry, _FLOW_STATS.size)
-    rule = FlowRule(table, priority, match, _decode_action(entry[position:]), cookie, hard_timeout)
+    rule = _rule(table, priority, cookie, hard_timeout, entry[_FLOW_STATS.size :])
     return InstalledRule(rule, idle_timeout, flags, seconds + nanoseconds / 1e9, packets, octets)
 
 
 def _decode_flow_description(entry: bytes) -> InstalledRule:
     """``struct ofp_flow_desc`` of OpenFlow 1.5: its statistics are a list of fields, as a match is."""
     table, priority, idle_timeout, hard_timeout, flags, cookie = _FLOW_DESCRIPTION.unpack_from(entry)
-    match, position = decode_match(entry, _FLOW_DESCRIPTION.size)
-    _, length = struct.unpack_from("!HH", entry, position)
-    statistics = _decode_oxs(entry[position + 4 : position + length])
-    position += length + (-length % 8)
-    rule = FlowRule(table, priority, match, _decode_action(entry[position:]), cookie, hard_timeout)
-    seconds, nanoseconds = divmod(statistics.get(0, 0), 1 << 32)
-    return InstalledRule(
-        rule,
-        idle_timeout,
-        flags,
-        seconds + nanoseconds / 1e9,
-        statistics.get(4, 0),
-        statistics.get(5, 0),
+    position = _FLOW_DESCRIPTION.size + match_size(entry, _FLOW_DESCRIPTION.size)
+    statistics, end = decode_statistics(entry, position)
+    rule = _rule(
+        table, priority, cookie, hard_timeout, entry[_FLOW_DESCRIPTION.size : position] + entry[end:]
     )
-
-
-def _decode_oxs(fields: bytes) -> dict[int, int]:
-    """The basic statistics by number: 0 duration, 4 packets, 5 bytes (1.5.1 section 7.2.4.4)."""
-    statistics = {}
-    position = 0
-    while position < len(fields):
-        oxs_class, number, length = struct.unpack_from("!HBB", fields, position)
-        position += 4
-        if oxs_class == _OXS_CLASS:
-            statistics[number >> 1] = int.from_bytes(fields[position : position + length], "big")
-        position += length
-    return statistics
+    return InstalledRule(rule, idle_timeout, flags, *statistics)

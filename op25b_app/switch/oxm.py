@@ -144,6 +144,12 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
     return tuple([field for _, field in fields]), end + (-length % 8)
 
 
+def match_size(message: bytes, offset: int) -> int:
+    """How many bytes the match at ``offset`` takes, its padding included."""
+    length = int.from_bytes(message[offset + 2 : offset + 4], "big")
+    return length + (-length % 8)
+
+
 def decode_field(data: bytes) -> Field | None:
     """The field at the beginning of ``data``, as SET_FIELD has it; None where it is cut short."""
     payload = data[4 : 4 + data[3]] if len(data) >= 4 else b""

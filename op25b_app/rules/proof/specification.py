@@ -60,7 +60,7 @@ class Specification:
             decisions = by_ethertype(_Side(self, version)) if version else self._arp(role)
             seen = self._first_of(decisions, Verdict.PERMIT)
             result = self._diagrams.choose(self.one_of("eth_type", (eth_type,)), seen, result)
-        decided = self._first_of([(self._forbidden_tag(role), Verdict.BLOCK)], result)
+        decided = self._first_of([(self.forbidden_tag(role), Verdict.BLOCK)], result)
         if self._switch.mode is Mode.MONITOR:
             return self._diagrams.map(
                 lambda verdict: Verdict.WOULD_BLOCK if verdict is Verdict.BLOCK else verdict, decided
@@ -92,7 +92,7 @@ class Specification:
             result = diagrams.choose(condition, diagrams.leaf(verdict), result)
         return result
 
-    def _forbidden_tag(self, role: PortRole) -> Diagram:
+    def forbidden_tag(self, role: PortRole) -> Diagram:
         """Decision 1, before all others: a line needs nothing under a tag that it may not carry."""
         diagrams = self._diagrams
         if not self._hardening.block_encapsulation:

@@ -22,7 +22,8 @@ from op25b_app.switch.session import (
     Status,
     SwitchError,
 )
-from tests.unit.switch.fake_switch import DELETE_STRICT, FakeSwitch
+from tests.fake_switch import Abilities, Command, FakeSwitch, FlowMod, Kind, Refusal
+from tests.fake_switch.rules import put, remove, rules_on
 
 OURS = 0x25B0 << 48
 LOCAL = 0xFFFFFFFE
@@ -50,21 +51,27 @@ def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> 
     return Assignment(switch_of_policy(mode), lambda now: rules, lambda rules, at: None)
 
 
+def at(flow: FlowMod) -> tuple[int, int]:
+    return flow.table, flow.priority
+
+
 class World:
     """A session, its switch, and the wire between them, which a test may cut or bend."""
 
-    def __init__(self, switch: FakeSwitch | None = None, *, ports: frozenset[int] = PORTS, tables: int = 254):
-        self.switch = switch or FakeSwitch()
+    def __init__(
+        self, *, abilities: Abilities | None = None, version: int = 4, ports: frozenset[int] = PORTS
+    ) -> None:
+        self.switch = FakeSwitch(abilities=abilities or Abilities())
+        self.channel = self.switch.connect(version)
         self.session = Session(0x1, now=0.0)
         self.now = 1000.0
         self.ports = ports
-        self.tables = tables
         self.turns: list[Status] = []
         self.on_wire: Callable[[bytes], Messages] = lambda message: [message]
 
     def connect(self, wanted: Assignment | None) -> None:
         self.run(self.session.assign(wanted, self.now))
-        connection = Connection(self.switch.version, self.tables, self.ports)
+        connection = Connection(self.channel.version, self.switch.abilities.tables, self.ports)
         self.run(self.session.connected(connection, self.now))
 
     def run(self, outcome: Outcome) -> None:
@@ -74,16 +81,16 @@ class World:
             outcome = pending.pop(0)
             self.turns += [outcome.turned] if outcome.turned else []
             for piece in outcome.pieces:
-                for message in self.switch.receive(piece, self.now):
+                for message in self.channel.receive(piece, self.now):
                     for arriving in self.on_wire(message):
                         pending.append(self.deliver(arriving))
 
     def deliver(self, message: bytes) -> Outcome:
         _, kind, _, xid = struct.unpack_from("!BBHI", message)
-        if kind == 1:
+        if kind == Kind.ERROR:
             error_type, code = struct.unpack_from("!HH", message, 8)
             return self.session.error(SwitchError(xid, error_type, code, message[12:]), self.now)
-        if kind == 21:
+        if kind == Kind.BARRIER_REPLY:
             return self.session.barrier(xid, self.now)
         return self.session.flow_stats(message, xid, self.now)
 
@@ -92,9 +99,13 @@ class World:
         end = self.now + seconds
         while self.now < end:
             self.now += 1.0
-            self.switch.now = self.now
+            self.switch.advance(self.now)
             if not self.session.seconds_until_due(self.now):
                 self.run(self.session.tick(self.now))
+
+    @property
+    def rules(self) -> list[FlowRule]:
+        return rules_on(self.switch)
 
     @property
     def states(self) -> list[str]:
@@ -105,21 +116,23 @@ class World:
         return self.session.status.state.value, self.session.status.reason
 
 
-@pytest.mark.parametrize("version", [4, 5])
+@pytest.mark.parametrize("version", [4, 5, 6])
 def test_a_new_switch_becomes_protected(version: int) -> None:
-    world = World(FakeSwitch(version=version))
+    world = World(version=version)
     assert world.status == ("lost", "never connected")
     world.connect(assignment())
     assert world.states == ["connecting", "installing", "protected"]
     assert world.status == ("protected", READ_BACK)
     assert world.session.status.rules == len(RULES)
-    assert set(world.switch.rules()) == set(RULES)
-    assert [key[:2] for _, key in world.switch.flow_mods] == [(rule.table, rule.priority) for rule in RULES]
+    assert set(world.rules) == set(RULES)
+    assert [(flow.table, flow.priority) for flow in world.switch.flow_mods] == [
+        (rule.table, rule.priority) for rule in RULES
+    ]
 
 
 def test_a_switch_that_has_its_rules_is_read_and_not_written() -> None:
     world = World()
-    world.switch.put(*RULES, THEIRS)
+    put(world.switch, *RULES, THEIRS)
     world.connect(assignment())
     assert world.states == ["connecting", "protected"]
     assert world.switch.flow_mods == []
@@ -128,11 +141,11 @@ def test_a_switch_that_has_its_rules_is_read_and_not_written() -> None:
 def test_a_switch_is_patched_and_rules_of_others_stay() -> None:
     world = World()
     surplus = FlowRule(2, 300, (Field("in_port", 2),), NORMAL, OURS | 99)
-    world.switch.put(*RULES[3:], surplus, THEIRS)
+    put(world.switch, *RULES[3:], surplus, THEIRS)
     world.connect(assignment())
     assert world.status == ("protected", READ_BACK)
-    assert set(world.switch.rules()) == {*RULES, THEIRS}
-    assert [command for command, _ in world.switch.flow_mods] == [0, 0, 0, DELETE_STRICT]
+    assert set(world.rules) == {*RULES, THEIRS}
+    assert [flow.command for flow in world.switch.flow_mods] == [*[Command.ADD] * 3, Command.DELETE_STRICT]
 
 
 def test_monitor_mode_says_so() -> None:
@@ -144,38 +157,38 @@ def test_monitor_mode_says_so() -> None:
 def test_a_barrier_is_not_acceptance() -> None:
     """A switch that drops a rule without a word is not protected, whatever it answers."""
     world = World()
-    world.switch.swallows = lambda key: key[0] == 1 and key[1] == 200
+    world.switch.conduct.swallow = lambda flow: at(flow) == (1, 200)
     world.connect(assignment())
     assert world.status == (
         "degraded",
         "its table is not as sent: missing: "
         "table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> goto_table:2",
     )
-    world.switch.swallows = lambda key: False
+    world.switch.conduct.swallow = lambda flow: False
     world.wait(RETRY_SECONDS)
     assert world.status == ("protected", READ_BACK)
 
 
 def test_a_refused_rule_is_named_and_tried_again() -> None:
     world = World()
-    world.switch.refuses = lambda key: (4, 6) if key[:2] == (1, 200) else None
+    world.switch.conduct.refuse = lambda flow: Refusal(4, 6) if at(flow) == (1, 200) else None
     world.connect(assignment())
     assert world.status == (
         "degraded",
         "refused 1 of 24 rules: it cannot match on a field of the rule (BAD_MATCH/BAD_FIELD), "
         "first table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> goto_table:2",
     )
-    assert len(world.switch.rules()) == len(RULES) - 1
+    assert len(world.rules) == len(RULES) - 1
     world.wait(3 * RETRY_SECONDS)
     assert world.states == ["connecting", "installing", "degraded"]
     assert len(world.switch.flow_mods) == len(RULES) + 3
-    world.switch.refuses = lambda key: None
+    world.switch.conduct.refuse = lambda flow: None
     world.wait(RETRY_SECONDS)
     assert world.status == ("protected", READ_BACK)
 
 
 def test_a_full_table_is_told_with_numbers() -> None:
-    world = World(FakeSwitch(capacity=20))
+    world = World(abilities=Abilities(room=20))
     world.connect(assignment())
     state, reason = world.status
     assert state == "degraded"
@@ -185,14 +198,14 @@ def test_a_full_table_is_told_with_numbers() -> None:
 
 
 def test_a_switch_with_too_few_tables_gets_nothing() -> None:
-    world = World(tables=2)
+    world = World(abilities=Abilities(tables=2))
     world.connect(assignment())
     assert world.status == ("degraded", "has 2 tables and its rules need 3: nothing was sent")
     assert world.switch.flow_mods == []
 
 
 def test_the_table_of_another_application_counts_as_needed() -> None:
-    world = World(tables=10)
+    world = World(abilities=Abilities(tables=10))
     world.connect(assignment([FlowRule(0, 100, (), Goto(10), OURS | 1)]))
     assert world.status == ("degraded", "has 10 tables and its rules need 11: nothing was sent")
 
@@ -200,7 +213,7 @@ def test_the_table_of_another_application_counts_as_needed() -> None:
 def test_ports_without_a_role_are_named_until_they_have_one() -> None:
     world = World(ports=PORTS | {7, 9})
     world.connect(assignment())
-    assert set(world.switch.rules()) == set(RULES)
+    assert set(world.rules) == set(RULES)
     assert world.status == (
         "degraded",
         "no role in the policy for ports 7, 9, taken for subscriber ports: name them in access-1",
@@ -229,7 +242,7 @@ def test_a_table_is_proven_again_only_when_it_has_changed() -> None:
     world.connect(assignment()._replace(objection=objection))
     world.wait(AUDIT_SECONDS)
     assert proofs == [len(RULES)]
-    world.switch.put(THEIRS)
+    put(world.switch, THEIRS)
     world.wait(AUDIT_SECONDS)
     assert proofs == [len(RULES), len(RULES) + 1]
     assert world.status == ("protected", READ_BACK)
@@ -241,11 +254,11 @@ def test_rules_of_others_that_change_a_verdict_degrade_and_stay() -> None:
 
     world = World()
     intruder = FlowRule(1, 500, TCP, NORMAL, cookie=7)
-    world.switch.put(intruder)
+    put(world.switch, intruder)
     world.connect(assignment()._replace(objection=objection))
     assert world.status == ("degraded", "not proven: a rule of another application")
-    assert set(world.switch.rules()) == {*RULES, intruder}
-    del world.switch.table[next(key for key in world.switch.table if key[:2] == (1, 500))]
+    assert set(world.rules) == {*RULES, intruder}
+    remove(world.switch, intruder)
     world.wait(RETRY_SECONDS)
     assert world.status == ("protected", READ_BACK)
 
@@ -263,7 +276,7 @@ def test_an_unknown_switch_is_left_alone_until_the_policy_names_it() -> None:
     assert world.states == ["unknown", "installing", "installing", "protected"]
     world.run(world.session.assign(None, world.now))
     assert world.status == ("unknown", "no longer in the policy; its rules stay as they are")
-    assert set(world.switch.rules()) == set(RULES)
+    assert set(world.rules) == set(RULES)
 
 
 def test_a_new_policy_changes_what_differs_and_no_more() -> None:
@@ -274,7 +287,7 @@ def test_a_new_policy_changes_what_differs_and_no_more() -> None:
     world.run(world.session.assign(assignment([*RULES[1:], new]), world.now))
     assert world.states[3:] == ["installing", "installing", "protected"]
     assert len(world.switch.flow_mods) == 2
-    assert set(world.switch.rules()) == {*RULES[1:], new}
+    assert set(world.rules) == {*RULES[1:], new}
 
 
 def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
@@ -289,17 +302,17 @@ def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
         return []
 
     world.on_wire = hold_back
-    world.switch.refuses = lambda key: (5, 1) if key[:2] == (2, 10) else None
+    world.switch.conduct.refuse = lambda flow: Refusal(5, 1) if at(flow) == (2, 10) else None
     world.connect(assignment())
     assert world.session.status.state is State.INSTALLING
     world.on_wire = lambda message: [message]
-    world.switch.refuses = lambda key: None
+    world.switch.conduct.refuse = lambda flow: None
     begun = world.session.assign(assignment(RULES[1:]), world.now)
     for message in late:
         world.run(world.deliver(message))
     world.run(begun)
     assert world.status == ("protected", f"{len(RULES) - 1} rules read back as wanted and proven")
-    assert set(world.switch.rules()) == set(RULES[1:])
+    assert set(world.rules) == set(RULES[1:])
 
 
 @pytest.mark.parametrize(
@@ -320,7 +333,7 @@ def test_a_silent_switch_is_degraded_and_tried_again(silent: int, doing: str) ->
 
 def test_a_long_table_may_take_its_time_while_it_moves() -> None:
     world = World()
-    world.switch.put(*RULES)
+    put(world.switch, *RULES)
 
     def slowly(message: bytes) -> Messages:
         world.now += ANSWER_SECONDS - 1
@@ -344,7 +357,7 @@ def test_a_clock_set_back_delays_nothing() -> None:
 
 def test_unreadable_statistics_are_told() -> None:
     world = World()
-    world.switch.put(*RULES)
+    put(world.switch, *RULES)
     world.on_wire = lambda message: [message[:-4]] if message[1] == 19 else [message]
     world.connect(assignment())
     assert world.status[0] == "degraded"
@@ -370,7 +383,7 @@ def test_errors_of_other_applications_are_theirs() -> None:
     stranger = struct.pack("!BBHI", 4, 14, 56, 0x2500_0001) + bytes(48)
     error = struct.pack("!BBHIHH", 4, 1, 12 + len(stranger), 0x2500_0001, 5, 1) + stranger
     world.on_wire = lambda message: [error, message]
-    world.switch.swallows = lambda key: key[:2] == (1, 200)
+    world.switch.conduct.swallow = lambda flow: at(flow) == (1, 200)
     world.connect(assignment())
     state, reason = world.status
     assert state == "degraded"
@@ -392,11 +405,11 @@ def test_an_audit_repairs_what_somebody_broke() -> None:
     world.connect(assignment())
     world.wait(2 * AUDIT_SECONDS)
     assert world.states == ["connecting", "installing", "protected"]
-    del world.switch.table[next(key for key in world.switch.table if key[:2] == (2, 10))]
+    remove(world.switch, RULES[0])
     world.wait(AUDIT_SECONDS)
     assert world.states[3:] == ["installing", "protected"]
     assert world.turns[3].reason == "sending 1 change: missing: table 2 priority 10 everything -> drop"
-    assert set(world.switch.rules()) == set(RULES)
+    assert set(world.rules) == set(RULES)
 
 
 def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
@@ -412,9 +425,9 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
     world.connect(Assignment(switch_of_policy(), rules, lambda rules, at: None))
     while world.now < expires - 1:
         world.wait(min(1000.0, expires - 1 - world.now))
-        assert len(world.switch.rules()) == 2, world.now
+        assert len(world.rules) == 2, world.now
     world.wait(2)
-    assert world.switch.rules() == [block]
+    assert world.rules == [block]
     world.wait(AUDIT_SECONDS)
     assert world.states == ["connecting", "installing", "protected", "protected"]
     assert len(world.switch.flow_mods) < 10
@@ -437,13 +450,13 @@ def test_many_rules_leave_in_pieces() -> None:
     many = [FlowRule(2, 32, (*TCP, Field("ipv4_src", n)), None, OURS | n) for n in range(3000)]
     world = World()
     sizes: list[int] = []
-    receive = world.switch.receive
+    receive = world.channel.receive
 
     def measured(piece: bytes, now: float) -> Messages:
         sizes.append(len(piece))
         return [*receive(piece, now)]
 
-    world.switch.receive = measured  # type: ignore[assignment, method-assign]
+    world.channel.receive = measured  # type: ignore[assignment, method-assign]
     world.connect(assignment(many))
     assert world.status == ("protected", "3000 rules read back as wanted and proven")
     assert len(sizes) < 10

@@ -1,0 +1,87 @@
+"""The last policy in force, kept on disk with all the files that it is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from op25b_app.policy.loader import digest
+
+FORMAT = 1
+
+
+class StoreError(Exception):
+    """A policy cannot be kept or read back; the text says why."""
+
+
+class Kept(NamedTuple):
+    """The files of a policy, the policy file first, and since when it is in force (seconds since 1970)."""
+
+    since: float
+    files: Mapping[Path, bytes]
+
+
+class PolicyStore:
+    """Keeps one policy for each policy file, each in a file of its own that only this user may read."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def place(self, policy: Path) -> Path:
+        """Where the policy of that file is kept."""
+        return self.directory / f"policy-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}.json"
+
+    def keep(self, policy: Path, kept: Kept) -> None:
+        """Replace what is kept for a policy file, all of it or, whatever happens meanwhile, nothing."""
+        body = {
+            "format": FORMAT,
+            "policy": str(policy),
+            "since": kept.since,
+            "sha256": digest(kept.files.values()),
+            "files": [{"path": str(path), "text": text.decode()} for path, text in kept.files.items()],
+        }
+        place = self.place(policy)
+        try:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _replace(place, json.dumps(body, indent=1).encode())
+        except OSError as error:
+            raise StoreError(f"cannot keep the policy in {place}: {error.strerror or error}") from None
+
+    def recall(self, policy: Path) -> Kept | None:
+        """What is kept for a policy file, if anything."""
+        place = self.place(policy)
+        try:
+            body = json.loads(place.read_bytes())
+            files = {Path(file["path"]): file["text"].encode() for file in body["files"]}
+            intact = body["format"] == FORMAT and body["sha256"] == digest(files.values())
+            kept = Kept(float(body["since"]), files)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"cannot read the policy kept in {place}: {error.strerror or error}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            intact = False
+        if not intact:
+            raise StoreError(f"{place} is damaged, or of another version of op25b: it is not used")
+        return kept
+
+
+def _replace(place: Path, content: bytes) -> None:
+    """Write a file so that, after a crash as well, either the old or the new content is there."""
+    new = place.with_suffix(".new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, 0o600)
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+    new.replace(place)
+    directory = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)

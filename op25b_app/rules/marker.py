@@ -1,0 +1,46 @@
+"""The marker: a rule that no packet meets and that says which policy a switch holds.
+
+It stands below the rule for all other packets in the last table of ours, so it does nothing. The policy's
+digest is its IPv6 source and the revision its IPv6 destination, as those are fields that any switch keeps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.rules.matches import destination, source
+from op25b_app.rules.pipeline import MARKER_PRIORITY
+from op25b_app.rules.scope import rule_of
+from op25b_app.policy.prefix import Prefix
+
+_DIGITS = 32
+_HOST = 128
+
+
+class Marker(NamedTuple):
+    """``revision`` counts up from 1; ``digest`` is the beginning of the policy's SHA-256, 32 digits."""
+
+    revision: int
+    digest: str
+
+
+def marker_rule(marker: Marker, table: int) -> FlowRule:
+    digest = int(marker.digest[:_DIGITS], 16)
+    match = (*source(Prefix(6, digest, _HOST)), *destination(Prefix(6, marker.revision, _HOST)))
+    return rule_of(table, MARKER_PRIORITY, Role.MARKER, None, *match)
+
+
+def is_marker(rule: FlowRule) -> bool:
+    return rule.ours and rule.cookie >> 40 & 0xFF == Role.MARKER
+
+
+def newest_marker(rules: Iterable[FlowRule]) -> Marker | None:
+    """The one with the highest revision; two stand side by side while a policy is being changed."""
+    markers = []
+    for rule in filter(is_marker, rules):
+        fields = {field.name: field.value for field in rule.match}
+        if {"ipv6_src", "ipv6_dst"} <= fields.keys():
+            markers.append(Marker(fields["ipv6_dst"], f"{fields['ipv6_src']:0{_DIGITS}x}"))
+    return max(markers, default=None)

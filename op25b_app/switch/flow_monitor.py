@@ -1,0 +1,161 @@
+"""The flow monitor: a switch tells of every rule that somebody adds, removes or changes, as it happens.
+
+OpenFlow 1.4.1 section 7.3.5.18, the same in 1.5; OpenFlow 1.3 has it as an extension of the ONF (EXT-187)
+with other bytes. Open vSwitch 3.1 takes the extension on 1.3, the standard one on 1.4 and 1.5, and no
+other; it tells of changes in multipart replies with xid 0 that nobody asked for.
+
+A switch that knows no flow monitor answers the request with an error of its xid: BAD_REQUEST with
+BAD_MULTIPART, BAD_EXPERIMENTER or BAD_EXPERIMENTER_TYPE, or FLOW_MONITOR_FAILED. Whatever the error, it
+means no monitor. What Open vSwitch understands and refuses (a second monitor on one connection, say) it
+answers with an error in the format of OpenFlow 1.0 and without our xid; so it is the first reply, empty,
+that says that there is a monitor.
+"""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from op25b_app.rules.flow import Action, FlowRule, Match
+from op25b_app.switch.actions import decode_action
+from op25b_app.switch.oxm import decode_match, encode_match
+from op25b_app.switch.wire import (
+    EXPERIMENTER,
+    MULTIPART_EXPERIMENTER,
+    MULTIPART_HEADER_SIZE,
+    ONF_EXPERIMENTER,
+    OPENFLOW_13,
+    decode_entries,
+    encode_multipart_request,
+    experimenter_kind,
+    multipart_kind,
+)
+
+_OFPMP_FLOW_MONITOR = 16
+_ONF_FLOW_MONITOR, _ONF_PAUSED, _ONF_RESUMED = 1870, 1871, 1872
+
+_ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS = 0b11110
+"""Neither the initial contents (1) nor our own changes in full (32)."""
+_MONITOR = 1
+_ALL_TABLES = 0xFF
+_ANY = 0xFFFFFFFF
+
+_REQUEST = struct.Struct("!IIIHBB")
+_ONF_REQUEST = struct.Struct("!IIIHHIBxxx")
+_ONF_MATCH_SIZE = 4
+"""Of an empty match without its padding."""
+_XID = struct.Struct("!xxxxI")
+_UPDATE = struct.Struct("!xxxxBBxxHHxxxxQ")
+_ONF_UPDATE = struct.Struct("!xxxxHHxxHxxBxQ")
+
+
+class Event(enum.Enum):
+    """What happened to a rule, or to the monitor."""
+
+    ADDED = "added"
+    """Also one that replaces an equal match and priority."""
+    REMOVED = "removed"
+    MODIFIED = "modified"
+    OWN = "own"
+    """A flow-mod of this connection, of which nothing but its xid is told."""
+    PAUSED = "paused"
+    """The switch stops telling, because it is not read fast enough."""
+    RESUMED = "resumed"
+    """It tells again; what happened in between was told summarily before this."""
+
+
+class Update(NamedTuple):
+    """One thing that a flow monitor tells.
+
+    The fields of a rule stand for what was ADDED, REMOVED or MODIFIED; the action of what was removed may not
+    be told (None), and ``reason`` is its :class:`~op25b_app.switch.flow_removed.Reason`. ``xid`` is that of
+    an OWN flow-mod.
+    """
+
+    event: Event
+    table: int = 0
+    priority: int = 0
+    match: Match = ()
+    cookie: int = 0
+    action: Action = None
+    hard_timeout: int = 0
+    reason: int = 0
+    xid: int = 0
+
+    @property
+    def rule(self) -> FlowRule:
+        return FlowRule(self.table, self.priority, self.match, self.action, self.cookie, self.hard_timeout)
+
+
+# INITIAL is not asked for, but is an addition to who reads it.
+_EVENTS = (Event.ADDED, Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN, Event.PAUSED, Event.RESUMED)
+_ONF_EVENTS = (Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN)
+
+
+def encode_monitor_request(*, version: int, xid: int) -> bytes:
+    """Watch every table for what others add, delete and modify; of our own changes tell the xids."""
+    wanted = _ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS
+    match = encode_match(())
+    if version == OPENFLOW_13:
+        head = (ONF_EXPERIMENTER, _ONF_FLOW_MONITOR, _MONITOR, wanted, _ONF_MATCH_SIZE, _ANY, _ALL_TABLES)
+        return encode_multipart_request(
+            version, MULTIPART_EXPERIMENTER, xid, _ONF_REQUEST.pack(*head) + match
+        )
+    body = _REQUEST.pack(_MONITOR, _ANY, _ANY, wanted, _ALL_TABLES, 0) + match
+    return encode_multipart_request(version, _OFPMP_FLOW_MONITOR, xid, body)
+
+
+def is_flow_update(message: bytes) -> bool:
+    """Whether a message is one of a flow monitor, the empty reply to the request among them."""
+    if message[0] != OPENFLOW_13:
+        return multipart_kind(message) == _OFPMP_FLOW_MONITOR
+    organisation, kind = experimenter_kind(message) or (0, 0)
+    if organisation != ONF_EXPERIMENTER:
+        return False
+    return kind in ((_ONF_PAUSED, _ONF_RESUMED) if message[1] == EXPERIMENTER else (_ONF_FLOW_MONITOR,))
+
+
+def decode_updates(message: bytes) -> Iterator[Update]:
+    """What a message of a flow monitor tells, in the order in which it happened.
+
+    Raises ValueError, naming the byte, for a message that breaks the format.
+    """
+    if message[0] != OPENFLOW_13:
+        return decode_entries(message, MULTIPART_HEADER_SIZE, _decode_update, "flow update")
+    if message[1] == EXPERIMENTER:
+        paused = experimenter_kind(message) == (ONF_EXPERIMENTER, _ONF_PAUSED)
+        return iter((Update(Event.PAUSED if paused else Event.RESUMED),))
+    return decode_entries(message, MULTIPART_HEADER_SIZE + 8, _decode_onf_update, "flow update")
+
+
+def _decode_update(entry: bytes) -> Update:
+    """``struct ofp_flow_update_full`` or one of its short forms, of OpenFlow 1.4 and 1.5."""
+    event = _event(entry, _EVENTS)
+    if event is Event.OWN:
+        return Update(event, xid=_XID.unpack_from(entry)[0])
+    if event in (Event.PAUSED, Event.RESUMED):
+        return Update(event)
+    table, reason, hard_timeout, priority, cookie = _UPDATE.unpack_from(entry)
+    match, position = decode_match(entry, _UPDATE.size)
+    action = decode_action(entry[position:])
+    return Update(event, table, priority, match, cookie, action, hard_timeout, reason)
+
+
+def _decode_onf_update(entry: bytes) -> Update:
+    """The same of the ONF's extension for OpenFlow 1.3."""
+    event = _event(entry, _ONF_EVENTS)
+    if event is Event.OWN:
+        return Update(event, xid=_XID.unpack_from(entry)[0])
+    reason, priority, hard_timeout, table, cookie = _ONF_UPDATE.unpack_from(entry)
+    match, position = decode_match(entry, _ONF_UPDATE.size)
+    action = decode_action(entry[position:])
+    return Update(event, table, priority, match, cookie, action, hard_timeout, reason)
+
+
+def _event(entry: bytes, events: tuple[Event, ...]) -> Event:
+    number = int.from_bytes(entry[2:4], "big")
+    if number >= len(events):
+        raise ValueError(f"event {number} is none of a flow monitor")
+    return events[number]

@@ -1,0 +1,61 @@
+"""Rules that are gone: a switch tells of those with OFPFF_SEND_FLOW_REM (OpenFlow 1.3.5, section 7.4.2)."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule
+from op25b_app.switch.oxm import decode_match
+from op25b_app.switch.oxs import decode_statistics
+from op25b_app.switch.wire import FLOW_REMOVED, HEADER_SIZE, OPENFLOW_15
+
+_REMOVED = struct.Struct("!QHBBxxxxxxxxxxHQQ")
+_REMOVED_15 = struct.Struct("!BBHxxHQ")
+
+
+class Reason(enum.IntEnum):
+    """Why a rule is gone (OFPRR); the last three since OpenFlow 1.4."""
+
+    IDLE_TIMEOUT = 0
+    HARD_TIMEOUT = 1
+    DELETE = 2
+    GROUP_DELETE = 3
+    METER_DELETE = 4
+    EVICTION = 5
+
+
+class Removed(NamedTuple):
+    """A rule that is gone, its action unsaid (None); ``reason`` as :class:`Reason` has them, or unknown."""
+
+    rule: FlowRule
+    reason: int
+    packets: int
+    bytes: int
+
+
+def is_flow_removed(message: bytes) -> bool:
+    return message[1] == FLOW_REMOVED
+
+
+def decode_flow_removed(message: bytes) -> Removed:
+    """Raises ValueError for a message that breaks the format."""
+    try:
+        if message[0] >= OPENFLOW_15:
+            return _decode_15(message)
+        cookie, priority, reason, table, hard_timeout, packets, octets = _REMOVED.unpack_from(
+            message, HEADER_SIZE
+        )
+        match, _ = decode_match(message, HEADER_SIZE + _REMOVED.size)
+    except struct.error as error:
+        raise ValueError(f"unreadable flow-removed message: {error}") from None
+    return Removed(FlowRule(table, priority, match, None, cookie, hard_timeout), reason, packets, octets)
+
+
+def _decode_15(message: bytes) -> Removed:
+    table, reason, priority, hard_timeout, cookie = _REMOVED_15.unpack_from(message, HEADER_SIZE)
+    match, position = decode_match(message, HEADER_SIZE + _REMOVED_15.size)
+    statistics, _ = decode_statistics(message, position)
+    rule = FlowRule(table, priority, match, None, cookie, hard_timeout)
+    return Removed(rule, reason, statistics.packets, statistics.bytes)

@@ -1,0 +1,104 @@
+"""Multipart requests to the fake switch and its answers in several parts (OpenFlow 1.3.5, 7.3.5)."""
+
+from __future__ import annotations
+
+import enum
+import struct
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from tests.fake_switch import refusals, statistics
+from tests.fake_switch.match import read_match
+from tests.fake_switch.tables import Entry, Selection
+from tests.fake_switch.wire import (
+    HEADER,
+    OPENFLOW_15,
+    Cursor,
+    Kind,
+    Message,
+    Refusal,
+    RefusedError,
+    pack,
+)
+
+if TYPE_CHECKING:
+    from tests.fake_switch.switch import FakeSwitch
+
+_HEAD = struct.Struct("!HHxxxx")
+_FLOWS = struct.Struct("!BxxxIIxxxxQQ")
+_PORT = struct.Struct("!Ixxxx")
+_MORE = 1
+_SET_FEATURES_REFUSED = Refusal(13, 5)
+
+
+class Part(enum.IntEnum):
+    """Types of multipart messages; FLOW is FLOW_DESC from 1.5 on."""
+
+    DESCRIPTION = 0
+    FLOW = 1
+    AGGREGATE = 2
+    TABLE = 3
+    TABLE_FEATURES = 12
+    PORT_DESCRIPTION = 13
+    FLOW_STATISTICS = 17
+
+
+def answer(switch: FakeSwitch, version: int, message: Message) -> Iterator[bytes]:
+    """All parts of the answer to a multipart request."""
+    cursor = Cursor(message.raw, refusals.BAD_LENGTH, HEADER.size)
+    kind, _ = cursor.take(_HEAD)
+    pieces = [*_pieces(switch, version, kind, cursor)]
+    return parts(version, message.xid, kind, pieces, switch.abilities.part_bytes)
+
+
+def parts(version: int, xid: int, kind: int, pieces: Iterable[bytes], part_bytes: int) -> Iterator[bytes]:
+    """Multipart replies of about ``part_bytes``; no piece is cut."""
+    body = bytearray()
+    for piece in pieces:
+        if len(body) >= part_bytes:
+            yield pack(version, Kind.MULTIPART_REPLY, xid, _HEAD.pack(kind, _MORE) + body)
+            body.clear()
+        body += piece
+    yield pack(version, Kind.MULTIPART_REPLY, xid, _HEAD.pack(kind, 0) + body)
+
+
+def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iterable[bytes]:
+    now, tables = switch.now, switch.tables
+    if kind == Part.FLOW:
+        return (statistics.flow(entry, now, version) for entry in _selected(switch, version, cursor))
+    if kind == Part.FLOW_STATISTICS and version >= OPENFLOW_15:
+        return (statistics.flow_statistics(entry, now) for entry in _selected(switch, version, cursor))
+    if kind == Part.AGGREGATE:
+        return [statistics.aggregate(_selected(switch, version, cursor), version)]
+    if kind == Part.DESCRIPTION:
+        return [statistics.description()]
+    if kind == Part.TABLE:
+        return statistics.table_statistics(tables)
+    if kind == Part.PORT_DESCRIPTION:
+        return _ports(switch, version, cursor)
+    if kind == Part.TABLE_FEATURES:
+        if cursor.rest:
+            raise RefusedError(_SET_FEATURES_REFUSED)
+        metadata = switch.abilities.metadata
+        return (
+            statistics.table_features(tables, table, version, metadata=metadata)
+            for table in range(tables.count)
+        )
+    raise RefusedError(refusals.BAD_MULTIPART)
+
+
+def _selected(switch: FakeSwitch, version: int, cursor: Cursor) -> Iterator[Entry]:
+    table, out_port, out_group, cookie, mask = cursor.take(_FLOWS)
+    wide = switch.abilities.wide_masks
+    match, _ = read_match(cursor.body, cursor.position, version, wide_masks=wide)
+    return switch.tables.entries(Selection(table, match, cookie, mask, out_port, out_group))
+
+
+def _ports(switch: FakeSwitch, version: int, cursor: Cursor) -> Iterator[bytes]:
+    wanted = None
+    if version >= OPENFLOW_15:
+        (number,) = cursor.take(_PORT)
+        wanted = None if number == 0xFFFFFFFF else number
+    for number in sorted(switch.ports):
+        if wanted is None or number == wanted:
+            yield statistics.port(number, version)
