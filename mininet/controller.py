@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -27,9 +28,10 @@ class LabController:
 
     def start(self) -> None:
         command = [*_op25b(), "run", "--policy", str(self.policy)]
+        environment = {**os.environ, "OP25B_STATE_DIRECTORY": str(self.log.parent / "state")}
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
             )
 
     def kill(self) -> None:

@@ -111,7 +111,7 @@ def _run(choice: _Choice) -> int:
 
 def _check_policy(file: Path, topo: Any) -> None:
     """Say now what the controller would say later, in its log."""
-    policy, problems = load(file, time.time())
+    policy, problems, *_ = load(file, time.time())
     if policy is None:
         raise click.ClickException("\n".join(["the policy is not valid", *map(str, problems)]))
     misfits = [misfit for name in topo.switches() for misfit in _misfits(policy, topo, name)]

@@ -6,16 +6,12 @@ holds up neither the event loop nor another switch.
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from ryu import cfg
 from ryu.base import app_manager
 from ryu.controller import ofp_event
 from ryu.controller.handler import (
@@ -33,12 +29,16 @@ from ryu.ofproto import (
     ofproto_v1_5_parser,
 )
 
-from op25b_app import signals
+from op25b_app import settings, signals
 from op25b_app.operate.background import in_background
-from op25b_app.operate.control import ControlEndpoint, SocketUnavailableError
-from op25b_app.operate.endpoint import control_socket
-from op25b_app.operate.report import status_report
-from op25b_app.policy.loader import Loaded, load
+from op25b_app.operate.clock import Clock
+from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
+from op25b_app.operate.events import Journal
+from op25b_app.operate.file_change import Changes, look_at
+from op25b_app.operate.in_force import Examined
+from op25b_app.operate.policies import Policies, PolicyRefusedError
+from op25b_app.operate.policy_store import PolicyStore
+from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import FlowRule
@@ -57,12 +57,12 @@ from op25b_app.switch.session import (
     is_request_xid,
 )
 
-POLICY_VARIABLE = "OP25B_POLICY"
 INBOX = 256
 """Events that may wait for one switch's session; then its part of Ryu waits."""
-MOST_WARNINGS = 20
 MOST_SECONDS = 5.0
-"""How long a switch's thread sleeps at most; a clock that was set back is noticed then."""
+"""How long a switch's thread sleeps at most; a clock that was set forward is noticed then."""
+LOOK_SECONDS = 2.0
+"""How often the policy's files are looked at, where that is wanted."""
 HELLO_SECONDS = 60.0
 """How often one address is told that its OpenFlow version will not do."""
 
@@ -71,15 +71,8 @@ CALM = {*AS_WANTED, State.CONNECTING, State.INSTALLING}
 Step = Callable[[Session, float], Outcome]
 """Gives a session an input, at a time in seconds since 1970."""
 
-cfg.CONF.register_opts(
-    [
-        cfg.StrOpt("policy", help="the policy file"),
-        cfg.StrOpt("control_socket", help="where 'op25b status' and 'op25b reload' reach this controller"),
-    ],
-    "op25b",
-)
-
 log = logging.getLogger("op25b")
+_clock = Clock()
 
 
 class Op25b(app_manager.RyuApp):
@@ -89,28 +82,30 @@ class Op25b(app_manager.RyuApp):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._path = _policy_path()
-        loaded = load(self._path, time.time())
-        self._tell_problems(loaded)
-        if loaded.policy is None:
-            log.error("policy %s refused: nothing is started", self._path)
-            raise SystemExit(1)
-        self._policy = loaded.policy
-        self._digest = _digest(self._path)
+        self._path = settings.policy_path()
+        self._journal = Journal(_now())
+        self._policies = self._read_policies()
         self._switches: dict[int, _Switch] = {}
         self._tables: dict[Any, int] = {}
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
+        self._generation = 0
         self._control: ControlEndpoint | None = None
         _leave_own_flow_stats_unread()
 
     def start(self) -> None:
         super().start()
-        signals.install(self._on_hangup)
+        signals.install(self.reload)
         self._put_in_force()
-        routes = {("GET", "/status"): self._answer_status, ("POST", "/reload"): self._answer_reload}
+        if settings.reload_on_change():
+            hub.spawn(self._reload_on_change)
+        routes = {
+            ("GET", "/status"): self._answer_status,
+            ("GET", "/events"): self._answer_events,
+            ("POST", "/reload"): self._answer_reload,
+        }
         try:
-            self._control = ControlEndpoint(control_socket(self.CONF.op25b.control_socket), routes)
+            self._control = ControlEndpoint(settings.socket_path(), routes)
         except SocketUnavailableError as error:
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
 
@@ -118,17 +113,17 @@ class Op25b(app_manager.RyuApp):
         if self._control is not None:
             self._control.close()
 
-    def reload(self) -> Loaded:
-        """Read the policy again and put it in force, or leave the one in force if it has errors."""
+    def reload(self, *, yes: bool = False, unless_same: bool = False) -> tuple[Examined, bool]:
+        """Read the policy again and put it in force, or leave the one in force if it is refused.
+
+        With ``yes`` it may stop blocking where it blocked; ``unless_same`` leaves alone what is in force
+        already. Tells whether it is in force now.
+        """
         with self._reloading:
-            loaded = in_background(load, self._path, time.time())
-            self._tell_problems(loaded)
-            if loaded.policy is None:
-                log.error("policy %s refused: the one in force stays in force", self._path)
-            else:
-                self._policy, self._digest = loaded.policy, _digest(self._path)
+            examined, applied = self._policies.reload(_now(), yes=yes, unless_same=unless_same)
+            if applied:
                 self._put_in_force()
-            return loaded
+            return examined, applied
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
@@ -188,12 +183,26 @@ class Op25b(app_manager.RyuApp):
                 large=not codec.has_more(message.buf),
             )
 
-    def _tell_problems(self, loaded: Loaded) -> None:
-        for level, line in _problems(loaded, self._path):
-            log.log(level, "%s", line)
+    def _read_policies(self) -> Policies:
+        store = PolicyStore(settings.state_directory())
+        try:
+            return Policies(self._path, store, self._tell, _now(), yes=settings.may_stop_blocking())
+        except PolicyRefusedError:
+            raise SystemExit(1) from None
 
-    def _on_hangup(self) -> None:
-        self.reload()
+    def _tell(self, level: int, kind: str, text: str) -> None:
+        log.log(level, "%s", text)
+        self._journal.record(_now(), None, kind, text)
+
+    def _reload_on_change(self) -> None:
+        changes = Changes()
+        while True:
+            hub.sleep(LOOK_SECONDS)
+            try:
+                if changes.settled(in_background(look_at, self._policies.named)):
+                    self.reload(unless_same=True)
+            except Exception:
+                log.exception("reload failed")
 
     def _post(self, datapath: Any, step: Step, *, large: bool = False) -> None:
         if switch := self._switches.get(datapath.id):
@@ -201,42 +210,54 @@ class Op25b(app_manager.RyuApp):
 
     def _put_in_force(self) -> None:
         """Tell every switch, known or not, what the policy says of it."""
-        policy = self._policy
+        in_force = self._policies.in_force
+        policy = in_force.policy
         names = ", ".join(policy.switches)
-        log.info("policy %s (sha256 %.12s) in force for %s", self._path, self._digest, names)
+        text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
+        self._tell(logging.INFO, "policy", text)
+        self._generation += 1
         for switch in policy.switches.values():
             rules = partial(compile_rules, policy, switch)
             assignment = Assignment(switch, rules, partial(_objection, policy, switch))
-            self._switch_of(switch.dpid).assign(assignment)
+            self._switch_of(switch.dpid).assign(assignment, self._generation)
         for dpid, known in [*self._switches.items()]:
             if policy.switch_of_dpid(dpid) is None:
-                known.assign(None)
+                known.assign(None, self._generation)
 
     def _switch_of(self, dpid: int) -> _Switch:
         if dpid not in self._switches:
-            self._switches[dpid] = _Switch(dpid, self._forget)
+            self._switches[dpid] = _Switch(dpid, self._journal, self._forget)
         return self._switches[dpid]
 
     def _forget(self, dpid: int) -> None:
         del self._switches[dpid]
 
-    def _answer_status(self) -> tuple[str, dict[str, Any]]:
+    def _answer_status(self, query: Query) -> tuple[str, dict[str, Any]]:
         sessions = {dpid: switch.session for dpid, switch in self._switches.items()}
-        policy = {"file": str(self._path), "sha256": self._digest}
-        return "200 OK", {"policy": policy, **status_report(self._policy, sessions)}
+        current = [dpid for dpid, switch in self._switches.items() if switch.generation == self._generation]
+        return "200 OK", status_report(self._path, self._policies.in_force, sessions, current)
 
-    def _answer_reload(self) -> tuple[str, dict[str, Any]]:
-        loaded = self.reload()
-        applied = loaded.policy is not None
-        answer = {"applied": applied, "problems": [line for _, line in _problems(loaded, self._path)]}
-        return "200 OK" if applied else "422 Unprocessable Content", answer
+    def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
+        return "200 OK", self._journal.report(int(query.get("after", "0")))
+
+    def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
+        """With ``yes=1`` the policy may stop blocking; with ``dry_run=1`` it is examined only."""
+        yes = query.get("yes") == "1"
+        if query.get("dry_run") == "1":
+            with self._reloading:
+                return reload_report(in_background(self._policies.examine, _now()), self._path, yes=yes)
+        examined, applied = self.reload(yes=yes)
+        return reload_report(examined, self._path, yes=yes, applied=applied)
 
 
 class _Switch:
     """One switch: its session, the green thread that feeds it, and the connection in use."""
 
-    def __init__(self, dpid: int, forget: Callable[[int], None]) -> None:
-        self.session = Session(dpid, time.time())
+    def __init__(self, dpid: int, journal: Journal, forget: Callable[[int], None]) -> None:
+        self.session = Session(dpid, _now())
+        self.generation = 0
+        """Which of the policies that have been put in force the session follows."""
+        self._journal = journal
         self._forget = forget
         self._inbox = hub.Queue(INBOX)
         self._datapath: Any = None
@@ -251,8 +272,12 @@ class _Switch:
         """
         self._inbox.put((step, datapath, large))
 
-    def assign(self, assignment: Assignment | None) -> None:
-        self.post(lambda session, now: session.assign(assignment, now))
+    def assign(self, assignment: Assignment | None, generation: int) -> None:
+        def step(session: Session, now: float) -> Outcome:
+            self.generation = generation
+            return session.assign(assignment, now)
+
+        self.post(step)
 
     def connect(self, datapath: Any, connection: Connection) -> None:
         def step(session: Session, now: float) -> Outcome:
@@ -270,7 +295,7 @@ class _Switch:
 
     def _work(self) -> None:
         while not self._forgotten():
-            if not (patience := self.session.seconds_until_due(time.time())):
+            if not (patience := self.session.seconds_until_due(_now())):
                 self._take(Session.tick)
                 continue
             try:
@@ -282,16 +307,18 @@ class _Switch:
 
     def _take(self, step: Step, *, large: bool = False) -> None:
         def take() -> Outcome:
-            return step(self.session, time.time())
+            return step(self.session, _now())
 
         try:
             outcome = in_background(take) if large else take()
         except Exception:
             log.exception("%s: internal error", self)
-            outcome = self.session.fail("internal error of op25b; its log says more", time.time())
+            outcome = self.session.fail("internal error of op25b; its log says more", _now())
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
-            log.log(level, "%s: %s: %s", self, outcome.turned.state.value, outcome.turned.reason)
+            text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
+            log.log(level, "%s: %s", self, text)
+            self._journal.record(outcome.turned.since, self.session.name, "state", text)
         for piece in outcome.pieces:
             self._outbox.put(piece)
 
@@ -331,35 +358,13 @@ def _send(datapath: Any, outbox: Any) -> None:
     datapath.close()
 
 
+def _now() -> float:
+    return _clock.now(time.time(), time.monotonic())
+
+
 def _objection(policy: Policy, switch: Switch, rules: Sequence[FlowRule], at: float) -> str | None:
     """Why a table that was read is not proven; None where it is."""
     return objection(policy, switch, [stored_rule(rule, describe(rule)) for rule in rules], at)
-
-
-def _policy_path() -> Path:
-    if path := os.environ.get(POLICY_VARIABLE) or cfg.CONF.op25b.policy:
-        return Path(path)
-    log.error(
-        "no policy: name its file with 'op25b run --policy FILE', with %s in the environment, "
-        "or with 'policy = FILE' in section [op25b] of --config-file",
-        POLICY_VARIABLE,
-    )
-    raise SystemExit(1)
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _problems(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
-    """What there is to say of a policy file, by logging level; not every one of a thousand warnings."""
-    for problem in loaded.errors:
-        yield logging.ERROR, str(problem)
-    warnings = [problem for problem in loaded.problems if problem.severity == "warning"]
-    for problem in warnings[:MOST_WARNINGS]:
-        yield logging.WARNING, str(problem)
-    if more := len(warnings[MOST_WARNINGS:]):
-        yield logging.WARNING, f"and {more} more warnings, which 'op25b check {path}' tells"
 
 
 def _leave_own_flow_stats_unread() -> None:

@@ -23,7 +23,9 @@ DEFAULTS = {
 }
 
 
-def run(policy: Path | None, arguments: Sequence[str]) -> int:
+def run(
+    policy: Path | None, arguments: Sequence[str], *, reload_on_change: bool = False, yes: bool = False
+) -> int:
     """Run the controller until a signal stops it; return the exit code.
 
     ``policy`` goes before what OP25B_POLICY and configuration files say. ``arguments`` are ryu-manager's
@@ -31,6 +33,10 @@ def run(policy: Path | None, arguments: Sequence[str]) -> int:
     """
     if policy is not None:
         os.environ["OP25B_POLICY"] = str(policy.absolute())
+    if reload_on_change:
+        os.environ["OP25B_RELOAD_ON_CHANGE"] = "1"
+    if yes:
+        os.environ["OP25B_YES"] = "1"
     _patch_standard_library(threads="--enable-debugger" not in arguments)
     from ryu.cmd import manager
 

@@ -28,7 +28,7 @@ _log = logging.getLogger("op25b")
 _stopping = False
 
 
-def install(on_reload: Callable[[], None]) -> None:
+def install(on_reload: Callable[[], object]) -> None:
     """From now on SIGINT and SIGTERM stop the process, and SIGHUP calls ``on_reload`` in a green thread.
 
     Call it once, from the main thread. A stop is a KeyboardInterrupt in the main greenlet: there
@@ -75,7 +75,7 @@ def _end() -> None:
         os._exit(1 if hasattr(sys, "last_value") else 0)  # set by an exception that nobody caught
 
 
-def _read_signals(reading: int, on_reload: Callable[[], None]) -> None:
+def _read_signals(reading: int, on_reload: Callable[[], object]) -> None:
     while True:
         for number in sorted(set(green_os.read(reading, 512))):
             if number == signal.SIGHUP:
@@ -85,7 +85,7 @@ def _read_signals(reading: int, on_reload: Callable[[], None]) -> None:
                 eventlet.hubs.get_hub().schedule_call_global(0, _main_greenlet().throw, KeyboardInterrupt)
 
 
-def _reload(on_reload: Callable[[], None]) -> None:
+def _reload(on_reload: Callable[[], object]) -> None:
     _log.info("SIGHUP: reloading")
     try:
         on_reload()

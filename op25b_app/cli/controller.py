@@ -9,6 +9,15 @@ from typing import Any
 
 import click
 
+COLOURS = {
+    "protected": "green",
+    "monitoring": "cyan",
+    "degraded": "red",
+    "lost": "red",
+    "unknown": "yellow",
+}
+"""Of the states of a switch; the others need none."""
+
 socket_option = click.option(
     "--socket",
     "path",
@@ -17,14 +26,21 @@ socket_option = click.option(
 )
 
 
-def ask_or_exit(path: Path | None, method: str, target: str, *, as_json: bool) -> dict[str, Any]:
-    """What the controller answers; a message and exit code 1 where there is none."""
+def ask_or_exit(
+    path: Path | None, method: str, target: str, *, as_json: bool, seconds: float = 60.0
+) -> dict[str, Any]:
+    """What the controller answers; a message and exit code 1 where there is none, or only an error."""
     from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
 
     try:
-        return ask(control_socket(path), method, target).body
+        answer = ask(control_socket(path), method, target, seconds)
     except NoControllerError as error:
-        click.echo(f"op25b: {error}", err=True)
-        if as_json:
-            click.echo(json.dumps({"error": str(error)}, indent=2))
-        sys.exit(1)
+        trouble = str(error)
+    else:
+        if "error" not in answer.body:
+            return answer.body
+        trouble = f"the controller says: {answer.body['error']}"
+    click.echo(f"op25b: {trouble}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": trouble}, indent=2))
+    sys.exit(1)

@@ -6,7 +6,7 @@ import importlib
 
 import click
 
-_COMMANDS = ("check", "rules", "explain", "prove", "schema", "run", "status", "reload", "lab")
+_COMMANDS = ("check", "rules", "explain", "prove", "schema", "run", "status", "events", "reload", "lab")
 
 
 class _LazyGroup(click.Group):

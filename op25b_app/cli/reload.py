@@ -1,34 +1,100 @@
-"""``op25b reload``: put the policy file in force as it is now."""
+"""``op25b reload``: put the policy file in force as it is now, and see that every switch follows."""
 
 from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
 
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import ask_or_exit, socket_option
+from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
+
+EXAMINE_SECONDS = 900.0
+"""How long a controller may take to read and compare a policy; a million prefixes take minutes."""
+POLL_SECONDS = 0.2
+ON_THEIR_WAY = ("connecting", "installing")
+AS_WANTED = ("protected", "monitoring")
 
 
 @click.command(short_help="Have a running controller read its policy again.")
+@click.option("--yes", is_flag=True, help="Even if it stops blocking on a switch that blocks now.")
+@click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
+@click.option(
+    "--wait",
+    "seconds",
+    type=click.FloatRange(min=0),
+    default=30.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait for the switches.",
+)
 @socket_option
 @json_option
-def command(path: Path | None, as_json: bool) -> None:
+def command(yes: bool, dry_run: bool, seconds: float, path: Path | None, as_json: bool) -> None:
     """Have the controller that runs on this machine read its policy file again, as SIGHUP does.
 
-    A policy with errors leaves the one in force as it is: its problems are told and the exit code is 1.
-    `op25b status` tells when the switches hold the new one.
+    Tells what changes, then waits until each connected switch holds the new policy. A policy that has errors,
+    or that blocks nothing on a switch that blocks now, is refused: the one in force stays in force.
+
+    Exits with 0 where the policy is in force and each connected switch is protected or monitoring.
     """
-    answer = ask_or_exit(path, "POST", "/reload", as_json=as_json)
+    query = urlencode({"yes": int(yes), "dry_run": int(dry_run)})
+    answer = ask_or_exit(path, "POST", f"/reload?{query}", as_json=as_json, seconds=EXAMINE_SECONDS)
+    if not as_json:
+        _print_answer(answer, dry_run=dry_run)
+    switches: dict[str, Any] = {}
+    if answer["applied"]:
+        switches = _wait_for_switches(path, seconds, as_json=as_json)
+        if not as_json:
+            _print_switches(switches, seconds)
     if as_json:
-        click.echo(json.dumps(answer, indent=2))
+        click.echo(json.dumps({**answer, "switches": switches}, indent=2))
+    good = not answer["refused"] and all(_good(switch) for switch in switches.values())
+    sys.exit(0 if good else 1)
+
+
+def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
+    for line in [*answer["problems"], *answer["effect"], *answer["stops_blocking"]]:
+        click.echo(line)
+    if answer["refused"]:
+        remedy = "" if answer["refused"] == "errors" else "; to have it all the same: op25b reload --yes"
+        click.echo(f"op25b: refused; the policy in force stays in force{remedy}")
     else:
-        for problem in answer["problems"]:
-            click.echo(problem)
-        outcome = (
-            "the policy is in force" if answer["applied"] else "refused; the policy in force stays in force"
-        )
-        click.echo(f"op25b: {outcome}")
-    sys.exit(0 if answer["applied"] else 1)
+        click.echo(f"op25b: the policy {'would be taken' if dry_run else 'is in force'}")
+
+
+def _wait_for_switches(path: Path | None, seconds: float, *, as_json: bool) -> dict[str, Any]:
+    """The status of each switch of the policy, once all that are connected have it or the time is over."""
+    end = time.monotonic() + seconds
+    while True:
+        status = ask_or_exit(path, "GET", "/status", as_json=as_json)
+        switches = {name: switch for name, switch in status["switches"].items() if switch["in_policy"]}
+        if all(_has_answered(switch) for switch in switches.values()) or time.monotonic() >= end:
+            return switches
+        time.sleep(POLL_SECONDS)
+
+
+def _has_answered(switch: dict[str, Any]) -> bool:
+    if switch["openflow"] is None:
+        return True
+    return bool(switch["current"]) and switch["state"] not in ON_THEIR_WAY
+
+
+def _good(switch: dict[str, Any]) -> bool:
+    """Whether a switch holds the policy, or is not there to hold it."""
+    return switch["openflow"] is None or (_has_answered(switch) and switch["state"] in AS_WANTED)
+
+
+def _print_switches(switches: dict[str, Any], seconds: float) -> None:
+    for name, switch in switches.items():
+        line = f"{click.style(switch['state'], fg=COLOURS.get(switch['state']))}: {switch['reason']}"
+        if switch["openflow"] is None:
+            line = "not connected; it gets the policy when it connects"
+        elif not _has_answered(switch):
+            line += f"; not confirmed within {seconds:g} s"
+        click.echo(f"{name}: {line}")

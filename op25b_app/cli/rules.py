@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,11 @@ import click
 from op25b_app.cli.arguments import at_option, policy_argument, policy_or_exit, switch_option, switch_or_fail
 
 if TYPE_CHECKING:
+    from op25b_app.policy.model import Policy, Switch
     from op25b_app.rules.flow import FlowRule
+
+Names = Mapping[int, str]
+"""Of tables, in the order in which people read them."""
 
 
 @click.command(short_help="Print the flow rules of one switch.")
@@ -26,30 +31,48 @@ if TYPE_CHECKING:
     show_default=True,
     help="ofctl: lines that `ovs-ofctl -O OpenFlow13 add-flows BRIDGE -` takes.",
 )
+@click.option("--single-table", is_flag=True, help="For a switch that has only one table.")
 @at_option
-def command(path: Path, switch_name: str, form: str, at: float) -> None:
-    """Print the flow rules that POLICY means for one switch, in the order in which they are sent."""
+def command(path: Path, switch_name: str, form: str, single_table: bool, at: float) -> None:
+    """Print the flow rules that POLICY means for one switch, in the order in which they are sent.
+
+    With --single-table, what one table cannot express is an error.
+    """
     from op25b_app.rules.compiler import compile_rules
     from op25b_app.rules.ofctl import format_rule
+    from op25b_app.rules.pipeline import Table
 
     policy = policy_or_exit(path, at)
-    rules = compile_rules(policy, switch_or_fail(policy, switch_name), at)
+    switch = switch_or_fail(policy, switch_name)
+    names: Names = {0: "single_table"} if single_table else {table: table.name.lower() for table in Table}
+    rules = _single_table_or_exit(policy, switch, at) if single_table else compile_rules(policy, switch, at)
     if form == "ofctl":
         click.echo("\n".join(map(format_rule, rules)))
     elif form == "json":
-        click.echo(json.dumps([rule_as_json(rule) for rule in rules], indent=2))
+        click.echo(json.dumps([_rule_as_json(rule, names) for rule in rules], indent=2))
     else:
-        _print_table(rules)
+        _print_table(rules, names)
 
 
-def rule_as_json(rule: FlowRule) -> dict[str, Any]:
+def _single_table_or_exit(policy: Policy, switch: Switch, at: float) -> Sequence[FlowRule]:
+    """What one table cannot express is told on stderr, with exit code 1."""
+    from op25b_app.rules.single_table import CannotExpressError, compile_single_table
+
+    try:
+        return compile_single_table(policy, switch, at)
+    except CannotExpressError as failure:
+        for problem in failure.problems:
+            click.echo(problem, err=True)
+        sys.exit(1)
+
+
+def _rule_as_json(rule: FlowRule, names: Names) -> dict[str, Any]:
     """A flow rule as JSON; 64-bit numbers as text, since many readers of JSON cannot hold them."""
     from op25b_app.rules.ofctl import format_action, format_match, format_rule
-    from op25b_app.rules.pipeline import Table
 
     return {
         "table": int(rule.table),
-        "table_name": Table(rule.table).name.lower(),
+        "table_name": names[rule.table],
         "priority": int(rule.priority),
         "match": format_match(rule.match),
         "action": format_action(rule.action),
@@ -60,15 +83,13 @@ def rule_as_json(rule: FlowRule) -> dict[str, Any]:
     }
 
 
-def _print_table(rules: Sequence[FlowRule]) -> None:
+def _print_table(rules: Sequence[FlowRule], names: Names) -> None:
     """Each table with its rules, highest priority first."""
-    from op25b_app.rules.pipeline import Table
-
-    for table in Table:
+    for table, name in names.items():
         rows = _rows([rule for rule in rules if rule.table == table])
         if not rows:
             continue
-        click.echo(f"{int(table)} {table.name.lower()}")
+        click.echo(f"{int(table)} {name}")
         widths = [max(len(row[column]) for row in rows) for column in range(4)]
         for row in rows:
             columns = zip(row, widths, strict=True)

@@ -9,19 +9,31 @@ import click
 
 @click.command(
     context_settings={"ignore_unknown_options": True},
-    options_metavar="[--policy POLICY]",
+    options_metavar="[--policy POLICY] [--reload-on-change] [--yes]",
     short_help="Run the controller.",
 )
 @click.option(
     "--policy",
     metavar="POLICY",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path),
     help="Without it: OP25B_POLICY in the environment, or policy in section [op25b] of --config-file.",
+)
+@click.option("--reload-on-change", is_flag=True, help="Reload when files of the policy have changed.")
+@click.option(
+    "--yes", is_flag=True, help="Start even if the policy stops blocking where the last one blocked."
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RYU-MANAGER OPTIONS] [RYU APPS]")
 @click.pass_context
-def command(context: click.Context, policy: Path | None, arguments: tuple[str, ...]) -> None:
+def command(
+    context: click.Context,
+    policy: Path | None,
+    reload_on_change: bool,
+    yes: bool,
+    arguments: tuple[str, ...],
+) -> None:
     """Run the controller: ryu-manager with op25b and, if named, other Ryu applications.
+
+    A policy that is refused at the start gives way to the last one that was in force, if there is one.
 
     SIGHUP reads the policy again. SIGINT and SIGTERM stop the controller; switches keep their rules. The REST
     interface listens on 127.0.0.1 unless --wsapi-host says otherwise.
@@ -30,4 +42,4 @@ def command(context: click.Context, policy: Path | None, arguments: tuple[str, .
     """
     from op25b_app import launcher
 
-    context.exit(launcher.run(policy, arguments))
+    context.exit(launcher.run(policy, arguments, reload_on_change=reload_on_change, yes=yes))

@@ -10,15 +10,7 @@ from typing import Any
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import ask_or_exit, socket_option
-
-STYLES = {
-    "protected": "green",
-    "monitoring": "cyan",
-    "degraded": "bold red",
-    "lost": "bold red",
-    "unknown": "yellow",
-}
+from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
 
 
 @click.command(short_help="Ask a running controller whether every switch is protected.")
@@ -48,10 +40,17 @@ def _print_table(status: dict[str, Any]) -> None:
     for heading in ("switch", "dpid", "state", "since (UTC)", "reason"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("dpid", "state"))
     for name, switch in status["switches"].items():
-        state = Text(switch["state"], STYLES.get(switch["state"], ""))
+        state = Text(switch["state"], COLOURS.get(switch["state"], ""))
         since = switch["since"].removesuffix("+00:00").replace("T", " ")
         table.add_row(Text(name), switch["dpid"], state, since, Text(switch["reason"]))
     console = Console()
     console.print(table)
-    policy = status["policy"]
-    console.print(f"policy {policy['file']} (sha256 {policy['sha256'][:12]})", markup=False, highlight=False)
+    console.print(_policy_line(status["policy"]), markup=False, highlight=False, soft_wrap=True)
+
+
+def _policy_line(policy: dict[str, Any]) -> str:
+    since = policy["since"].removesuffix("+00:00").replace("T", " ")
+    line = f"policy {policy['file']} (sha256 {policy['sha256'][:12]}), in force since {since}"
+    if policy["kept"]:
+        line += "\nkept from before: the file was refused at the start; op25b reload --dry-run tells why"
+    return line

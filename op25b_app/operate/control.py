@@ -1,25 +1,30 @@
 """The control endpoint of a running controller: a small web application on a socket of the file system.
 
-``GET /status`` and ``POST /reload``, answered in JSON. Only the user that runs the controller may connect.
+Answers are JSON. Only the user that runs the controller may connect.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import eventlet
 import eventlet.wsgi
 from eventlet.green import socket
 
-Handler = Callable[[], tuple[str, dict[str, Any]]]
-"""Answers a request: the HTTP status line without the protocol, and what becomes JSON."""
+Query = Mapping[str, str]
+Handler = Callable[[Query], tuple[str, dict[str, Any]]]
+"""Answers a request with this query: the HTTP status line without the protocol, and what becomes JSON."""
 Routes = Mapping[tuple[str, str], Handler]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
+
+log = logging.getLogger("op25b")
 
 
 class SocketUnavailableError(Exception):
@@ -50,7 +55,11 @@ class ControlEndpoint:
         method, target = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         status, answer = "404 Not Found", {"error": f"nothing answers {method} {target}"}
         if handler := self._routes.get((method, target)):
-            status, answer = handler()
+            try:
+                status, answer = handler(dict(parse_qsl(environ.get("QUERY_STRING", ""))))
+            except Exception:
+                log.exception("%s %s: internal error", method, target)
+                status, answer = "500 Internal Server Error", {"error": "internal error; the log says more"}
         body = json.dumps(answer, indent=2).encode() + b"\n"
         start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
         return [body]

@@ -25,10 +25,10 @@ class Answer(NamedTuple):
     body: dict[str, Any]
 
 
-def control_socket(configured: str | Path | None = None) -> Path:
-    """The control socket's path: the environment, then what is configured, then where this user's belongs."""
-    if chosen := os.environ.get(VARIABLE) or configured:
-        return Path(chosen)
+def control_socket(chosen: Path | None = None, *, configured: str | None = None) -> Path:
+    """The control socket's path: as chosen, else by the environment, as configured, or this user's own."""
+    if told := chosen or os.environ.get(VARIABLE) or configured:
+        return Path(told)
     if os.geteuid() == 0:
         return Path("/run/op25b/control.sock")
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):
@@ -36,9 +36,9 @@ def control_socket(configured: str | Path | None = None) -> Path:
     return Path(f"/tmp/op25b-{os.geteuid()}", "control.sock")
 
 
-def ask(path: Path, method: str, target: str) -> Answer:
+def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Answer:
     """Send a request to the controller that listens on ``path``; NoControllerError when there is none."""
-    connection = _UnixConnection(path)
+    connection = _UnixConnection(path, seconds)
     try:
         connection.request(method, target)
         response = connection.getresponse()
@@ -60,8 +60,8 @@ def ask(path: Path, method: str, target: str) -> Answer:
 class _UnixConnection(http.client.HTTPConnection):
     """HTTP over a socket of the file system."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_SECONDS)
+    def __init__(self, path: Path, seconds: float) -> None:
+        super().__init__("localhost", timeout=seconds)
         self._path = path
 
     def connect(self) -> None:

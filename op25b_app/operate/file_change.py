@@ -24,7 +24,7 @@ def _look_at_one(path: Path) -> tuple[Path, int, int, int] | Path:
 class Changes:
     """Compares one look with the one before."""
 
-    def __init__(self, at_start: Look) -> None:
+    def __init__(self, at_start: Look = ()) -> None:
         self._known = at_start
         self._before = at_start
 

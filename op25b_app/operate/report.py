@@ -4,36 +4,72 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
-from op25b_app.policy.model import Policy
+from op25b_app.operate.in_force import Examined, InForce, Refusal, problem_lines
 from op25b_app.switch.session import AS_WANTED, Session, State
 
+STATUS: dict[Refusal | None, str] = {
+    None: "200 OK",
+    "errors": "422 Unprocessable Content",
+    "stops blocking": "409 Conflict",
+}
 
-def status_report(policy: Policy, sessions: Mapping[int, Session]) -> dict[str, Any]:
-    """Every switch of the policy by its name, and switches that it does not know by their datapath id.
+
+def status_report(
+    path: Path, in_force: InForce, sessions: Mapping[int, Session], current: Iterable[int]
+) -> dict[str, Any]:
+    """The policy in force, every switch of it by its name, and others by their datapath id.
 
     ``all_protected`` tells whether every switch of the policy is protected or, in monitor mode, monitoring.
-    ``sessions`` are by datapath id and hold one for each switch of the policy.
+    ``sessions`` are by datapath id and hold one for each switch of the policy; those of ``current`` have
+    begun to follow the policy in force.
     """
-    switches = {name: _switch(sessions[switch.dpid]) for name, switch in policy.switches.items()}
-    protected = all(sessions[switch.dpid].status.state in AS_WANTED for switch in policy.switches.values())
-    return {"all_protected": protected, "switches": switches | _unknown(sessions.values())}
+    known, up_to_date = in_force.policy.switches, set(current)
+    switches = {name: _switch(sessions[each.dpid], up_to_date) for name, each in known.items()}
+    others = [session for session in sessions.values() if session.status.state is State.UNKNOWN]
+    return {
+        "policy": {
+            "file": str(path),
+            "sha256": in_force.digest,
+            "since": _iso(in_force.since),
+            "kept": in_force.kept,
+        },
+        "all_protected": all(sessions[each.dpid].status.state in AS_WANTED for each in known.values()),
+        "switches": switches | {session.name: _switch(session, up_to_date) for session in others},
+    }
 
 
-def _unknown(sessions: Iterable[Session]) -> dict[str, Any]:
-    return {session.name: _switch(session) for session in sessions if session.status.state is State.UNKNOWN}
+def reload_report(
+    examined: Examined, path: Path, *, yes: bool, applied: bool = False
+) -> tuple[str, dict[str, Any]]:
+    """The HTTP status and the JSON values for a policy file that was to be put in force, or only examined."""
+    refusal = examined.refusal(yes=yes)
+    return STATUS[refusal], {
+        "applied": applied,
+        "refused": refusal,
+        "sha256": examined.loaded.digest,
+        "problems": [line for _, line in problem_lines(examined.loaded, path)],
+        "effect": list(examined.effect),
+        "stops_blocking": list(examined.stops),
+    }
 
 
-def _switch(session: Session) -> dict[str, Any]:
+def _switch(session: Session, current: set[int]) -> dict[str, Any]:
     status = session.status
-    since = datetime.fromtimestamp(status.since, timezone.utc).isoformat(timespec="seconds")
     return {
         "dpid": f"{session.dpid:#x}",
         "state": status.state.value,
         "reason": status.reason,
-        "since": since,
+        "since": _iso(status.since),
+        "in_policy": session.assignment is not None,
+        "current": session.dpid in current,
         "rules": status.rules,
         "mode": session.assignment.switch.mode.value if session.assignment else None,
         "openflow": session.openflow_version,
     }
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")

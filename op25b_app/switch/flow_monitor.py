@@ -5,7 +5,7 @@ with other bytes. Open vSwitch 3.1 takes the extension on 1.3, the standard one 
 other; it tells of changes in multipart replies with xid 0 that nobody asked for.
 
 A switch that knows no flow monitor answers the request with an error of its xid: BAD_REQUEST with
-BAD_MULTIPART, BAD_EXPERIMENTER or BAD_EXPERIMENTER_TYPE, or FLOW_MONITOR_FAILED. Whatever the error, it
+BAD_MULTIPART, BAD_EXPERIMENTER or BAD_EXP_TYPE, or FLOW_MONITOR_FAILED. Whatever the error, it
 means no monitor. What Open vSwitch understands and refuses (a second monitor on one connection, say) it
 answers with an error in the format of OpenFlow 1.0 and without our xid; so it is the first reply, empty,
 that says that there is a monitor.

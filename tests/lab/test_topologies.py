@@ -22,7 +22,7 @@ def _topo(name: str) -> Any:
 
 
 def _policy(name: str) -> Policy:
-    policy, problems = load(FILES[name].with_suffix(".yaml"), time.time())
+    policy, problems, *_ = load(FILES[name].with_suffix(".yaml"), time.time())
     assert policy, problems
     return policy
 

@@ -210,7 +210,7 @@ def run_to_end(command: list[str], environment: dict[str, str]) -> subprocess.Co
     clean = {name: value for name, value in os.environ.items() if not name.startswith("OP25B_")}
     return subprocess.run(
         [COMMANDS / command[0], *command[1:], *ports],
-        env={**clean, **environment},
+        env={**clean, "OP25B_STATE_DIRECTORY": "/nonexistent", **environment},
         capture_output=True,
         text=True,
         timeout=SECONDS,

@@ -38,12 +38,13 @@ class Controller:
         self.web_port = free_port()
         port_option = "--ofp-ssl-listen-port" if "--ctl-cert" in command else "--ofp-tcp-listen-port"
         ports = [port_option, str(self.port), "--wsapi-port", str(self.web_port)]
+        own = {"PYTHONPATH": str(HERE), "OP25B_STATE_DIRECTORY": str(directory / "state")}
         with self._path.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [*command, *ports],
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**os.environ, "PYTHONPATH": str(HERE), **(environment or {})},
+                env={**os.environ, **own, **(environment or {})},
             )
 
     def __enter__(self) -> Controller:

@@ -1,0 +1,51 @@
+"""``op25b events``: what has happened to switches and policy."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from op25b_app.cli.arguments import json_option
+from op25b_app.cli.controller import ask_or_exit, socket_option
+
+POLL_SECONDS = 0.5
+
+
+@click.command(short_help="Tell what has happened: states, reloads, refusals.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+@socket_option
+@json_option
+def command(follow: bool, path: Path | None, as_json: bool) -> None:
+    """Tell the last events of the controller that runs on this machine, the oldest first.
+
+    With --json, each event is a line of its own. With --follow, it goes on until the controller ends.
+    """
+    for report in _reports(path, follow=follow):
+        if report["missed"]:
+            click.echo(f"op25b: {report['missed']} earlier events are no longer kept", err=True)
+        for event in report["events"]:
+            click.echo(json.dumps(event) if as_json else _line(event))
+
+
+def _reports(path: Path | None, *, follow: bool) -> Iterator[dict[str, Any]]:
+    journal, last = None, 0
+    while True:
+        report = ask_or_exit(path, "GET", f"/events?after={last}", as_json=False)
+        if journal not in (None, report["journal"]):  # of another controller, whose numbers start anew
+            report = ask_or_exit(path, "GET", "/events", as_json=False)
+        journal, last = report["journal"], report["last"]
+        yield report
+        if not follow:
+            return
+        time.sleep(POLL_SECONDS)
+
+
+def _line(event: dict[str, Any]) -> str:
+    moment = event["time"].removesuffix("+00:00").replace("T", " ")
+    where = f"{event['switch']}: " if event["switch"] else ""
+    return f"{moment} {event['kind']:<8} {where}{event['text']}"

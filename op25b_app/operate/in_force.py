@@ -1,0 +1,95 @@
+"""The policy in force, and what a policy file would make of it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from op25b_app.operate.policy_store import PolicyStore, StoreError
+from op25b_app.policy.loader import Loaded, load
+from op25b_app.policy.model import Policy
+
+MOST_WARNINGS = 20
+
+Refusal = Literal["errors", "stops blocking"]
+
+
+class InForce(NamedTuple):
+    """A policy in force.
+
+    ``since`` when (seconds since 1970), restarts included; ``kept`` where it is not what the file holds, but
+    what was kept, because the file was refused.
+    """
+
+    policy: Policy
+    digest: str
+    since: float
+    kept: bool = False
+
+
+class Examined(NamedTuple):
+    """A policy file as it is, compared with the policy in force.
+
+    ``named`` is every file that was asked for. ``effect`` is what would change, a line each; ``stops`` says
+    where the switch of a policy in force blocks and would block nothing.
+    """
+
+    loaded: Loaded
+    named: frozenset[Path]
+    effect: tuple[str, ...] = ()
+    stops: tuple[str, ...] = ()
+
+    def refusal(self, *, yes: bool) -> Refusal | None:
+        """Why it is not to be put in force; with ``yes`` it may stop blocking."""
+        if self.loaded.policy is None:
+            return "errors"
+        return "stops blocking" if self.stops and not yes else None
+
+    def in_force(self, before: InForce | None, at: float) -> InForce:
+        """What is in force if this is."""
+        loaded = self.loaded
+        assert loaded.policy is not None
+        since = before.since if before is not None and before.digest == loaded.digest else at
+        return InForce(loaded.policy, loaded.digest, since)
+
+
+def examine(path: Path, before: InForce | None, at: float) -> Examined:
+    """Read a policy file; quick only for a small one."""
+    named: set[Path] = set()
+
+    def read(file: Path) -> bytes:
+        named.add(file)
+        return file.read_bytes()
+
+    loaded = load(path, at, read)
+    return Examined(loaded, frozenset(named))
+
+
+def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
+    """The policy that is kept for a file, if there is one; StoreError where it cannot be used."""
+    kept = store.recall(path)
+    if kept is None:
+        return None
+
+    def read(file: Path) -> bytes:
+        if file not in kept.files:
+            raise FileNotFoundError(2, f"not among the files in {store.place(path)}")
+        return kept.files[file]
+
+    loaded = load(path, at, read)
+    if loaded.policy is None:
+        raise StoreError(f"the policy kept in {store.place(path)} is not used: {loaded.errors[0]}")
+    return InForce(loaded.policy, loaded.digest, kept.since, kept=True)
+
+
+def problem_lines(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
+    """What there is to say of a policy file, by logging level; not every one of a thousand warnings."""
+    for problem in loaded.errors:
+        yield logging.ERROR, str(problem)
+    warnings = [problem for problem in loaded.problems if problem.severity == "warning"]
+    for problem in warnings[:MOST_WARNINGS]:
+        yield logging.WARNING, str(problem)
+    if more := len(warnings[MOST_WARNINGS:]):
+        yield logging.WARNING, f"and {more} more warnings, which 'op25b check {path}' tells"

@@ -1,0 +1,65 @@
+"""What a controller is told by its environment, and by section [op25b] of ryu-manager's --config-file."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+
+from ryu import cfg
+
+from op25b_app.operate.endpoint import control_socket
+
+POLICY = "OP25B_POLICY"
+STATE_DIRECTORY = "OP25B_STATE_DIRECTORY"
+RELOAD_ON_CHANGE = "OP25B_RELOAD_ON_CHANGE"
+YES = "OP25B_YES"
+
+cfg.CONF.register_opts(
+    [
+        cfg.StrOpt("policy", help="the policy file"),
+        cfg.StrOpt("control_socket", help="where 'op25b status' and the like reach this controller"),
+        cfg.StrOpt("state_directory", help="where the last policy in force is kept"),
+        cfg.BoolOpt("reload_on_change", default=False, help="reload when the policy's files have changed"),
+        cfg.BoolOpt("yes", default=False, help="start even with a policy that stops blocking on a switch"),
+    ],
+    "op25b",
+)
+
+_log = logging.getLogger("op25b")
+
+
+def policy_path() -> Path:
+    """The policy file, which need not be there; exit code 1 where none is named."""
+    if path := os.environ.get(POLICY) or cfg.CONF.op25b.policy:
+        return Path(path).absolute()
+    _log.error(
+        "no policy: name its file with 'op25b run --policy FILE', with %s in the environment, "
+        "or with 'policy = FILE' in section [op25b] of --config-file",
+        POLICY,
+    )
+    raise SystemExit(1)
+
+
+def socket_path() -> Path:
+    return control_socket(configured=cfg.CONF.op25b.control_socket)
+
+
+def state_directory() -> Path:
+    """Where the last policy in force is kept: as told, as systemd has it, or where this user's belongs."""
+    if told := os.environ.get(STATE_DIRECTORY) or cfg.CONF.op25b.state_directory:
+        return Path(told)
+    if given := os.environ.get("STATE_DIRECTORY"):  # systemd.exec(5): several are separated by colons
+        return Path(given.partition(":")[0])
+    if os.geteuid() == 0:
+        return Path("/var/lib/op25b")
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "op25b")
+
+
+def reload_on_change() -> bool:
+    return os.environ.get(RELOAD_ON_CHANGE) == "1" or bool(cfg.CONF.op25b.reload_on_change)
+
+
+def may_stop_blocking() -> bool:
+    """Whether a start may put a policy in force that blocks nothing where the last one did."""
+    return os.environ.get(YES) == "1" or bool(cfg.CONF.op25b.yes)
