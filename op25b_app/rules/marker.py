@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.matches import destination, source
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.rules.scope import rule_of
-from op25b_app.policy.prefix import Prefix
 
 _DIGITS = 32
 _HOST = 128

@@ -64,6 +64,10 @@ LAST_TABLE = Table.INGRESS_SMTP
 assert LAST_TABLE + 1 == FIRST_FOREIGN_TABLE == Table.EGRESS_SOURCE
 
 
+MARKER_PRIORITY = 2
+"""Of the rule that no packet meets; below every other of ours."""
+
+
 class Admit(enum.IntEnum):
     """Priorities of table 0, above 0 and 1, where other applications put rules of their own."""
 

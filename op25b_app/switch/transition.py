@@ -48,7 +48,7 @@ def in_place(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Outco
     """
     live = _written_tags(found)
     before = outcomes_of(rule for rule in found if _tag_of(rule) in live)
-    visited_before, visited_after = _visited(before), _visited(wanted)
+    visited_before, visited_after = visited(before), visited(wanted)
     first: list[Change] = []
     last: list[Change] = []
     by_table: dict[int, list[Change]] = {}
@@ -187,7 +187,8 @@ def _visited_together(
         pending = [table for table in pending if table not in together]
 
 
-def _visited(outcomes: Outcomes) -> set[int]:
+def visited(outcomes: Outcomes) -> set[int]:
+    """The tables that packets may see, table 0 among them."""
     return _reach({table: next_tables(outcomes, table) for table in outcomes}, Table.ADMIT)
 
 

@@ -1,0 +1,36 @@
+"""When to look at a table again: audits apart from each other, and disturbances soon but within a budget."""
+
+from __future__ import annotations
+
+import enum
+
+_GOLDEN_RATIO = 0.6180339887498949
+
+
+class Disturbance(enum.IntEnum):
+    """What others have done to a switch since its table was read."""
+
+    NONE = 0
+    OTHERS = 1
+    """A rule of theirs is new, changed or gone, where it may change a verdict."""
+    OURS = 2
+    """A rule of ours is, or one in a table of ours."""
+
+
+_REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.0, 2.0)}
+"""By what happened: seconds of rest after a look, at least, and as a multiple of what the look took."""
+
+
+def audit_delay(interval: float, dpid: int, audits: int) -> float:
+    """Three to five quarters of the interval, spread evenly over the switches and over time."""
+    return interval * (0.75 + (dpid + audits) * _GOLDEN_RATIO % 1 / 2)
+
+
+def look_delay(disturbance: Disturbance, began: float, ended: float, now: float) -> float:
+    """How long to wait after a disturbance; the last look at the table began and ended at these times.
+
+    So however often others change something, looking takes a third of the time at most, and a twentieth for
+    rules that are not ours.
+    """
+    least, multiple = _REST[disturbance]
+    return max(0.0, ended + max(least, multiple * (ended - began)) - now)

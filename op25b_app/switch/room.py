@@ -1,0 +1,57 @@
+"""Which rules to do without where a table has no room for all of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.switch.wanted import Wanted
+
+_DISPENSABLE = (Role.TUNNEL, Role.SOURCE, Role.STATIC, Role.EXCEPTION, Role.MAIL_DESTINATION)
+"""What permits something to some addresses, in the order in which it is left out."""
+
+
+class Fit(NamedTuple):
+    """The rules that fit, and in words what does not.
+
+    ``wanted`` is None where not even those fit that block, or that everything else depends on.
+    """
+
+    wanted: Wanted | None
+    shortage: str
+
+
+def fit(wanted: Wanted, room: Mapping[int, int]) -> Fit | None:
+    """Leave out rules that permit, so that tables with little ``room`` block more than they should, not less.
+
+    ``room`` is the number of rules of ours that tables have room for, those not named having enough. None
+    where everything fits.
+    """
+    sizes = Counter(rule.table for rule in wanted.rules)
+    full = {table: room[table] for table in sizes if sizes[table] > room.get(table, sizes[table])}
+    if not full:
+        return None
+    words = [f"room for {full[table]} of {sizes[table]} rules in table {int(table)}" for table in sorted(full)]
+    left_out: set[FlowRule] = set()
+    for table, places in full.items():
+        dispensable = _dispensable(wanted, table)
+        missing = sizes[table] - places
+        if missing > len(dispensable):
+            return Fit(None, f"{' and '.join(words)}, too little for those that block: nothing was sent")
+        left_out |= {*dispensable[:missing]}
+    kept = Wanted(rule for rule in wanted.rules if rule not in left_out)
+    return Fit(kept, f"{' and '.join(words)}: what the others would permit is blocked")
+
+
+def _dispensable(wanted: Wanted, table: int) -> list[FlowRule]:
+    """The rules without which a table only blocks more, the first ones first to go."""
+    return sorted(
+        (
+            rule
+            for rule in wanted.rules
+            if rule.table == table and rule.role in _DISPENSABLE and rule.action is not None
+        ),
+        key=lambda rule: _DISPENSABLE.index(rule.role),
+    )
