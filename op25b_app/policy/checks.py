@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 
 from op25b_app.policy.document import Document
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
     Line,
+    Listed,
     MailException,
     Place,
     Policy,
@@ -18,9 +19,12 @@ from op25b_app.policy.model import (
     Switch,
 )
 from op25b_app.policy.nat64 import LENGTHS
-from op25b_app.policy.prefix import Prefix, format_address, merged_intervals
+from op25b_app.policy.prefix import Intervals, Prefix, format_address
 from op25b_app.policy.problem import Problem, error, warning
 from op25b_app.policy.tree import Tree
+
+UNBOUND_SHOWN = 3
+"""Static prefixes without a line that are named; the others are counted."""
 
 
 def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Problem]:
@@ -74,16 +78,19 @@ _CARRIES_IP = {
 
 
 def _serves(policy: Policy) -> Iterator[Problem]:
-    own = [listed.prefix for listed in (*policy.dynamic, *policy.static)]
+    if not any(switch.serves for switch in policy.switches.values()):
+        return
+    own = _addresses((*policy.dynamic, *policy.static))
     for switch in policy.switches.values():
         for prefix, place in switch.serves or ():
-            if not any(other.covers(prefix) or prefix.covers(other) for other in own):
+            if not own.touch(prefix):
                 what = f"{prefix} is in neither dynamic nor static space, so {switch.name} cannot serve it"
                 yield error(place, f"{what}; list it there or take it out")
 
 
 def _both_dynamic_and_static(policy: Policy) -> Iterator[Problem]:
-    dynamic = {listed.prefix: listed.place for listed in policy.dynamic}
+    static = {prefix for prefix, _ in policy.static}
+    dynamic = {prefix: place for prefix, place in policy.dynamic if prefix in static}
     for prefix, place in policy.static:
         if prefix in dynamic:
             yield error(place, f"{prefix} is dynamic as well ({dynamic[prefix]}); keep it in one of the two")
@@ -163,6 +170,7 @@ def _datapath_ids(policy: Policy) -> Iterator[Problem]:
 
 def _exceptions(policy: Policy, at: float) -> Iterator[Problem]:
     first: dict[str, Place] = {}
+    mail = _addresses(policy.mail_destinations)
     for exception in policy.exceptions:
         if first.setdefault(exception.name, exception.place) != exception.place:
             where = first[exception.name]
@@ -171,10 +179,10 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Problem]:
             yield warning(
                 exception.place, f"exception '{exception.name}' is past and permits nothing; remove it"
             )
-        yield from _exception_reach(policy, exception)
+        yield from _exception_reach(policy, mail, exception)
 
 
-def _exception_reach(policy: Policy, exception: MailException) -> Iterator[Problem]:
+def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) -> Iterator[Problem]:
     source, destination, place = exception.source, exception.destination, exception.place
     if isinstance(source, Line):
         if destination is None and not _bound(policy, source):
@@ -183,7 +191,7 @@ def _exception_reach(policy: Policy, exception: MailException) -> Iterator[Probl
     elif destination is not None and not _can_speak(policy, source, destination):
         what = f"{source} cannot speak to {destination}"
         yield error(place, f"{what}; write both as IPv4 or both as IPv6")
-    if destination is not None and any(mail.prefix.covers(destination) for mail in policy.mail_destinations):
+    if destination is not None and mail.cover(destination):
         what = f"exception '{exception.name}' permits nothing new"
         yield warning(place, f"{what}: {destination} is among the mail destinations; remove it")
 
@@ -198,32 +206,55 @@ def _bound(policy: Policy, line: Line) -> bool:
 
 
 def _static_without_line(policy: Policy) -> Iterator[Problem]:
-    dynamic = sorted(listed.prefix for listed in policy.dynamic)
-    bound = sorted(
-        listed.prefix
+    """One warning for all, where the first of them is written."""
+    dynamic = sorted(prefix for prefix, _ in policy.dynamic)
+    bound = _addresses(
+        listed
         for switch in policy.switches.values()
         for binding in switch.bindings
         for listed in binding.addresses
     )
-    for prefix, place in policy.static:
-        taken = [inner for inner in _inside(prefix, dynamic) if inner.length > prefix.length]
-        around = [outer for outer in bound if outer.covers(prefix)]
-        address = _first_outside(prefix, merged_intervals(taken + _inside(prefix, bound) + around))
-        if address is not None:
-            what = f"no binding ties {format_address(prefix.version, address)} of {prefix} to a line"
-            yield warning(place, f"{what}: any line can borrow it; bind it under a switch's bindings")
+    unbound = [
+        (listed, address)
+        for listed in policy.static
+        if (address := _first_unbound(listed.prefix, dynamic, bound)) is not None
+    ]
+    if not unbound:
+        return
+    names = [
+        f"{format_address(prefix.version, address)} of {prefix}"
+        for (prefix, _), address in unbound[:UNBOUND_SHOWN]
+    ]
+    rest = len(unbound) - len(names)
+    more = f" and addresses of {rest} more" if rest else ""
+    it = "it" if len(unbound) == 1 else "them"
+    what = f"no binding ties {', '.join(names)}{more} to a line"
+    yield warning(
+        unbound[0][0].place, f"{what}: any line can borrow {it}; bind {it} under a switch's bindings"
+    )
 
 
-def _inside(prefix: Prefix, ascending: list[Prefix]) -> list[Prefix]:
-    low = bisect_left(ascending, Prefix(prefix.version, prefix.first, 0))
-    return ascending[low : bisect_right(ascending, Prefix(prefix.version, prefix.last, 128))]
+def _first_unbound(prefix: Prefix, dynamic: Sequence[Prefix], bound: Intervals) -> int | None:
+    """The first address of a static prefix that is neither bound nor taken back by a dynamic prefix in it.
+
+    ``dynamic`` is ascending.
+    """
+    version, address, length = prefix
+    last = prefix.last
+    position = bisect_left(dynamic, (version, address, length + 1))
+    while address <= last:
+        end = bound.end(version, address)
+        if end is None and position < len(dynamic) and dynamic[position][:2] <= (version, address):
+            end = dynamic[position].last
+            position += 1
+        if end is None:
+            return address
+        address = max(address, end + 1)
+    return None
 
 
-def _first_outside(prefix: Prefix, intervals: list[tuple[int, int]]) -> int | None:
-    for first, last in intervals:
-        if first <= prefix.first <= last:
-            return None if last >= prefix.last else last + 1
-    return prefix.first
+def _addresses(listed: Iterable[Listed]) -> Intervals:
+    return Intervals(prefix for prefix, _ in listed)
 
 
 def _no_uplink(policy: Policy, tree: Tree) -> Iterator[Problem]:

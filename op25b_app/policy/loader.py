@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
@@ -21,6 +21,7 @@ from op25b_app.policy.document import (
     Section,
     SwitchSection,
 )
+from op25b_app.policy.files import Files, PrefixFile, Read
 from op25b_app.policy.model import (
     Binding,
     Hardening,
@@ -34,16 +35,25 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.problem import Problem, error
 from op25b_app.policy.tree import Path, Tree, read_tree
 
-MOST_PROBLEMS_A_FILE = 50
-"""A prefix file that is something else altogether is not told line by line."""
+
+class Parsed(NamedTuple):
+    """A policy file by itself: its tree without the parts that are wrong, what it says, and what is wrong."""
+
+    file: str
+    text: str
+    tree: Tree
+    document: Document
+    problems: tuple[Problem, ...]
 
 
-Read = Callable[[FilePath], bytes]
-"""Gives what a file holds, or raises OSError."""
+class Memory(NamedTuple):
+    """What the next load of the same files need not parse again."""
+
+    parsed: Parsed | None = None
+    prefix_files: Mapping[FilePath, PrefixFile] = MappingProxyType({})
 
 
 class Loaded(NamedTuple):
@@ -56,20 +66,38 @@ class Loaded(NamedTuple):
     problems: tuple[Problem, ...]
     files: Mapping[FilePath, bytes]
     digest: str
+    memory: Memory = Memory()
 
     @property
     def errors(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
-def load(path: FilePath, at: float, read: Read = FilePath.read_bytes) -> Loaded:
+def load(
+    path: FilePath, at: float, read: Read = FilePath.read_bytes, previous: Loaded | None = None
+) -> Loaded:
     """Read and check a policy file and the prefix files that it names, each once.
 
     ``at`` (seconds since 1970) decides which exceptions are past. Never raises for what a file holds.
+    ``previous`` is what was loaded before: where little has changed, little is done, with the same result.
     """
-    files = _Files(read)
-    policy, problems = _load(path, at, files)
-    return Loaded(policy, tuple(problems), files.contents, digest(files.contents.values()))
+    memory = Memory() if previous is None else previous.memory
+    files = Files(read, memory.prefix_files)
+    text, problems = files.text(path, Place(str(path), 1, 1))
+    parsed = None
+    if text is not None:
+        parsed, problems = _parse(str(path), text, memory.parsed)
+    policy = None
+    if parsed is not None:
+        builder = _Builder(parsed.tree, path.parent, files)
+        policy = builder.policy(parsed.document)
+        found = checks.check(policy, parsed.document, parsed.tree, at)
+        problems = [*problems, *builder.problems, *found]
+    problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
+    if any(problem.severity == "error" for problem in problems):
+        policy = None
+    kept = Memory(parsed, files.prefix_files)
+    return Loaded(policy, tuple(problems), files.contents, digest(files.contents.values()), kept)
 
 
 def digest(contents: Iterable[bytes]) -> str:
@@ -79,41 +107,15 @@ def digest(contents: Iterable[bytes]) -> str:
     return whole.hexdigest()
 
 
-def _load(path: FilePath, at: float, files: _Files) -> tuple[Policy | None, list[Problem]]:
-    text, problems = files.text(path, Place(str(path), 1, 1))
-    tree, more = read_tree(str(path), text) if text is not None else (None, [])
-    problems += more
+def _parse(file: str, text: str, before: Parsed | None) -> tuple[Parsed | None, list[Problem]]:
+    if before is not None and (before.file, before.text) == (file, text):
+        return before, [*before.problems]
+    tree, problems = read_tree(file, text)
     if tree is None:
         return None, problems
     document, more = _validate(tree)
-    builder = _Builder(tree, path.parent, files)
-    policy = builder.policy(document)
-    problems += more + builder.problems + checks.check(policy, document, tree, at)
-    problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
-    fatal = any(problem.severity == "error" for problem in problems)
-    return None if fatal else policy, problems
-
-
-class _Files:
-    """Reads each file once, so that one that changes meanwhile is the same wherever it is named."""
-
-    def __init__(self, read: Read) -> None:
-        self._read = read
-        self.contents: dict[FilePath, bytes] = {}
-
-    def text(self, path: FilePath, named_at: Place) -> tuple[str | None, list[Problem]]:
-        try:
-            if path not in self.contents:
-                self.contents[path] = self._read(path)
-            return self.contents[path].decode(), []
-        except OSError as failure:
-            what = f"cannot read {path}: {failure.strerror}; name a file that is there"
-            return None, [error(named_at, what)]
-        except UnicodeDecodeError as failure:
-            before = failure.object[: failure.start]
-            line = before.count(b"\n") + 1
-            place = Place(str(path), line, failure.start - before.rfind(b"\n"))
-            return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
+    problems += more
+    return Parsed(file, text, tree, document, tuple(problems)), problems
 
 
 def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
@@ -128,6 +130,9 @@ def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
         for key in section.required
         if key not in _at(tree.value, path)
     ]
+    if tree.value.get("switches") == {}:
+        what = "no switch: nothing would be protected; name one, with its dpid and its ports"
+        problems.append(error(tree.key_place(("switches",)), what))
     while True:
         try:
             return Document.model_validate(tree.value), problems
@@ -207,7 +212,7 @@ def _shown(value: Any) -> str:
 class _Builder:
     """Turns a checked document into frozen values, with the places they come from."""
 
-    def __init__(self, tree: Tree, folder: FilePath, files: _Files) -> None:
+    def __init__(self, tree: Tree, folder: FilePath, files: Files) -> None:
         self._tree = tree
         self._folder = folder
         self._files = files
@@ -315,23 +320,8 @@ class _Builder:
                 listed.append(Listed(entry, place))
         return tuple(listed)
 
-    def _file(self, path: FilePath, named_at: Place) -> list[Listed]:
-        """The prefixes of a file that holds one a line; ``#`` starts a comment."""
-        text, problems = self._files.text(path, named_at)
-        listed: list[Listed] = []
-        file = str(path)
-        for number, line in enumerate((text or "").splitlines(), 1):
-            entry = line.partition("#")[0].strip()
-            if not entry:
-                continue
-            place = Place(file, number, line.index(entry) + 1)
-            try:
-                listed.append(Listed(Prefix.parse(entry), place))
-            except ValueError as failure:
-                problems.append(error(place, str(failure)))
-        if len(problems) > MOST_PROBLEMS_A_FILE:
-            what = f"and {len(problems) - MOST_PROBLEMS_A_FILE} more lines of this file are no prefixes"
-            problems[MOST_PROBLEMS_A_FILE:] = [error(problems[MOST_PROBLEMS_A_FILE].place, what)]
+    def _file(self, path: FilePath, named_at: Place) -> tuple[Listed, ...]:
+        listed, problems = self._files.prefixes(path, named_at)
         self.problems += problems
         return listed
 

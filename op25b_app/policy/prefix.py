@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
+import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
 
 WIDTH = {4: 32, 6: 128}
 """Address length in bits by IP version."""
+
+_OCTETS = {str(number): number for number in range(256)}
+_LENGTHS = {str(number): number for number in range(129)}
+_HEXADECIMAL = re.compile("[0-9a-fA-F]*").fullmatch
 
 
 class Prefix(NamedTuple):
@@ -23,6 +29,9 @@ class Prefix(NamedTuple):
 
         Raises ValueError, its text a remedy, for anything else and for host bits beyond the length.
         """
+        prefix = _plain(text)
+        if prefix is not None:
+            return prefix
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
@@ -65,6 +74,42 @@ def merged_intervals(prefixes: Iterable[Prefix]) -> list[tuple[int, int]]:
     return merged
 
 
+class Intervals:
+    """The addresses that some prefixes hold."""
+
+    def __init__(self, prefixes: Iterable[Prefix]) -> None:
+        self._firsts: dict[int, list[int]] = {version: [] for version in WIDTH}
+        self._lasts: dict[int, list[int]] = {version: [] for version in WIDTH}
+        for version, first, length in sorted(prefixes):
+            firsts, lasts = self._firsts[version], self._lasts[version]
+            last = first | ((1 << (WIDTH[version] - length)) - 1)
+            if not lasts or first > lasts[-1] + 1:
+                firsts.append(first)
+                lasts.append(last)
+            elif last > lasts[-1]:
+                lasts[-1] = last
+
+    def end(self, version: int, address: int) -> int | None:
+        """The last address of the unbroken stretch that holds ``address``; None where nothing holds it."""
+        before = bisect_right(self._firsts[version], address) - 1
+        if before < 0 or self._lasts[version][before] < address:
+            return None
+        return self._lasts[version][before]
+
+    def cover(self, prefix: Prefix) -> bool:
+        """Is every address of ``prefix`` held?"""
+        end = self.end(prefix.version, prefix.first)
+        return end is not None and end >= prefix.last
+
+    def touch(self, prefix: Prefix) -> bool:
+        """Is any address of ``prefix`` held?"""
+        if self.end(prefix.version, prefix.first) is not None:
+            return True
+        after = bisect_left(self._firsts[prefix.version], prefix.first)
+        firsts = self._firsts[prefix.version]
+        return after < len(firsts) and firsts[after] <= prefix.last
+
+
 def parse_address(text: str) -> tuple[int, int]:
     """An address as (IP version, value); ValueError, its text a remedy, otherwise."""
     try:
@@ -82,3 +127,35 @@ def _remedy(text: str, error: ValueError) -> str:
     if "host bits set" in str(error):
         return f"'{text}' has bits set beyond its length; write {ipaddress.ip_network(text, strict=False)}"
     return f"'{text}' is not an IPv4 or IPv6 prefix; write one like 192.0.2.0/24 or 2001:db8::/32"
+
+
+def _plain(text: str) -> Prefix | None:
+    """A prefix written in the usual way, read quickly; None for all else, be it right or wrong."""
+    address, slash, written = text.partition("/")
+    version, network = (6, _hextets(address)) if ":" in address else (4, _octets(address))
+    length = _LENGTHS.get(written) if slash else WIDTH[version]
+    if network is None or length is None or length > WIDTH[version]:
+        return None
+    host = WIDTH[version] - length
+    return Prefix(version, network, length) if network >> host << host == network else None
+
+
+def _octets(text: str) -> int | None:
+    try:
+        first, second, third, fourth = text.split(".")
+        return _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+    except (KeyError, ValueError):
+        return None
+
+
+def _hextets(text: str) -> int | None:
+    """RFC 4291, section 2.2, forms 1 and 2."""
+    head, gap, tail = text.partition("::")
+    groups = head.split(":") if head else []
+    if gap:
+        after = tail.split(":") if tail else []
+        groups += ["0"] * max(1, 8 - len(groups) - len(after)) + after
+    digits = "".join([group.zfill(4) for group in groups])
+    if "" in groups or len(digits) != 32 or not _HEXADECIMAL(digits):
+        return None
+    return int(digits, 16)

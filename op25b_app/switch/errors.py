@@ -82,7 +82,7 @@ _WORDS = {
 
 
 def explain(kind: int, code: int) -> str:
-    """``no room in the table (FLOW_MOD_FAILED/TABLE_FULL)``; an experimenter's error has a type for ``code``."""
+    """``no room in the table (FLOW_MOD_FAILED/TABLE_FULL)``; of an experimenter: type and its own type."""
     number = code - _FIRST_ONF_BUNDLE_ERROR
     if kind == _EXPERIMENTER and (_BUNDLE_FAILED, number) in _WORDS:
         kind, code = _BUNDLE_FAILED, number

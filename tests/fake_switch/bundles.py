@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import struct
+from collections.abc import Callable
 from typing import NamedTuple
 
 from tests.fake_switch import refusals
@@ -18,7 +19,7 @@ ATOMIC, ORDERED = 1, 2
 _CONTROL = struct.Struct("!IHH")
 _ADD = struct.Struct("!IxxH")
 _FLAGS = ATOMIC | ORDERED
-_SUPPORTED = (Kind.FLOW_MOD, Kind.PORT_MOD)
+_SUPPORTED = (Kind.FLOW_MOD, Kind.PACKET_OUT)
 
 
 class Control(enum.IntEnum):
@@ -38,7 +39,14 @@ class Request(NamedTuple):
     flags: int
 
     def reply_body(self) -> bytes:
-        return _CONTROL.pack(self.bundle, self.control + 1, self.flags)
+        return _CONTROL.pack(self.bundle, self.control + 1, 0)
+
+
+class Bundled(NamedTuple):
+    """A message of a bundle; ``wrapped`` is the one that brought it."""
+
+    message: Message
+    wrapped: bytes
 
 
 class Bundles:
@@ -46,10 +54,10 @@ class Bundles:
 
     def __init__(self) -> None:
         self._flags: dict[int, int] = {}
-        self._messages: dict[int, list[Message]] = {}
+        self._messages: dict[int, list[Bundled]] = {}
         self._closed: set[int] = set()
 
-    def control(self, body: bytes) -> tuple[Request, list[Message] | None]:
+    def control(self, body: bytes) -> tuple[Request, list[Bundled] | None]:
         """Do what a control message asks for; the messages to carry out now where it is a commit."""
         request = Request(*Cursor(body, refusals.BAD_LENGTH).take(_CONTROL))
         bundle, control, flags = request
@@ -73,8 +81,8 @@ class Bundles:
             return request, None
         return request, self._forget(bundle)
 
-    def add(self, body: bytes, outer: Message) -> None:
-        """Keep the message within an add message."""
+    def add(self, body: bytes, outer: Message, check: Callable[[Message], None]) -> None:
+        """Keep the message within an add message, unless ``check`` refuses it; the bundle stays as it was."""
         cursor = Cursor(body, refusals.BAD_LENGTH)
         bundle, flags = cursor.take(_ADD)
         inner = cursor.rest
@@ -95,12 +103,14 @@ class Bundles:
             self._forget(bundle)
             raise RefusedError(refusals.BUNDLE_CLOSED)
         self._same_flags(bundle, flags)
-        self._messages[bundle].append(Message(version, kind, xid, inner[:length]))
+        message = Message(version, kind, xid, inner[:length])
+        check(message)
+        self._messages[bundle].append(Bundled(message, outer.raw))
 
     def _open(self, bundle: int, flags: int) -> None:
         if bundle in self._flags:
             self._forget(bundle)
-            raise RefusedError(refusals.BUNDLE_EXISTS)
+            raise RefusedError(refusals.BUNDLE_BAD_ID)
         self._flags[bundle] = flags
         self._messages[bundle] = []
 
@@ -114,7 +124,7 @@ class Bundles:
             self._forget(bundle)
             raise RefusedError(refusals.BUNDLE_BAD_FLAGS)
 
-    def _forget(self, bundle: int) -> list[Message]:
+    def _forget(self, bundle: int) -> list[Bundled]:
         del self._flags[bundle]
         self._closed.discard(bundle)
         return self._messages.pop(bundle)

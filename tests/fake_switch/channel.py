@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from tests.fake_switch import multipart, refusals, statistics
-from tests.fake_switch.bundles import EXPERIMENTER_ADD, EXPERIMENTER_CONTROL, Bundles
+from tests.fake_switch.bundles import EXPERIMENTER_ADD, EXPERIMENTER_CONTROL, Bundled, Bundles
 from tests.fake_switch.flow_mod import SEND_FLOW_REMOVED, FlowMod, read_flow_mod
+from tests.fake_switch.monitor import Monitors
 from tests.fake_switch.roles import Role, grant_role
 from tests.fake_switch.tables import Change, Happened
 from tests.fake_switch.wire import (
@@ -46,6 +47,7 @@ _CHANGING = frozenset(
     }
 )
 """What a slave may not send (6.3.4)."""
+_WITHOUT_BODY = (Kind.FEATURES_REQUEST, Kind.GET_CONFIG_REQUEST, Kind.BARRIER_REQUEST)
 _EXPERIMENTER = struct.Struct("!II")
 
 read_flow_mod_once = functools.lru_cache(maxsize=1 << 17)(read_flow_mod)
@@ -59,9 +61,9 @@ class Channel:
         self.switch = switch
         self.role = Role.EQUAL
         self.closed = False
-        self.config = (0, 128)
+        self.config = (0, 0)
         self.bundles = Bundles()
-        self._agreed = version
+        self._agreed: int | None = None
         self._stream = Stream()
         self._held: list[Message] = []
         self._outbox: list[tuple[float, int, bytes]] = []
@@ -78,14 +80,14 @@ class Channel:
             Kind.GET_CONFIG_REQUEST: self._get_config,
             Kind.SET_CONFIG: self._set_config,
             Kind.FLOW_MOD: self._flow_mod,
-            Kind.MULTIPART_REQUEST: lambda message: multipart.answer(self.switch, self.version, message),
+            Kind.MULTIPART_REQUEST: lambda message: multipart.answer(self, message),
             Kind.BARRIER_REQUEST: lambda message: [self._reply(message, Kind.BARRIER_REPLY)],
             Kind.ROLE_REQUEST: lambda message: grant_role(self, message),
         }
         if version is None:
             self._post(pack(max(switch.abilities.versions), Kind.HELLO, 0, self._bitmap()), 0.0)
-        elif version >= OPENFLOW_14:
-            self._know_bundles()
+        else:
+            self._agree(version)
 
     @property
     def version(self) -> int:
@@ -119,14 +121,16 @@ class Channel:
             self.switch.channels.remove(self)
 
     def tell_changes(self, changes: list[Change], *, by_itself: bool, xid: int) -> None:
-        """Tell of entries that went, if the controller asked to be told."""
-        if self.role is Role.SLAVE or self._agreed is None:
+        """Tell of what happened to entries, as far as the controller asked to be told."""
+        if self._agreed is None:
             return
-        now = self.switch.now
-        for change in changes:
+        version, now = self.version, self.switch.now
+        if updates := self.monitors.updates(changes, own=by_itself, xid=xid):
+            self._post(multipart.flow_updates(version, updates), now)
+        for change in changes if self.role is not Role.SLAVE else ():
             if change.what is Happened.REMOVED and change.entry.flow.flags & SEND_FLOW_REMOVED:
-                body = statistics.flow_removed(change, now, self.version)
-                self._post(pack(self.version, Kind.FLOW_REMOVED, 0, body), now)
+                body = statistics.flow_removed(change, now, version)
+                self._post(pack(version, Kind.FLOW_REMOVED, 0, body), now)
 
     def tell_port(self, number: int, *, present: bool) -> None:
         if self._agreed is not None:
@@ -185,9 +189,11 @@ class Channel:
                 raise RefusedError(refusal)
             if message.kind not in self._answers:
                 raise RefusedError(refusals.BAD_TYPE)
+            if message.kind in _WITHOUT_BODY and message.body:
+                raise RefusedError(refusals.BAD_LENGTH)
             return [*self._answers[message.kind](message)]
         except RefusedError as error:
-            return [pack_error(self._agreed or message.version, message.xid, error.refusal, message.raw)]
+            return [pack_error(message.version, message.xid, error.refusal, message.raw)]
         finally:
             if self._agreed is None:
                 self.close()
@@ -211,7 +217,7 @@ class Channel:
     def _hello(self, message: Message) -> Iterable[bytes]:
         """Agree upon a version (6.3.1)."""
         if self._agreed is not None:
-            return ()
+            raise RefusedError(refusals.BAD_TYPE)
         versions = self.switch.abilities.versions
         if len(message.body) >= 8 and message.body[:2] == b"\0\1":
             (bits,) = struct.unpack_from("!I", message.body, 4)
@@ -220,13 +226,13 @@ class Channel:
             common = [version for version in versions if version == min(message.version, max(versions))]
         if not common:
             raise RefusedError(refusals.HELLO_INCOMPATIBLE)
-        self._agreed = max(common)
-        if self._agreed >= OPENFLOW_14:
-            self._know_bundles()
+        self._agree(max(common))
         return ()
 
-    def _know_bundles(self) -> None:
-        if self.switch.abilities.bundles:
+    def _agree(self, version: int) -> None:
+        self._agreed = version
+        self.monitors = Monitors(version)
+        if version >= OPENFLOW_14 and self.switch.abilities.bundles:
             self._answers[Kind.BUNDLE_CONTROL] = lambda message: self._bundle_control(message, message.body)
             self._answers[Kind.BUNDLE_ADD] = lambda message: self._bundle_add(message, message.body)
 
@@ -244,18 +250,21 @@ class Channel:
         return ()
 
     def _flow_mod(self, message: Message) -> Iterable[bytes]:
-        changes = self._apply(message)
+        changes = self._apply(self._read_flow_mod(message))
         self.switch.tell(changes, self, message.xid)
         return ()
 
-    def _apply(self, message: Message) -> list[Change]:
-        switch, abilities = self.switch, self.switch.abilities
-        flow: FlowMod = read_flow_mod_once(
+    def _read_flow_mod(self, message: Message) -> FlowMod:
+        abilities = self.switch.abilities
+        return read_flow_mod_once(
             message.raw[:4] + bytes(4) + message.raw[8:],
             tables=abilities.tables,
             metadata=abilities.metadata,
             wide_masks=abilities.wide_masks,
         )
+
+    def _apply(self, flow: FlowMod) -> list[Change]:
+        switch = self.switch
         switch.flow_mods.append(flow)
         if refusal := switch.conduct.refuse(flow):
             raise RefusedError(refusal)
@@ -280,7 +289,13 @@ class Channel:
             raise RefusedError(refusals.bundle_refusal(error.refusal, self.version)) from None
 
     def _bundle_add(self, message: Message, body: bytes) -> Iterable[bytes]:
-        self.bundles.add(body, message)
+        """What is wrong with a flow-mod itself is refused here, what the tables have against it later."""
+
+        def check(inner: Message) -> None:
+            if inner.kind == Kind.FLOW_MOD:
+                self._read_flow_mod(inner)
+
+        self.bundles.add(body, message, check)
         return ()
 
     def _bundle_control(self, message: Message, body: bytes) -> Iterable[bytes]:
@@ -294,20 +309,19 @@ class Channel:
             reply = _EXPERIMENTER.pack(ONF, EXPERIMENTER_CONTROL) + reply
         return [self._reply(message, message.kind, reply)]
 
-    def _commit(self, messages: list[Message]) -> list[bytes]:
+    def _commit(self, bundled: list[Bundled]) -> list[bytes]:
         """Carry out the messages of a bundle, or none of them: then what to say of the first that failed."""
         switch = self.switch
         before = switch.tables.snapshot()
-        changes: list[tuple[int, list[Change]]] = []
-        for each in messages:
+        changes: list[Change] = []
+        for message, wrapped in bundled:
             try:
-                if each.kind == Kind.FLOW_MOD:
-                    changes.append((each.xid, self._apply(each)))
+                if message.kind == Kind.FLOW_MOD:
+                    changes += self._apply(self._read_flow_mod(message))
             except RefusedError as error:
                 switch.tables.restore(before)
-                return [pack_error(self.version, each.xid, error.refusal, each.raw)]
-        for xid, changed in changes:
-            switch.tell(changed, self, xid)
+                return [pack_error(self.version, message.xid, error.refusal, wrapped)]
+        switch.tell(changes, self, bundled[0].message.xid if bundled else 0)
         return []
 
 

@@ -61,20 +61,22 @@ def read_flow_mod(raw: bytes, *, tables: int, metadata: bool, wide_masks: bool) 
     (cookie, cookie_mask, table, command, idle, hard, priority, _, out_port, out_group, flags, last) = (
         cursor.take(_FIXED)
     )
-    match, position = read_match(raw, cursor.position, version, wide_masks=wide_masks)
+    match, position = read_match(raw, cursor.position, wide_masks=wide_masks)
     instructions = raw[position:]
     program = read_instructions(
         instructions,
-        table=table,
-        tables=max(tables, ALL_TABLES) if command in DELETIONS else tables,
+        version=version,
+        match=match,
+        table=0 if table == ALL_TABLES else table,
+        tables=tables,
         metadata=metadata,
     )
+    if (table >= tables and table != ALL_TABLES) or (table == ALL_TABLES and command not in DELETIONS):
+        raise RefusedError(refusals.BAD_TABLE_ID)
     if command > Command.DELETE_STRICT:
         raise RefusedError(refusals.BAD_COMMAND)
     if flags & ~_KNOWN_FLAGS:
         raise RefusedError(refusals.BAD_FLAGS)
-    if (table >= tables and table != ALL_TABLES) or (table == ALL_TABLES and command not in DELETIONS):
-        raise RefusedError(refusals.BAD_TABLE_ID)
     if not metadata and any(name == "metadata" for name, _, _ in match):
         raise RefusedError(refusals.BAD_FIELD)
     deleting = command in DELETIONS

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.fake_switch.instructions import OUTPUT, POP_VLAN, PUSH_VLAN, SET_FIELD, Action
+from tests.fake_switch.actions import (
+    CONTROLLER,
+    COPY_TTL_IN,
+    COPY_TTL_OUT,
+    DECREMENT_TTL,
+    GROUP,
+    OUTPUT,
+    POP_VLAN,
+    PUSH_VLAN,
+    SET_FIELD,
+    SET_QUEUE,
+    SET_TTL,
+    Action,
+)
 from tests.fake_switch.match import VLAN_PRESENT, Fields, visible
 from tests.fake_switch.tables import Entry, Tables
-
-IN_PORT, TABLE, NORMAL, FLOOD, ALL, CONTROLLER, LOCAL = range(0xFFFFFFF8, 0xFFFFFFFF)
 
 
 class Passage(NamedTuple):
@@ -33,7 +44,7 @@ def forward(tables: Tables, fields: Fields) -> Passage:
     seen = visible(header)
     ports: list[int] = []
     entries: list[Entry] = []
-    later: dict[int, Action] = {}
+    later: dict[tuple[int, str], Action] = {}
     table: int | None = 0
     while table is not None:
         entry = tables.lookup(table, seen)
@@ -46,7 +57,7 @@ def forward(tables: Tables, fields: Fields) -> Passage:
                 seen = visible(header)
         if program.clear:
             later.clear()
-        later.update((action.kind, action) for action in program.write)
+        later.update(((action.kind, action.field), action) for action in program.write)
         value, mask = program.metadata
         if mask:
             header["metadata"] = seen["metadata"] = header["metadata"] & ~mask | value
@@ -56,7 +67,10 @@ def forward(tables: Tables, fields: Fields) -> Passage:
     return Passage(tuple(ports), tuple(entries))
 
 
-_SET_ORDER = (11, POP_VLAN, PUSH_VLAN, 12, 24, 23, SET_FIELD, 21, 22, OUTPUT)
+_SET_ORDER = (
+    *(COPY_TTL_IN, POP_VLAN, PUSH_VLAN, COPY_TTL_OUT, DECREMENT_TTL),
+    *(SET_TTL, SET_FIELD, SET_QUEUE, GROUP, OUTPUT),
+)
 """In which order an action set is carried out (5.10)."""
 
 
@@ -71,7 +85,7 @@ def _carry_out(action: Action, header: dict[str, int], ports: list[int]) -> bool
         header["vlan_vid"] = 0
         header.pop("vlan_pcp", None)
     elif action.kind == SET_FIELD:
-        header[action.field] = action.number
+        header[action.field] = header.get(action.field, 0) & ~action.mask | action.number
     else:
         return False
     return True

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from tests.fake_switch import refusals
-from tests.fake_switch.wire import OPENFLOW_13, OPENFLOW_15, Cursor, RefusedError
+from tests.fake_switch.wire import Cursor, RefusedError
 
 Match = tuple[tuple[str, int, int], ...]
 Fields = Mapping[str, int]
@@ -29,6 +29,9 @@ _ARP = ("eth_type", frozenset({0x0806}))
 _MPLS = ("eth_type", frozenset({0x8847, 0x8848}))
 _PBB = ("eth_type", frozenset({0x88E7}))
 _TCP, _UDP, _SCTP = (("ip_proto", frozenset({protocol})) for protocol in (6, 17, 132))
+_NEIGHBOUR = ("icmpv6_type", frozenset({135, 136}))
+_SOLICITATION = ("icmpv6_type", frozenset({135}))
+_ADVERTISEMENT = ("icmpv6_type", frozenset({136}))
 _ICMP, _ICMPV6 = (("ip_proto", frozenset({protocol})) for protocol in (1, 58))
 
 _Need = tuple[str, frozenset[int]]
@@ -44,7 +47,6 @@ class OxmField(NamedTuple):
     octets: int
     masks: str
     needs: tuple[_Need, ...] = ()
-    since: int = OPENFLOW_13
 
     @property
     def full(self) -> int:
@@ -82,22 +84,22 @@ FIELDS = (
     OxmField(28, "ipv6_flabel", 20, 4, _YES, (_IPV6,)),
     OxmField(29, "icmpv6_type", 8, 1, _NO, (_IPV6, _ICMPV6)),
     OxmField(30, "icmpv6_code", 8, 1, _NO, (_IPV6, _ICMPV6)),
-    OxmField(31, "ipv6_nd_target", 128, 16, _OVS, (_IPV6, _ICMPV6, ("icmpv6_type", frozenset({135, 136})))),
-    OxmField(32, "ipv6_nd_sll", 48, 6, _OVS, (_IPV6, _ICMPV6, ("icmpv6_type", frozenset({135})))),
-    OxmField(33, "ipv6_nd_tll", 48, 6, _OVS, (_IPV6, _ICMPV6, ("icmpv6_type", frozenset({136})))),
+    OxmField(31, "ipv6_nd_target", 128, 16, _OVS, (_IPV6, _ICMPV6, _NEIGHBOUR)),
+    OxmField(32, "ipv6_nd_sll", 48, 6, _OVS, (_IPV6, _ICMPV6, _SOLICITATION)),
+    OxmField(33, "ipv6_nd_tll", 48, 6, _OVS, (_IPV6, _ICMPV6, _ADVERTISEMENT)),
     OxmField(34, "mpls_label", 20, 4, _NO, (_MPLS,)),
     OxmField(35, "mpls_tc", 3, 1, _NO, (_MPLS,)),
     OxmField(36, "mpls_bos", 1, 1, _NO, (_MPLS,)),
     OxmField(38, "tunnel_id", 64, 8, _YES),
-    OxmField(42, "tcp_flags", 12, 2, _YES, (_IP, _TCP), OPENFLOW_15),
-    OxmField(43, "actset_output", 32, 4, _NO, (), OPENFLOW_15),
-    OxmField(44, "packet_type", 32, 4, _NO, (), OPENFLOW_15),
+    OxmField(42, "tcp_flags", 12, 2, _YES, (_IP, _TCP)),
+    OxmField(43, "actset_output", 32, 4, _NO),
+    OxmField(44, "packet_type", 32, 4, _NO),
 )
 BY_NUMBER = {field.number: field for field in FIELDS}
 BY_NAME = {field.name: field for field in FIELDS}
 
 
-def read_match(body: bytes, position: int, version: int, *, wide_masks: bool = True) -> tuple[Match, int]:
+def read_match(body: bytes, position: int, *, wide_masks: bool = True) -> tuple[Match, int]:
     """The match at ``position`` and the position behind its padding.
 
     Raises RefusedError for whatever a switch has to refuse. ``wide_masks`` permits the masks that only Open
@@ -114,7 +116,7 @@ def read_match(body: bytes, position: int, version: int, *, wide_masks: bool = T
     read: dict[int, tuple[str, int, int]] = {}
     exact: dict[str, int] = {}
     while fields.rest:
-        field, value, mask = _read_field(fields, version, wide_masks)
+        field, value, mask = _read_field(fields, wide_masks)
         if field.number in read:
             raise RefusedError(refusals.DUPLICATE_FIELD)
         if not prerequisites_met(field, exact):
@@ -126,15 +128,13 @@ def read_match(body: bytes, position: int, version: int, *, wide_masks: bool = T
     return tuple(read[number] for number in sorted(read)), cursor.position
 
 
-def _read_field(fields: Cursor, version: int, wide_masks: bool) -> tuple[OxmField, int, int]:
+def _read_field(fields: Cursor, wide_masks: bool) -> tuple[OxmField, int, int]:
     oxm_class, number, length = fields.take(_OXM)
     payload = fields.take_bytes(length)
     masked = number & 1
     field = BY_NUMBER.get(number >> 1) if oxm_class == BASIC else None
-    if field is None or field.since > version:
+    if field is None or length != field.octets << masked:
         raise RefusedError(refusals.BAD_FIELD)
-    if length != field.octets << masked:
-        raise RefusedError(refusals.BAD_MATCH_LENGTH)
     value = int.from_bytes(payload[: field.octets], "big")
     if not masked:
         if value > field.full:
@@ -156,7 +156,14 @@ def prerequisites_met(field: OxmField, fields: Fields) -> bool:
     """Whether what ``field`` needs is among ``fields``, exactly."""
     if field.name == "vlan_pcp":
         return bool(fields.get("vlan_vid", 0) & VLAN_PRESENT)
+    if field.name.startswith("ipv6_nd_") and fields.get("icmpv6_code", 0):
+        return False
     return all(fields.get(name) in values for name, values in field.needs)
+
+
+def known_fields(match: Match) -> dict[str, int]:
+    """What a match says for certain of a frame: exact fields, and of the tag also whether there is one."""
+    return {name: value for name, value, mask in match if mask == BY_NAME[name].full or name == "vlan_vid"}
 
 
 def write_match(match: Iterable[tuple[str, int, int]]) -> bytes:

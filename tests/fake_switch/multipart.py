@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING
 
 from tests.fake_switch import refusals, statistics
 from tests.fake_switch.match import read_match
+from tests.fake_switch.monitor import EXPERIMENTER_MONITOR, Monitors, head_of
 from tests.fake_switch.tables import Entry, Selection
 from tests.fake_switch.wire import (
     HEADER,
+    ONF,
+    OPENFLOW_13,
     OPENFLOW_15,
     Cursor,
     Kind,
@@ -22,10 +25,12 @@ from tests.fake_switch.wire import (
 )
 
 if TYPE_CHECKING:
+    from tests.fake_switch.channel import Channel
     from tests.fake_switch.switch import FakeSwitch
 
 _HEAD = struct.Struct("!HHxxxx")
 _FLOWS = struct.Struct("!BxxxIIxxxxQQ")
+_EXPERIMENTER = struct.Struct("!II")
 _PORT = struct.Struct("!Ixxxx")
 _MORE = 1
 _SET_FEATURES_REFUSED = Refusal(13, 5)
@@ -40,20 +45,49 @@ class Part(enum.IntEnum):
     TABLE = 3
     TABLE_FEATURES = 12
     PORT_DESCRIPTION = 13
+    FLOW_MONITOR = 16
     FLOW_STATISTICS = 17
+    EXPERIMENTER = 0xFFFF
 
 
-def answer(switch: FakeSwitch, version: int, message: Message) -> Iterator[bytes]:
+def answer(channel: Channel, message: Message) -> Iterator[bytes]:
     """All parts of the answer to a multipart request."""
+    switch, version = channel.switch, channel.version
     cursor = Cursor(message.raw, refusals.BAD_LENGTH, HEADER.size)
     kind, _ = cursor.take(_HEAD)
+    if (monitors := _monitors_asked(channel, kind, cursor)) is not None:
+        pieces = [*monitors.request(cursor, switch.tables)]
+        return _parts(version, message.xid, kind, pieces, switch.abilities.part_bytes, head_of(version))
     pieces = [*_pieces(switch, version, kind, cursor)]
-    return parts(version, message.xid, kind, pieces, switch.abilities.part_bytes)
+    return _parts(version, message.xid, kind, pieces, switch.abilities.part_bytes)
 
 
-def parts(version: int, xid: int, kind: int, pieces: Iterable[bytes], part_bytes: int) -> Iterator[bytes]:
+def flow_updates(version: int, updates: list[bytes]) -> bytes:
+    """A multipart reply that nobody asked for: what a flow monitor tells."""
+    kind = Part.EXPERIMENTER if version == OPENFLOW_13 else Part.FLOW_MONITOR
+    return pack(version, Kind.MULTIPART_REPLY, 0, _HEAD.pack(kind, 0) + head_of(version) + b"".join(updates))
+
+
+def _monitors_asked(channel: Channel, kind: int, cursor: Cursor) -> Monitors | None:
+    """The connection's monitors, if a request is about them."""
+    monitors = channel.monitors if channel.switch.abilities.flow_monitor else None
+    if kind == Part.FLOW_MONITOR and channel.version > OPENFLOW_13:
+        return monitors
+    if kind != Part.EXPERIMENTER:
+        return None
+    experimenter, what = cursor.take(_EXPERIMENTER)
+    if experimenter != ONF or monitors is None:
+        raise RefusedError(refusals.BAD_EXPERIMENTER)
+    if what != EXPERIMENTER_MONITOR or channel.version > OPENFLOW_13:
+        raise RefusedError(refusals.BAD_EXPERIMENTER_TYPE)
+    return monitors
+
+
+def _parts(
+    version: int, xid: int, kind: int, pieces: Iterable[bytes], part_bytes: int, head: bytes = b""
+) -> Iterator[bytes]:
     """Multipart replies of about ``part_bytes``; no piece is cut."""
-    body = bytearray()
+    body = bytearray(head)
     for piece in pieces:
         if len(body) >= part_bytes:
             yield pack(version, Kind.MULTIPART_REPLY, xid, _HEAD.pack(kind, _MORE) + body)
@@ -65,11 +99,11 @@ def parts(version: int, xid: int, kind: int, pieces: Iterable[bytes], part_bytes
 def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iterable[bytes]:
     now, tables = switch.now, switch.tables
     if kind == Part.FLOW:
-        return (statistics.flow(entry, now, version) for entry in _selected(switch, version, cursor))
+        return (statistics.flow(entry, now, version) for entry in _selected(switch, cursor))
     if kind == Part.FLOW_STATISTICS and version >= OPENFLOW_15:
-        return (statistics.flow_statistics(entry, now) for entry in _selected(switch, version, cursor))
+        return (statistics.flow_statistics(entry, now) for entry in _selected(switch, cursor))
     if kind == Part.AGGREGATE:
-        return [statistics.aggregate(_selected(switch, version, cursor), version)]
+        return [statistics.aggregate(_selected(switch, cursor), version)]
     if kind == Part.DESCRIPTION:
         return [statistics.description()]
     if kind == Part.TABLE:
@@ -87,10 +121,10 @@ def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iter
     raise RefusedError(refusals.BAD_MULTIPART)
 
 
-def _selected(switch: FakeSwitch, version: int, cursor: Cursor) -> Iterator[Entry]:
+def _selected(switch: FakeSwitch, cursor: Cursor) -> Iterator[Entry]:
     table, out_port, out_group, cookie, mask = cursor.take(_FLOWS)
     wide = switch.abilities.wide_masks
-    match, _ = read_match(cursor.body, cursor.position, version, wide_masks=wide)
+    match, _ = read_match(cursor.body, cursor.position, wide_masks=wide)
     return switch.tables.entries(Selection(table, match, cookie, mask, out_port, out_group))
 
 

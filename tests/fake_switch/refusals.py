@@ -11,9 +11,7 @@ BAD_TYPE = Refusal(1, 1)
 BAD_MULTIPART = Refusal(1, 2)
 BAD_EXPERIMENTER = Refusal(1, 3)
 BAD_EXPERIMENTER_TYPE = Refusal(1, 4)
-BAD_REQUEST_EPERM = Refusal(1, 5)
 BAD_LENGTH = Refusal(1, 6)
-BAD_REQUEST_TABLE_ID = Refusal(1, 9)
 IS_SLAVE = Refusal(1, 10)
 
 BAD_ACTION_TYPE = Refusal(2, 0)
@@ -46,19 +44,19 @@ DUPLICATE_FIELD = Refusal(4, 10)
 TABLE_FULL = Refusal(5, 1)
 BAD_TABLE_ID = Refusal(5, 2)
 OVERLAP = Refusal(5, 3)
-FLOW_MOD_EPERM = Refusal(5, 4)
 BAD_COMMAND = Refusal(5, 6)
 BAD_FLAGS = Refusal(5, 7)
 
 STALE_ROLE = Refusal(11, 0)
 BAD_ROLE = Refusal(11, 2)
+FLOW_MONITOR_FAILED = 16
 UNKNOWN_METER = Refusal(12, 2)
 
 (
     _,
     _,
     BUNDLE_BAD_ID,
-    BUNDLE_EXISTS,
+    _,
     BUNDLE_CLOSED,
     _,
     BUNDLE_BAD_TYPE,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from op25b_app.rules.flow import TAG_MASK, Action, Field, FlowRule, Goto, Opaque, Output, Tagged
+from tests.fake_switch.actions import OUTPUT
+from tests.fake_switch.actions import Action as SwitchAction
 from tests.fake_switch.flow_mod import Command, FlowMod
-from tests.fake_switch.instructions import OUTPUT, Program, write_instructions
-from tests.fake_switch.instructions import Action as SwitchAction
+from tests.fake_switch.instructions import Program, write_instructions
 from tests.fake_switch.match import BY_NAME
 from tests.fake_switch.switch import FakeSwitch
 from tests.fake_switch.tables import Entry

@@ -111,7 +111,7 @@ def table_features(tables: Tables, table: int, version: int, *, metadata: bool) 
     """``struct ofp_table_features``: all fields with masks, all instructions, all later tables."""
     number = (1 << 64) - 1 if metadata else 0
     room = min(tables.room, tables.room_of.get(table, tables.room))
-    properties = b"".join(_table_properties(tables.count, table, version, metadata=metadata))
+    properties = b"".join(_table_properties(tables.count, table, metadata=metadata))
     name = f"table-{table}".encode()
     fixed = (name, number, number, 0, room)
     if version >= OPENFLOW_15:
@@ -121,10 +121,10 @@ def table_features(tables: Tables, table: int, version: int, *, metadata: bool) 
     return head + properties
 
 
-def _table_properties(count: int, table: int, version: int, *, metadata: bool) -> Iterator[bytes]:
+def _table_properties(count: int, table: int, *, metadata: bool) -> Iterator[bytes]:
     instructions = [kind for kind in (1, 2, 3, 4, 5) if kind != 2 or metadata]
     actions = (0, 17, 18, 21, 22, 25)
-    matches = [field for field in FIELDS if field.since <= version and (field.name != "metadata" or metadata)]
+    matches = [field for field in FIELDS if field.name != "metadata" or metadata]
     headers = b"".join(struct.pack("!HBB", 0x8000, each.number << 1, each.octets) for each in matches)
     masked = b"".join(
         struct.pack("!HBB", 0x8000, each.number << 1 | (each.masks != "no"), each.octets) for each in matches

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -139,7 +140,7 @@ class Tables:
         found = [*self.entries(selection)]
         if flow.command in DELETIONS:
             return [self._remove(entry, Reason.DELETE) for entry in found]
-        return [self._modify(entry, flow, now) for entry in found]
+        return [*itertools.chain.from_iterable(self._modify(entry, flow, now) for entry in found)]
 
     def expire(self, now: float) -> list[Change]:
         """Remove what has come to its end."""
@@ -189,7 +190,7 @@ class Tables:
         if replaced is not None and not flow.flags & RESET_COUNTS:
             entry.packets, entry.octets = replaced.packets, replaced.octets
         self._put(replaced, entry)
-        return Change(Happened.ADDED if replaced is None else Happened.MODIFIED, entry)
+        return Change(Happened.ADDED, entry)
 
     def _overlaps(self, flow: FlowMod) -> bool:
         return any(
@@ -197,13 +198,17 @@ class Tables:
             for entry in self._tables[flow.table].values()
         )
 
-    def _modify(self, entry: Entry, flow: FlowMod, now: float) -> Change:
-        """Cookie, time-outs, flags, counters and duration stay as they are (6.4)."""
+    def _modify(self, entry: Entry, flow: FlowMod, now: float) -> Iterator[Change]:
+        """Cookie, time-outs, flags, counters and duration stay as they are (6.4).
+
+        Nothing has happened to an entry that did the same before.
+        """
         changed = entry.flow._replace(instructions=flow.instructions, program=flow.program)
         counts = (0, 0) if flow.flags & RESET_COUNTS else (entry.packets, entry.octets)
         new = Entry(changed, entry.added, now, entry.used, *counts)
         self._put(entry, new)
-        return Change(Happened.MODIFIED, new)
+        if entry.flow.instructions != flow.instructions:
+            yield Change(Happened.MODIFIED, new)
 
     def _remove(self, entry: Entry, reason: Reason) -> Change:
         table, key = entry.flow.table, entry.flow.key

@@ -46,7 +46,9 @@ def test_the_example_is_valid() -> None:
 
 def test_check_prints_a_line_a_mistake_and_exits_1(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
-    path.write_text("isp: {mail_destinations: [1]}\naddress_space: {dynamic: []}\nswitches: {}\nmodes: x\n")
+    path.write_text(
+        "isp: {mail_destinations: [1]}\naddress_space: {dynamic: []}\nswitches: {s: {dpid: 1}}\nmodes: x\n"
+    )
     result = op25b("check", str(path))
     assert result.exit_code == 1
     errors = [line for line in result.stdout.splitlines() if ": error: " in line]

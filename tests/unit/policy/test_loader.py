@@ -229,6 +229,15 @@ def test_each_mistake_in_a_switch_has_its_column(tmp_path: Path, written: str, e
     assert f"policy.yaml:6:{expected}" in errors
 
 
+def test_no_switch_at_all_is_an_error(tmp_path: Path) -> None:
+    text = SMALLEST.partition("switches:")[0]
+    remedy = "no switch: nothing would be protected; name one, with its dpid and its ports"
+    assert told(tmp_path, text + "switches: {}\n") == [f"policy.yaml:5:1: error: {remedy}"]
+    assert told(tmp_path, text + "switches: {s: 5}\n") == [
+        "policy.yaml:5:15: error: keys are expected, not '5'; write `key: value` below"
+    ]
+
+
 def test_prefix_files_are_told_by_their_own_lines(tmp_path: Path) -> None:
     (tmp_path / "pools.txt").write_text("100.64.0.0/10\n  100.64.0.1/10 # north\nnorth\n")
     text = SMALLEST.replace("[100.64.0.0/10]", "[{file: pools.txt}, {file: none.txt}]")
@@ -305,10 +314,8 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
     """
     valid(tmp_path, text)
     assert told(tmp_path, text, "warning") == [
-        "policy.yaml:2:52: warning: no binding ties 100.64.8.4 of 100.64.8.0/29 to a line:"
-        " any line can borrow it; bind it under a switch's bindings",
-        "policy.yaml:2:67: warning: no binding ties 100.64.9.0 of 100.64.9.0/24 to a line:"
-        " any line can borrow it; bind it under a switch's bindings",
+        "policy.yaml:2:52: warning: no binding ties 100.64.8.4 of 100.64.8.0/29, 100.64.9.0 of 100.64.9.0/24"
+        " to a line: any line can borrow them; bind them under a switch's bindings",
         "policy.yaml:4:5: warning: exception 'old' is past and permits nothing; remove it",
         "policy.yaml:5:5: warning: exception 'void' permits nothing new:"
         " 192.0.2.7/32 is among the mail destinations; remove it",
@@ -341,6 +348,44 @@ def test_tags_of_ports_that_do_not_look_at_them_are_a_warning(tmp_path: Path) ->
     assert [line.partition("warning: ")[2] for line in warnings if line.startswith("policy.yaml:6")] == [
         "port 2 of access-1 is trusted, so its tags are not looked at; take it out of the vlans",
         "port 3 of access-1 has no role; add it to its subscriber_ports",
+    ]
+
+
+def unbound(folder: Path, dynamic: str, static: str, bound: str) -> list[str]:
+    """What is told of static prefixes without a line."""
+    text = SMALLEST.replace("[100.64.0.0/10]", f"[{dynamic}]\n  static: [{static}]")
+    text = text.replace(
+        "uplink_ports: [2]", f"uplink_ports: [2], bindings: [{{port: 1, addresses: [{bound}]}}]"
+    )
+    return [line.partition("warning: ")[2] for line in told(folder, text, "warning") if "binding" in line]
+
+
+@pytest.mark.parametrize(
+    ("dynamic", "static", "bound", "address"),
+    [
+        ("10.0.0.0/8", "10.0.0.0/24", "", "10.0.0.0"),
+        ("10.0.0.0/25", "10.0.0.0/24", "10.0.0.128/26", "10.0.0.192"),
+        ("10.0.0.0/25", "10.0.0.0/24", "10.0.0.0/26, 10.0.0.128/25", None),
+        ("10.0.0.0/8", "10.0.0.0/24", "10.0.0.0/16", None),
+        ("10.0.0.64/26, 10.0.0.64/28, 10.0.0.192/26", "10.0.0.0/24", "10.0.0.0/26, 10.0.0.128/26", None),
+        ("10.0.0.64/26, 10.0.0.64/28", "10.0.0.0/24", "10.0.0.0/26, 10.0.0.128/26", "10.0.0.192"),
+        ("10.0.0.0/8", "2001:db8::/32", "10.0.0.0/8, 2001:db8::/33", "2001:db8:8000::"),
+    ],
+)
+def test_the_first_address_that_any_line_can_borrow_is_named(
+    tmp_path: Path, dynamic: str, static: str, bound: str, address: str | None
+) -> None:
+    lines = unbound(tmp_path, dynamic, static, bound)
+    expected = [] if address is None else [f"no binding ties {address} of {static} to a line"]
+    assert [line.partition(": any line")[0] for line in lines] == expected
+
+
+def test_many_static_prefixes_without_a_line_are_one_warning(tmp_path: Path) -> None:
+    (tmp_path / "static.txt").write_text("".join(f"100.64.{number}.0/24\n" for number in range(100)))
+    assert unbound(tmp_path, "100.64.0.0/10", "{file: static.txt}", "") == [
+        "no binding ties 100.64.0.0 of 100.64.0.0/24, 100.64.1.0 of 100.64.1.0/24,"
+        " 100.64.2.0 of 100.64.2.0/24 and addresses of 97 more to a line:"
+        " any line can borrow them; bind them under a switch's bindings"
     ]
 
 

@@ -1,0 +1,99 @@
+"""The files that a policy is made of, and those among them that hold one prefix a line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from op25b_app.policy.model import Listed, Place
+from op25b_app.policy.prefix import Prefix
+from op25b_app.policy.problem import Problem, error
+
+MOST_PROBLEMS = 50
+"""A prefix file that is something else altogether is not told line by line."""
+
+Read = Callable[[Path], bytes]
+"""Gives what a file holds, or raises OSError."""
+
+
+class PrefixFile(NamedTuple):
+    """What stands in a file of prefixes, in its order, and what of it cannot be read."""
+
+    text: str
+    listed: tuple[Listed, ...]
+    problems: tuple[Problem, ...]
+
+
+class Files:
+    """Reads each file once, so that one that changes meanwhile is the same wherever it is named.
+
+    Of files of prefixes that were read ``before``, only the lines that are new are parsed.
+    """
+
+    def __init__(self, read: Read, before: Mapping[Path, PrefixFile]) -> None:
+        self._read = read
+        self._before = before
+        self.contents: dict[Path, bytes] = {}
+        self.prefix_files: dict[Path, PrefixFile] = {}
+
+    def text(self, path: Path, named_at: Place) -> tuple[str | None, list[Problem]]:
+        """What a file holds; none, and why, where it cannot be read."""
+        try:
+            if path not in self.contents:
+                self.contents[path] = self._read(path)
+            return self.contents[path].decode(), []
+        except OSError as failure:
+            what = f"cannot read {path}: {failure.strerror}; name a file that is there"
+            return None, [error(named_at, what)]
+        except UnicodeDecodeError as failure:
+            before = failure.object[: failure.start]
+            line = before.count(b"\n") + 1
+            place = Place(str(path), line, failure.start - before.rfind(b"\n"))
+            return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
+
+    def prefixes(self, path: Path, named_at: Place) -> tuple[tuple[Listed, ...], list[Problem]]:
+        """The prefixes of a file; what is wrong with it is told where it is named first."""
+        if path in self.prefix_files:
+            return self.prefix_files[path].listed, []
+        text, problems = self.text(path, named_at)
+        if text is None:
+            return (), problems
+        file = self.prefix_files[path] = read_prefix_file(str(path), text, self._before.get(path))
+        return file.listed, [*file.problems]
+
+
+def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> PrefixFile:
+    """The prefixes that ``text`` holds one a line; ``#`` starts a comment.
+
+    ``before`` is what the file of this name held earlier.
+    """
+    if before is not None and before.text == text:
+        return before
+    known = {} if before is None else _by_line(before)
+    listed: list[Listed] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        entry = known.get(line)
+        if entry is not None:
+            if entry.place.line != number:
+                entry = Listed(entry.prefix, Place(name, number, entry.place.column))
+            listed.append(entry)
+            continue
+        written = line.partition("#")[0].strip()
+        if not written:
+            continue
+        place = Place(name, number, line.index(written) + 1)
+        try:
+            listed.append(Listed(Prefix.parse(written), place))
+        except ValueError as failure:
+            problems.append(error(place, str(failure)))
+    if len(problems) > MOST_PROBLEMS:
+        what = f"and {len(problems) - MOST_PROBLEMS} more lines of this file are no prefixes"
+        problems[MOST_PROBLEMS:] = [error(problems[MOST_PROBLEMS].place, what)]
+    return PrefixFile(text, tuple(listed), tuple(problems))
+
+
+def _by_line(file: PrefixFile) -> dict[str, Listed]:
+    lines = file.text.splitlines()
+    return {lines[entry.place.line - 1]: entry for entry in file.listed}
