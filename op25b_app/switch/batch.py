@@ -34,7 +34,7 @@ def read_error(message: bytes) -> SwitchError:
 
 
 class Batch(NamedTuple):
-    """Changes that are sent together, in a bundle if that has a number; ``flags`` are those of what is added."""
+    """Changes that are sent together, in a bundle if that has a number, with these flags."""
 
     changes: tuple[Change, ...]
     version: int
@@ -49,7 +49,7 @@ class Batch(NamedTuple):
         number = error.xid - _FIRST_XID
         if not 0 <= number < len(self.changes):
             return None
-        # Open vSwitch sends back a message that failed in a bundle as it was wrapped, others the message itself.
+        # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
         message = self._flow_mod(number)
         wrapped = b"" if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
         is_it = message.startswith(error.message) or wrapped.startswith(error.message)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import enum
 
+from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.pipeline import Table
+from op25b_app.switch.wanted import Wanted
+
 _GOLDEN_RATIO = 0.6180339887498949
 
 
@@ -19,6 +23,16 @@ class Disturbance(enum.IntEnum):
 
 _REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.0, 2.0)}
 """By what happened: seconds of rest after a look, at least, and as a multiple of what the look took."""
+
+
+def concern_of(rule: FlowRule, wanted: Wanted | None) -> Disturbance:
+    """What a rule that somebody added, changed or removed has to do with us."""
+    if rule.ours or (wanted is not None and rule.key in wanted.by_key):
+        return Disturbance.OURS
+    if rule.table == Table.ADMIT:
+        return Disturbance.OTHERS
+    last = Table.ADMIT if wanted is None else wanted.last_own_table
+    return Disturbance.OURS if rule.table <= last else Disturbance.NONE
 
 
 def audit_delay(interval: float, dpid: int, audits: int) -> float:

@@ -1,4 +1,4 @@
-"""How a switch is brought from what it holds to what is wanted: which changes, in which order, by which means."""
+"""How a switch is brought from what it holds to what is wanted: which changes, in which order and how."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.marker import is_marker
 from op25b_app.rules.pipeline import Table
 from op25b_app.switch.codec import Command
 from op25b_app.switch.reconcile import Change
@@ -63,6 +64,14 @@ def plan_changes(
     if abilities.tags and _has_room_for_both(found, wanted.rules, abilities.room):
         return Plan(staged(changes, found, wanted.rules))
     return Plan(closed_first(changes, found, wanted.outcomes))
+
+
+def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[list[Change], list[Change]]:
+    """What puts the marker on a switch, and what takes old ones away."""
+    present = [*filter(is_marker, found)]
+    new = [] if any(rule.key == mark.key for rule in present) else [Change(Command.ADD, mark)]
+    old = [Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key]
+    return new, old
 
 
 def _deletions_first(change: Change) -> bool:

@@ -33,7 +33,9 @@ def fit(wanted: Wanted, room: Mapping[int, int]) -> Fit | None:
     full = {table: room[table] for table in sizes if sizes[table] > room.get(table, sizes[table])}
     if not full:
         return None
-    words = [f"room for {full[table]} of {sizes[table]} rules in table {int(table)}" for table in sorted(full)]
+    words = [
+        f"room for {full[table]} of {sizes[table]} rules in table {int(table)}" for table in sorted(full)
+    ]
     left_out: set[FlowRule] = set()
     for table, places in full.items():
         dispensable = _dispensable(wanted, table)

@@ -76,7 +76,9 @@ def staged(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Sequenc
     tag = next(each for each in TAGS if each not in live)
     own = {rule.table for rule in wanted}
     dead = [change for change in changes if _tag_of(change.rule) not in live]
-    unseen = [change for change in changes if change.rule.table != Table.ADMIT and _tag_of(change.rule) in live]
+    unseen = [
+        change for change in changes if change.rule.table != Table.ADMIT and _tag_of(change.rule) in live
+    ]
     stage = [_staged_rule(rule, tag, own) for rule in wanted if rule.table != Table.ADMIT]
     admitting = [change for change in changes if change.rule.table == Table.ADMIT]
     plain, tagging = _tagging(admitting, found, wanted, tag, own)
@@ -117,7 +119,9 @@ def closed_first(changes: Sequence[Change], found: Iterable[FlowRule], wanted: O
 
 def _make_before_break(changes: Iterable[Change]) -> list[Group]:
     """The order for one table."""
-    new, changed, gone = [], [], []
+    new: list[Change] = []
+    changed: list[Change] = []
+    gone: list[Change] = []
     for change in changes:
         if change.command is Command.DELETE_STRICT:
             gone.append(change)
@@ -168,9 +172,7 @@ def _blocks_more(change: Change) -> bool:
     return (change.command is Command.DELETE_STRICT) is (change.rule.action is not None)
 
 
-def _visited_together(
-    tables: Iterable[int], before: Outcomes, after: Outcomes
-) -> Iterator[tuple[int, ...]]:
+def _visited_together(tables: Iterable[int], before: Outcomes, after: Outcomes) -> Iterator[tuple[int, ...]]:
     """``tables`` in sets, so that no packet visits tables of two sets."""
     edges = {table: next_tables(before, table) | next_tables(after, table) for table in {*before, *after}}
     pending = sorted(tables)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 
 from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Tagged
+from op25b_app.rules.pipeline import Table
 
 Outcomes = Mapping[int, frozenset[Action]]
 """By table: what may become of a packet there."""
@@ -31,10 +32,8 @@ class Wanted:
         return any(rule.hard_timeout for rule in self.rules)
 
     @cached_property
-    def last_table(self) -> int:
-        """The last table that a rule is in or leads to."""
-        targets = set().union(*(next_tables(self.outcomes, table) for table in self.outcomes))
-        return max((*self.outcomes, *targets), default=0)
+    def last_own_table(self) -> int:
+        return max(self.outcomes, default=Table.ADMIT)
 
     def __len__(self) -> int:
         return len(self.rules)

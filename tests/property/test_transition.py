@@ -44,9 +44,7 @@ def changes_from(found: Iterable[FlowRule], wanted: Wanted) -> Sequence[Change]:
     return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
 
 
-def in_place_or_staged(
-    changes: Sequence[Change], found: Sequence[FlowRule], wanted: Wanted
-) -> list[Group]:
+def in_place_or_staged(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Wanted) -> list[Group]:
     groups = in_place(changes, found, wanted.outcomes)
     return staged(changes, found, wanted.rules) if groups is None else groups
 
@@ -57,7 +55,9 @@ def moments(
     """Some moments while a plan is carried out, each group in any order, and the end."""
     groups = order(changes_from(found, wanted), found, wanted)
     assert groups is not None
-    messages = [change for group in groups for change in data.draw(st.permutations(group))]
+    messages: list[Change] = []
+    for group in groups:
+        messages += data.draw(st.permutations(group))
     stops = set(data.draw(st.lists(st.integers(0, len(messages)), max_size=SAMPLES)))
     holding: Holding = {rule.key: rule for rule in found}
     seen = []

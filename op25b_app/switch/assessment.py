@@ -1,0 +1,62 @@
+"""What a table that was read says: whose policy it holds, whether there is room, what stands in the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.marker import Marker, newest_marker
+from op25b_app.switch.errors import explain
+from op25b_app.switch.exchange import Refused
+from op25b_app.switch.reconcile import Comparison, Difference, Key, describe
+from op25b_app.switch.room import fit
+from op25b_app.switch.wanted import Wanted
+
+
+def next_revision(digest: str, found: Iterable[FlowRule]) -> int:
+    """The revision of a policy that an operator put in force: the next one, unless it is there already."""
+    newest = newest_marker(found)
+    if newest is None:
+        return 1
+    return newest.revision + (not digest.startswith(newest.digest))
+
+
+def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
+    """A sentence where a switch holds a policy that is as new as ours, or newer, and another one."""
+    newest = newest_marker(found)
+    if newest is None or newest.revision < own.revision or own.digest.startswith(newest.digest):
+        return None
+    return (
+        f"holds revision {newest.revision} of another policy, and this one is revision {own.revision}: "
+        f"nothing was sent; 'op25b reload' puts this one in force after all"
+    )
+
+
+def fitting(wanted: Wanted, found: Sequence[FlowRule], room: Mapping[int, int]) -> tuple[Wanted | None, str]:
+    """What is wanted as far as the tables have room for it, and in words what there is no room for."""
+    others = Counter(rule.table for rule in found if not rule.ours)
+    marked = wanted.last_own_table
+    left = {table: places - others[table] - (table == marked) for table, places in room.items()}
+    return fit(wanted, left) or (wanted, "")
+
+
+def objections_to(comparison: Comparison, refused: Mapping[Key, Refused], shortage: str) -> Iterator[str]:
+    """Why a table is not what was wanted."""
+    if shortage:
+        yield shortage
+    unexplained = [each for each in comparison.differences if each.rule.key not in refused]
+    if unexplained:
+        yield f"its table is not as sent: {summary(unexplained)}"
+    for why, number in Counter(each.why for each in refused.values()).items():
+        first = next(each.change for each in refused.values() if each.why == why)
+        yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(first.rule)}"
+
+
+def summary(differences: Sequence[Difference]) -> str:
+    more = len(differences) - 1
+    return f"{differences[0]}" + (f" and {more} more" if more else "")
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -1,0 +1,264 @@
+"""The dialogue with one connected switch: what it can do, what its table holds, changes sent and confirmed.
+
+It knows neither policies nor the time: whoever uses it says what to send, and how long to wait.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule
+from op25b_app.switch import bundle, codec, flow_monitor, wire
+from op25b_app.switch.batch import Batch, SwitchError, joined, read_error
+from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch.errors import TABLE_FULL, explain
+from op25b_app.switch.plan import Abilities, Plan
+from op25b_app.switch.reconcile import Change, Key
+from op25b_app.switch.table_features import (
+    decode_table_features,
+    encode_table_features_request,
+    is_table_features_reply,
+)
+from op25b_app.switch.transition import Group
+
+_REQUEST_XID = 0x25B0_2500
+_REQUESTS = 0x100
+
+
+class Phase(enum.Enum):
+    """What is under way, in words that go on after "no answer while"."""
+
+    IDLE = "idle"
+    ASKING = "asking what it can do"
+    READING = "reading its table"
+    BUNDLING = "filling a bundle"
+    CONFIRMING = "waiting for it to confirm changes"
+
+
+class Answer(NamedTuple):
+    """What a message of the switch leads to.
+
+    ``pieces`` are to be sent. ``table`` is the whole table, once it is read. ``awaited`` tells that the
+    switch goes on with what was asked of it. ``problem`` says in words why it does not.
+    """
+
+    pieces: tuple[bytes, ...] = ()
+    table: list[InstalledRule] | None = None
+    awaited: bool = False
+    problem: str = ""
+
+
+NOTHING = Answer()
+
+
+class Refused(NamedTuple):
+    """A change that a switch did not make, with type and code of its error."""
+
+    change: Change
+    why: tuple[int, int]
+
+
+def is_request_xid(xid: int) -> bool:
+    """Whether an xid is one of those that are given to requests here."""
+    return _REQUEST_XID <= xid < _REQUEST_XID + _REQUESTS
+
+
+class Exchange:
+    """One connection's dialogue.
+
+    ``refused`` and ``full`` gather, until :meth:`begin` is called again, the changes that the switch did not
+    make, by the rule's key, and the tables that had no room for one.
+    """
+
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.phase = Phase.IDLE
+        self.abilities: Abilities | None = None
+        """None until the switch was asked."""
+        self.room_asked = False
+        self.refused: dict[Key, Refused] = {}
+        self.full: set[int] = set()
+        self._bundles_fail = False
+        self._requests = 0
+        self._request_xid = _REQUEST_XID
+        self._parts: list[bytes] = []
+        self._batch: Batch | None = None
+        self._to_come: list[Group] = []
+        self._failed = False
+
+    @property
+    def able(self) -> Abilities:
+        """What the switch can do, and may be asked to do now."""
+        abilities = self.abilities or Abilities()
+        return abilities._replace(bundles=abilities.bundles and not self._bundles_fail)
+
+    @property
+    def pending(self) -> int:
+        """How many changes the switch is carrying out."""
+        return 0 if self._batch is None else len(self._batch.changes)
+
+    def room_seen(self, found: Iterable[FlowRule]) -> Mapping[int, int]:
+        """How many rules tables hold: what the switch said, and what was there when they were full."""
+        abilities, held = self.abilities or Abilities(), Counter(rule.table for rule in found)
+        room = {**abilities.room, **{table: held[table] for table in self.full}}
+        self.abilities, self.full = abilities._replace(room=room), set()
+        return room
+
+    def begin(self) -> bytes:
+        """Read the table, after asking what the switch can do, if that is not known."""
+        self.refused, self.full, self._bundles_fail = {}, set(), False
+        return self.read() if self.abilities else self._ask()
+
+    def ask_room(self) -> bytes:
+        """Ask how many rules the tables hold, and read them again then. Open vSwitch's answer has 450 kB."""
+        self.rest()
+        self.phase = Phase.ASKING
+        self.room_asked = True
+        question = encode_table_features_request(version=self.version, xid=self._next_xid())
+        return question + codec.encode_barrier_request(version=self.version, xid=self._next_xid())
+
+    def rest(self) -> None:
+        """Whatever is under way does not count any more."""
+        self.phase, self._batch, self._to_come, self._parts = Phase.IDLE, None, [], []
+
+    def read(self) -> bytes:
+        self.rest()
+        self.phase = Phase.READING
+        return codec.encode_flow_stats_request(version=self.version, xid=self._next_xid())
+
+    def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
+        """Send the first group; the others follow as the switch confirms. Then its table is read."""
+        self._to_come = [*plan.groups]
+        return self._send_next(bundled=plan.bundled)
+
+    def receive(self, message: bytes) -> Answer:
+        """A message of the switch. Raises ValueError, in words, for one that breaks the format."""
+        xid = int.from_bytes(message[4:8], "big")
+        if message[1] == wire.ERROR:
+            return self._error(read_error(message))
+        if flow_monitor.is_flow_update(message):
+            return self._monitor_reply(xid)
+        if reply := bundle.decode_control_reply(message):
+            return self._bundle_reply(reply)
+        if is_table_features_reply(message):
+            return self._table_features(message, xid)
+        if xid != self._request_xid:
+            return NOTHING
+        if message[1] == wire.BARRIER_REPLY:
+            return self._barrier()
+        return self._flow_stats(message) if codec.is_flow_stats_reply(message) else NOTHING
+
+    def _ask(self) -> bytes:
+        """Ask for what not every switch has; what is not granted before the barrier is not there."""
+        version = self.version
+        self.phase = Phase.ASKING
+        self.abilities = Abilities()
+        return b"".join(
+            (
+                flow_monitor.encode_monitor_request(version=version, xid=self._next_xid()),
+                bundle.encode_open(version=version, bundle=0, xid=self._next_xid()),
+                bundle.encode_discard(version=version, bundle=0, xid=self._next_xid()),
+                codec.encode_barrier_request(version=version, xid=self._next_xid()),
+            )
+        )
+
+    def _monitor_reply(self, xid: int) -> Answer:
+        if self.phase is Phase.ASKING and is_request_xid(xid) and self.abilities:
+            self.abilities = self.abilities._replace(monitor=True)
+        return Answer(awaited=self.phase is Phase.ASKING)
+
+    def _table_features(self, message: bytes, xid: int) -> Answer:
+        if is_request_xid(xid) and self.abilities:
+            room = {each.table: each.max_entries for each in decode_table_features(message)}
+            self.abilities = self.abilities._replace(room={**self.abilities.room, **room})
+        return Answer(awaited=self.phase is Phase.ASKING)
+
+    def _flow_stats(self, message: bytes) -> Answer:
+        if self.phase is not Phase.READING:
+            return NOTHING
+        self._parts.append(message)
+        if codec.has_more(message):
+            return Answer(awaited=True)
+        parts, self._parts = self._parts, []
+        return Answer(table=[rule for part in parts for rule in codec.decode_flow_stats(part)])
+
+    def _send_next(self, *, bundled: bool = False) -> tuple[bytes, ...]:
+        """The next group, in a bundle or with a barrier behind it."""
+        group, number = self._to_come.pop(0), self._next_xid() if bundled else None
+        flags = 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
+        batch = self._batch = Batch(group, self.version, flags, number)
+        if number is None:
+            self.phase = Phase.CONFIRMING
+            barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
+            return tuple(joined((*batch.messages(), barrier)))
+        self.phase = Phase.BUNDLING
+        begin = bundle.encode_open(version=self.version, bundle=number, xid=number)
+        end = bundle.encode_close(version=self.version, bundle=number, xid=self._next_xid())
+        return tuple(joined((begin, *batch.messages(), end)))
+
+    def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
+        if self.phase is Phase.ASKING and self.abilities:
+            able = self.abilities.bundles or reply.kind is bundle.Control.OPENED
+            self.abilities = self.abilities._replace(bundles=able)
+            return Answer(awaited=True)
+        if self._batch is None or reply.bundle != self._batch.bundle or reply.xid != self._request_xid:
+            return NOTHING
+        if self.phase is Phase.BUNDLING and reply.kind is bundle.Control.CLOSED:
+            return Answer((self._end_bundle(reply.bundle),), awaited=True)
+        return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
+
+    def _end_bundle(self, number: int) -> bytes:
+        """Commit a bundle, or discard it if the switch refused a part of it."""
+        self.phase = Phase.CONFIRMING
+        end = bundle.encode_discard if self._failed else bundle.encode_commit
+        return end(version=self.version, bundle=number, xid=self._next_xid())
+
+    def _barrier(self) -> Answer:
+        """The switch has handled what was sent. Whether it has accepted it, its table says."""
+        if self.phase is Phase.ASKING:
+            return Answer((self.read(),), awaited=True)
+        return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
+
+    def _go_on(self) -> Answer:
+        """Send what is still to come, or look at the table: at the end, and where something was refused."""
+        failed, self._failed = self._failed, False
+        pieces = self._send_next() if self._to_come and not failed else (self.read(),)
+        return Answer(pieces, awaited=True)
+
+    def _error(self, error: SwitchError) -> Answer:
+        """The switch refused something, perhaps of another application."""
+        if self.phase in (Phase.ASKING, Phase.READING) and error.xid == self._request_xid:
+            return Answer(problem=f"refused while {self.phase.value}: {explain(error.type, error.code)}")
+        if self._batch is None:
+            return NOTHING
+        if change := self._batch.refused(error):
+            self._refuse(self._batch, change, (error.type, error.code))
+        elif self._batch.bundle is not None and error.xid in (self._batch.bundle, self._request_xid):
+            return self._bundle_failed(error)
+        return NOTHING
+
+    def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
+        """Note what the switch does not take; without a bundle there may be room for it."""
+        self._failed = True
+        if why != TABLE_FULL:
+            self.refused[change.rule.key] = Refused(change, why)
+        elif batch.bundle is None:
+            self.full.add(change.rule.table)
+        else:
+            self._bundles_fail = True
+
+    def _bundle_failed(self, error: SwitchError) -> Answer:
+        """A bundle was not applied. Where no rule is to blame, the switch does not take bundles."""
+        self._bundles_fail = self._bundles_fail or not self._failed
+        if error.xid != self._request_xid:
+            return NOTHING
+        self._failed = False
+        return Answer((self.read(),), awaited=True)
+
+    def _next_xid(self) -> int:
+        self._requests = (self._requests + 1) % _REQUESTS
+        self._request_xid = _REQUEST_XID + self._requests
+        return self._request_xid
