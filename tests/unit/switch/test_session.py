@@ -11,7 +11,7 @@ import pytest
 
 from op25b_app.policy.model import Mode, Place, Switch
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
-from op25b_app.rules.marker import is_marker
+from op25b_app.rules.marker import Marker, is_marker, marker_rule, newest_marker
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.switch.session import (
     ANSWER_SECONDS,
@@ -19,6 +19,7 @@ from op25b_app.switch.session import (
     RETRY_SECONDS,
     Assignment,
     Connection,
+    Event,
     Outcome,
     Session,
     State,
@@ -73,6 +74,7 @@ class World:
         self.now = 1000.0
         self.ports = ports
         self.turns: list[Status] = []
+        self.events: list[Event] = []
         self.on_wire: Callable[[bytes], Messages] = lambda message: [message]
 
     def connect(self, wanted: Assignment | None) -> None:
@@ -86,6 +88,7 @@ class World:
         while pending:
             outcome = pending.pop(0)
             self.turns += [outcome.turned] if outcome.turned else []
+            self.events += outcome.events
             for piece in outcome.pieces:
                 for message in self.channel.receive(piece, self.now):
                     for arriving in self.on_wire(message):
@@ -102,6 +105,11 @@ class World:
             self.switch.advance(self.now)
             if not self.session.seconds_until_due(self.now):
                 self.run(self.session.tick(self.now))
+
+    def run_told(self) -> None:
+        """Carry what the switch tells without being asked."""
+        for message in self.channel.due(self.now):
+            self.run(self.deliver(message))
 
     @property
     def rules(self) -> list[FlowRule]:
@@ -346,7 +354,7 @@ def test_a_silent_switch_is_degraded_and_tried_again(silent: int, doing: str) ->
 
 def test_a_long_table_may_take_its_time_while_it_moves() -> None:
     world = World()
-    put(world.switch, *RULES)
+    put(world.switch, *RULES, marker_rule(Marker(1, DIGEST), 2))
 
     def slowly(message: bytes) -> Messages:
         world.now += ANSWER_SECONDS - 1
@@ -464,3 +472,105 @@ def test_many_rules_leave_in_pieces() -> None:
     assert world.status == ("protected", "3000 rules read back as wanted and proven")
     assert len(sizes) < 10
     assert max(sizes) < 1 << 17
+
+
+def test_a_policy_has_a_revision_on_the_switch() -> None:
+    world = World()
+    world.connect(assignment())
+    assert newest_marker(world.marks) == Marker(1, DIGEST[:32])
+    world.run(world.session.assign(assignment(), world.now))
+    assert (world.session.revision, len(world.marks)) == (1, 1)
+    other = assignment(RULES[1:])._replace(digest="beef" * 16)
+    world.run(world.session.assign(other, world.now))
+    assert world.marks == [marker_rule(Marker(2, "beef" * 16), 2)]
+    assert world.session.revision == 2
+
+
+def test_who_merely_follows_never_writes_over_a_newer_policy() -> None:
+    world = World()
+    newer = marker_rule(Marker(7, "beef" * 16), 2)
+    put(world.switch, *RULES[2:], newer)
+    world.connect(assignment()._replace(revision=6))
+    assert world.status[0] == "degraded"
+    assert world.status[1].startswith("holds revision 7 of another policy, and this one is revision 6")
+    assert set(rules_on(world.switch)) == {*RULES[2:], newer}
+    assert world.switch.flow_mods == []
+    world.run(world.session.assign(assignment(), world.now))
+    assert world.status == ("protected", READ_BACK)
+    assert world.session.revision == 8
+
+
+def test_a_policy_put_in_force_elsewhere_is_not_written_over() -> None:
+    world = World()
+    world.connect(assignment())
+    put(world.switch, marker_rule(Marker(2, "beef" * 16), 2))
+    remove(world.switch, RULES[0])
+    world.run_told()
+    world.wait(2)
+    assert world.status[0] == "degraded"
+    assert RULES[0] not in world.rules
+
+
+@pytest.mark.parametrize("version", [4, 5, 6])
+@pytest.mark.parametrize("monitor", [True, False])
+def test_a_rule_that_somebody_deletes_is_put_back_within_a_second(version: int, monitor: bool) -> None:
+    world = World(version=version, abilities=Abilities(versions=(version,), flow_monitor=monitor))
+    world.connect(assignment())
+    remove(world.switch, RULES[0])
+    world.run_told()
+    world.wait(1)
+    assert world.status == ("protected", READ_BACK)
+    assert set(world.rules) == set(RULES)
+    assert [event.text for event in world.events] == [
+        "put right: missing: table 2 priority 10 everything -> drop"
+    ]
+
+
+def test_what_others_do_in_their_own_tables_is_no_disturbance() -> None:
+    world = World()
+    world.connect(assignment())
+    put(world.switch, FlowRule(9, 5, (), NORMAL, cookie=7))
+    world.run_told()
+    assert world.session.seconds_until_due(world.now) > 60
+
+
+def test_a_rule_written_over_is_taken_back_in_tables_of_ours_and_where_it_was_confirmed() -> None:
+    world = World()
+    put(world.switch, RULES[-1]._replace(action=NORMAL, cookie=7), RULES[0]._replace(action=NORMAL, cookie=7))
+    world.connect(assignment())
+    assert {rule.cookie for rule in world.rules if rule.key in (RULES[-1].key, RULES[0].key)} == {
+        7,
+        RULES[0].cookie,
+    }
+    world = World()
+    world.connect(assignment())
+    put(world.switch, RULES[-1]._replace(action=NORMAL, cookie=7))
+    world.run_told()
+    world.wait(1)
+    assert set(world.rules) == set(RULES)
+    assert "overwritten by a rule with cookie 0x7" in world.events[0].text
+
+
+@pytest.mark.parametrize("version", [4, 5, 6])
+def test_a_new_policy_comes_all_at_once_or_not_at_all(version: int) -> None:
+    world = World(version=version, abilities=Abilities(versions=(version,)))
+    world.connect(assignment())
+    seen: set[frozenset[FlowRule]] = set()
+    world.switch.on_handled = lambda: seen.add(frozenset(world.rules))
+    new = [*RULES[5:], *(rule._replace(table=3) for rule in RULES[:3])]
+    world.run(world.session.assign(assignment(new), world.now))
+    assert world.status[0] == "protected"
+    assert seen <= {frozenset(RULES), frozenset(new)}
+
+
+def test_a_bundle_that_does_not_fit_changes_nothing_and_what_fits_is_closed() -> None:
+    world = World(abilities=Abilities(room_of={2: 30}))
+    world.connect(assignment())
+    more = [rule._replace(match=(Field("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
+    world.run(world.session.assign(assignment([*RULES, *more]), world.now))
+    state, reason = world.status
+    assert (state, reason) == (
+        "degraded",
+        "room for 29 of 41 rules in table 2: what the others would permit is blocked",
+    )
+    assert RULES[0] in world.rules
