@@ -48,7 +48,7 @@ def rules_of(policy: Policy) -> tuple[FlowRule, ...]:
     return compile_single_table(policy, policy.switches[SWITCH], NOW)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(sayable_policies())
 def test_what_is_compiled_is_proven(policy: Policy) -> None:
     rules = [stored(rule, "", format_rule(rule)) for rule in rules_of(policy)]
@@ -56,7 +56,7 @@ def test_what_is_compiled_is_proven(policy: Policy) -> None:
     assert isinstance(result, Proven), result
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_rules_agree_with_the_specification_for_every_kind_of_frame(data: st.DataObject) -> None:
     policy = data.draw(sayable_policies())
@@ -67,7 +67,7 @@ def test_rules_agree_with_the_specification_for_every_kind_of_frame(data: st.Dat
         assert verdict(passed, None) is decision.verdict, f"{packet}\n{decision}\n{passed}"
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.data())
 def test_a_table_loaded_halfway_may_be_closed_but_never_open(data: st.DataObject) -> None:
     policy = data.draw(sayable_policies())

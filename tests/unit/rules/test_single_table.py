@@ -229,3 +229,14 @@ def test_gaps_between_prefixes_are_refused_where_they_make_too_many_rules(tmp_pa
     (told,) = messages(replace(policy, dynamic=listed(policy, scattered)))
     assert "source_validation: prefix needs " in told
     assert "write port-25, or use a switch with several tables" in told
+
+
+def test_what_goes_its_way_anyhow_needs_no_rule_for_its_source(tmp_path: Path) -> None:
+    head = HEAD.replace("{encap", "{source_validation: off, encap").replace(", uplink_ports: [3]", "")
+    policy = policy_of(tmp_path, head + SPACE.replace("]", "], static: [100.64.8.0/24]"))
+    of_sources = [line for line in lines(rules_of(policy)) if "ip_src" in line]
+    assert of_sources == [
+        "priority=1110,eth_type=0x800,ip_proto=6,ip_src=100.64.0.0/10,tcp_dst=25,actions=drop",
+        "priority=1124,eth_type=0x800,ip_src=100.64.8.0/24,actions=NORMAL",
+    ]
+    assert not any("priority=11" in line and "src" not in line for line in lines(rules_of(policy)))
