@@ -34,6 +34,7 @@ from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
 from op25b_app.operate.events import Journal
+from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import Changes, look_at
 from op25b_app.operate.in_force import Examined
 from op25b_app.operate.policies import Policies, PolicyRefusedError
@@ -102,6 +103,7 @@ class Op25b(app_manager.RyuApp):
         routes = {
             ("GET", "/status"): self._answer_status,
             ("GET", "/events"): self._answer_events,
+            ("GET", "/doctor"): self._answer_doctor,
             ("POST", "/reload"): self._answer_reload,
         }
         try:
@@ -239,6 +241,13 @@ class Op25b(app_manager.RyuApp):
 
     def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
         return "200 OK", self._journal.report(int(query.get("after", "0")))
+
+    def _answer_doctor(self, query: Query) -> tuple[str, dict[str, Any]]:
+        """With the datapath ids whose tables are of interest, as ``dpids=1,2``."""
+        dpids = {int(dpid) for dpid in query.get("dpids", "").split(",") if dpid}
+        web = "wsgi" in app_manager.AppManager.get_instance().contexts
+        switches = in_background(expectations, self._policies.in_force.policy, dpids, _now())
+        return "200 OK", {"versions": versions(), "access": access(self.CONF, web=web), "switches": switches}
 
     def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
         """With ``yes=1`` the policy may stop blocking; with ``dry_run=1`` it is examined only."""

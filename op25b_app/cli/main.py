@@ -6,7 +6,19 @@ import importlib
 
 import click
 
-_COMMANDS = ("check", "rules", "explain", "prove", "schema", "run", "status", "events", "reload", "lab")
+_COMMANDS = (
+    "check",
+    "rules",
+    "explain",
+    "prove",
+    "schema",
+    "run",
+    "status",
+    "events",
+    "reload",
+    "doctor",
+    "lab",
+)
 
 
 class _LazyGroup(click.Group):

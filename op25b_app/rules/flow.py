@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 COOKIE_OWNER = 0x25B0
@@ -85,7 +86,8 @@ def match_of(fields: Iterable[Field]) -> Match:
     return tuple(sorted(set(fields), key=lambda field: OXM_ORDER[field.name]))
 
 
-class Goto(NamedTuple):
+@dataclass(frozen=True)
+class Goto:
     """Go on in a later table."""
 
     table: int
@@ -95,20 +97,23 @@ TAG_MASK = 0xFF
 """The bits of the metadata that carry a tag."""
 
 
-class Tagged(NamedTuple):
+@dataclass(frozen=True)
+class Tagged:
     """Go on in a later table with a tag, 0 to 255; its rules can match it as metadata under ``TAG_MASK``."""
 
     table: int
     tag: int
 
 
-class Output(NamedTuple):
+@dataclass(frozen=True)
+class Output:
     """Apply the action OUTPUT to a port, reserved ones such as NORMAL among them."""
 
     port: int
 
 
-class Opaque(NamedTuple):
+@dataclass(frozen=True)
+class Opaque:
     """Instructions of somebody else's rule, as the bytes of the wire."""
 
     instructions: bytes
@@ -118,7 +123,10 @@ NORMAL = Output(0xFFFFFFFA)
 """OFPP_NORMAL: forward as a switch without OpenFlow would."""
 
 Action = Goto | Tagged | Output | Opaque | None
-"""What happens to a frame that matches; None drops it (an empty instruction set)."""
+"""What happens to a frame that matches; None drops it (an empty instruction set).
+
+No tuples, of which one that goes to table 5 would equal one that goes out of port 5.
+"""
 
 
 class FlowRule(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 
 from op25b_app.rules.flow import TAG_MASK, Action, Goto, Opaque, Output, Tagged
 
@@ -20,6 +21,7 @@ _WRITE_METADATA_HEADER = struct.pack("!HH", _WRITE_METADATA_KIND, _WRITE_METADAT
 _APPLY_OUTPUT_HEADER = struct.pack("!HHxxxxHH", _APPLY_ACTIONS, _APPLY_OUTPUT.size, _OUTPUT, 16)
 
 
+@lru_cache(1024)
 def encode_action(action: Action) -> bytes:
     """The instructions of a rule. Raises ValueError for a tag that is too large."""
     match action:
@@ -39,6 +41,7 @@ def encode_action(action: Action) -> bytes:
             return instructions
 
 
+@lru_cache(1024)
 def decode_action(instructions: bytes) -> Action:
     """What instructions do, as one of our actions where they do nothing else; opaque otherwise.
 

@@ -39,7 +39,7 @@ SEND_FLOW_REMOVED = 1
 REMEMBERED_RULES = 1 << 17
 """How many rules are remembered by their bytes, about 1 kB each."""
 
-_FLOW_MOD = struct.Struct("!QQBBHHHIIIHH")
+_FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _FLOW_STATS_REQUEST = struct.Struct("!BxxxIIxxxxQQ")
 _FLOW_STATS = struct.Struct("!xxBxIIHHHHxxxxQQQ")
 _FLOW_DESCRIPTION = struct.Struct("!xxxxBxHHHHxxQ")
@@ -80,7 +80,14 @@ def encode_flow_mod(
     Raises ValueError for a rule that OpenFlow cannot express.
     """
     adding = command is Command.ADD
-    body = _FLOW_MOD.pack(
+    variable = encode_match(rule.match)
+    if adding:
+        variable += encode_action(rule.action)
+    fixed = _FLOW_MOD.pack(
+        version,
+        _OFPT_FLOW_MOD,
+        _FLOW_MOD.size + len(variable),
+        xid,
         rule.cookie,
         0 if adding else _EXACT_COOKIE,
         rule.table,
@@ -94,10 +101,7 @@ def encode_flow_mod(
         flags,
         0,
     )
-    body += encode_match(rule.match)
-    if adding:
-        body += encode_action(rule.action)
-    return encode_message(version, _OFPT_FLOW_MOD, xid, body)
+    return fixed + variable
 
 
 def encode_barrier_request(*, version: int, xid: int) -> bytes:

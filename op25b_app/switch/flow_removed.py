@@ -48,7 +48,7 @@ def decode_flow_removed(message: bytes) -> Removed:
             message, HEADER_SIZE
         )
         match, _ = decode_match(message, HEADER_SIZE + _REMOVED.size)
-    except struct.error as error:
+    except (ValueError, struct.error) as error:
         raise ValueError(f"unreadable flow-removed message: {error}") from None
     return Removed(FlowRule(table, priority, match, None, cookie, hard_timeout), reason, packets, octets)
 

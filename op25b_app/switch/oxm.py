@@ -7,6 +7,7 @@ name. A field unknown here is kept under a name made of its numbers, so that a r
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -17,9 +18,13 @@ BASIC = 0x8000
 EXPERIMENTER = 0xFFFF
 """OFPXMC_EXPERIMENTER: the payload begins with four bytes that name an organisation."""
 
+REMEMBERED_FIELDS = 1 << 12
+"""How many fields are remembered with their bytes: most occur in many rules, prefixes in few."""
+
 _MATCH_OXM = 1
+_MATCH = struct.Struct("!HH")
 _HEADER = struct.Struct("!HBB")
-_HEADER_WORD = struct.Struct("!I")
+_HEADER_SIZE = 4
 _HAS_MASK = 0x100
 
 
@@ -86,6 +91,7 @@ FIELDS = (
 )
 """The basic class, by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
 
+_NUMBER = itemgetter(0)
 _BY_NAME = {field.name: field for field in FIELDS}
 _BY_HEADER = {
     BASIC << 16 | field.number << 9 | masked << 8 | field.length << masked: (field.name, field.full_mask)
@@ -100,18 +106,19 @@ def encode_match(match: Match) -> bytes:
     Raises ValueError for what no switch would take: an unknown field, fields out of order or twice, a value
     wider than its field, a mask where none is permitted, bits of the value outside the mask.
     """
-    body = bytearray()
+    parts = [b""]
     last = -1
+    length = _MATCH.size
     for field in match:
-        oxm = _BY_NAME.get(field.name)
-        if oxm is None:
-            raise ValueError(f"no OpenFlow match field is called {field.name!r}")
-        if oxm.number <= last:
+        number, encoded = _encode_field(field)
+        if number <= last:
             raise ValueError(f"{field.name} is out of order in {[each.name for each in match]}")
-        last = oxm.number
-        _append_field(body, oxm, field)
-    length = 4 + len(body)
-    return struct.pack("!HH", _MATCH_OXM, length) + body + bytes(-length % 8)
+        last = number
+        length += len(encoded)
+        parts.append(encoded)
+    parts[0] = _MATCH.pack(_MATCH_OXM, length)
+    parts.append(bytes(-length % 8))
+    return b"".join(parts)
 
 
 def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
@@ -120,28 +127,25 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
     Fields come in OXM order, a mask of all ones as None, a field with a mask of zeros not at all, and no bit
     of a value outside its mask. Raises ValueError for a match that is cut short or of another kind.
     """
-    try:
-        kind, length = struct.unpack_from("!HH", message, offset)
-        if kind != _MATCH_OXM:
-            raise ValueError(f"match of type {kind} at byte {offset}")
-        end = offset + length
-        if length < 4 or end > len(message):
-            raise ValueError(f"match of {length} bytes at byte {offset} of {len(message)}")
-        fields = []
-        position = offset + 4
-        while position < end:
-            (header,) = _HEADER_WORD.unpack_from(message, position)
-            start = position + 4
-            position = start + (header & 0xFF)
-            if position > end:
-                raise ValueError(f"match field cut short at byte {start}")
-            field = _decode_field(header, message[start:position])
-            if field is not None:
-                fields.append((header >> 9, field))
-    except struct.error:
-        raise ValueError(f"match cut short at byte {offset}") from None
-    fields.sort(key=itemgetter(0))
-    return tuple([field for _, field in fields]), end + (-length % 8)
+    if len(message) < offset + _MATCH.size:
+        raise ValueError(f"match cut short at byte {offset}")
+    kind, length = _MATCH.unpack_from(message, offset)
+    if kind != _MATCH_OXM:
+        raise ValueError(f"match of type {kind} at byte {offset}")
+    end = offset + length
+    if length < _MATCH.size or end > len(message):
+        raise ValueError(f"match of {length} bytes at byte {offset} of {len(message)}")
+    fields = []
+    position = offset + _MATCH.size
+    while position < end:
+        start, position = position, position + _HEADER_SIZE
+        if position <= end:
+            position += message[position - 1]
+        if position > end:
+            raise ValueError(f"match field cut short at byte {start}")
+        fields.append(_decode_field(message[start:position]))
+    fields.sort(key=_NUMBER)
+    return tuple([field for _, field in fields if field is not None]), end + (-length % 8)
 
 
 def match_size(message: bytes, offset: int) -> int:
@@ -152,45 +156,53 @@ def match_size(message: bytes, offset: int) -> int:
 
 def decode_field(data: bytes) -> Field | None:
     """The field at the beginning of ``data``, as SET_FIELD has it; None where it is cut short."""
-    payload = data[4 : 4 + data[3]] if len(data) >= 4 else b""
-    if len(data) < 4 or len(payload) != data[3]:
+    if len(data) < _HEADER_SIZE or len(data) < _HEADER_SIZE + data[3]:
         return None
-    return _decode_field(int.from_bytes(data[:4], "big"), payload)
+    _, field = _decode_field(data[: _HEADER_SIZE + data[3]])
+    return field
 
 
-def _append_field(body: bytearray, oxm: OxmField, field: Field) -> None:
+@lru_cache(REMEMBERED_FIELDS)
+def _encode_field(field: Field) -> tuple[int, bytes]:
+    """The number of a field and its bytes."""
     name, value, mask = field
+    oxm = _BY_NAME.get(name)
+    if oxm is None:
+        raise ValueError(f"no OpenFlow match field is called {name!r}")
     if not 0 <= value <= oxm.full_mask:
         raise ValueError(f"{name}={value:#x} does not fit {oxm.full_mask.bit_length()} bits")
+    encoded = value.to_bytes(oxm.length, "big")
     if mask is None or mask == oxm.full_mask:
-        body += _HEADER.pack(BASIC, oxm.number << 1, oxm.length)
-        body += value.to_bytes(oxm.length, "big")
-        return
+        return oxm.number, _HEADER.pack(BASIC, oxm.number << 1, oxm.length) + encoded
     if not oxm.maskable:
         raise ValueError(f"{name} takes no mask in OpenFlow")
     if not 0 < mask <= oxm.full_mask:
         raise ValueError(f"{name} has the mask {mask:#x}; it must be 1 to {oxm.full_mask:#x}")
     if value & ~mask:
         raise ValueError(f"{name}={value:#x} has bits outside its mask {mask:#x}")
-    body += _HEADER.pack(BASIC, oxm.number << 1 | 1, 2 * oxm.length)
-    body += value.to_bytes(oxm.length, "big")
-    body += mask.to_bytes(oxm.length, "big")
+    header = _HEADER.pack(BASIC, oxm.number << 1 | 1, 2 * oxm.length)
+    return oxm.number, header + encoded + mask.to_bytes(oxm.length, "big")
 
 
-def _decode_field(header: int, payload: bytes) -> Field | None:
+@lru_cache(REMEMBERED_FIELDS)
+def _decode_field(data: bytes) -> tuple[int, Field | None]:
+    """Class and number of a field, by which fields are ordered, and the field; None for a mask of zeros."""
+    header = int.from_bytes(data[:_HEADER_SIZE], "big")
+    payload = data[_HEADER_SIZE:]
+    order = header >> 9
     name, full_mask = _BY_HEADER.get(header, ("", -1))
     if not name:
         name, payload = _name_unknown(header, payload)
     if not header & _HAS_MASK:
-        return Field(name, int.from_bytes(payload, "big"))
+        return order, Field(name, int.from_bytes(payload, "big"))
     middle = len(payload) // 2
     mask = int.from_bytes(payload[middle:], "big")
     value = int.from_bytes(payload[:middle], "big") & mask
     if full_mask < 0:
         full_mask = (1 << 8 * (len(payload) - middle)) - 1
     if mask & full_mask == full_mask:
-        return Field(name, value)
-    return Field(name, value, mask) if mask else None
+        return order, Field(name, value)
+    return order, Field(name, value, mask) if mask else None
 
 
 def _name_unknown(header: int, payload: bytes) -> tuple[str, bytes]:

@@ -1,4 +1,4 @@
-"""An OpenFlow client of a bridge's own socket; it speaks the bytes of ``op25b_app.switch.codec``."""
+"""An OpenFlow client of a bridge's own socket; it speaks the bytes of ``op25b_app.switch``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import codec
 
 HELLO, ERROR = 0, 1
+BARRIER = 0x2525_2525
 
 
 class Refusal(NamedTuple):
@@ -52,6 +53,18 @@ class OpenFlowClient:
             while codec.has_more(parts[-1]):
                 parts.append(self._message())
         return [rule for part in parts for rule in codec.decode_flow_stats(part)]
+
+    def send(self, *messages: bytes) -> None:
+        self._socket.sendall(b"".join(messages))
+
+    def received(self) -> list[bytes]:
+        """What the switch has sent before it answers a barrier that is sent now, the answer left out."""
+        self.send(codec.encode_barrier_request(version=self.version, xid=BARRIER))
+        return [message for _, xid, message in self._until(BARRIER) if xid != BARRIER]
+
+    def await_message(self) -> bytes:
+        """The next message."""
+        return self._message()
 
     def _until(self, xid: int) -> Iterator[tuple[int, int, bytes]]:
         while True:

@@ -1,0 +1,95 @@
+"""``op25b doctor``: what is wrong with switches and controller that OpenFlow cannot say."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from op25b_app.cli.arguments import json_option
+from op25b_app.cli.controller import socket_option
+
+if TYPE_CHECKING:
+    from op25b_app.operate.doctor.finding import Finding
+    from op25b_app.operate.doctor.open_vswitch import OpenVSwitch
+
+COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
+"""Of severities, the most severe first."""
+
+
+@click.command(short_help="Look for what is wrong with Open vSwitch and the controller.")
+@click.option(
+    "--bridge",
+    "bridges",
+    multiple=True,
+    metavar="BR",
+    help="May be repeated [those of the policy, else all].",
+)
+@click.option(
+    "--db", "database", metavar="SERVER", help="The database of Open vSwitch, as ovs-vsctl --db has it."
+)
+@socket_option
+@json_option
+def command(bridges: tuple[str, ...], database: str | None, path: Path | None, as_json: bool) -> None:
+    """Look at Open vSwitch and the controller on this machine: what is wrong, why it matters, the remedy.
+
+    OVS_RUNDIR and the like lead to an Open vSwitch elsewhere, as they lead its own tools. Nothing is changed.
+
+    Exits with 0 where there is no error, warnings or not.
+    """
+    from op25b_app.operate.doctor.examination import examine
+    from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look
+
+    switch: OpenVSwitch | str
+    try:
+        switch = look(database)
+    except OpenVSwitchError as error:
+        switch = str(error)
+    severities = list(COLOURS)
+    findings = sorted(
+        examine(switch, _ask_controller(path, switch), bridges),
+        key=lambda finding: severities.index(finding.severity),
+    )
+    healthy = not any(finding.severity == "error" for finding in findings)
+    if as_json:
+        told = [finding._asdict() for finding in findings]
+        click.echo(json.dumps({"healthy": healthy, "findings": told}, indent=2))
+    else:
+        _print(findings)
+    sys.exit(0 if healthy else 1)
+
+
+def _ask_controller(path: Path | None, switch: OpenVSwitch | str) -> Mapping[str, Any] | str:
+    """What the controller tells of itself and expects of these bridges; or why there is no answer."""
+    from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
+
+    bridges = () if isinstance(switch, str) else switch.bridges
+    dpids = ",".join(str(bridge.datapath_id) for bridge in bridges if bridge.datapath_id is not None)
+    try:
+        status = ask(control_socket(path), "GET", "/status").body
+        told = ask(control_socket(path), "GET", f"/doctor?dpids={dpids}").body
+    except NoControllerError as error:
+        return str(error)
+    for name, expected in told["switches"].items():
+        now = status["switches"][name]
+        expected.update(name=name, state=now["state"], connected=now["openflow"] is not None)
+    return {**told, "policy": status["policy"]}
+
+
+def _print(findings: Sequence[Finding]) -> None:
+    for finding in findings:
+        severity = click.style(f"{finding.severity:<8}", fg=COLOURS[finding.severity])
+        why = f": {finding.why}" if finding.why else ""
+        click.echo(f"{severity}{finding.where}: {finding.what}{why}")
+        if finding.remedy:
+            click.echo(f"        {finding.remedy}")
+    click.echo(f"op25b: {_count(findings, 'error')}, {_count(findings, 'warning')}")
+
+
+def _count(findings: Iterable[Finding], severity: str) -> str:
+    number = sum(finding.severity == severity for finding in findings)
+    return f"{number} {severity}{'' if number == 1 else 's'}"

@@ -1,0 +1,206 @@
+"""What can be wrong with one bridge of Open vSwitch."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
+from op25b_app.operate.doctor.open_vswitch import Bridge
+from op25b_app.operate.doctor.table_checks import check_tables
+
+NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
+
+
+def check_bridge(
+    bridge: Bridge, expected: Mapping[str, Any] | None, release: tuple[int, int] | None, *, here: bool
+) -> Iterator[Finding]:
+    """Findings about a bridge; ``expected`` is what the policy wants of it, None where that is unknown."""
+    if bridge.datapath_id is None:
+        yield _no_datapath(bridge)
+        return
+    yield ok(bridge.name, f"datapath id {bridge.datapath_id:#x}, {_datapath(bridge)}")
+    yield from _check_fail_mode(bridge)
+    yield from _check_protocols(bridge)
+    yield from _check_controllers(bridge)
+    yield from _check_interfaces(bridge)
+    if expected is not None:
+        yield from _check_connection(bridge, expected)
+        yield from _check_ports(bridge, expected["roles"])
+    yield from check_tables(bridge, expected["tables"] if expected else {}, release)
+    yield from _check_multicast(bridge)
+    if here:
+        yield from _check_fragments(bridge)
+
+
+def _datapath(bridge: Bridge) -> str:
+    return "user-space datapath" if bridge.datapath_type == "netdev" else "datapath of the kernel"
+
+
+def _no_datapath(bridge: Bridge) -> Finding:
+    remedy = f"ovs-vsctl set bridge {bridge.name} datapath_type=netdev"
+    if bridge.datapath_type != "netdev":
+        remedy = f"modprobe openvswitch, or {remedy}"
+    what = f"has no datapath (datapath_type is {bridge.datapath_type or 'system'})"
+    return error(bridge.name, what, "it forwards nothing, and no controller is called", remedy)
+
+
+def _check_fail_mode(bridge: Bridge) -> Iterator[Finding]:
+    if bridge.fail_mode == "secure":
+        yield ok(bridge.name, "fail_mode is secure: its rules outlive the controller")
+        return
+    yield error(
+        bridge.name,
+        f"fail_mode is {bridge.fail_mode or 'not set, which is standalone'}",
+        "seconds after the controller is gone it drops all rules, and port 25 is open",
+        f"ovs-vsctl set-fail-mode {bridge.name} secure",
+    )
+
+
+def _check_protocols(bridge: Bridge) -> Iterator[Finding]:
+    if not bridge.protocols or bridge.protocols & NEWER_PROTOCOLS:
+        yield ok(bridge.name, f"protocols: {', '.join(sorted(bridge.protocols)) or 'all'}")
+        return
+    yield error(
+        bridge.name,
+        f"protocols are only {', '.join(sorted(bridge.protocols))}",
+        "op25b speaks OpenFlow 1.3 to 1.5, so this switch gets no rules",
+        f"ovs-vsctl set bridge {bridge.name} protocols=OpenFlow13",
+    )
+
+
+def _check_controllers(bridge: Bridge) -> Iterator[Finding]:
+    name, controllers = bridge.name, bridge.controllers
+    if not controllers:
+        yield error(
+            name,
+            "has no controller",
+            "nobody gives it rules",
+            f"ovs-vsctl set-controller {name} tcp:HOST:6653",
+        )
+    elif not any(controller.connected for controller in controllers):
+        targets = ", ".join(
+            f"{each.target} ({each.last_error})" if each.last_error else each.target for each in controllers
+        )
+        yield error(
+            name,
+            f"is not connected to its controller {targets}",
+            "its rules are not repaired, and reloads do not reach it",
+            f"op25b run at that address, or ovs-vsctl set-controller {name} tcp:HOST:6653",
+        )
+    else:
+        yield ok(name, f"connected to {', '.join(each.target for each in controllers if each.connected)}")
+    if len(controllers) > 1:
+        targets = ", ".join(each.target for each in controllers)
+        yield warning(
+            name,
+            f"has {len(controllers)} controllers: {targets}",
+            "each of them may change rules, and op25b only tells when one has",
+            f"ovs-vsctl set-controller {name} {controllers[0].target}, if only that one is wanted",
+        )
+    for controller in controllers:
+        if controller.target.startswith(("ptcp:", "pssl:")):
+            yield warning(
+                name,
+                f"takes any controller that connects to {controller.target}",
+                "whoever reaches that port can change rules",
+                f"ovs-vsctl set-controller {name} tcp:HOST:6653",
+            )
+        if controller.inactivity_probe == 0:
+            yield warning(
+                name,
+                f"inactivity_probe of {controller.target} is 0",
+                "a connection that died silently is never noticed, and no other is made",
+                f"ovs-vsctl clear controller {controller.uuid} inactivity_probe",
+            )
+    yield from _check_in_band(bridge)
+
+
+def _check_in_band(bridge: Bridge) -> Iterator[Finding]:
+    if bridge.other_config.get("disable-in-band") == "true":
+        return
+    if in_band := [each for each in bridge.controllers if each.connection_mode != "out-of-band"]:
+        yield warning(
+            bridge.name,
+            f"controls itself in-band ({', '.join(each.target for each in in_band)})",
+            "hidden rules above all others let ARP and the controller's TCP port pass, which no proof sees",
+            f"ovs-vsctl set bridge {bridge.name} other-config:disable-in-band=true",
+        )
+
+
+def _check_interfaces(bridge: Bridge) -> Iterator[Finding]:
+    for interface in bridge.interfaces:
+        if interface.ofport is None:
+            yield warning(
+                bridge.name,
+                f"port {interface.name} is not there: {interface.error or 'it has no number'}",
+                "no frame passes it",
+                f"ip link show {interface.name}, then ovs-vsctl del-port {bridge.name} {interface.name} "
+                "or mend the device",
+            )
+
+
+def _check_connection(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Finding]:
+    if expected["connected"]:
+        yield ok(bridge.name, f"is {expected['name']} of the policy, {expected['state']}")
+    elif any(controller.connected for controller in bridge.controllers):
+        yield error(
+            bridge.name,
+            f"is {expected['name']} of the policy and not connected to the running controller",
+            "its rules are another's, and reloads do not reach it",
+            f"ovs-vsctl set-controller {bridge.name} tcp:HOST:6653, with the address of this controller",
+        )
+
+
+def _check_ports(bridge: Bridge, roles: Mapping[str, Collection[int]]) -> Iterator[Finding]:
+    present = {each.ofport: each.name for each in bridge.interfaces if each.ofport is not None}
+    role_of = {port: role for role, ports in roles.items() for port in ports}
+    for port in sorted(present.keys() - role_of.keys()):
+        yield warning(
+            bridge.name,
+            f"port {port} ({present[port]}) has no role in the policy",
+            "it counts as a subscriber port, and the switch as degraded",
+            f"name it in the policy, or ovs-vsctl del-port {bridge.name} {present[port]}",
+        )
+    for role, ports in roles.items():
+        if missing := sorted(set(ports) - present.keys()):
+            yield warning(
+                bridge.name,
+                f"no port {ranges_of(missing)}, which the policy calls {role}",
+                "a port with another number than meant has another role",
+                "ovs-vsctl set interface DEVICE ofport_request=NUMBER",
+            )
+    if present.keys() == role_of.keys():
+        yield ok(bridge.name, f"{len(present)} ports, each with its role")
+
+
+def _check_multicast(bridge: Bridge) -> Iterator[Finding]:
+    if (
+        bridge.mcast_snooping
+        and bridge.other_config.get("mcast-snooping-disable-flood-unregistered") == "true"
+    ):
+        yield warning(
+            bridge.name,
+            "does not flood multicast that nobody has asked for",
+            "neighbour discovery of lines that join no group does not arrive",
+            f"ovs-vsctl remove bridge {bridge.name} other_config mcast-snooping-disable-flood-unregistered",
+        )
+
+
+def _check_fragments(bridge: Bridge) -> Iterator[Finding]:
+    if bridge.fragments is None:
+        yield error(
+            bridge.name,
+            "ovs-vswitchd does not answer for it",
+            "without it nothing is forwarded",
+            "ovs-ctl start, as root; its log is ovs-vswitchd.log",
+        )
+    elif bridge.fragments != "normal":
+        yield error(
+            bridge.name,
+            f"handles fragments as '{bridge.fragments}'",
+            "rules are proven for 'normal', where the TCP port of every fragment reads as 0",
+            f"ovs-ofctl -O OpenFlow13 set-frags {bridge.name} normal",
+        )
+    else:
+        yield ok(bridge.name, "fragments are handled as 'normal'")

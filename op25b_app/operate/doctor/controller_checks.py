@@ -1,0 +1,78 @@
+"""What can be wrong with a running controller."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from op25b_app.operate.doctor.finding import Finding, ok, warning
+
+WHERE = "controller"
+
+
+def check_controller(told: Mapping[str, Any]) -> Iterator[Finding]:
+    """Findings about a controller, from what it tells of itself."""
+    yield ok(WHERE, ", ".join(f"{name} {number}" for name, number in told["versions"].items()))
+    if told["policy"]["kept"]:
+        yield warning(
+            WHERE,
+            f"the policy in force is a kept one: {told['policy']['file']} was refused at the start",
+            "what was changed in the file since is not in force",
+            "op25b reload --dry-run",
+        )
+    yield from _check_openflow(told["access"]["openflow"])
+    yield from _check_web(told["access"]["web"])
+    yield from _check_echo(told["access"])
+
+
+def _check_openflow(openflow: Mapping[str, Any]) -> Iterator[Finding]:
+    where = openflow["host"] or "every address"
+    if openflow["tls"] and openflow["asks_certificates"]:
+        yield ok(WHERE, f"OpenFlow on {where} over TLS, with certificates of switches")
+    elif openflow["tls"]:
+        yield warning(
+            WHERE,
+            f"OpenFlow on {where} over TLS takes switches without a certificate",
+            "whoever reaches the port can pose as a switch",
+            "op25b run --ca-certs FILE --ctl-privkey FILE --ctl-cert FILE",
+        )
+    elif not _is_loopback(openflow["host"]):
+        yield warning(
+            WHERE,
+            f"OpenFlow on {where} without TLS",
+            "whoever reaches the port can pose as a switch, and whoever is on the way can change rules",
+            "op25b run --ctl-privkey FILE --ctl-cert FILE --ca-certs FILE, or --ofp-listen-host ADDRESS",
+        )
+    else:
+        yield ok(WHERE, f"OpenFlow on {where} only")
+
+
+def _check_web(web: Mapping[str, Any] | None) -> Iterator[Finding]:
+    if web is not None and not _is_loopback(web["host"]):
+        yield warning(
+            WHERE,
+            f"the REST interface of another application listens on {web['host'] or 'every address'}",
+            "whoever reaches it can change rules, without a password",
+            "op25b run --wsapi-host 127.0.0.1",
+        )
+
+
+def _check_echo(access: Mapping[str, Any]) -> Iterator[Finding]:
+    if access["unanswered_echoes"]:
+        seconds = access["unanswered_echoes"] * access["echo_seconds"]
+        yield ok(WHERE, f"a switch that does not answer is lost after {seconds:g} s")
+    else:
+        yield warning(
+            WHERE,
+            "a switch that stops answering is kept for ever",
+            "it is called protected although nobody knows",
+            "op25b run (plain ryu-manager: --maximum-unreplied-echo-requests 3)",
+        )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,157 @@
+"""Everything that ``op25b doctor`` looks at, and what it makes of it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from op25b_app.operate.doctor.bridge_checks import check_bridge
+from op25b_app.operate.doctor.controller_checks import check_controller
+from op25b_app.operate.doctor.finding import Finding, error, ok, warning
+from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
+
+SWITCH = "Open vSwitch"
+CONTROLLER = "controller"
+FLOW_LIMIT = 200_000
+REVALIDATOR_MILLISECONDS = 500
+"""Defaults of Open vSwitch."""
+
+
+def examine(
+    switch: OpenVSwitch | str, controller: Mapping[str, Any] | str, names: Sequence[str]
+) -> Iterator[Finding]:
+    """Findings about both; a text says why there is none. ``names`` are the bridges to look at, if not all.
+
+    ``controller`` holds what it tells of itself and, under ``switches``, by name what its policy expects.
+    """
+    if isinstance(controller, str):
+        yield warning(
+            CONTROLLER,
+            controller.partition(":")[0],
+            "ports, datapath ids and tables are not compared with a policy",
+            "op25b run --policy FILE, or op25b doctor --socket PATH",
+        )
+        expected: list[Mapping[str, Any]] | None = None
+    else:
+        yield from check_controller(controller)
+        expected = list(controller["switches"].values())
+    if isinstance(switch, str):
+        yield error(
+            SWITCH,
+            f"does not answer: {switch}",
+            "nothing can be said of bridges",
+            "start it (Debian: systemctl start openvswitch-switch), or op25b doctor --db SERVER",
+        )
+        return
+    yield from _check_switch(switch)
+    yield from _check_bridges(switch, expected, names)
+
+
+def _check_switch(switch: OpenVSwitch) -> Iterator[Finding]:
+    yield ok(SWITCH, f"version {switch.version or 'unknown'}")
+    if not switch.here:
+        yield warning(
+            SWITCH,
+            "only its database is reached, not ovs-vswitchd",
+            "how it handles fragments is not known",
+            "op25b doctor on its own machine",
+        )
+    limit = _number(switch.other_config, "flow-limit", FLOW_LIMIT)
+    if limit < FLOW_LIMIT:
+        yield warning(
+            SWITCH,
+            f"flow-limit is {limit}",
+            "a full flow cache sends each new connection to ovs-vswitchd",
+            "ovs-vsctl remove Open_vSwitch . other_config flow-limit",
+        )
+    revalidator = _number(switch.other_config, "max-revalidator", REVALIDATOR_MILLISECONDS)
+    if revalidator > REVALIDATOR_MILLISECONDS:
+        yield warning(
+            SWITCH,
+            f"max-revalidator is {revalidator} ms",
+            "for so long connections go on as before a change",
+            "ovs-vsctl remove Open_vSwitch . other_config max-revalidator",
+        )
+    if switch.other_config.get("vlan-limit", "1") != "1":
+        yield warning(
+            SWITCH,
+            f"vlan-limit is {switch.other_config['vlan-limit']}",
+            "frames with several tags are read further than rules are proven for",
+            "ovs-vsctl remove Open_vSwitch . other_config vlan-limit, then restart ovs-vswitchd",
+        )
+    if switch.other_config.get("hw-offload") == "true":
+        yield warning(
+            SWITCH,
+            "hw-offload is on",
+            "the card decides, and op25b is not tested with cards",
+            "ovs-vsctl remove Open_vSwitch . other_config hw-offload, then restart ovs-vswitchd",
+        )
+
+
+def _check_bridges(
+    switch: OpenVSwitch, expected: Collection[Mapping[str, Any]] | None, names: Sequence[str]
+) -> Iterator[Finding]:
+    by_dpid = {each["dpid"]: each for each in expected or ()}
+    for name in sorted(set(names) - {bridge.name for bridge in switch.bridges}):
+        there = ", ".join(bridge.name for bridge in switch.bridges) or "none"
+        yield error(name, "there is no such bridge", f"there are: {there}", f"ovs-vsctl add-br {name}")
+    for bridge in chosen(switch.bridges, by_dpid, names):
+        wanted = by_dpid.get(bridge.datapath_id)
+        if expected is not None and bridge.datapath_id is not None and wanted is None:
+            yield _stranger(bridge)
+        yield from check_bridge(bridge, wanted, switch.release, here=switch.here)
+    yield from _check_twins(switch.bridges, by_dpid)
+    if not names:
+        yield from _check_absent(switch.bridges, by_dpid)
+
+
+def chosen(bridges: Sequence[Bridge], dpids: Collection[int], names: Collection[str]) -> Sequence[Bridge]:
+    """The bridges with these names; without names those of the policy, or all where none is of it."""
+    if names:
+        return [bridge for bridge in bridges if bridge.name in names]
+    return [bridge for bridge in bridges if bridge.datapath_id in dpids] or bridges
+
+
+def _stranger(bridge: Bridge) -> Finding:
+    return error(
+        bridge.name,
+        f"datapath id {bridge.datapath_id:#x} is not in the policy",
+        "op25b leaves this switch alone",
+        f"add a switch with that dpid to the policy, or "
+        f"ovs-vsctl set bridge {bridge.name} other-config:datapath-id=16_HEXADECIMAL_DIGITS",
+    )
+
+
+def _check_twins(bridges: Sequence[Bridge], dpids: Collection[int]) -> Iterator[Finding]:
+    by_dpid: dict[int, list[str]] = defaultdict(list)
+    for bridge in bridges:
+        if bridge.datapath_id is not None:
+            by_dpid[bridge.datapath_id].append(bridge.name)
+    for dpid, names in by_dpid.items():
+        if len(names) > 1:
+            yield error(
+                " and ".join(names),
+                f"have the same datapath id {dpid:#x}",
+                "the controller takes them for one switch, and each pushes the other out",
+                f"ovs-vsctl set bridge {names[-1]} other-config:datapath-id=16_HEXADECIMAL_DIGITS",
+            )
+
+
+def _check_absent(bridges: Sequence[Bridge], by_dpid: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
+    here = {bridge.datapath_id for bridge in bridges}
+    for dpid, expected in by_dpid.items():
+        if dpid not in here and not expected["connected"]:
+            yield warning(
+                expected["name"],
+                f"is {expected['state']}, and no bridge here has its datapath id {dpid:#x}",
+                "it is not known whether it filters",
+                "op25b doctor on the machine of that switch, or --db SERVER",
+            )
+
+
+def _number(settings: Mapping[str, str], key: str, otherwise: int) -> int:
+    try:
+        return int(settings.get(key, otherwise))
+    except ValueError:
+        return otherwise

@@ -1,0 +1,208 @@
+"""Open vSwitch as its own tools show it: one look, as values.
+
+The database's tables and columns are those of ovs-vswitchd.conf.db(5).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+TIMEOUT = "10"
+"""Seconds that each of the tools may take."""
+PROTOCOLS = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15"
+TABLES = ("Open_vSwitch", "Bridge", "Controller", "Flow_Table", "Port", "Interface")
+LOCAL_PORT = 65534
+
+Row = dict[str, Any]
+
+
+class OpenVSwitchError(Exception):
+    """Open vSwitch does not answer; the text says what its tool said."""
+
+
+class OpenFlowController(NamedTuple):
+    """One controller of a bridge; ``inactivity_probe`` in milliseconds, None where the default holds."""
+
+    uuid: str
+    target: str
+    connected: bool
+    connection_mode: str | None
+    inactivity_probe: int | None
+    last_error: str | None
+
+
+class FlowTable(NamedTuple):
+    """The settings of one table; ``prefixes`` None where the defaults hold."""
+
+    uuid: str
+    prefixes: frozenset[str] | None
+    flow_limit: int | None
+    evicts: bool
+
+
+class Interface(NamedTuple):
+    """One interface; ``ofport`` is its OpenFlow port number, None where it has none."""
+
+    name: str
+    ofport: int | None
+    error: str | None
+
+
+class Bridge(NamedTuple):
+    """One bridge; ``fragments`` and ``version`` are what ovs-vswitchd answers, None where it does not."""
+
+    name: str
+    datapath_id: int | None
+    datapath_type: str
+    fail_mode: str | None
+    protocols: frozenset[str]
+    other_config: Mapping[str, str]
+    mcast_snooping: bool
+    controllers: tuple[OpenFlowController, ...]
+    tables: Mapping[int, FlowTable]
+    interfaces: tuple[Interface, ...]
+    fragments: str | None
+    version: str | None
+
+
+class OpenVSwitch(NamedTuple):
+    """One Open vSwitch; ``here`` where its ovs-vswitchd can be asked, too, not only its database."""
+
+    bridges: tuple[Bridge, ...]
+    other_config: Mapping[str, str]
+    here: bool
+    version: str | None
+
+    @property
+    def release(self) -> tuple[int, int] | None:
+        """Version 3.1.0 is (3, 1)."""
+        found = re.match(r"(\d+)\.(\d+)", self.version or "")
+        return (int(found[1]), int(found[2])) if found else None
+
+
+def look(database: str | None = None) -> OpenVSwitch:
+    """Look at the Open vSwitch with this database, by default this machine's (or that of OVS_RUNDIR)."""
+    here = database is None or database.startswith("unix:")
+    listed = _list_tables(database)
+    (root,) = listed["Open_vSwitch"].values()
+    bridges = tuple(
+        _bridge(row, listed, here=here)
+        for row in sorted(listed["Bridge"].values(), key=lambda row: str(row["name"]))
+    )
+    running = next((bridge.version for bridge in bridges if bridge.version), None)
+    return OpenVSwitch(bridges, root["other_config"], here, running or root["ovs_version"])
+
+
+def _list_tables(database: str | None) -> dict[str, dict[str, Row]]:
+    """The rows of each table by their UUID, all of one moment."""
+    commands = [part for table in TABLES for part in ("--", "list", table)][1:]
+    where = [] if database is None else [f"--db={database}"]
+    answer = _run("ovs-vsctl", f"--timeout={TIMEOUT}", "--format=json", *where, *commands)
+    decoder, position, tables = json.JSONDecoder(), 0, []
+    while position < len(answer.rstrip()):
+        table, position = decoder.raw_decode(answer, position)
+        position += len(answer[position:]) - len(answer[position:].lstrip())
+        tables.append(_rows(table))
+    return dict(zip(TABLES, tables, strict=True))
+
+
+def _rows(table: Mapping[str, Any]) -> dict[str, Row]:
+    rows = [dict(zip(table["headings"], map(_value, row), strict=True)) for row in table["data"]]
+    return {row["_uuid"]: row for row in rows}
+
+
+def _value(value: Any) -> Any:
+    """A value of the database (RFC 7047, section 5.1); None for an empty set, a set of one as its element."""
+    if not isinstance(value, list):
+        return value
+    kind, content = value
+    if kind == "map":
+        return {key: _value(item) for key, item in content}
+    if kind == "set":
+        return [_value(item) for item in content] or None
+    return content
+
+
+def _several(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
+
+
+def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], *, here: bool) -> Bridge:
+    ports = [listed["Port"][uuid] for uuid in _several(row["ports"])]
+    interfaces = [listed["Interface"][uuid] for port in ports for uuid in _several(port["interfaces"])]
+    name, datapath_id = row["name"], row["datapath_id"]
+    return Bridge(
+        name=name,
+        datapath_id=int(datapath_id, 16) if datapath_id else None,
+        datapath_type=row["datapath_type"],
+        fail_mode=row["fail_mode"],
+        protocols=frozenset(_several(row["protocols"])),
+        other_config=row["other_config"],
+        mcast_snooping=row["mcast_snooping_enable"],
+        controllers=tuple(_controller(listed["Controller"][uuid]) for uuid in _several(row["controller"])),
+        tables={
+            number: _flow_table(listed["Flow_Table"][uuid]) for number, uuid in row["flow_tables"].items()
+        },
+        interfaces=tuple(
+            _interface(each)
+            for each in sorted(interfaces, key=lambda each: str(each["name"]))
+            if each["ofport"] != LOCAL_PORT
+        ),
+        fragments=_asked(name, "get-frags", r"(\S+)\s*$") if here else None,
+        version=_asked(name, "dump-desc", r"Software: (\S+)") if here else None,
+    )
+
+
+def _controller(row: Row) -> OpenFlowController:
+    probe = row["inactivity_probe"]
+    return OpenFlowController(
+        row["_uuid"],
+        row["target"],
+        row["is_connected"],
+        row["connection_mode"],
+        probe,
+        row["status"].get("last_error"),
+    )
+
+
+def _flow_table(row: Row) -> FlowTable:
+    prefixes = row["prefixes"]
+    return FlowTable(
+        row["_uuid"],
+        None if prefixes is None else frozenset(_several(prefixes)),
+        row["flow_limit"],
+        row["overflow_policy"] == "evict",
+    )
+
+
+def _interface(row: Row) -> Interface:
+    port = row["ofport"]
+    return Interface(row["name"], port if port is not None and port > 0 else None, row["error"])
+
+
+def _asked(bridge: str, question: str, pattern: str) -> str | None:
+    """What ovs-vswitchd answers through ovs-ofctl, of that the part that is wanted."""
+    try:
+        answer = _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, question, bridge)
+    except OpenVSwitchError:
+        return None
+    found = re.search(pattern, answer)
+    return found[1] if found else None
+
+
+def _run(program: str, *arguments: str) -> str:
+    command: Sequence[str] = [program, *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except OSError as failure:
+        raise OpenVSwitchError(f"cannot run {program}: {failure.strerror}") from None
+    if done.returncode:
+        said = done.stderr.strip() or f"exit code {done.returncode}"
+        raise OpenVSwitchError(said.splitlines()[-1].removeprefix(f"{program}: "))
+    return done.stdout

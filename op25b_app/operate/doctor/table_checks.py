@@ -1,0 +1,89 @@
+"""What can be wrong with the settings of our flow tables in a bridge of Open vSwitch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
+from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
+
+TRACKED_BY_DEFAULT = (3, 5)
+"""The release of Open vSwitch from which IPv6 addresses are tracked, too."""
+PREFIXES = {
+    2: ("ip_dst", "ipv6_dst", "ip_src"),
+    3: ("ip_src", "ipv6_src"),
+    4: ("ip_src", "ipv6_src", "ip_dst"),
+    5: ("ip_src", "ipv6_src", "ip_dst"),
+    6: ("ip_src", "ipv6_src"),
+}
+"""By table, what is worth tracking: three fields fit, and those of remote addresses matter (docs/cost.md)."""
+
+
+def check_tables(
+    bridge: Bridge, needed: Mapping[str, Any], release: tuple[int, int] | None
+) -> Iterator[Finding]:
+    """Findings about tables; ``needed`` is what goes into each, by its number."""
+    yield from _check_limits(bridge, needed)
+    yield from _check_prefixes(bridge, needed, release)
+
+
+def _check_limits(bridge: Bridge, needed: Mapping[str, Any]) -> Iterator[Finding]:
+    for number, table in sorted(bridge.tables.items()):
+        if table.evicts:
+            yield error(
+                bridge.name,
+                f"table {number} gives up old rules for new ones",
+                "a rule of ours that is evicted blocks no more",
+                f"ovs-vsctl set Flow_Table {table.uuid} overflow_policy=refuse",
+            )
+        rules = needed.get(str(number), {"rules": 0})["rules"]
+        if table.flow_limit is not None and table.flow_limit < rules:
+            yield error(
+                bridge.name,
+                f"table {number} takes {table.flow_limit} rules, and the policy needs {rules}",
+                "what does not fit is not there, and the switch is degraded",
+                f"ovs-vsctl clear Flow_Table {table.uuid} flow_limit",
+            )
+
+
+def _check_prefixes(
+    bridge: Bridge, needed: Mapping[str, Any], release: tuple[int, int] | None
+) -> Iterator[Finding]:
+    by_default = {"ip_src", "ip_dst"}
+    if release is not None and release >= TRACKED_BY_DEFAULT:
+        by_default |= {"ipv6_src", "ipv6_dst"}
+    untracked = {
+        number: wanted
+        for number, wanted in PREFIXES.items()
+        if str(number) in needed
+        and not _tracked(bridge.tables.get(number), by_default) >= _used(wanted, needed[str(number)])
+    }
+    if untracked:
+        yield warning(
+            bridge.name,
+            f"prefixes of addresses are not tracked in table {ranges_of(untracked)}",
+            "each remote network costs a flow of its own in the cache (docs/cost.md)",
+            "ovs-vsctl" + "".join(_track(bridge, number, wanted) for number, wanted in untracked.items()),
+        )
+    elif needed:
+        yield ok(bridge.name, "prefixes of addresses are tracked")
+
+
+def _tracked(table: FlowTable | None, by_default: set[str]) -> set[str]:
+    return by_default if table is None or table.prefixes is None else set(table.prefixes)
+
+
+def _used(wanted: Iterable[str], table: Mapping[str, Any]) -> set[str]:
+    """Those of the fields, in Open vSwitch's names, by which rules of the table match."""
+    return {name for name in wanted if name.replace("ip_", "ipv4_") in table["addresses"]}
+
+
+def _track(bridge: Bridge, number: int, wanted: Iterable[str]) -> str:
+    fields = ",".join(wanted)
+    if table := bridge.tables.get(number):
+        return f" -- set Flow_Table {table.uuid} prefixes={fields}"
+    return (
+        f" -- --id=@t{number} create Flow_Table prefixes={fields}"
+        f" -- set Bridge {bridge.name} flow_tables:{number}=@t{number}"
+    )

@@ -1,0 +1,62 @@
+"""What a controller expects of switches, and how it can be reached: for ``op25b doctor``, as JSON values."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Any
+
+from op25b_app.policy.model import Policy, Switch
+from op25b_app.rules.compiler import compile_rules
+
+ADDRESS_FIELDS = ("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst")
+
+
+def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str, Any]:
+    """Every switch of the policy by name; of those with these datapath ids also what goes into their tables.
+
+    Not quick for large policies.
+    """
+    return {
+        name: {
+            "dpid": switch.dpid,
+            "roles": {
+                "subscriber": sorted(switch.subscriber_ports),
+                "uplink": sorted(switch.uplink_ports),
+                "trusted": sorted(switch.trusted_ports),
+            },
+            "tables": _tables(policy, switch, at) if switch.dpid in dpids else {},
+        }
+        for name, switch in policy.switches.items()
+    }
+
+
+def _tables(policy: Policy, switch: Switch, at: float) -> dict[str, Any]:
+    """For each table how many rules it is to hold, and by which address fields they match."""
+    tables: dict[int, dict[str, Any]] = {}
+    for rule in compile_rules(policy, switch, at):
+        table = tables.setdefault(int(rule.table), {"rules": 0, "addresses": set()})
+        table["rules"] += 1
+        table["addresses"].update(field.name for field in rule.match if field.name in ADDRESS_FIELDS)
+    return {
+        str(number): {**table, "addresses": sorted(table["addresses"])}
+        for number, table in sorted(tables.items())
+    }
+
+
+def access(conf: Any, *, web: bool) -> dict[str, Any]:
+    """Where ryu-manager listens with these options, and how it notices that a switch is gone."""
+    tls = bool(conf.ctl_privkey and conf.ctl_cert)
+    return {
+        "openflow": {"host": conf.ofp_listen_host, "tls": tls, "asks_certificates": bool(conf.ca_certs)},
+        "web": {"host": conf.wsapi_host, "port": conf.wsapi_port} if web else None,
+        "unanswered_echoes": conf.maximum_unreplied_echo_requests,
+        "echo_seconds": conf.echo_request_interval,
+    }
+
+
+def versions() -> dict[str, str]:
+    packages = {"op25b": "op25b", "Ryu": "ryu", "eventlet": "eventlet"}
+    found = {name: version(package) for name, package in packages.items()}
+    return {**found, "Python": platform.python_version()}

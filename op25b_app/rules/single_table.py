@@ -1,0 +1,302 @@
+"""The rules of one switch in a single table, for switches that have no more.
+
+They are the pipeline, composed: what a table asks is joined to what leads to it. Joining multiplies; to keep
+sums, three things are asked otherwise than in several tables.
+
+- A source that is exempt from all that leads to the table of addresses, mail and unreadable TCP, needs to be
+  asked nothing else: one rule permits it.
+- Under ``source_validation: prefix`` foreign sources are blocked before that, as the gaps between the
+  prefixes that live behind the switch.
+- A frame with a tag that its line may not carry is blocked before all else, as the gaps between tags.
+
+Ports remain: each uplink, and each line that may carry tags, has a copy of its rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from op25b_app.policy.model import Policy, SourceValidation, Switch
+from op25b_app.policy.prefix import Prefix
+from op25b_app.policy.problem import Problem, error
+from op25b_app.rules.egress import egress_rules
+from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Match, Role
+from op25b_app.rules.ingress import ingress_rules
+from op25b_app.rules.matches import IP, in_port, source, tagged
+from op25b_app.rules.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
+from op25b_app.rules.prefixes import minimal_cover, minimal_table, overlay
+from op25b_app.rules.scope import VERSIONS, Scope, Space, prefixes_of, rule_of
+
+MOST_EXTRA_RULES = 1 << 14
+"""How many rules more than in several tables one part of a policy may cost before it is refused."""
+
+_TABLE = 0
+_BLOCKS = (Role.BLOCK, Role.WOULD_BLOCK)
+
+# Added to the priorities of the pipeline's tables, all below 1000, so that in one table they lie above each
+# other. The lowest sum is 10: other applications use 0 and 1.
+_ADDRESSES = 1000
+_BEFORE_ADDRESSES = 2000
+_FOREIGN_SOURCE = _BEFORE_ADDRESSES + (Egress.PERMITTED_TUNNEL + Egress.SERVICE) // 2
+_TAG = 4000
+_PORT = 10000
+"""Uplinks, trusted ports and lines with tags: above what all other ports share."""
+
+_Tags = Mapping[int, frozenset[int | None]]
+"""By port: the tags it may carry, None for no tag."""
+
+
+class CannotExpressError(Exception):
+    """A policy says of a switch what one table cannot do; ``problems`` say what to write instead."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def compile_single_table(policy: Policy, switch: Switch, at: float) -> tuple[FlowRule, ...]:
+    """The rules, all in table 0, that make ``switch`` do what ``decide`` says at a moment.
+
+    ``at`` is in seconds since 1970. The order is safe to load front to back: all blocks come before the first
+    permit, the general before the special. Raises CannotExpressError, with everything that stands in the way,
+    where one table cannot do it, or only with far too many rules.
+    """
+    scope = Scope(policy, switch, at)
+    tags = _tags_by_port(scope)
+    foreign = [*_foreign_sources(scope)]
+    subscriber = [*foreign, *_subscriber_rules(scope)]
+    uplink = [*_uplink_rules(scope)] if switch.uplink_ports else []
+    problems = [
+        *_beyond_one_table(scope),
+        *_too_many_rules(scope, len(foreign), len(subscriber), len(uplink), _lines_with_tags(switch, tags)),
+    ]
+    if problems:
+        raise CannotExpressError(problems)
+    rules = [
+        *_at_other_ports(scope, tags, subscriber),
+        *(rule_of(_TABLE, _PORT, Role.PORT, NORMAL, *in_port(port)) for port in sorted(switch.trusted_ports)),
+        *(rule for port in sorted(switch.uplink_ports) for rule in _at_port(port, uplink)),
+        *(rule for port in sorted(tags) for rule in _at_port(port, _other_tags(scope, tags[port]))),
+        *(rule for port in _lines_with_tags(switch, tags) for rule in _at_port(port, subscriber)),
+    ]
+    by_key = {rule.key: rule for rule in sorted(rules, key=lambda rule: rule.hard_timeout or math.inf)}
+    return tuple(sorted(by_key.values(), key=lambda rule: (rule.role not in _BLOCKS, rule.priority)))
+
+
+def _beyond_one_table(scope: Scope) -> Iterator[Problem]:
+    switch, hardening = scope.switch, scope.hardening
+    if switch.forwarding_table is not None:
+        yield error(
+            switch.place,
+            f"forwarding of {switch.name} hands over to table {switch.forwarding_table}, and a switch with "
+            "one table has none to hand over to; write forwarding: normal",
+        )
+    if hardening.source_validation is SourceValidation.BINDING:
+        yield error(
+            hardening.source_validation_place,
+            "source_validation: binding asks everything once more for each line, which is too much for the "
+            f"one table of {switch.name}; write prefix or port-25",
+        )
+
+
+def _too_many_rules(
+    scope: Scope, foreign: int, subscriber: int, uplink: int, lines_with_tags: Sequence[int]
+) -> Iterator[Problem]:
+    switch, uplinks, lines = scope.switch, len(scope.switch.uplink_ports), len(lines_with_tags)
+    costs = (
+        (
+            uplink * (uplinks - 1),
+            switch.place,
+            f"each of the {uplinks} uplink_ports of {switch.name} needs {uplink} rules of its own",
+            "join them to one port (link aggregation)",
+        ),
+        (
+            subscriber * lines,
+            switch.place,
+            f"each of the {lines} lines that may carry tags by the vlans of {switch.name} needs {subscriber} "
+            "rules of its own",
+            "take the tags off before they come to this switch",
+        ),
+        (
+            foreign,
+            scope.hardening.source_validation_place,
+            f"source_validation: prefix needs {foreign} rules on {switch.name} for the gaps between prefixes",
+            "write port-25",
+        ),
+    )
+    for extra, place, what, instead in costs:
+        if extra > MOST_EXTRA_RULES:
+            yield error(
+                place,
+                f"in one table {what}, {extra} more than in several, where {MOST_EXTRA_RULES} are the limit; "
+                f"{instead}, or use a switch with several tables",
+            )
+
+
+def _tags_by_port(scope: Scope) -> _Tags:
+    """Ports whose tags the policy names, and differently from those of all other lines."""
+    if not scope.hardening.block_encapsulation:
+        return {}
+    switch = scope.switch
+    return {
+        port: tags
+        for port, tags in switch.vlans.items()
+        if port not in switch.trusted_ports and (port in switch.uplink_ports or tags != {None})
+    }
+
+
+def _lines_with_tags(switch: Switch, tags: _Tags) -> list[int]:
+    """Ascending; where not even untagged frames are permitted, nothing but the tag needs to be asked."""
+    return sorted(port for port, carried in tags.items() if carried and port not in switch.uplink_ports)
+
+
+def _at_other_ports(scope: Scope, tags: _Tags, subscriber: Iterable[FlowRule]) -> Iterator[FlowRule]:
+    """Ports that share their rules: subscriber ports, known or not, without a tag."""
+    apart = {*scope.switch.uplink_ports, *scope.switch.trusted_ports, *tags}
+    if scope.hardening.block_encapsulation:
+        yield from _other_tags(scope, frozenset({None}))
+    for rule in subscriber:
+        if not any(field.name == "in_port" and field.value in apart for field in rule.match):
+            yield rule
+
+
+def _at_port(port: int, rules: Iterable[FlowRule]) -> Iterator[FlowRule]:
+    for rule in rules:
+        for match in _joined([in_port(port)], rule.match):
+            yield _placed(rule, _PORT + rule.priority, match)
+
+
+def _other_tags(scope: Scope, carried: frozenset[int | None]) -> Iterator[FlowRule]:
+    """Blocks all tags but those ``carried``; numbers are covered as if they ended an IPv4 address."""
+    if None not in carried:
+        yield rule_of(_TABLE, _TAG, *scope.block, *tagged(None))
+    numbers = [Prefix(4, number, 32) for number in carried if number is not None]
+    for others in minimal_cover(4, [Prefix(4, 0, 20)], numbers):
+        mask = None if others.length == 32 else VLAN_PRESENT | others.mask & 0xFFF
+        field = Field("vlan_vid", VLAN_PRESENT | others.network, mask)
+        yield rule_of(_TABLE, _TAG, *scope.block, field)
+
+
+def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
+    """The tables of uplinks, above each other.
+
+    What is both from and to port 25 is asked all that several tables ask: where mail from outside is blocked,
+    what goes to port 25 is asked more than what comes from it, and else less.
+    """
+    above = {
+        Table.INGRESS: 0,
+        Table.INGRESS_REPLIES: 2000,
+        Table.INGRESS_SMTP: 3000 if scope.policy.inbound.block_port_25 else 1000,
+    }
+    rules = [*ingress_rules(scope)]
+    ways = {Table.INGRESS: [()], **_ways(rules)}
+    for rule in rules:
+        if rule.role is not Role.SELECT:
+            for match in _joined(ways[rule.table], rule.match):
+                yield _placed(rule, above[Table(rule.table)] + rule.priority, match)
+
+
+def _subscriber_rules(scope: Scope) -> Iterator[FlowRule]:
+    """The tables of subscribers: above addresses what asks for protocols and ports, below them the rest."""
+    rules = [*egress_rules(scope)]
+    ways = _ways(rules)[Table.EGRESS_SMTP]
+    for rule in rules:
+        if rule.table == Table.EGRESS and rule.role is not Role.SELECT:
+            above = _BEFORE_ADDRESSES if rule.priority >= Egress.SUBMISSION else 0
+            yield _placed(rule, above + rule.priority, rule.match)
+        elif rule.table == Table.EGRESS_SMTP and rule.priority >= EgressSmtp.BOUND_SOURCE:
+            exempt = rule.priority < EgressSmtp.EXCEPTION
+            for match in [rule.match] if exempt else _joined(ways, rule.match):
+                yield _placed(rule, _ADDRESSES + rule.priority, match)
+    yield from _sources(scope, ways)
+
+
+class _Permits(NamedTuple):
+    """Whether a source may, by itself, send mail and TCP whose port cannot be read."""
+
+    mail: bool
+    unreadable: bool
+
+
+_EXEMPT = _Permits(True, True)
+
+
+def _sources(scope: Scope, ways: Iterable[Match]) -> Iterator[FlowRule]:
+    """Sources by longest prefix. A rule is there only for what the next shorter prefix says otherwise."""
+    for version in VERSIONS:
+        of_version = [way for way in ways if IP[version][0] in way]
+        mail = [way for way in of_version if Field("tcp_dst", SMTP) in way]
+        unreadable = [way for way in of_version if way not in mail]
+        for prefix, permits, around in _with_surroundings(_permits_by_source(scope, version)):
+            priority, match = _ADDRESSES + EgressSmtp.SOURCE + prefix.length, source(prefix)
+            if permits == _EXEMPT != around:
+                yield rule_of(_TABLE, priority, Role.STATIC, NORMAL, *match)
+                continue
+            for asked, permit, as_around in zip((mail, unreadable), permits, around, strict=True):
+                what = (Role.FORWARD, NORMAL) if permit else scope.block
+                for way in asked if permit != as_around else ():
+                    yield rule_of(_TABLE, priority, *what, *way, *match)
+
+
+def _permits_by_source(scope: Scope, version: int) -> Mapping[Prefix, _Permits]:
+    closed = _Permits(mail=False, unreadable=not scope.hardening.block_unreadable_tcp)
+    unlisted = closed._replace(mail=scope.hardening.source_validation is SourceValidation.OFF)
+    says = {Space.STATIC: _EXEMPT, Space.UNLISTED: unlisted}
+    bound = scope.bound_anywhere(version)
+    space = overlay(scope.space[version], bound, _only_on_its_line, Space.UNLISTED)
+    permits = {prefix: says.get(label, closed) for prefix, label in space.items()}
+    return minimal_table(version, permits, unlisted)
+
+
+def _only_on_its_line(label: Space) -> Space:
+    return Space.BOUND if label is Space.STATIC else label
+
+
+def _with_surroundings(table: Mapping[Prefix, _Permits]) -> Iterator[tuple[Prefix, _Permits, _Permits]]:
+    """Each prefix with its label and that of the longest one around it; outside, all is permitted."""
+    around: list[Prefix] = []
+    for prefix in sorted(table):
+        while around and not around[-1].covers(prefix):
+            around.pop()
+        yield prefix, table[prefix], table[around[-1]] if around else _EXEMPT
+        around.append(prefix)
+
+
+def _foreign_sources(scope: Scope) -> Iterator[FlowRule]:
+    """Blocks every source that is not in the own space, or does not live behind the switch."""
+    if scope.hardening.source_validation is not SourceValidation.PREFIX:
+        return
+    for version in VERSIONS:
+        everything, served = [Prefix(version, 0, 0)], scope.switch.serves
+        foreign = minimal_cover(version, everything, scope.own)
+        if served is not None:
+            foreign += minimal_cover(version, everything, prefixes_of(served))
+        for prefix in minimal_cover(version, foreign):
+            yield rule_of(_TABLE, _FOREIGN_SOURCE, *scope.block, *source(prefix))
+
+
+def _ways(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:
+    """By table, what frames have matched that come to it."""
+    ways: defaultdict[int, list[Match]] = defaultdict(list)
+    for rule in rules:
+        if rule.role is Role.SELECT and isinstance(rule.action, Goto):
+            ways[rule.action.table].append(rule.match)
+    return ways
+
+
+def _joined(ways: Iterable[Match], match: Match) -> Iterator[Match]:
+    """What has come one of these ways and matches; the fields that both ask for have one value each."""
+    asked = {field.name: field for field in match}
+    for way in ways:
+        if all(asked.get(field.name, field) == field for field in way):
+            yield (*way, *match)
+
+
+def _placed(rule: FlowRule, priority: int, match: Match) -> FlowRule:
+    """The rule in the one table, where nothing leads on."""
+    action = NORMAL if isinstance(rule.action, Goto) else rule.action
+    placed = rule_of(_TABLE, priority, rule.role, action, *match)
+    return placed._replace(hard_timeout=rule.hard_timeout)
