@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 from ryu.base import app_manager
@@ -22,12 +21,6 @@ from ryu.controller.handler import (
     set_ev_cls,
 )
 from ryu.lib import hub
-from ryu.ofproto import (
-    ofproto_parser,
-    ofproto_v1_3_parser,
-    ofproto_v1_4_parser,
-    ofproto_v1_5_parser,
-)
 
 from op25b_app import settings, signals
 from op25b_app.operate.background import in_background
@@ -40,23 +33,10 @@ from op25b_app.operate.in_force import Examined
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
-from op25b_app.policy.model import Policy, Switch
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.proof.prove import objection
 from op25b_app.switch import codec
-from op25b_app.switch.instructions import stored_rule
-from op25b_app.switch.reconcile import describe
-from op25b_app.switch.session import (
-    AS_WANTED,
-    Assignment,
-    Connection,
-    Outcome,
-    Session,
-    State,
-    SwitchError,
-    is_request_xid,
-)
+from op25b_app.switch.assignment import Assignment, assignment_of
+from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
+from op25b_app.unread import leave_unread
 
 INBOX = 256
 """Events that may wait for one switch's session; then its part of Ryu waits."""
@@ -92,7 +72,7 @@ class Op25b(app_manager.RyuApp):
         self._reloading = hub.Semaphore()
         self._generation = 0
         self._control: ControlEndpoint | None = None
-        _leave_own_flow_stats_unread()
+        leave_unread()
 
     def start(self) -> None:
         super().start()
@@ -163,27 +143,30 @@ class Op25b(app_manager.RyuApp):
         ports = frozenset(event.datapath.ports)
         self._post(event.datapath, lambda session, now: session.ports_changed(ports, now))
 
-    @set_ev_cls(ofp_event.EventOFPErrorMsg, MAIN_DISPATCHER)
-    def error(self, event: Any) -> None:
-        message = event.msg
-        code = message.exp_type if message.code is None else message.code
-        error = SwitchError(message.xid, message.type, code, bytes(message.data))
-        self._post(message.datapath, lambda session, now: session.error(error, now))
-
-    @set_ev_cls(ofp_event.EventOFPBarrierReply, MAIN_DISPATCHER)
-    def barrier_reply(self, event: Any) -> None:
-        xid = event.msg.xid
-        self._post(event.msg.datapath, lambda session, now: session.barrier(xid, now))
-
-    @set_ev_cls([ofp_event.EventOFPFlowStatsReply, ofp_event.EventOFPFlowDescStatsReply], MAIN_DISPATCHER)
-    def flow_stats_reply(self, event: Any) -> None:
-        message = event.msg
-        if is_request_xid(message.xid):
-            self._post(
-                message.datapath,
-                lambda session, now: session.flow_stats(message.buf, message.xid, now),
-                large=not codec.has_more(message.buf),
-            )
+    @set_ev_cls(
+        [
+            ofp_event.EventOFPErrorMsg,
+            ofp_event.EventOFPBarrierReply,
+            ofp_event.EventOFPFlowStatsReply,
+            ofp_event.EventOFPFlowDescStatsReply,
+            ofp_event.EventOFPTableFeaturesStatsReply,
+            ofp_event.EventOFPFlowRemoved,
+            ofp_event.EventOFPFlowMonitorReply,
+            ofp_event.EventOFPExperimenterStatsReply,
+            ofp_event.EventOFPExperimenter,
+            ofp_event.EventOFPBundleCtrlMsg,
+            ofp_event.EventONFBundleCtrlMsg,
+        ],
+        MAIN_DISPATCHER,
+    )
+    def message(self, event: Any) -> None:
+        """What the sessions read by themselves, as bytes."""
+        message = bytes(event.msg.buf)
+        self._post(
+            event.msg.datapath,
+            lambda session, now: session.receive(message, now),
+            large=codec.is_flow_stats_reply(message) and not codec.has_more(message),
+        )
 
     def _read_policies(self) -> Policies:
         store = PolicyStore(settings.state_directory())
@@ -219,8 +202,7 @@ class Op25b(app_manager.RyuApp):
         self._tell(logging.INFO, "policy", text)
         self._generation += 1
         for switch in policy.switches.values():
-            rules = partial(compile_rules, policy, switch)
-            assignment = Assignment(switch, rules, partial(_objection, policy, switch))
+            assignment = assignment_of(policy, switch, in_force.digest)
             self._switch_of(switch.dpid).assign(assignment, self._generation)
         for dpid, known in [*self._switches.items()]:
             if policy.switch_of_dpid(dpid) is None:
@@ -328,6 +310,9 @@ class _Switch:
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
             log.log(level, "%s: %s", self, text)
             self._journal.record(outcome.turned.since, self.session.name, "state", text)
+        for event in outcome.events:
+            log.warning("%s: %s", self, event.text)
+            self._journal.record(_now(), self.session.name, event.kind, event.text)
         for piece in outcome.pieces:
             self._outbox.put(piece)
 
@@ -369,32 +354,3 @@ def _send(datapath: Any, outbox: Any) -> None:
 
 def _now() -> float:
     return _clock.now(time.time(), time.monotonic())
-
-
-def _objection(policy: Policy, switch: Switch, rules: Sequence[FlowRule], at: float) -> str | None:
-    """Why a table that was read is not proven; None where it is."""
-    return objection(policy, switch, [stored_rule(rule, describe(rule)) for rule in rules], at)
-
-
-def _leave_own_flow_stats_unread() -> None:
-    """Keep Ryu from parsing the replies to our own requests, which are read from their bytes.
-
-    Ryu's parser takes long, and a rule of somebody else that it does not understand costs the whole message.
-    """
-    for version, parser, reply in (
-        (4, ofproto_v1_3_parser, ofproto_v1_3_parser.OFPFlowStatsReply),
-        (5, ofproto_v1_4_parser, ofproto_v1_4_parser.OFPFlowStatsReply),
-        (6, ofproto_v1_5_parser, ofproto_v1_5_parser.OFPFlowDescStatsReply),
-    ):
-        ofproto_parser.register_msg_parser(version)(partial(_parse, parser.msg_parser, reply))
-
-
-def _parse(
-    parse: Any, reply: Any, datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes
-) -> Any:
-    if not is_request_xid(xid) or not codec.is_flow_stats_reply(buffer):
-        return parse(datapath, version, kind, length, xid, buffer)
-    message = reply(datapath, body=[])
-    message.set_headers(version, kind, length, xid)
-    message.set_buf(buffer)
-    return message

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from op25b_app.policy.model import Mode, Switch
@@ -18,6 +18,7 @@ from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, is_marker, marker_rule
 from op25b_app.switch import codec, flow_monitor
 from op25b_app.switch.assessment import count, fitting, newer_policy, next_revision, objections_to, summary
+from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.exchange import Exchange, Phase
 from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
@@ -73,23 +74,6 @@ class Outcome(NamedTuple):
     pieces: tuple[bytes, ...] = ()
     turned: Status | None = None
     events: tuple[Event, ...] = ()
-
-
-class Assignment(NamedTuple):
-    """What the policy says of a switch.
-
-    ``wanted`` gives the rules wanted at a moment on a switch with so many tables: the same ones later, unless
-    some of them have time-outs; it raises ValueError, in words, where the switch has too few. ``objection``
-    says of a whole table at a moment why it is not proven to do what the policy says, or None. ``digest`` is
-    the policy's (hexadecimal). ``revision`` is the policy's own; without one, an operator asked for this
-    policy and it becomes the next revision after that on the switch.
-    """
-
-    switch: Switch
-    wanted: Callable[[float, int], Wanted]
-    objection: Callable[[Sequence[FlowRule], float], str | None]
-    digest: str
-    revision: int | None = None
 
 
 class Connection(NamedTuple):

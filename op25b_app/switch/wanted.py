@@ -35,6 +35,12 @@ class Wanted:
     def last_own_table(self) -> int:
         return max(self.outcomes, default=Table.ADMIT)
 
+    @cached_property
+    def last_table(self) -> int:
+        """The last table that a rule is in or leads to, other applications' among them."""
+        targets = set().union(*(next_tables(self.outcomes, table) for table in self.outcomes))
+        return max((self.last_own_table, *targets))
+
     def __len__(self) -> int:
         return len(self.rules)
 

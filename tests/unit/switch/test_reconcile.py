@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Opaque
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.reconcile import Change, Plan, reconcile
+from op25b_app.switch.reconcile import Change, Comparison, reconcile
+from op25b_app.switch.wanted import Wanted
 
 OURS = 0x25B0 << 48
 TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
@@ -27,31 +28,26 @@ def installed(
     return InstalledRule(rule, idle_timeout, flags, duration, 1, 60)
 
 
-def plan(*found: FlowRule) -> Plan:
-    return reconcile(WANTED, map(installed, found))
+def compared(*found: FlowRule, reclaim: bool = False) -> Comparison:
+    return reconcile(Wanted(WANTED), map(installed, found), reclaim=reclaim)
 
 
-def test_an_empty_table_gets_everything_in_the_order_given() -> None:
-    assert plan().changes == tuple(Change(Command.ADD, rule) for rule in WANTED)
-    assert [each.what for each in plan().differences] == ["missing"] * 3
+def test_an_empty_table_lacks_everything() -> None:
+    assert compared().repairs == tuple(Change(Command.ADD, rule) for rule in WANTED)
+    assert [each.what for each in compared().differences] == ["missing"] * 3
 
 
 def test_a_table_as_wanted_gets_nothing() -> None:
-    assert plan(*reversed(WANTED)) == Plan((), (), ())
+    assert compared(*reversed(WANTED)) == Comparison((), (), ())
 
 
 def test_what_is_there_is_not_sent_again() -> None:
-    assert plan(SMTP, PORT).changes == (Change(Command.ADD, OTHERWISE),)
+    assert compared(SMTP, PORT).repairs == (Change(Command.ADD, OTHERWISE),)
 
 
-def test_rules_of_ours_that_nobody_wants_go_after_the_additions_first_table_first() -> None:
-    late = FlowRule(5, 9, (), None, OURS | 9)
-    early = FlowRule(0, 150, (Field("in_port", 9),), Goto(1), OURS | 8)
-    assert plan(late, PORT, early, OTHERWISE).changes == (
-        Change(Command.ADD, SMTP),
-        Change(Command.DELETE_STRICT, early),
-        Change(Command.DELETE_STRICT, late),
-    )
+def test_rules_of_ours_that_nobody_wants_go() -> None:
+    surplus = FlowRule(5, 9, (), None, OURS | 9)
+    assert compared(*WANTED, surplus).repairs == (Change(Command.DELETE_STRICT, surplus, surplus),)
 
 
 @pytest.mark.parametrize(
@@ -62,12 +58,12 @@ def test_rules_of_ours_that_nobody_wants_go_after_the_additions_first_table_firs
         (installed(SMTP._replace(cookie=OURS | 99)), "has another cookie than wanted"),
         (installed(SMTP._replace(hard_timeout=60)), "has another time-out than wanted"),
         (installed(SMTP, idle_timeout=60), "has another time-out than wanted"),
-        (installed(SMTP, flags=1), "has another flag than wanted"),
+        (installed(SMTP, flags=2), "has another flag than wanted"),
     ],
 )
 def test_a_rule_that_differs_is_replaced(found: InstalledRule, sentence: str) -> None:
-    plan = reconcile(WANTED, [found, installed(PORT), installed(OTHERWISE)])
-    assert plan.repairs == (Change(Command.ADD, SMTP),)
+    plan = reconcile(Wanted(WANTED), [found, installed(PORT), installed(OTHERWISE)])
+    assert plan.repairs == (Change(Command.ADD, SMTP, found.rule),)
     assert sentence in str(plan.differences[0])
 
 
@@ -89,15 +85,18 @@ def test_exceptions_end_in_time_and_are_prolonged_in_time(
 ) -> None:
     rule = EXCEPTION._replace(hard_timeout=wanted)
     found = installed(rule._replace(hard_timeout=65535), duration=65535.0 - left)
-    plan = reconcile([rule], [found])
-    assert plan.renewals == (Change(Command.ADD, rule),) * prolonged
-    assert plan.repairs == (Change(Command.ADD, rule),) * shortened
+    plan = reconcile(Wanted([rule]), [found])
+    change = Change(Command.ADD, rule, found.rule)
+    assert plan.renewals == (change,) * prolonged
+    assert plan.repairs == (change,) * shortened
     assert bool(plan.differences) == shortened
 
 
 def test_a_time_limit_that_is_missing_is_a_difference() -> None:
     found = installed(EXCEPTION._replace(hard_timeout=0))
-    assert reconcile([EXCEPTION], [found]).repairs == (Change(Command.ADD, EXCEPTION),)
+    assert reconcile(Wanted([EXCEPTION]), [found]).repairs == (
+        Change(Command.ADD, EXCEPTION, found.rule),
+    )
 
 
 def foreign(table: int, priority: int, *match: Field) -> FlowRule:
@@ -106,17 +105,22 @@ def foreign(table: int, priority: int, *match: Field) -> FlowRule:
 
 @pytest.mark.parametrize("rule", [foreign(0, 0), foreign(0, 65535), foreign(1, 500, *TCP)])
 def test_rules_of_others_are_left_alone(rule: FlowRule) -> None:
-    assert plan(*WANTED, rule) == Plan((), (), ())
+    assert compared(*WANTED, rule) == Comparison((), (), ())
 
 
-def test_a_rule_of_others_in_the_place_of_ours_is_not_replaced() -> None:
+def test_a_rule_of_others_in_the_place_of_ours_stays_in_table_0_unless_it_came_later() -> None:
     theirs = PORT._replace(cookie=7, action=NORMAL)
-    result = plan(SMTP, theirs)
-    assert result.changes == (Change(Command.ADD, OTHERWISE),)
+    assert compared(SMTP, OTHERWISE, theirs).repairs == ()
+    assert compared(SMTP, OTHERWISE, theirs, reclaim=True).repairs == (Change(Command.ADD, PORT, theirs),)
+
+
+def test_a_rule_of_others_in_the_place_of_ours_is_replaced_in_a_table_of_ours() -> None:
+    theirs = SMTP._replace(cookie=7, action=NORMAL)
+    assert compared(theirs, PORT, OTHERWISE).repairs == (Change(Command.ADD, SMTP, theirs),)
 
 
 def test_a_difference_names_the_rule() -> None:
-    assert str(plan(PORT, OTHERWISE).differences[0]) == (
+    assert str(compared(PORT, OTHERWISE).differences[0]) == (
         "missing: table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> drop"
     )
 
@@ -134,16 +138,17 @@ tables = st.lists(rules, max_size=12, unique_by=lambda rule: rule.key)
 
 
 @given(wanted=tables.map(lambda table: [rule for rule in table if rule.ours]), found=tables)
-def test_a_plan_carried_out_leaves_what_is_wanted_and_what_is_others(
+def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     wanted: list[FlowRule], found: list[FlowRule]
 ) -> None:
     table = {rule.key: rule for rule in found}
-    for command, rule in reconcile(wanted, map(installed, found)).changes:
+    for command, rule, before in reconcile(Wanted(wanted), map(installed, found)).repairs:
+        assert table.get(rule.key) == before
         if command is Command.ADD:
-            assert table.get(rule.key, rule).ours
             table[rule.key] = rule
         else:
             assert table.pop(rule.key).ours
-    others = {rule.key: rule for rule in found if not rule.ours}
-    assert table == {rule.key: rule for rule in wanted} | others
-    assert not reconcile(wanted, map(installed, table.values())).changes
+    kept = {rule.key: rule for rule in found if not rule.ours}
+    ours = {rule.key: rule for rule in wanted if rule.table > 0 or rule.key not in kept}
+    assert table == kept | ours
+    assert not reconcile(Wanted(wanted), map(installed, table.values())).repairs

@@ -13,11 +13,11 @@ from op25b_app.policy.model import Mode, Place, Switch
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.rules.marker import Marker, is_marker, marker_rule, newest_marker
 from op25b_app.rules.pipeline import MARKER_PRIORITY
+from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.session import (
     ANSWER_SECONDS,
     AUDIT_SECONDS,
     RETRY_SECONDS,
-    Assignment,
     Connection,
     Event,
     Outcome,
