@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -57,7 +57,7 @@ def moments(
     assert groups is not None
     messages: list[Change] = []
     for group in groups:
-        messages += data.draw(st.permutations(group))
+        messages.extend(data.draw(st.permutations(group)))
     stops = set(data.draw(st.lists(st.integers(0, len(messages)), max_size=SAMPLES)))
     holding: Holding = {rule.key: rule for rule in found}
     seen = []
@@ -90,9 +90,12 @@ class Verdicts:
         return self._diagrams.map(_passes, verdicts)
 
     def all_hold(self, what: Callable[..., bool], *diagrams: Diagram) -> bool:
+        def join(values: Any, value: Any) -> Any:
+            return *values, value
+
         joined = self._diagrams.map(lambda value: (value,), diagrams[0])
         for diagram in diagrams[1:]:
-            joined = self._diagrams.apply(lambda values, value: (*values, value), joined, diagram)
+            joined = self._diagrams.apply(join, joined, diagram)
         return all(what(*values) for values in joined.values)
 
 
@@ -111,7 +114,7 @@ def no_more_than_either(now: frozenset[bool], before: frozenset[bool], after: fr
     return True not in now or True in before | after
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), policies(), policies())
 def test_no_packet_is_treated_as_neither_policy_says(data: st.DataObject, old: Policy, new: Policy) -> None:
     found, wanted, verdicts = rules_of(old).rules, rules_of(new), Verdicts()
@@ -123,7 +126,7 @@ def test_no_packet_is_treated_as_neither_policy_says(data: st.DataObject, old: P
         assert verdicts.all_hold(as_one_of_both, now, before, after), moment.sent
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), policies(), policies(), policies())
 def test_nor_where_a_plan_was_interrupted_and_another_one_begins(
     data: st.DataObject, old: Policy, new: Policy, newest: Policy
@@ -156,7 +159,7 @@ def test_closed_first_never_permits_what_neither_policy_permits(
         assert verdicts.all_hold(no_more_than_either, now, before, after), moment.sent
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data(), policies())
 def test_an_empty_switch_is_closed_until_all_is_there(data: st.DataObject, policy: Policy) -> None:
     wanted, verdicts = rules_of(policy), Verdicts()

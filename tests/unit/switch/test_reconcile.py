@@ -94,9 +94,7 @@ def test_exceptions_end_in_time_and_are_prolonged_in_time(
 
 def test_a_time_limit_that_is_missing_is_a_difference() -> None:
     found = installed(EXCEPTION._replace(hard_timeout=0))
-    assert reconcile(Wanted([EXCEPTION]), [found]).repairs == (
-        Change(Command.ADD, EXCEPTION, found.rule),
-    )
+    assert reconcile(Wanted([EXCEPTION]), [found]).repairs == (Change(Command.ADD, EXCEPTION, found.rule),)
 
 
 def foreign(table: int, priority: int, *match: Field) -> FlowRule:
