@@ -37,7 +37,7 @@ SEND_FLOW_REMOVED = 1
 """OFPFF_SEND_FLOW_REM: the flag of a flow-mod that has the switch tell when the rule is gone."""
 
 REMEMBERED_RULES = 1 << 17
-"""How many rules are remembered by their bytes, about 1 kB each."""
+"""How many rules are remembered by their bytes, some 600 bytes of memory each."""
 
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _FLOW_STATS_REQUEST = struct.Struct("!BxxxIIxxxxQQ")

@@ -59,11 +59,11 @@ class Event(enum.Enum):
     REMOVED = "removed"
     MODIFIED = "modified"
     OWN = "own"
-    """A flow-mod of this connection, of which nothing but its xid is told."""
+    """A flow-mod of this connection, of which only the xid is told; of a bundle, that of its first."""
     PAUSED = "paused"
     """The switch stops telling, because it is not read fast enough."""
     RESUMED = "resumed"
-    """It tells again; what happened in between was told summarily before this."""
+    """It tells again. What became of each rule in between was told before this, our own changes in full."""
 
 
 class Update(NamedTuple):

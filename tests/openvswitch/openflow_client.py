@@ -12,7 +12,7 @@ from typing import NamedTuple
 from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import codec
 
-HELLO, ERROR = 0, 1
+HELLO, ERROR, SET_CONFIG = 0, 1, 9
 BARRIER = 0x2525_2525
 
 
@@ -61,6 +61,10 @@ class OpenFlowClient:
         """What the switch has sent before it answers a barrier that is sent now, the answer left out."""
         self.send(codec.encode_barrier_request(version=self.version, xid=BARRIER))
         return [message for _, xid, message in self._until(BARRIER) if xid != BARRIER]
+
+    def accept_events(self) -> None:
+        """Be told of what nobody asked for, as a controller is; a management connection is not by itself."""
+        self.send(struct.pack("!BBHIHH", self.version, SET_CONFIG, 12, 0, 0, 128))
 
     def await_message(self) -> bytes:
         """The next message."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Opaque
+from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Opaque, Tagged
 from op25b_app.switch.codec import Command
 from tests.openvswitch.private_ovs import PrivateOvs
 
 IPV4_TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
 IPV6_TCP = (Field("eth_type", 0x86DD), Field("ip_proto", 6))
 PREFIX6 = 0x20010DB8 << 96
-ACTIONS: tuple[Action, ...] = (None, NORMAL, Goto(9))
+ACTIONS: tuple[Action, ...] = (None, NORMAL, Goto(9), Tagged(9, 0xA5))
 MATCHES = (
     (),
     (Field("in_port", 7),),
@@ -40,7 +40,7 @@ MATCHES = (
 def rules() -> list[FlowRule]:
     return [
         FlowRule(table, 100 + number, match, action, 0x25B0_0000_0000_0000 + number, hard_timeout)
-        for table, action, hard_timeout in zip((0, 3, 5), ACTIONS, (0, 0, 65535), strict=True)
+        for table, action, hard_timeout in zip((0, 3, 5, 7), ACTIONS, (0, 0, 65535, 0), strict=True)
         for number, match in enumerate(MATCHES)
     ]
 

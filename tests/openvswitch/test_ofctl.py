@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 
 from op25b_app.policy.model import Policy
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.flow import NORMAL, OXM_ORDER, Field, FlowRule, match_of
+from op25b_app.rules.flow import NORMAL, OXM_ORDER, Action, Field, FlowRule, Goto, Output, Tagged, match_of
 from op25b_app.rules.ofctl import format_rule
 from tests.generated import NOW, SWITCH, policies
 from tests.openvswitch.private_ovs import PrivateOvs
@@ -36,6 +36,13 @@ def test_every_field(ovs: PrivateOvs) -> None:
     assert {field.name for match in matches for field in match} == OXM_ORDER.keys()
     rules = [FlowRule(1, 100 + number, match, NORMAL, number) for number, match in enumerate(matches)]
     assert_read_as_written(ovs, rules)
+
+
+def test_every_action(ovs: PrivateOvs) -> None:
+    actions: tuple[Action, ...] = (None, NORMAL, Output(5), Goto(5), Tagged(5, 0), Tagged(5, 0xA5))
+    assert_read_as_written(
+        ovs, [FlowRule(1, 9 + number, (), action, 7) for number, action in enumerate(actions)]
+    )
 
 
 def assert_read_as_written(ovs: PrivateOvs, rules: Sequence[FlowRule]) -> None:

@@ -10,15 +10,12 @@ from hypothesis import strategies as st
 
 from op25b_app.rules.ofctl import format_rule
 from tests.frames import frame_of
-from tests.generated import IN_PORTS, packets
+from tests.generated import packets
 from tests.generated_frames import frames
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import rules_on
 from tests.openvswitch.test_differential import assert_agree
-from tests.property.test_single_table import rules_of, sayable_policies
-
-PORTS = (*IN_PORTS, 6)
-"""Port 6 is an uplink in some policies."""
+from tests.property.test_single_table import PORTS, rules_of, sayable_policies
 
 
 @pytest.fixture(scope="module")

@@ -20,15 +20,23 @@ from op25b_app.rules.single_table import CannotExpressError, compile_single_tabl
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 
+PORTS = (*IN_PORTS, 6)
+"""Port 6 is an uplink in some policies."""
 SAYABLE = tuple(each for each in SourceValidation if each is not SourceValidation.BINDING)
 
 
 @st.composite
 def sayable_policies(draw: st.DrawFn) -> Policy:
-    """Any policy that one table can express, over a switch with one uplink or two."""
+    """Any policy that one table can express, over a switch with up to two uplinks and tags on any port."""
     policy = draw(policies())
     uplinks = draw(st.sampled_from((frozenset({3}), frozenset({3, 6}), frozenset[int]())))
-    switch = replace(policy.switches[SWITCH], uplink_ports=uplinks, forwarding_table=None)
+    tags = st.frozensets(st.sampled_from((None, 0, 100, 200, 4095)), max_size=3)
+    switch = replace(
+        policy.switches[SWITCH],
+        uplink_ports=uplinks,
+        vlans=MappingProxyType(draw(st.dictionaries(st.sampled_from(PORTS), tags, max_size=3))),
+        forwarding_table=None,
+    )
     validation = draw(st.sampled_from(SAYABLE))
     return replace(
         policy,
@@ -38,7 +46,7 @@ def sayable_policies(draw: st.DrawFn) -> Policy:
 
 
 def any_packets(policy: Policy) -> st.SearchStrategy[Packet]:
-    ports = st.sampled_from((*IN_PORTS, 6))
+    ports = st.sampled_from(PORTS)
     hostile = st.builds(read_frame, ports, frames(policy))
     plain = st.builds(lambda packet, port: replace(packet, in_port=port), packets(policy), ports)
     return st.one_of(hostile, plain)

@@ -15,8 +15,7 @@ OUTSIDE = {"ryu", "eventlet", "os_ken", "socket", "time", "threading", "subproce
 CORE = [
     *sorted((PACKAGE / "policy").glob("*.py")),
     *sorted((PACKAGE / "rules").glob("*.py")),
-    PACKAGE / "switch/reconcile.py",
-    PACKAGE / "switch/session.py",
+    *sorted((PACKAGE / "switch").glob("*.py")),
 ]
 MAY_KNOW = {
     "policy": {"policy"},

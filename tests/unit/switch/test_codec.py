@@ -13,7 +13,18 @@ from ryu.lib import addrconv
 from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, Opaque, Output
+from op25b_app.rules.flow import (
+    NORMAL,
+    TAG_MASK,
+    Action,
+    Field,
+    FlowRule,
+    Goto,
+    Match,
+    Opaque,
+    Output,
+    Tagged,
+)
 from op25b_app.switch import codec
 from op25b_app.switch.codec import Command
 from op25b_app.switch.oxm import FIELDS, OxmField, decode_match, encode_match
@@ -49,7 +60,12 @@ def matches(draw: st.DrawFn) -> Match:
     return tuple(draw(fields(oxm)) for oxm in sorted(chosen, key=lambda oxm: oxm.number))
 
 
-actions = st.none() | st.builds(Goto, st.integers(0, 254)) | st.builds(Output, st.integers(1, 0xFFFFFFFF))
+actions = st.one_of(
+    st.none(),
+    st.builds(Goto, st.integers(0, 254)),
+    st.builds(Tagged, st.integers(0, 254), st.integers(0, TAG_MASK)),
+    st.builds(Output, st.integers(1, 0xFFFFFFFF)),
+)
 rules = st.builds(
     FlowRule,
     table=st.integers(0, 254),
@@ -73,13 +89,16 @@ def ryu_match(parser: Any, match: Match) -> Any:
 def ryu_instructions(parser: Any, action: Action) -> list[Any]:
     if isinstance(action, Goto):
         return [parser.OFPInstructionGotoTable(action.table)]
+    if isinstance(action, Tagged):
+        tagging = parser.OFPInstructionWriteMetadata(action.tag, TAG_MASK)
+        return [tagging, parser.OFPInstructionGotoTable(action.table)]
     if isinstance(action, Output):
         output = parser.OFPActionOutput(action.port, max_len=0)
         return [parser.OFPInstructionActions(parser.ofproto.OFPIT_APPLY_ACTIONS, [output])]
     return []
 
 
-def ryu_flow_mod(version: int, rule: FlowRule, command: Command, xid: int) -> bytes:
+def ryu_flow_mod(version: int, rule: FlowRule, command: Command, xid: int, flags: int) -> bytes:
     datapath = ProtocolDesc(version)
     parser, ofproto = datapath.ofproto_parser, datapath.ofproto
     adding = command is Command.ADD
@@ -94,6 +113,7 @@ def ryu_flow_mod(version: int, rule: FlowRule, command: Command, xid: int) -> by
         buffer_id=ofproto.OFP_NO_BUFFER,
         out_port=ofproto.OFPP_ANY,
         out_group=ofproto.OFPG_ANY,
+        flags=flags,
         match=ryu_match(parser, rule.match),
         instructions=ryu_instructions(parser, rule.action) if adding else [],
     )
@@ -128,10 +148,12 @@ def flow_stats_reply(*installed: codec.InstalledRule, more: bool = False) -> byt
 
 @pytest.mark.parametrize("command", list(Command))
 @pytest.mark.parametrize("version", VERSIONS)
-@given(rule=rules, xid=st.integers(0, 0xFFFFFFFF))
-def test_a_flow_mod_is_ryus_byte_for_byte(version: int, command: Command, rule: FlowRule, xid: int) -> None:
-    ours = codec.encode_flow_mod(rule, command=command, version=version, xid=xid)
-    assert ours == ryu_flow_mod(version, rule, command, xid)
+@given(rule=rules, xid=st.integers(0, 0xFFFFFFFF), flags=st.sampled_from([0, codec.SEND_FLOW_REMOVED]))
+def test_a_flow_mod_is_ryus_byte_for_byte(
+    version: int, command: Command, rule: FlowRule, xid: int, flags: int
+) -> None:
+    ours = codec.encode_flow_mod(rule, command=command, version=version, xid=xid, flags=flags)
+    assert ours == ryu_flow_mod(version, rule, command, xid, flags)
 
 
 @pytest.mark.parametrize("oxm", KNOWN_TO_RYU, ids=lambda oxm: oxm.name)
@@ -197,6 +219,63 @@ def test_instructions_of_others_are_kept_as_they_are() -> None:
         rule = FlowRule(0, 1, (), Opaque(instructions), 9)
         (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0, 0.0, 0, 0)))
         assert found.rule == rule
+
+
+def test_equal_numbers_are_not_equal_actions() -> None:
+    """To go on in table 5 is not to go out of port 5, however often one of them was seen before."""
+    for action in (Goto(5), Output(5), Tagged(5, 0), Goto(5)):
+        rule = FlowRule(0, 1, (), action, 9)
+        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0, 0.0, 0, 0)))
+        assert found.rule == rule
+    assert len({Goto(5), Output(5), Tagged(5, 0)}) == 3
+
+
+def test_a_tag_is_known_in_whatever_order_its_instructions_come() -> None:
+    goto, tagging = (
+        bytes.fromhex("0001000809000000"),
+        bytes.fromhex("0002001800000000") + struct.pack("!QQ", 3, 0xFF),
+    )
+    for instructions in (tagging + goto, goto + tagging):
+        rule = FlowRule(0, 1, (), Opaque(instructions), 9)
+        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0, 0.0, 0, 0)))
+        assert found.rule.action == Tagged(9, 3)
+
+
+def test_other_metadata_is_no_tag() -> None:
+    goto = bytes.fromhex("0001000809000000")
+    for value, mask in ((3, 0xFFFF), (0x103, 0x1FF), (3, 3), (0x100, 0xFF)):
+        tagging = bytes.fromhex("0002001800000000") + struct.pack("!QQ", value, mask)
+        for instructions in (tagging + goto, goto + tagging, tagging):
+            rule = FlowRule(0, 1, (), Opaque(instructions), 9)
+            (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0, 0.0, 0, 0)))
+            assert found.rule == rule
+
+
+def test_a_tag_that_does_not_fit_is_refused() -> None:
+    for tag in (-1, TAG_MASK + 1):
+        with pytest.raises(ValueError, match="does not fit 8 bits"):
+            codec.encode_flow_mod(FlowRule(0, 1, (), Tagged(3, tag), 9), version=4, xid=1)
+
+
+def test_a_rule_that_was_read_before_is_the_same_one() -> None:
+    """Read again, from this switch or another: not decoded, and not another copy in memory."""
+    rule = FlowRule(2, 7, (Field("eth_type", 0x0800),), Goto(9), 77)
+    first = codec.InstalledRule(rule, 0, 0, 1.0, 5, 6)
+    later = first._replace(idle_timeout=9, flags=1, duration=2.0, packets=7, bytes=8)
+    (one,) = codec.decode_flow_stats(flow_stats_reply(first))
+    (other,) = codec.decode_flow_stats(flow_stats_reply(later))
+    assert (one, other) == (first, later)
+    assert one.rule is other.rule
+    for changed in (
+        rule._replace(table=3),
+        rule._replace(priority=8),
+        rule._replace(cookie=78),
+        rule._replace(hard_timeout=60),
+        rule._replace(action=NORMAL),
+        rule._replace(match=()),
+    ):
+        (found,) = codec.decode_flow_stats(flow_stats_reply(first._replace(rule=changed)))
+        assert found.rule == changed
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from ryu.ofproto import ofproto_v1_3 as ofp
 from ryu.ofproto import ofproto_v1_3_parser as parser
 
-from op25b_app.rules.flow import NORMAL, FlowRule, Opaque
+from op25b_app.rules.flow import NORMAL, FlowRule, Opaque, Tagged
 from op25b_app.rules.proof.stored import (
     ClearLater,
     Emit,
@@ -78,3 +78,5 @@ def test_what_is_cut_short_is_never_taken_for_a_drop(length: int) -> None:
 def test_rules_like_ours_need_no_reading() -> None:
     assert stored_rule(FlowRule(0, 1, (), NORMAL, 7), "theirs").steps == (Emit(NORMAL.port),)
     assert stored_rule(FlowRule(0, 1, (), None, 7), "theirs").steps == ()
+    tagged = FlowRule(0, 1, (), Tagged(5, 3), 7)
+    assert stored_rule(tagged, "theirs").steps == (WriteMetadata(3, 0xFF), Jump(5))
