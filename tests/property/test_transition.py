@@ -91,7 +91,7 @@ class Verdicts:
 
     def all_hold(self, what: Callable[..., bool], *diagrams: Diagram) -> bool:
         def join(values: Any, value: Any) -> Any:
-            return *values, value
+            return (*values, value)
 
         joined = self._diagrams.map(lambda value: (value,), diagrams[0])
         for diagram in diagrams[1:]:
