@@ -240,3 +240,14 @@ def test_what_goes_its_way_anyhow_needs_no_rule_for_its_source(tmp_path: Path) -
         "priority=1124,eth_type=0x800,ip_src=100.64.8.0/24,actions=NORMAL",
     ]
     assert not any("priority=11" in line and "src" not in line for line in lines(rules_of(policy)))
+
+
+def test_a_port_with_rules_of_its_own_has_none_among_those_of_others(tmp_path: Path) -> None:
+    bindings = ", ".join(f"{{port: {port}, addresses: [100.64.8.{port}]}}" for port in (1, 2))
+    head = HARDENED.replace("dpid: 1,", f"dpid: 1, vlans: {{1: [100]}}, bindings: [{bindings}],")
+    rules = rules_of(policy_of(tmp_path, head + SPACE.replace("]", "], static: [100.64.8.0/24]")))
+    shared = [rule for rule in rules if rule.priority < 10000]
+    assert [line for line in lines(shared) if "in_port=" in line] == [
+        "priority=1400,in_port=2,eth_type=0x800,ip_src=100.64.8.2,actions=NORMAL"
+    ]
+    assert "priority=11400,in_port=1,eth_type=0x800,ip_src=100.64.8.1,actions=NORMAL" in lines(rules)
