@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,9 +51,11 @@ class Op25bController(Controller):
         socket: Path,
         applications: Sequence[str] = (),
         port: int | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.policy_path = policy
-        self.environment = {"OP25B_CONTROL_SOCKET": str(socket), "OP25B_POLICY": str(policy)}
+        own = {"OP25B_CONTROL_SOCKET": str(socket), "OP25B_POLICY": str(policy)}
+        self.environment = {**own, **(environment or {})}
         command: list[str | Path] = [COMMANDS / "ryu-manager", "op25b_app.app", *applications]
         super().__init__(directory, command, self.environment, port)
 

@@ -22,7 +22,7 @@ def check_bridge(
     yield ok(bridge.name, f"datapath id {bridge.datapath_id:#x}, {_datapath(bridge)}")
     yield from _check_fail_mode(bridge)
     yield from _check_protocols(bridge)
-    yield from _check_controllers(bridge)
+    yield from _check_controllers(bridge, known=expected is not None and expected["connected"])
     yield from _check_interfaces(bridge)
     if expected is not None:
         yield from _check_connection(bridge, expected)
@@ -69,8 +69,10 @@ def _check_protocols(bridge: Bridge) -> Iterator[Finding]:
     )
 
 
-def _check_controllers(bridge: Bridge) -> Iterator[Finding]:
+def _check_controllers(bridge: Bridge, *, known: bool) -> Iterator[Finding]:
+    """``known``: the running controller says that it is connected, some seconds before the database does."""
     name, controllers = bridge.name, bridge.controllers
+    connected = ", ".join(each.target for each in controllers if each.connected)
     if not controllers:
         yield error(
             name,
@@ -78,7 +80,7 @@ def _check_controllers(bridge: Bridge) -> Iterator[Finding]:
             "nobody gives it rules",
             f"ovs-vsctl set-controller {name} tcp:HOST:6653",
         )
-    elif not any(controller.connected for controller in controllers):
+    elif not connected and not known:
         targets = ", ".join(
             f"{each.target} ({each.last_error})" if each.last_error else each.target for each in controllers
         )
@@ -89,7 +91,7 @@ def _check_controllers(bridge: Bridge) -> Iterator[Finding]:
             f"op25b run at that address, or ovs-vsctl set-controller {name} tcp:HOST:6653",
         )
     else:
-        yield ok(name, f"connected to {', '.join(each.target for each in controllers if each.connected)}")
+        yield ok(name, f"connected to {connected or 'the running controller'}")
     if len(controllers) > 1:
         targets = ", ".join(each.target for each in controllers)
         yield warning(
@@ -99,7 +101,7 @@ def _check_controllers(bridge: Bridge) -> Iterator[Finding]:
             f"ovs-vsctl set-controller {name} {controllers[0].target}, if only that one is wanted",
         )
     for controller in controllers:
-        if controller.target.startswith(("ptcp:", "pssl:")):
+        if controller.passive:
             yield warning(
                 name,
                 f"takes any controller that connects to {controller.target}",

@@ -27,7 +27,7 @@ def check_controller(told: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _check_openflow(openflow: Mapping[str, Any]) -> Iterator[Finding]:
-    where = openflow["host"] or "every address"
+    where = _shown(openflow["host"])
     if openflow["tls"] and openflow["asks_certificates"]:
         yield ok(WHERE, f"OpenFlow on {where} over TLS, with certificates of switches")
     elif openflow["tls"]:
@@ -52,7 +52,7 @@ def _check_web(web: Mapping[str, Any] | None) -> Iterator[Finding]:
     if web is not None and not _is_loopback(web["host"]):
         yield warning(
             WHERE,
-            f"the REST interface of another application listens on {web['host'] or 'every address'}",
+            f"the REST interface of another application listens on {_shown(web['host'])}",
             "whoever reaches it can change rules, without a password",
             "op25b run --wsapi-host 127.0.0.1",
         )
@@ -67,8 +67,12 @@ def _check_echo(access: Mapping[str, Any]) -> Iterator[Finding]:
             WHERE,
             "a switch that stops answering is kept for ever",
             "it is called protected although nobody knows",
-            "op25b run (plain ryu-manager: --maximum-unreplied-echo-requests 3)",
+            "op25b run, or maximum_unreplied_echo_requests = 3 in section [DEFAULT] of --config-file",
         )
+
+
+def _shown(host: str) -> str:
+    return "every address" if host in ("", "0.0.0.0", "::") else host
 
 
 def _is_loopback(host: str) -> bool:

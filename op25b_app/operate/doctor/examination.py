@@ -101,7 +101,7 @@ def _check_bridges(
         if expected is not None and bridge.datapath_id is not None and wanted is None:
             yield _stranger(bridge)
         yield from check_bridge(bridge, wanted, switch.release, here=switch.here)
-    yield from _check_twins(switch.bridges, by_dpid)
+    yield from _check_twins(switch.bridges, names)
     if not names:
         yield from _check_absent(switch.bridges, by_dpid)
 
@@ -123,18 +123,18 @@ def _stranger(bridge: Bridge) -> Finding:
     )
 
 
-def _check_twins(bridges: Sequence[Bridge], dpids: Collection[int]) -> Iterator[Finding]:
+def _check_twins(bridges: Sequence[Bridge], names: Collection[str]) -> Iterator[Finding]:
     by_dpid: dict[int, list[str]] = defaultdict(list)
     for bridge in bridges:
         if bridge.datapath_id is not None:
             by_dpid[bridge.datapath_id].append(bridge.name)
-    for dpid, names in by_dpid.items():
-        if len(names) > 1:
+    for dpid, twins in by_dpid.items():
+        if len(twins) > 1 and (not names or set(twins) & set(names)):
             yield error(
-                " and ".join(names),
+                " and ".join(twins),
                 f"have the same datapath id {dpid:#x}",
                 "the controller takes them for one switch, and each pushes the other out",
-                f"ovs-vsctl set bridge {names[-1]} other-config:datapath-id=16_HEXADECIMAL_DIGITS",
+                f"ovs-vsctl set bridge {twins[-1]} other-config:datapath-id=16_HEXADECIMAL_DIGITS",
             )
 
 

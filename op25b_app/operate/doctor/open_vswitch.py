@@ -9,6 +9,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 TIMEOUT = "10"
@@ -33,6 +34,11 @@ class OpenFlowController(NamedTuple):
     connection_mode: str | None
     inactivity_probe: int | None
     last_error: str | None
+
+    @property
+    def passive(self) -> bool:
+        """Whether the bridge does not call it, but waits for whoever comes."""
+        return self.target.startswith(("ptcp:", "pssl:"))
 
 
 class FlowTable(NamedTuple):
@@ -90,11 +96,19 @@ def look(database: str | None = None) -> OpenVSwitch:
     listed = _list_tables(database)
     (root,) = listed["Open_vSwitch"].values()
     bridges = tuple(
-        _bridge(row, listed, here=here)
+        _bridge(row, listed, _way_to(row["name"], database))
         for row in sorted(listed["Bridge"].values(), key=lambda row: str(row["name"]))
     )
     running = next((bridge.version for bridge in bridges if bridge.version), None)
     return OpenVSwitch(bridges, root["other_config"], here, running or root["ovs_version"])
+
+
+def _way_to(bridge: str, database: str | None) -> str | None:
+    """How ovs-ofctl reaches a bridge: by name, by the socket beside that of the database, or not at all."""
+    if database is None:
+        return bridge
+    kind, _, path = database.partition(":")
+    return f"unix:{Path(path).parent / bridge}.mgmt" if kind == "unix" else None
 
 
 def _list_tables(database: str | None) -> dict[str, dict[str, Row]]:
@@ -133,19 +147,24 @@ def _several(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], *, here: bool) -> Bridge:
+def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], way: str | None) -> Bridge:
     ports = [listed["Port"][uuid] for uuid in _several(row["ports"])]
     interfaces = [listed["Interface"][uuid] for port in ports for uuid in _several(port["interfaces"])]
-    name, datapath_id = row["name"], row["datapath_id"]
+    datapath_id = row["datapath_id"]
     return Bridge(
-        name=name,
+        name=row["name"],
         datapath_id=int(datapath_id, 16) if datapath_id else None,
         datapath_type=row["datapath_type"],
         fail_mode=row["fail_mode"],
         protocols=frozenset(_several(row["protocols"])),
         other_config=row["other_config"],
         mcast_snooping=row["mcast_snooping_enable"],
-        controllers=tuple(_controller(listed["Controller"][uuid]) for uuid in _several(row["controller"])),
+        controllers=tuple(
+            sorted(
+                (_controller(listed["Controller"][uuid]) for uuid in _several(row["controller"])),
+                key=lambda each: (not each.connected, each.passive, each.target),
+            )
+        ),
         tables={
             number: _flow_table(listed["Flow_Table"][uuid]) for number, uuid in row["flow_tables"].items()
         },
@@ -154,8 +173,8 @@ def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], *, here: bool) ->
             for each in sorted(interfaces, key=lambda each: str(each["name"]))
             if each["ofport"] != LOCAL_PORT
         ),
-        fragments=_asked(name, "get-frags", r"(\S+)\s*$") if here else None,
-        version=_asked(name, "dump-desc", r"Software: (\S+)") if here else None,
+        fragments=_asked(way, "get-frags", r"(\S+)\s*$") if way else None,
+        version=_asked(way, "dump-desc", r"Software: (\S+)") if way else None,
     )
 
 
@@ -186,10 +205,10 @@ def _interface(row: Row) -> Interface:
     return Interface(row["name"], port if port is not None and port > 0 else None, row["error"])
 
 
-def _asked(bridge: str, question: str, pattern: str) -> str | None:
+def _asked(way: str, question: str, pattern: str) -> str | None:
     """What ovs-vswitchd answers through ovs-ofctl, of that the part that is wanted."""
     try:
-        answer = _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, question, bridge)
+        answer = _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, question, way)
     except OpenVSwitchError:
         return None
     found = re.search(pattern, answer)

@@ -1,0 +1,308 @@
+"""``op25b doctor`` against a real Open vSwitch, healthy and with one fault at a time."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from op25b_app.operate.doctor.open_vswitch import look
+from tests.openvswitch.private_ovs import PrivateOvs
+from tests.openvswitch.running import Op25bController, policy_text, wait_until
+from tests.ryu.process import COMMANDS
+
+BRIDGE, NAME, DPID = "br-doctor", "access-1", 0x91
+PREFIXES = {
+    2: "ip_dst,ipv6_dst,ip_src",
+    3: "ip_src,ipv6_src",
+    4: "ip_src,ipv6_src,ip_dst",
+    5: "ip_src,ipv6_src,ip_dst",
+}
+
+
+class Diagnosis(NamedTuple):
+    code: int
+    findings: list[dict[str, str]]
+
+    def of(self, severity: str, where: str = BRIDGE) -> list[dict[str, str]]:
+        return [each for each in self.findings if (each["severity"], each["where"]) == (severity, where)]
+
+    def told(self, severity: str, where: str = BRIDGE) -> list[str]:
+        return [finding["what"] for finding in self.of(severity, where)]
+
+
+@pytest.fixture(scope="module")
+def ovs() -> Iterator[PrivateOvs]:
+    """An Open vSwitch for these tests alone: they look at all of its bridges."""
+    with PrivateOvs() as private:
+        yield private
+
+
+@pytest.fixture(scope="module")
+def controller(ovs: PrivateOvs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Op25bController]:
+    directory = tmp_path_factory.mktemp("doctor")
+    policy = directory / "policy.yaml"
+    policy.write_text(policy_text(f"{NAME} {DPID:#x}"))
+    configuration = directory / "ryu.conf"
+    configuration.write_text("[DEFAULT]\nofp_listen_host = 127.0.0.1\nmaximum_unreplied_echo_requests = 3\n")
+    with Op25bController(
+        directory,
+        policy,
+        socket=ovs.directory / "doctor.sock",
+        applications=["--config-file", str(configuration)],
+    ) as controller:
+        controller.wait_for("in force")
+        yield controller
+
+
+@pytest.fixture
+def healthy(ovs: PrivateOvs, controller: Op25bController) -> Iterator[None]:
+    """A bridge in which nothing is wrong."""
+    ovs.add_bridge(BRIDGE, range(1, 5), dpid=DPID, controllers=[controller.target])
+    ovs.vsctl("set", "bridge", BRIDGE, "other-config:disable-in-band=true")
+    for table, fields in PREFIXES.items():
+        create = f"--id=@t create Flow_Table prefixes={fields}"
+        ovs.vsctl("--", *create.split(), "--", "set", "Bridge", BRIDGE, f"flow_tables:{table}=@t")
+    controller.wait_for_state(NAME, "protected")
+    yield
+    for bridge in (BRIDGE, "twin"):
+        ovs.vsctl("--if-exists", "del-br", bridge)
+    ovs.vsctl("clear", "Open_vSwitch", ".", "other_config")
+    controller.wait_for_state(NAME, "lost")
+
+
+def doctor(ovs: PrivateOvs, controller: Op25bController | None, *arguments: str) -> Diagnosis:
+    environment = ovs.environment | (
+        controller.environment if controller else {"OP25B_CONTROL_SOCKET": "/nonexistent"}
+    )
+    done = subprocess.run(
+        [COMMANDS / "op25b", "doctor", "--json", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (0 if told["healthy"] else 1)
+    assert told["healthy"] is not any(each["severity"] == "error" for each in told["findings"])
+    for finding in told["findings"]:
+        assert bool(finding["remedy"]) is bool(finding["why"]) is (finding["severity"] != "ok")
+    return Diagnosis(done.returncode, told["findings"])
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_healthy_bridge_is_healthy(ovs: PrivateOvs, controller: Op25bController) -> None:
+    wait_until(lambda: look_at(ovs).bridges[0].controllers[0].connected, lambda: "not connected", 15)
+    diagnosis = doctor(ovs, controller)
+    assert {each["severity"] for each in diagnosis.findings} == {"ok"}, diagnosis.findings
+    assert diagnosis.told("ok") == [
+        f"datapath id {DPID:#x}, datapath of the kernel",
+        "fail_mode is secure: its rules outlive the controller",
+        "protocols: OpenFlow13",
+        f"connected to {controller.target}",
+        f"is {NAME} of the policy, protected",
+        "4 ports, each with its role",
+        "prefixes of addresses are tracked",
+        "fragments are handled as 'normal'",
+    ]
+    versions = diagnosis.told("ok", "controller")[0]
+    assert all(name in versions for name in ("op25b ", "Ryu ", "eventlet ", "Python "))
+    (version,) = diagnosis.told("ok", "Open vSwitch")
+    assert version.removeprefix("version ") in ovs.appctl("version")
+    told = controller.command("doctor", "--db", f"unix:{ovs.directory}/db.sock")
+    assert told.stdout.splitlines()[-1] == "op25b: 0 errors, 0 warnings"
+    assert f"ok      {BRIDGE}: fragments are handled as 'normal'" in told.stdout.splitlines()
+
+
+def look_at(ovs: PrivateOvs) -> Any:
+    return look(f"unix:{ovs.directory}/db.sock")
+
+
+FAULTS = [
+    ("error", "set-fail-mode BR standalone", "fail_mode is standalone"),
+    ("error", "del-fail-mode BR", "fail_mode is not set, which is standalone"),
+    ("error", "set bridge BR protocols=OpenFlow10", "protocols are only OpenFlow10"),
+    ("error", "del-controller BR", "has no controller"),
+    ("error", "set-controller BR tcp:127.0.0.1:9", "is not connected to its controller tcp:127.0.0.1:9"),
+    (
+        "error",
+        "set bridge BR other-config:datapath-id=0000000000000099",
+        "datapath id 0x99 is not in the policy",
+    ),
+    ("warning", "remove bridge BR other-config disable-in-band", "controls itself in-band"),
+    ("warning", "set controller BR inactivity_probe=0", "inactivity_probe of tcp:"),
+    ("warning", "add bridge BR controller @c", "has 2 controllers"),
+    ("warning", "add-port BR extra", "port 5 (extra) has no role in the policy"),
+    ("warning", "del-port BR BR-2", "no port 2, which the policy calls subscriber"),
+    ("warning", "del-port BR BR-4", "no port 4, which the policy calls uplink"),
+    ("warning", "remove bridge BR flow_tables 4", "prefixes of addresses are not tracked in table 4"),
+    (
+        "warning",
+        "set bridge BR mcast_snooping_enable=true "
+        "other-config:mcast-snooping-disable-flood-unregistered=true",
+        "does not flood multicast",
+    ),
+]
+
+
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize(("severity", "command", "what"), FAULTS, ids=[fault[1] for fault in FAULTS])
+def test_each_fault_is_found_and_its_remedy_is_one(
+    ovs: PrivateOvs, controller: Op25bController, severity: str, command: str, what: str
+) -> None:
+    before = doctor(ovs, controller).findings
+    if "@c" in command:
+        create = '--id=@c create Controller target="ptcp:0:127.0.0.1" connection_mode=out-of-band'
+        ovs.vsctl("--", *create.split(), "--", *command.replace("BR", BRIDGE).split())
+    else:
+        ovs.vsctl(*command.replace("BR", BRIDGE).split())
+    found: list[dict[str, str]] = []
+
+    def is_found() -> bool:
+        found[:] = [each for each in doctor(ovs, controller).of(severity) if each["what"].startswith(what)]
+        return bool(found)
+
+    wait_until(is_found, lambda: f"not found: {what}", 15)
+    remedy = found[0]["remedy"].partition(", ")[0]
+    if remedy.startswith("ovs-vsctl") and not any(word in remedy for word in ("HOST", "DIGITS", "DEVICE")):
+        ovs.vsctl(*shlex.split(remedy)[1:])
+        wait_until(lambda: not is_found(), lambda: f"{remedy} is no remedy for {found}", 15)
+        if severity == "error":
+            controller.wait_for_state(NAME, "protected")
+            assert doctor(ovs, controller).code == 0
+    assert {each["what"] for each in before if each["severity"] != "ok"} == set()
+
+
+@pytest.mark.usefixtures("healthy")
+@pytest.mark.parametrize(
+    ("setting", "what"),
+    [
+        ("flow-limit=1000", "flow-limit is 1000"),
+        ("max-revalidator=5000", "max-revalidator is 5000 ms"),
+        ("vlan-limit=2", "vlan-limit is 2"),
+        ("hw-offload=true", "hw-offload is on"),
+    ],
+)
+def test_settings_of_the_whole_switch(
+    ovs: PrivateOvs, controller: Op25bController, setting: str, what: str
+) -> None:
+    ovs.vsctl("set", "Open_vSwitch", ".", f"other_config:{setting}")
+    diagnosis = doctor(ovs, controller)
+    assert diagnosis.told("warning", "Open vSwitch") == [what]
+    remedy = diagnosis.of("warning", "Open vSwitch")[0]["remedy"].partition(",")[0]
+    ovs.vsctl(*shlex.split(remedy)[1:])
+    assert doctor(ovs, controller).told("warning", "Open vSwitch") == []
+
+
+@pytest.mark.usefixtures("healthy")
+def test_tables_that_are_too_small_or_evict(ovs: PrivateOvs, controller: Op25bController) -> None:
+    needed = sum(rule.table == 2 for rule in controller.wanted(NAME))
+    for limit, evict in ((needed, False), (needed - 1, False), (needed, True)):
+        table = ovs.vsctl("get", "bridge", BRIDGE, "flow_tables:2").strip()
+        policy = "evict" if evict else "refuse"
+        ovs.vsctl("set", "Flow_Table", table, f"flow_limit={limit}", f"overflow_policy={policy}")
+        expected = []
+        if evict:
+            expected = ["table 2 gives up old rules for new ones"]
+        elif limit < needed:
+            expected = [f"table 2 takes {limit} rules, and the policy needs {needed}"]
+        diagnosis = doctor(ovs, controller)
+        assert diagnosis.told("error") == expected
+        for finding in diagnosis.of("error"):
+            ovs.vsctl(*shlex.split(finding["remedy"])[1:])
+        assert doctor(ovs, controller).told("error") == []
+
+
+@pytest.mark.usefixtures("healthy")
+def test_fragments_that_are_not_handled_as_proven(ovs: PrivateOvs, controller: Op25bController) -> None:
+    ovs.ofctl("set-frags", BRIDGE, "drop")
+    diagnosis = doctor(ovs, controller)
+    assert diagnosis.told("error") == ["handles fragments as 'drop'"]
+    remedy = shlex.split(diagnosis.of("error")[0]["remedy"])
+    subprocess.run(remedy, env=ovs.environment, check=True)
+    assert doctor(ovs, controller).code == 0
+
+
+@pytest.mark.usefixtures("healthy")
+def test_two_bridges_with_one_datapath_id(ovs: PrivateOvs, controller: Op25bController) -> None:
+    ovs.add_bridge("twin", range(1, 5), dpid=DPID)
+    assert doctor(ovs, controller).told("error", f"{BRIDGE} and twin") == [
+        f"have the same datapath id {DPID:#x}"
+    ]
+
+
+@pytest.mark.usefixtures("healthy")
+def test_the_bridges_that_are_looked_at(ovs: PrivateOvs, controller: Op25bController) -> None:
+    ovs.add_bridge("twin", dpid=0x777, fail_mode="standalone")
+    assert doctor(ovs, controller).code == 0, "a bridge that is not in the policy is nobody's business"
+    assert f"datapath id {0x777:#x} is not in the policy" in doctor(ovs, controller, "--bridge", "twin").told(
+        "error", "twin"
+    )
+    assert doctor(ovs, controller, "--bridge", "none").told("error", "none") == ["there is no such bridge"]
+    alone = doctor(ovs, None)
+    assert {each["where"] for each in alone.findings} == {"controller", "Open vSwitch", BRIDGE, "twin"}
+    assert alone.told("warning", "controller")[0].startswith("no controller answers on /nonexistent")
+    assert any(what.startswith("fail_mode") for what in alone.told("error", "twin"))
+
+
+def test_without_open_vswitch_it_says_so(controller: Op25bController, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [COMMANDS / "op25b", "doctor", "--db", f"unix:{tmp_path}/db.sock"],
+        env={**controller.environment, "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "Open vSwitch: does not answer: " in done.stdout
+    done = subprocess.run(
+        [COMMANDS / "op25b", "doctor"], env={"PATH": ""}, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert "cannot run ovs-vsctl: No such file or directory" in done.stdout
+
+
+def test_a_bridge_without_a_datapath(ovs: PrivateOvs) -> None:
+    """Here the kernel has no such module, or this Open vSwitch is told not to use it."""
+    with PrivateOvs(dummy=False) as real:
+        real.vsctl("--no-wait", "add-br", "dead", "--", "set", "bridge", "dead", "datapath_type=unheard-of")
+        diagnosis = doctor(real, None)
+        assert diagnosis.told("error", "dead") == ["has no datapath (datapath_type is unheard-of)"]
+
+
+def test_a_dead_ovs_vswitchd_behind_a_living_database() -> None:
+    with PrivateOvs() as dying:
+        dying.add_bridge("left", [1], dpid=0x5)
+        os.kill(dying.switch_pid, signal.SIGKILL)
+        assert "ovs-vswitchd does not answer for it" in doctor(dying, None).told("error", "left")
+
+
+def test_what_the_controller_does_carelessly(ovs: PrivateOvs, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text("elsewhere 0x92"))
+    with Op25bController(
+        tmp_path,
+        policy,
+        socket=ovs.directory / "careless.sock",
+        applications=["ryu.app.ofctl_rest", "--wsapi-host", "0.0.0.0"],
+    ) as careless:
+        careless.wait_for("in force")
+        careless.connect(careless.web_port).close()
+        policy.write_text("isp: {}\n")
+        diagnosis = doctor(ovs, careless)
+        assert diagnosis.told("warning", "controller") == [
+            "OpenFlow on every address without TLS",
+            "the REST interface of another application listens on every address",
+            "a switch that stops answering is kept for ever",
+        ]
+        assert diagnosis.told("warning", "elsewhere") == [
+            "is lost, and no bridge here has its datapath id 0x92"
+        ]
