@@ -48,6 +48,7 @@ _CHANGING = frozenset(
 )
 """What a slave may not send (6.3.4)."""
 _WITHOUT_BODY = (Kind.FEATURES_REQUEST, Kind.GET_CONFIG_REQUEST, Kind.BARRIER_REQUEST)
+_ROLE_STATUS = 1911
 _EXPERIMENTER = struct.Struct("!II")
 
 read_flow_mod_once = functools.lru_cache(maxsize=1 << 17)(read_flow_mod)
@@ -138,7 +139,11 @@ class Channel:
             self._post(pack(self.version, Kind.PORT_STATUS, 0, body), self.switch.now)
 
     def tell_role(self, body: bytes) -> None:
-        self._post(pack(self.version, Kind.ROLE_STATUS, 0, body), self.switch.now)
+        """A role status; as Open vSwitch does, also in OpenFlow 1.3, which has it as an extension."""
+        kind = Kind.ROLE_STATUS
+        if self.version == OPENFLOW_13:
+            kind, body = Kind.EXPERIMENTER, _EXPERIMENTER.pack(ONF, _ROLE_STATUS) + body
+        self._post(pack(self.version, kind, 0, body), self.switch.now)
 
     def _take(self, message: Message) -> None:
         """Handle a message at once, or, shuffling, hold it back for a while; a barrier holds for all."""
@@ -314,14 +319,17 @@ class Channel:
         switch = self.switch
         before = switch.tables.snapshot()
         changes: list[Change] = []
+        changing: list[int] = []
         for message, wrapped in bundled:
             try:
                 if message.kind == Kind.FLOW_MOD:
-                    changes += self._apply(self._read_flow_mod(message))
+                    changed = self._apply(self._read_flow_mod(message))
+                    changes += changed
+                    changing += [message.xid] * bool(changed)
             except RefusedError as error:
                 switch.tables.restore(before)
                 return [pack_error(self.version, message.xid, error.refusal, wrapped)]
-        switch.tell(changes, self, bundled[0].message.xid if bundled else 0)
+        switch.tell(changes, self, *changing[:1])
         return []
 
 

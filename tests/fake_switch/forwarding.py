@@ -38,7 +38,8 @@ def forward(tables: Tables, fields: Fields) -> Passage:
     """Take a frame through the tables.
 
     ``fields`` are what a switch reads from its headers, by OXM name; those whose prerequisites the frame does
-    not meet count for nothing. A table without an entry for it drops it.
+    not meet count for nothing. A table without an entry for it ends its way; what earlier tables wrote to
+    the action set is carried out nevertheless, as Open vSwitch does.
     """
     header = {"metadata": 0, **fields}
     seen = visible(header)
@@ -49,7 +50,7 @@ def forward(tables: Tables, fields: Fields) -> Passage:
     while table is not None:
         entry = tables.lookup(table, seen)
         if entry is None:
-            return Passage(tuple(ports), tuple(entries))
+            break
         entries.append(entry)
         program = entry.flow.program
         for action in program.apply:

@@ -1,4 +1,4 @@
-"""Roles of controllers on the fake switch (OpenFlow 1.3.5, 6.3.4 and 7.3.9; 1.4.1, 7.4.4)."""
+"""Roles of controllers (OpenFlow 1.3.5, 6.3.4 and 7.3.9; 1.4.1, 7.4.4; ONF extension 191)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from tests.fake_switch import refusals
-from tests.fake_switch.wire import OPENFLOW_14, Cursor, Kind, Message, RefusedError, pack
+from tests.fake_switch.wire import Cursor, Kind, Message, RefusedError, pack
 
 if TYPE_CHECKING:
     from tests.fake_switch.channel import Channel
@@ -26,7 +26,7 @@ class Role(enum.IntEnum):
 
 
 def grant_role(channel: Channel, message: Message) -> list[bytes]:
-    """Answer a role request; a new master makes the old one a slave, and from 1.4 on it is told."""
+    """Answer a role request; a new master makes the old one a slave, which is told."""
     switch = channel.switch
     number, generation = Cursor(message.body, refusals.BAD_LENGTH).take(_REQUEST)
     if number not in Role._value2member_map_:
@@ -40,8 +40,7 @@ def grant_role(channel: Channel, message: Message) -> list[bytes]:
         for other in switch.channels:
             if other is not channel and other.role is Role.MASTER:
                 other.role = Role.SLAVE
-                if other.version >= OPENFLOW_14:
-                    other.tell_role(_STATUS.pack(Role.SLAVE, _ANOTHER_MASTER, generation))
+                other.tell_role(_STATUS.pack(Role.SLAVE, _ANOTHER_MASTER, generation))
     if role is not Role.NO_CHANGE:
         channel.role = role
     known = _NO_GENERATION if switch.generation is None else switch.generation

@@ -59,7 +59,7 @@ def aggregate(entries: Iterable[Entry], version: int) -> bytes:
     found = [*entries]
     packets, octets = (sum(getattr(entry, name) for entry in found) for name in ("packets", "octets"))
     if version >= OPENFLOW_15:
-        fields = [(_FLOWS, 4, len(found)), (_PACKETS, 8, packets), (_BYTES, 8, octets)]
+        fields = [(_PACKETS, 8, packets), (_BYTES, 8, octets), (_FLOWS, 4, len(found))]
         return _oxs(fields)
     return struct.pack("!QQIxxxx", packets, octets, len(found))
 

@@ -14,7 +14,6 @@ from tests.fake_switch.flow_mod import (
     ANY,
     CHECK_OVERLAP,
     DELETIONS,
-    KEPT_FLAGS,
     RESET_COUNTS,
     STRICT,
     Command,
@@ -186,7 +185,7 @@ class Tables:
                 raise RefusedError(refusals.OVERLAP)
             if len(entries) >= self.room_of.get(flow.table, self.room) or len(self) >= self.room:
                 raise RefusedError(refusals.TABLE_FULL)
-        entry = Entry(flow._replace(flags=flow.flags & KEPT_FLAGS), now, now, now)
+        entry = Entry(flow, now, now, now)
         if replaced is not None and not flow.flags & RESET_COUNTS:
             entry.packets, entry.octets = replaced.packets, replaced.octets
         self._put(replaced, entry)
