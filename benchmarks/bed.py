@@ -6,20 +6,18 @@ without DPDK.
 
 from __future__ import annotations
 
-import ctypes
-import os
 import re
 import socket
-import subprocess
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Sequence
+from contextlib import ExitStack
 from types import TracebackType
 from typing import NamedTuple
 
 from benchmarks.filters import Filter, filtered_bridge, keep_megaflows
+from benchmarks.network import new_network, wire
 from benchmarks.policies import LINES, UPLINK, Space
+from benchmarks.processes import cpu_nanoseconds
 from benchmarks.traffic import Arrival
 from tests.openvswitch.private_ovs import PrivateOvs
 
@@ -28,7 +26,6 @@ _BURST = 160
 _PAUSE_SECONDS = 0.002
 """Between bursts: a wire holds some 250 frames that ovs-vswitchd has not read."""
 _SETTLE_SECONDS = 0.02
-_CLONE_NEWNET = 0x40000000
 
 
 class Counters(NamedTuple):
@@ -58,9 +55,10 @@ class Bed:
         self._wires: dict[int, socket.socket] = {}
 
     def __enter__(self) -> Bed:
-        with self._open as starting, _new_network():
+        with self._open as starting, new_network():
             self._ovs = starting.enter_context(PrivateOvs(dummy=False))
-            self._wires = {port: starting.enter_context(_wire(port)) for port in (*LINES, UPLINK)}
+            for port in (*LINES, UPLINK):
+                self._wires[port] = starting.enter_context(wire(f"{_BRIDGE}-{port}", f"wire{port}"))
             keep_megaflows(self._ovs)
             if not self._exact_match_cache:
                 self._ovs.vsctl("set", "Open_vSwitch", ".", "other_config:emc-insert-inv-prob=0")
@@ -88,7 +86,7 @@ class Bed:
             packets=round(_counter(text, "packets received")),
             lookups=round(hits * each),
             upcalls=round(_counter(text, "miss with success upcall")),
-            cpu=_cpu_nanoseconds(self._ovs.switch_pid),
+            cpu=cpu_nanoseconds(self._ovs.switch_pid),
         )
 
     def forwarded(self) -> int:
@@ -100,34 +98,3 @@ def _counter(text: str, name: str) -> float:
     found = re.search(rf"{re.escape(name)}: ([\d.]+)", text)
     assert found, text
     return float(found[1])
-
-
-def _cpu_nanoseconds(process: int) -> int:
-    """Time on a processor of all threads (proc(5): the first field of ``schedstat``)."""
-    threads = Path(f"/proc/{process}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text().split()[0]) for thread in threads)
-
-
-def _wire(port: int) -> socket.socket:
-    """A pair of devices, one of them named as the bridge wants its port; what is sent here comes in there."""
-    device, peer = f"{_BRIDGE}-{port}", f"wire{port}"
-    lines = [f"link add {device} type veth peer name {peer}", f"link set {device} up", f"link set {peer} up"]
-    subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
-    wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
-    wire.bind((peer, 0))
-    return wire
-
-
-@contextmanager
-def _new_network() -> Iterator[None]:
-    """This thread is in a new network namespace meanwhile; it lasts as long as what is made in it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        if libc.unshare(_CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), "cannot make a network namespace; this needs root")
-        Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")
-        yield
-    finally:
-        libc.setns(before, _CLONE_NEWNET)
-        os.close(before)

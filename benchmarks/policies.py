@@ -39,6 +39,7 @@ HARDENINGS: Mapping[str, str] = {
 
 _POOLS = {4: ("10.0.0.0/8", "100.64.0.0/10", "172.16.0.0/12"), 6: ("2001:db8::/33", "fd00:25::/32")}
 _LENGTHS = {4: range(16, 29), 6: range(40, 65)}
+_SCATTERED_LENGTHS = {4: range(26, 33), 6: range(56, 65)}
 _MAIL_POOLS = {4: "198.18.0.0/15", 6: "2001:db8:8000::/33"}
 _MAIL_LENGTHS = {4: range(24, 33), 6: range(48, 65)}
 _STATIC_ODDS, _IPV6_ODDS = 0.25, 0.25
@@ -69,9 +70,18 @@ class Subscriber(NamedTuple):
 
 def generated_space(size: int) -> Space:
     """The first ``size`` (at least 10) prefixes of an endless list: 3 of 4 dynamic, 3 of 4 IPv4."""
-    chosen = list(islice(_prefixes(), size))
+    return _space(f"{size:,} prefixes", islice(_prefixes(_LENGTHS), size))
+
+
+def scattered_space(size: int) -> Space:
+    """The same, of prefixes so long that few lie in one another: nearly each needs rules of its own."""
+    return _space(f"{size:,} scattered prefixes", islice(_prefixes(_SCATTERED_LENGTHS), size))
+
+
+def _space(name: str, prefixes: Iterable[tuple[Prefix, bool]]) -> Space:
+    chosen = list(prefixes)
     return Space(
-        f"{size:,} prefixes",
+        name,
         tuple(prefix for prefix, is_static in chosen if not is_static),
         tuple(prefix for prefix, is_static in chosen if is_static),
         tuple(sorted(Prefix.parse(pool) for version in VERSIONS for pool in _POOLS[version])),
@@ -155,7 +165,7 @@ def _write_list(path: Path, prefixes: Iterable[Prefix]) -> None:
     path.write_text("".join(f"{prefix}\n" for prefix in prefixes))
 
 
-def _prefixes() -> Iterator[tuple[Prefix, bool]]:
+def _prefixes(lengths: Mapping[int, range]) -> Iterator[tuple[Prefix, bool]]:
     """Prefixes and whether they are static, each once; none lies in one of the first or around it."""
     source = random.Random(SEED)
     seen: set[Prefix] = set()
@@ -166,7 +176,7 @@ def _prefixes() -> Iterator[tuple[Prefix, bool]]:
         is_static = source.random() < _STATIC_ODDS
         if is_first:
             version, is_static = _FIRST[len(first)]
-        prefix = _inside(source, Prefix.parse(source.choice(_POOLS[version])), _LENGTHS[version])
+        prefix = _inside(source, Prefix.parse(source.choice(_POOLS[version])), lengths[version])
         if prefix in seen or any(prefix.covers(other) or other.covers(prefix) for other in first):
             continue
         seen.add(prefix)

@@ -50,7 +50,7 @@ class _End(NamedTuple):
 
 def introductions(space: Space) -> list[Arrival]:
     """One frame from and to everybody, from which a switch learns who is where."""
-    there = _outside(random.Random(SEED), space, 4)
+    there = outside(random.Random(SEED), space, 4)
     return [
         arrival
         for line in subscribers(space)
@@ -73,7 +73,7 @@ def connections(space: Space, count: int = CONNECTIONS, seed: int = SEED) -> lis
         [(protocol, port)] = source.choices(list(_SERVICES), list(_SERVICES.values()))
         client = source.randint(*_EPHEMERAL)
         server = port if port != _ANY_PORT else source.randint(1, 65535)
-        here, there = line.addresses[version], _outside(source, space, version)
+        here, there = line.addresses[version], outside(source, space, version)
         if source.random() < _FROM_OUTSIDE_ODDS:
             outward, inward = _both_ways(line, version, protocol, _End(here, server), _End(there, client))
             arrivals += inward, outward
@@ -87,7 +87,7 @@ def connections(space: Space, count: int = CONNECTIONS, seed: int = SEED) -> lis
 def port_scan(space: Space) -> list[Arrival]:
     """One subscriber tries the lowest ports of one host, which answers each."""
     line = subscribers(space)[0]
-    there = _outside(random.Random(SEED), space, 4)
+    there = outside(random.Random(SEED), space, 4)
     return [
         arrival
         for port in range(1, SCANNED_PORTS + 1)
@@ -135,7 +135,7 @@ def _arrival(
     return Arrival(in_port, frame_of(packet))
 
 
-def _outside(source: random.Random, space: Space, version: int) -> int:
+def outside(source: random.Random, space: Space, version: int) -> int:
     """An address that is not the ISP's."""
     while True:
         address = _address(source, source.choice(_GLOBAL[version]))

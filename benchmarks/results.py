@@ -1,0 +1,86 @@
+"""What a run of the benchmarks found, and its JSON."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of several values and their quartiles."""
+
+    median: float
+    lower: float
+    upper: float
+    values: int = 1
+
+
+def spread_of(values: Sequence[float]) -> Spread:
+    if len(values) == 1:
+        return Spread(values[0], values[0], values[0])
+    lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
+    return Spread(median, lower, upper, len(values))
+
+
+@dataclass(frozen=True)
+class Install:
+    """``rules`` on one switch; times in seconds, ``ratio`` to the raw socket within a round.
+
+    ``failure`` says why there are no times.
+    """
+
+    size: int
+    peer: str
+    rules: int
+    seconds: Spread | None = None
+    ratio: Spread | None = None
+    controller_cpu: Spread | None = None
+    switch_cpu: Spread | None = None
+    proven_seconds: Spread | None = None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of one prefix under a peer.
+
+    Messages of the controller, by kind (medians) and in all; seconds until the last was confirmed. The table
+    held ``rules`` before and never fewer than ``lowest``. Packets are those of all rounds.
+    """
+
+    peer: str
+    kinds: dict[str, int]
+    messages: Spread
+    seconds: Spread
+    controller_cpu: Spread
+    rules: int
+    lowest: int
+    permitted: int
+    lost: int
+    blocked: int
+    leaked: int
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, part by part; a part that was not run is empty."""
+
+    about: dict[str, str]
+    install: list[Install] = field(default_factory=list)
+    change: list[Change] = field(default_factory=list)
+
+
+_ADAPTER = TypeAdapter(Run)
+
+
+def read_run(path: Path) -> Run:
+    return _ADAPTER.validate_json(path.read_bytes())
+
+
+def write_run(run: Run, path: Path) -> None:
+    path.write_bytes(_ADAPTER.dump_json(run, indent=1) + b"\n")
