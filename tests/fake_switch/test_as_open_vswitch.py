@@ -6,7 +6,7 @@ import itertools
 import re
 import socket
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -208,35 +208,41 @@ FRAMES = {
 
 
 @st.composite
-def flow_mods(draw: st.DrawFn, version: int, xid: int, commands: Sequence[int]) -> bytes:
-    """Flow-mods that meet each other often."""
+def flow_mods(draw: st.DrawFn, version: int, xid: int, *, bundled: bool, ranked: bool) -> bytes:
+    """Flow-mods that meet each other often.
+
+    In a bundle, Open vSwitch 3.1.0 does not always see what the same bundle has added: with commands that are
+    not strict, and when it checks for an overlap. ``ranked``: no two entries of equal priority match the same
+    frame, of which nobody could say where it goes.
+    """
+    what = draw(st.integers(0, len(WHAT) - 1))
     table = draw(st.sampled_from((0, 0, 1)))
-    command = draw(st.sampled_from(commands))
+    command = draw(st.sampled_from((0, 0, 2, 4) if bundled else (0, 0, 0, 0, 1, 2, 3, 4)))
     return flow_mod(
         version,
         xid,
-        draw(st.sampled_from(WHAT)),
+        WHAT[what],
         draw(st.sampled_from(DOES)),
         command=command,
         table=draw(st.sampled_from((table, table, 255))) if command > 2 else table,
-        priority=draw(st.sampled_from((1, 2))),
+        priority=what if ranked else draw(st.sampled_from((1, 2))),
         cookie=draw(st.sampled_from((1, 2, 3))),
         cookie_mask=draw(st.sampled_from((0, 0, 1, 3))) if command else 0,
-        flags=draw(st.sampled_from((0, 0, 1, 2, 4))),
+        flags=draw(st.sampled_from((0, 0, 1, 4) if bundled else (0, 0, 1, 2, 4))),
         timeouts=draw(st.sampled_from(((0, 0), (0, 0), (600, 900)))),
         out_port=draw(st.sampled_from((0xFFFFFFFF, 0xFFFFFFFF, 2))),
     )
 
 
 @st.composite
-def exchanges(draw: st.DrawFn, version: int) -> list[tuple[bytes, int]]:
+def exchanges(draw: st.DrawFn, version: int, *, ranked: bool = False) -> list[tuple[bytes, int]]:
     """Messages, and which of two connections sends them."""
     found = []
     for number in range(draw(st.integers(4, 12))):
         bundled, by, count = draw(st.booleans()), draw(st.sampled_from((0, 1))), draw(st.integers(1, 4))
-        # In a bundle, a command that is not strict may not see what the same bundle has added (3.1.0).
-        commands = (0, 0, 2, 4) if bundled else (0, 0, 0, 0, 1, 2, 3, 4)
-        some = [draw(flow_mods(version, 100 * number + n, commands)) for n in range(count)]
+        some = [
+            draw(flow_mods(version, 100 * number + n, bundled=bundled, ranked=ranked)) for n in range(count)
+        ]
         if bundled:
             some = [bundle_add(number, each) for each in some]
             some += [bundle_control(version, 100 * number + 90, number, 2)]
@@ -265,7 +271,7 @@ def test_what_happens_to_entries(bridge: Path, version: int, data: st.DataObject
 def test_where_frames_go(ovs: PrivateOvs, bridge: Path, data: st.DataObject) -> None:
     with both_at(bridge, 4) as both:
         both.send(flow_mod(4, 3, WHAT[-1], actions(output(2)), table=2, priority=1))
-        for messages, by in data.draw(exchanges(4)):
+        for messages, by in data.draw(exchanges(4, ranked=True)):
             both.send(messages, by)
         for frame, fields in FRAMES.items():
             traced = ovs.appctl("ofproto/trace", "real", f"{frame},dl_src=02:00:00:00:00:01")
