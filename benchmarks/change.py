@@ -49,6 +49,7 @@ class Once(NamedTuple):
 
     messages: Counter[str]
     seconds: float
+    sending: float
     controller_cpu: float
     before: int
     lowest: int
@@ -155,6 +156,7 @@ def _once(
     return Once(
         tap.counts(begun),
         done - begun,
+        done - tap.first_change(begun),
         (tap.snapshot_at(done).controller - cpu.controller) / 1e9,
         before,
         sizes.lowest(begun),
@@ -186,6 +188,7 @@ def _summary(peer: str, taken: list[Once]) -> Change:
         {kind: round(median(once.messages[kind] for once in taken)) for kind in kinds},
         spread_of([once.messages.total() for once in taken]),
         spread_of([once.seconds for once in taken]),
+        spread_of([once.sending for once in taken]),
         spread_of([once.controller_cpu for once in taken]),
         min(once.before for once in taken),
         min(once.lowest for once in taken),

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import enum
 from typing import NamedTuple
 
-from benchmarks.policies import AT, LINES, SWITCH, UPLINK, Space, policy_of
+from benchmarks.policies import (
+    AT,
+    LINES,
+    SWITCH,
+    UPLINK,
+    VERSIONS,
+    Space,
+    mail_destinations,
+    policy_of,
+)
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.pipeline import Table
+from op25b_app.rules.flow import NORMAL, Action, FlowRule, Goto, match_of
+from op25b_app.rules.matches import Fields, destination, source, tcp_to
+from op25b_app.rules.pipeline import SMTP, Table
+from op25b_app.rules.prefixes import minimal_cover, of_version
 from tests.openvswitch.private_ovs import PrivateOvs
 
 _TRACKED = {
@@ -20,33 +33,33 @@ _TRACKED = {
 tracks IPv4 alone."""
 
 
+class Pipeline(enum.Enum):
+    NONE = enum.auto()
+    """Everything is forwarded."""
+    SOURCE_FIRST = enum.auto()
+    """What comes to mind first: a table that matches source prefixes leads to one that matches the port."""
+    OURS = enum.auto()
+
+
 class Filter(NamedTuple):
-    """A pipeline under comparison; ``hardening`` None is none at all."""
+    """A pipeline under comparison; ``hardening`` is that of ours."""
 
     name: str
-    hardening: str | None
+    pipeline: Pipeline
+    hardening: str = ""
     tracks_ipv6: bool = False
     """Whether Open vSwitch is told to track prefixes of IPv6, too (column ``prefixes`` of ``Flow_Table``)."""
 
 
-NO_FILTER = Filter("no filter", None)
-UNHARDENED = Filter("unhardened", "unhardened")
-DEFAULTS = Filter("defaults", "defaults")
-PREFIX = Filter("prefix", "prefix")
-BINDING = Filter("binding", "binding")
-DEFAULTS_TRACKED, PREFIX_TRACKED, BINDING_TRACKED = (
-    Filter(f"{chosen.name}, IPv6 tracked", chosen.hardening, tracks_ipv6=True)
-    for chosen in (DEFAULTS, PREFIX, BINDING)
+NO_FILTER = Filter("no filter", Pipeline.NONE)
+NO_FILTER_AGAIN = Filter("no filter, again", Pipeline.NONE)
+SOURCE_FIRST = Filter("source first", Pipeline.SOURCE_FIRST)
+UNHARDENED, DEFAULTS, PREFIX, BINDING = (
+    Filter(name, Pipeline.OURS, name) for name in ("unhardened", "defaults", "prefix", "binding")
 )
-FILTERS = (
-    NO_FILTER,
-    UNHARDENED,
-    DEFAULTS,
-    PREFIX,
-    BINDING,
-    DEFAULTS_TRACKED,
-    PREFIX_TRACKED,
-    BINDING_TRACKED,
+DEFAULTS_TRACKED, PREFIX_TRACKED, BINDING_TRACKED = (
+    Filter(f"{chosen.name}, IPv6 tracked", Pipeline.OURS, chosen.hardening, tracks_ipv6=True)
+    for chosen in (DEFAULTS, PREFIX, BINDING)
 )
 
 
@@ -55,19 +68,45 @@ def filtered_bridge(
 ) -> int:
     """A new bridge with these rules; returns how many it holds."""
     ovs.add_bridge(name, [*LINES, UPLINK], datapath_type=datapath_type)
-    if chosen.hardening is None:
+    if chosen.pipeline is Pipeline.NONE:
         ovs.add_flows(name, "actions=NORMAL")
         return 1
     if chosen.tracks_ipv6:
         for table, fields in _TRACKED.items():
             create = ("--", "--id=@table", "create", "Flow_Table", f"prefixes={fields}")
             ovs.vsctl(*create, "--", "set", "Bridge", name, f"flow_tables:{table.value}=@table")
-    policy = policy_of(space, chosen.hardening)
-    rules = compile_rules(policy, policy.switches[SWITCH], AT)
+    rules = _source_first(space) if chosen.pipeline is Pipeline.SOURCE_FIRST else _ours(space, chosen)
     with ovs.openflow(name) as switch:
-        refused = switch.load(list(rules))
+        refused = switch.load(rules)
     assert not refused, refused
     return len(rules)
+
+
+def _ours(space: Space, chosen: Filter) -> list[FlowRule]:
+    policy = policy_of(space, chosen.hardening)
+    return list(compile_rules(policy, policy.switches[SWITCH], AT))
+
+
+def _source_first(space: Space) -> list[FlowRule]:
+    """Dynamic sources speak to port 25 of mail destinations and of nobody else."""
+    rules = [_rule(0, 10, NORMAL), _rule(1, 10, NORMAL)]
+    for version in VERSIONS:
+        own = dict.fromkeys(of_version(space.dynamic, version), _LOOK_AT_PORT)
+        own |= dict.fromkeys(of_version(space.static, version), NORMAL)
+        rules += [_rule(0, 100 + prefix.length, action, source(prefix)) for prefix, action in own.items()]
+        rules.append(_rule(1, 100, None, tcp_to(version, SMTP)))
+        rules += [
+            _rule(1, 200, NORMAL, (*tcp_to(version, SMTP), *destination(prefix)))
+            for prefix in minimal_cover(version, mail_destinations())
+        ]
+    return rules
+
+
+_LOOK_AT_PORT = Goto(1)
+
+
+def _rule(table: int, priority: int, action: Action, fields: Fields = ()) -> FlowRule:
+    return FlowRule(table, priority, match_of(fields), action, cookie=0)
 
 
 def keep_megaflows(ovs: PrivateOvs) -> None:

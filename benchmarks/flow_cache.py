@@ -7,15 +7,54 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from benchmarks.filters import FILTERS, Filter, filtered_bridge, keep_megaflows
+from benchmarks.filters import (
+    BINDING,
+    BINDING_TRACKED,
+    DEFAULTS,
+    DEFAULTS_TRACKED,
+    NO_FILTER,
+    PREFIX,
+    PREFIX_TRACKED,
+    SOURCE_FIRST,
+    UNHARDENED,
+    Filter,
+    filtered_bridge,
+    keep_megaflows,
+)
 from benchmarks.policies import Space
-from benchmarks.traffic import Arrival, by_port, connections, introductions, port_scan
+from benchmarks.traffic import (
+    Arrival,
+    by_port,
+    connections,
+    introductions,
+    plain_connections,
+    port_scan,
+)
 from tests.openvswitch.private_ovs import PrivateOvs
 
-WORKLOADS: dict[str, Callable[[Space], list[Arrival]]] = {
-    "2,000 connections": connections,
-    "2,000-port scan": port_scan,
-}
+
+class Workload(NamedTuple):
+    """Traffic, and the filters under which it is looked at."""
+
+    name: str
+    traffic: Callable[[Space], list[Arrival]]
+    filters: tuple[Filter, ...]
+
+
+_PLAIN_FILTERS = (NO_FILTER, SOURCE_FIRST, UNHARDENED, DEFAULTS)
+_FILTERS = (
+    *_PLAIN_FILTERS,
+    PREFIX,
+    BINDING,
+    DEFAULTS_TRACKED,
+    PREFIX_TRACKED,
+    BINDING_TRACKED,
+)
+WORKLOADS = (
+    Workload("2,000 plain connections", plain_connections, _PLAIN_FILTERS),
+    Workload("2,000 connections", connections, _FILTERS),
+    Workload("2,000-port scan", port_scan, _FILTERS),
+)
 BATCH = 80
 """Frames at once; a device in memory queues 100."""
 _BRIDGE = "cost"
@@ -34,18 +73,22 @@ class CacheSize(NamedTuple):
     masks: int
 
 
-def cache_sizes(ovs: PrivateOvs, space: Space, filters: Iterable[Filter] = FILTERS) -> Iterator[CacheSize]:
+def cache_sizes(ovs: PrivateOvs, space: Space, filters: Iterable[Filter] = _FILTERS) -> Iterator[CacheSize]:
     """What each workload leaves in an empty cache under each filter."""
     keep_megaflows(ovs)
     for chosen in filters:
         rules = filtered_bridge(ovs, _BRIDGE, space, chosen)
         send(ovs, _BRIDGE, introductions(space))
-        for name, workload in WORKLOADS.items():
+        for workload in WORKLOADS:
+            if chosen not in workload.filters:
+                continue
             ovs.appctl("revalidator/purge")
-            send(ovs, _BRIDGE, workload(space))
+            send(ovs, _BRIDGE, workload.traffic(space))
             megaflows = ovs.appctl("dpctl/dump-flows", "-m").splitlines()
             masks = [mask_of(megaflow) for megaflow in megaflows if megaflow.startswith("ufid:")]
-            yield CacheSize(space.name, len(space), chosen.name, rules, name, len(masks), len(set(masks)))
+            yield CacheSize(
+                space.name, len(space), chosen.name, rules, workload.name, len(masks), len(set(masks))
+            )
         ovs.vsctl("del-br", _BRIDGE)
 
 

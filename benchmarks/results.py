@@ -49,14 +49,16 @@ class Install:
 class Change:
     """A change of one prefix under a peer.
 
-    Messages of the controller, by kind (medians) and in all; seconds until the last was confirmed. The table
-    held ``rules`` before and never fewer than ``lowest``. Packets are those of all rounds.
+    Messages of the controller, by kind (medians) and in all; seconds until the last was confirmed, from when
+    the change was asked for and, ``sending``, from the first message. The table held ``rules`` before and
+    never fewer than ``lowest``. Packets are those of all rounds.
     """
 
     peer: str
     kinds: dict[str, int]
     messages: Spread
     seconds: Spread
+    sending: Spread
     controller_cpu: Spread
     rules: int
     lowest: int

@@ -84,6 +84,22 @@ def connections(space: Space, count: int = CONNECTIONS, seed: int = SEED) -> lis
     return arrivals
 
 
+def plain_connections(space: Space, count: int = CONNECTIONS, seed: int = SEED) -> list[Arrival]:
+    """TCP connections over IPv4 to random ports of random hosts, each answered.
+
+    They come from all of the dynamic space, and all from one line, as behind an access node.
+    """
+    source = random.Random(seed)
+    line = subscribers(space)[0]
+    prefixes = [prefix for prefix in space.dynamic if prefix.version == 4]
+    arrivals: list[Arrival] = []
+    for _ in range(count):
+        here = _End(_address(source, source.choice(prefixes)), source.randint(*_EPHEMERAL))
+        there = _End(outside(source, space, 4), source.randint(1, 65535))
+        arrivals += _both_ways(line, 4, TCP, here, there)
+    return arrivals
+
+
 def port_scan(space: Space) -> list[Arrival]:
     """One subscriber tries the lowest ports of one host, which answers each."""
     line = subscribers(space)[0]
