@@ -59,7 +59,7 @@ def read_actions(body: bytes, version: int, known: dict[str, int]) -> Iterator[A
 
 
 def write_output(port: int) -> bytes:
-    return struct.pack("!HHIHxxxxxx", OUTPUT, 16, port, 0xFFFF)
+    return struct.pack("!HHIxxxxxxxx", OUTPUT, 16, port)
 
 
 def _check(action: Action, known: dict[str, int]) -> None:
