@@ -100,6 +100,11 @@ class Exchange:
         """How many changes the switch is carrying out."""
         return 0 if self._batch is None else len(self._batch.changes)
 
+    @property
+    def will_read(self) -> bool:
+        """Whether the table is going to be read, whatever happens to it meanwhile."""
+        return self.phase not in (Phase.IDLE, Phase.READING)
+
     def room_seen(self, found: Iterable[FlowRule]) -> Mapping[int, int]:
         """How many rules tables hold: what the switch said, and what was there when they were full."""
         abilities, held = self.abilities or Abilities(), Counter(rule.table for rule in found)
@@ -113,7 +118,7 @@ class Exchange:
         return self.read() if self.abilities else self._ask()
 
     def ask_room(self) -> bytes:
-        """Ask how many rules the tables hold, and read them again then. Open vSwitch's answer has 450 kB."""
+        """Ask how many rules the tables hold, and read them again then. Open vSwitch's answer has 1.2 MB."""
         self.rest()
         self.phase = Phase.ASKING
         self.room_asked = True
@@ -137,6 +142,8 @@ class Exchange:
     def receive(self, message: bytes) -> Answer:
         """A message of the switch. Raises ValueError, in words, for one that breaks the format."""
         xid = int.from_bytes(message[4:8], "big")
+        if message[0] != self.version:
+            return NOTHING
         if message[1] == wire.ERROR:
             return self._error(read_error(message))
         if flow_monitor.is_flow_update(message):

@@ -180,7 +180,8 @@ class Session:
         if self._exchange is None or self.assignment is None:
             return Outcome()
         try:
-            self._notice(message, now)
+            if not self._exchange.will_read:
+                self._notice(message, now)
             answer = self._exchange.receive(message)
             if answer.table is not None:
                 return self._compare(self._exchange, self.assignment, answer.table, now)

@@ -6,8 +6,8 @@ from typing import Any
 
 from ryu.base import app_manager
 
-from op25b_app import app
 from op25b_app.rules.compiler import compile_rules
+from op25b_app.switch import assignment
 
 
 class FailingCompiler(app_manager.RyuApp):
@@ -19,4 +19,4 @@ class FailingCompiler(app_manager.RyuApp):
                 raise RuntimeError("a mistake in the compiler")
             return compile_rules(policy, switch, at)
 
-        vars(app)["compile_rules"] = fail_if_even
+        vars(assignment)["compile_rules"] = fail_if_even

@@ -14,7 +14,8 @@ from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on
 
 HELLO, FEATURES_REQUEST, FEATURES_REPLY, MULTIPART_REQUEST, MULTIPART_REPLY = 0, 5, 6, 18, 19
-FLOW, PORT_DESCRIPTION = 1, 13
+BARRIER_REQUEST, BARRIER_REPLY = 20, 21
+FLOW, TABLE_FEATURES = 1, 12
 
 
 def test_a_mistake_of_ours_is_told_and_stays_with_its_switch(ovs: PrivateOvs, tmp_path: Path) -> None:
@@ -43,14 +44,18 @@ class RawSwitch:
         self.socket = connection
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.send(HELLO, 0, b"")
+        features_asked = False
         while True:
             kind, xid, body = self.receive()
             if kind == FEATURES_REQUEST:
                 self.send(FEATURES_REPLY, xid, struct.pack("!QIBB2xII", dpid, 0, 254, 0, 0, 0))
+            elif kind == BARRIER_REQUEST:
+                self.send(BARRIER_REPLY, xid, b"")
             elif kind == MULTIPART_REQUEST:
                 (what,) = struct.unpack_from("!H", body)
                 self.send(MULTIPART_REPLY, xid, struct.pack("!HH4x", what, 0))
-                if what == FLOW:
+                features_asked |= what == TABLE_FEATURES
+                if what == FLOW and features_asked:
                     return
 
     def send(self, kind: int, xid: int, body: bytes) -> None:
