@@ -61,19 +61,6 @@ class Prefix(NamedTuple):
         return f"{format_address(self.version, self.network)}/{self.length}"
 
 
-def merged_intervals(prefixes: Iterable[Prefix]) -> list[tuple[int, int]]:
-    """First and last addresses of what ``prefixes`` (of one version) hold, ascending and apart."""
-    merged: list[tuple[int, int]] = []
-    for prefix in sorted(prefixes):
-        first, last = prefix.first, prefix.last
-        if merged and first <= merged[-1][1] + 1:
-            if last > merged[-1][1]:
-                merged[-1] = (merged[-1][0], last)
-        else:
-            merged.append((first, last))
-    return merged
-
-
 class Intervals:
     """The addresses that some prefixes hold."""
 

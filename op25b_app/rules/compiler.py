@@ -1,16 +1,24 @@
-"""From a policy to the flow rules of one switch at one moment."""
+"""From a policy to the flow rules of its switches."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import NamedTuple
 
 from op25b_app.policy.model import Policy, Switch
-from op25b_app.rules.egress import egress_rules
-from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Role
-from op25b_app.rules.ingress import ingress_rules
-from op25b_app.rules.matches import in_port, tagged
-from op25b_app.rules.pipeline import Admit, Table
-from op25b_app.rules.scope import Scope, rule_of
+from op25b_app.rules.addresses import Addresses
+from op25b_app.rules.admit import admit_rules
+from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules, source_batches
+from op25b_app.rules.flow import FlowRule, Match, Role
+from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
+from op25b_app.rules.keys import Key
+from op25b_app.rules.lines import line_rules
+from op25b_app.rules.ours import Batch
+from op25b_app.rules.scope import Scope
+
+Segment = tuple[FlowRule, ...]
+"""Rules of one table, of which all block or none does; at least one."""
 
 
 def compile_rules(policy: Policy, switch: Switch, at: float) -> tuple[FlowRule, ...]:
@@ -19,48 +27,127 @@ def compile_rules(policy: Policy, switch: Switch, at: float) -> tuple[FlowRule, 
     ``at`` is in seconds since 1970. The order is safe to load front to back: a rule leads only to
     tables that come before it, and in a table blocks come before permits.
     """
-    scope = Scope(policy, switch, at)
-    rules = [*egress_rules(scope), *_admit_rules(scope)]
-    if switch.uplink_ports:
-        rules = [*ingress_rules(scope), *rules]
+    return Compiler(policy).rules(switch, at)
+
+
+class Compiler:
+    """Compiles the switches of a policy, what they have in common only once.
+
+    Rules of no single line are the same objects, in the same segments, for all switches of one mode and
+    forwarding. What the policy of ``previous`` says too is taken from there, the same objects again.
+    """
+
+    def __init__(self, policy: Policy, previous: Compiler | None = None) -> None:
+        self._policy = policy
+        self._addresses: Addresses = Addresses(policy, previous._addresses if previous else None)
+        self._parts: dict[Hashable, _Part] = {}
+        self._parts_before = previous._parts if previous else {}
+        self._batches: dict[Hashable, _Compiled] = {}
+        self._batches_before = previous._batches if previous else {}
+
+    def rules(self, switch: Switch, at: float) -> tuple[FlowRule, ...]:
+        """The rules of a switch of the policy, as ``compile_rules`` gives them."""
+        return tuple(chain.from_iterable(self.segments(switch, at)))
+
+    def segments(self, switch: Switch, at: float) -> tuple[Segment, ...]:
+        """The same rules, in the same order, cut where switches share them."""
+        scope = Scope(self._policy, switch, at, self._addresses)
+        kind = switch.mode, switch.forwarding_table
+        parts = [
+            self._rules(_of_lines, scope, switch.name, scope.timeouts),
+            self._batched(source_batches, scope, (*kind, scope.served)),
+        ]
+        for rules, batches, exceptions in _DIRECTIONS if switch.uplink_ports else _DIRECTIONS[:1]:
+            parts += [
+                self._rules(rules, scope, kind),
+                self._batched(batches, scope, kind),
+                self._rules(exceptions, scope, kind, scope.timeouts),
+            ]
+        return tuple(sorted(chain.from_iterable(parts), key=_safety))
+
+    def _rules(
+        self,
+        part: Callable[[Scope], Iterable[FlowRule]],
+        scope: Scope,
+        shared_by: Hashable,
+        state: Hashable = None,
+    ) -> Sequence[Segment]:
+        """A part that may change with time: with each new ``state``."""
+        name = part, shared_by
+        known = self._parts.get(name) or self._parts_before.get(name)
+        if name not in self._parts or known is None or known.state != state:
+            segments = _by_table(part(scope))
+            self._parts[name] = known = _Part(state, _kept(segments, known.segments if known else ()))
+        return known.segments
+
+    def _batched(
+        self, part: Callable[[Scope], Iterable[Batch]], scope: Scope, shared_by: Hashable
+    ) -> Sequence[Segment]:
+        name = part, shared_by
+        if name not in self._parts:
+            batches = [batch for batch in part(scope) if batch.keys]
+            self._parts[name] = _Part(None, [self._compiled(batch, shared_by) for batch in batches])
+        return self._parts[name].segments
+
+    def _compiled(self, batch: Batch, shared_by: Hashable) -> Segment:
+        name = batch.family, shared_by
+        before = self._batches_before.get(name)
+        if before is None:
+            compiled = _Compiled(batch.keys, tuple(batch.family.rules(batch.keys)))
+        elif before.keys == batch.keys:
+            compiled = before
+        else:
+            known = dict(zip(before.keys, before.segment, strict=True))
+            compiled = _Compiled(batch.keys, tuple(batch.family.rules(batch.keys, known)))
+        self._batches[name] = compiled
+        return compiled.segment
+
+
+class _Part(NamedTuple):
+    state: Hashable
+    segments: Sequence[Segment]
+
+
+class _Compiled(NamedTuple):
+    keys: Sequence[Key]
+    segment: Segment
+
+
+_DIRECTIONS = (
+    (egress_rules, egress_batches, egress_exceptions),
+    (ingress_rules, ingress_batches, ingress_exceptions),
+)
+
+
+def _of_lines(scope: Scope) -> Iterator[FlowRule]:
+    yield from admit_rules(scope)
+    yield from line_rules(scope)
+
+
+def _by_table(rules: Iterable[FlowRule]) -> list[Segment]:
+    """Of rules that are the same one to a switch, that which lasts longest, and of those the first."""
     by_key: dict[tuple[int, int, Match], FlowRule] = {}
     for rule in rules:
-        other = by_key.get(rule.key)
-        if other is None or _outlives(rule, other):
+        other = by_key.setdefault(rule.key, rule)
+        if other.hard_timeout and (not rule.hard_timeout or rule.hard_timeout > other.hard_timeout):
             by_key[rule.key] = rule
-    return tuple(sorted(by_key.values(), key=lambda rule: (-rule.table, rule.role not in _BLOCKS)))
+    segments: dict[tuple[int, bool], list[FlowRule]] = {}
+    for rule in by_key.values():
+        segments.setdefault((rule.table, _blocks(rule)), []).append(rule)
+    return [tuple(segment) for segment in segments.values()]
 
 
-_BLOCKS = (Role.BLOCK, Role.WOULD_BLOCK)
+def _kept(segments: Iterable[Segment], before: Sequence[Segment]) -> list[Segment]:
+    """The segments, made of the objects that were there before where they are equal."""
+    rules = {rule: rule for segment in before for rule in segment}
+    whole = {segment: segment for segment in before}
+    made = (tuple(rules.get(rule, rule) for rule in segment) for segment in segments)
+    return [whole.get(segment, segment) for segment in made]
 
 
-def _outlives(rule: FlowRule, other: FlowRule) -> bool:
-    return other.hard_timeout != 0 and (rule.hard_timeout == 0 or rule.hard_timeout > other.hard_timeout)
+def _safety(segment: Segment) -> tuple[int, bool]:
+    return -segment[0].table, not _blocks(segment[0])
 
 
-def _admit_rules(scope: Scope) -> Iterator[FlowRule]:
-    """Table 0: the direction, from the role of the port, and whether it may carry the frame's tag.
-
-    A port without a rule of its own is a subscriber port.
-    """
-    switch, closed = scope.switch, scope.hardening.block_encapsulation
-    for port in sorted(switch.trusted_ports):
-        yield _admit(Admit.PORT, scope.forward, in_port(port))
-    for port in sorted(switch.uplink_ports - (switch.vlans.keys() if closed else set())):
-        yield _admit(Admit.PORT, Goto(Table.INGRESS), in_port(port))
-    if not closed:
-        yield _admit(Admit.ANY_PORT, Goto(Table.EGRESS))
-        return
-    for port, vlans in sorted(switch.vlans.items()):
-        if port in switch.trusted_ports:
-            continue
-        onward = Goto(Table.INGRESS if port in switch.uplink_ports else Table.EGRESS)
-        for vlan in vlans:
-            yield _admit(Admit.PORT, onward, (*in_port(port), *tagged(vlan)))
-        yield rule_of(Table.ADMIT, Admit.OTHER_TAG_OF_PORT, *scope.block, *in_port(port))
-    yield _admit(Admit.ANY_PORT, Goto(Table.EGRESS), tagged(None))
-    yield rule_of(Table.ADMIT, Admit.OTHER_TAG, *scope.block)
-
-
-def _admit(priority: int, action: Action, fields: Match = ()) -> FlowRule:
-    return rule_of(Table.ADMIT, priority, Role.PORT, action, *fields)
+def _blocks(rule: FlowRule) -> bool:
+    return rule.role in (Role.BLOCK, Role.WOULD_BLOCK)

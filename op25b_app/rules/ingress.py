@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from op25b_app.policy.model import Line, SourceValidation
 from op25b_app.policy.prefix import Prefix
+from op25b_app.rules.addresses import VERSIONS
 from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Role
-from op25b_app.rules.matches import ARP, IP, destination, source, tcp_from, tcp_to
+from op25b_app.rules.matches import ARP, IP, Fields, destination, source, tcp_from, tcp_to
+from op25b_app.rules.ours import Batch, batch, longest_match_batches, rule_of
 from op25b_app.rules.pipeline import SMTP, Ingress, IngressAddresses, Table
-from op25b_app.rules.prefixes import minimal_cover, of_version, overlay
-from op25b_app.rules.scope import VERSIONS, Scope, Space, longest_match_rules, rule_of, same_version
+from op25b_app.rules.scope import Scope, same_version
 
 
 def ingress_rules(scope: Scope) -> Iterator[FlowRule]:
-    """The port, then for port 25 the addresses."""
-    yield from _ports(scope)
-    yield from _replies(scope)
-    yield from _smtp(scope)
-
-
-def _ports(scope: Scope) -> Iterator[FlowRule]:
+    """What does not grow with the number of addresses: ports, and each table's last rule."""
     table = Table.INGRESS
     if scope.hardening.block_encapsulation:
         yield rule_of(table, Ingress.OTHERWISE, *scope.block)
@@ -28,42 +23,32 @@ def _ports(scope: Scope) -> Iterator[FlowRule]:
             yield rule_of(table, Ingress.ETHERTYPE, Role.FORWARD, scope.forward, *ethertype)
     else:
         yield rule_of(table, Ingress.OTHERWISE, Role.FORWARD, scope.forward)
-    if scope.hardening.source_validation.of_every_packet:
-        yield from _own_sources_of_any_packet(scope)
+    if _asks_replies(scope):
+        yield from _to_table(Table.INGRESS_REPLIES, Ingress.FROM_SMTP, tcp_from)
+        yield rule_of(Table.INGRESS_REPLIES, IngressAddresses.OTHERWISE, Role.FORWARD, _after_replies(scope))
+    if _asks_smtp(scope):
+        yield from _to_table(Table.INGRESS_SMTP, Ingress.TO_SMTP, tcp_to)
+        yield rule_of(Table.INGRESS_SMTP, IngressAddresses.OTHERWISE, Role.FORWARD, scope.forward)
 
 
-def _own_sources_of_any_packet(scope: Scope) -> Iterator[FlowRule]:
+def ingress_batches(scope: Scope) -> Iterator[Batch]:
+    """What asks for addresses: of own space, dynamic space and mail destinations."""
     for version in VERSIONS:
-        own = dict.fromkeys(of_version(scope.own, version), True)
-        without_mail = overlay(own, of_version(scope.mail, version), lambda _: False, False)
-        what = scope.block, (Role.SOURCE, scope.forward)
-        yield from longest_match_rules(Table.INGRESS, Ingress.SOURCE, version, without_mail, what, source)
+        if scope.hardening.source_validation.of_every_packet:
+            what = scope.block, (Role.SOURCE, scope.forward)
+            table = scope.addresses.is_own_but_not_mail(version)
+            yield from longest_match_batches(Table.INGRESS, Ingress.SOURCE, what, version, "src", table)
+        if _asks_replies(scope):
+            yield from _replies(scope, version)
+        if _asks_smtp(scope):
+            yield from _smtp(scope, version)
 
 
-def _replies(scope: Scope) -> Iterator[FlowRule]:
-    """From port 25: the return leg of the triangle is blocked."""
-    inbound, table, at = scope.policy.inbound, Table.INGRESS_REPLIES, IngressAddresses
-    own = _own_sources(scope)
-    if not (own or inbound.block_spoofed_replies):
-        return
-    permit: Action = Goto(Table.INGRESS_SMTP) if inbound.block_port_25 else scope.forward
-    for version in VERSIONS:
-        match = tcp_from(version, SMTP)
-        yield rule_of(Table.INGRESS, Ingress.FROM_SMTP, Role.SELECT, Goto(table), *match)
-        for prefix in minimal_cover(version, scope.mail):
-            yield rule_of(table, at.MAIL_SOURCE, Role.MAIL_DESTINATION, permit, *source(prefix))
-        for prefix in minimal_cover(version, own):
-            yield rule_of(table, at.OWN_SOURCE, *scope.block, *source(prefix))
-    if inbound.block_spoofed_replies:
-        yield from _replies_to_exceptions(scope, permit)
-        for version in VERSIONS:
-            yield from _into_dynamic(scope, table, version, permit, ())
-    yield rule_of(table, at.OTHERWISE, Role.FORWARD, permit)
-
-
-def _replies_to_exceptions(scope: Scope, permit: Action) -> Iterator[FlowRule]:
+def ingress_exceptions(scope: Scope) -> Iterator[FlowRule]:
     """The way back. A line is known by what is bound to it; without bindings it may be anybody."""
-    table, priority = Table.INGRESS_REPLIES, IngressAddresses.EXCEPTION
+    if not scope.policy.inbound.block_spoofed_replies:
+        return
+    table, at, permit = Table.INGRESS_REPLIES, IngressAddresses.EXCEPTION, _after_replies(scope)
     for exception in scope.exceptions:
         sources: list[Prefix | None]
         if isinstance(exception.source, Line):
@@ -74,42 +59,62 @@ def _replies_to_exceptions(scope: Scope, permit: Action) -> Iterator[FlowRule]:
             for peer in scope.destinations(exception):
                 if same_version(line, peer):
                     fields = (*source(peer), *destination(line))
-                    yield scope.exception_rule(table, priority, permit, exception, fields)
+                    yield scope.exception_rule(table, at, permit, exception, fields)
 
 
-def _smtp(scope: Scope) -> Iterator[FlowRule]:
+def _replies(scope: Scope, version: int) -> Iterator[Batch]:
+    """From port 25: the return leg of the triangle is blocked."""
+    table, at, addresses = Table.INGRESS_REPLIES, IngressAddresses, scope.addresses
+    permit = _after_replies(scope)
+    mail = Role.MAIL_DESTINATION, permit
+    yield batch(table, at.MAIL_SOURCE, mail, version, "src", addresses.mail[version])
+    if _validates_own(scope):
+        yield batch(table, at.OWN_SOURCE, scope.block, version, "src", addresses.own_cover[version])
+    if scope.policy.inbound.block_spoofed_replies:
+        yield from _into_dynamic(scope, table, version, permit, ())
+
+
+def _smtp(scope: Scope, version: int) -> Iterator[Batch]:
     """To port 25: no source of our own, and into dynamic space only if the policy says so."""
-    table, at, closed = Table.INGRESS_SMTP, IngressAddresses, scope.policy.inbound.block_port_25
-    own = _own_sources(scope)
-    checked_before = not own or scope.hardening.source_validation.of_every_packet
-    if checked_before and not closed:
-        return
-    for version in VERSIONS:
-        match = tcp_to(version, SMTP)
-        yield rule_of(Table.INGRESS, Ingress.TO_SMTP, Role.SELECT, Goto(table), *match)
-        if not closed:
-            for prefix in minimal_cover(version, scope.mail):
-                yield rule_of(table, at.MAIL_SOURCE, Role.MAIL_DESTINATION, scope.forward, *source(prefix))
-        for prefix in minimal_cover(version, own, scope.mail if closed else ()):
-            yield rule_of(table, at.OWN_SOURCE, *scope.block, *source(prefix))
-        if closed:
-            yield from _into_dynamic(scope, table, version, scope.forward, match)
-    yield rule_of(table, at.OTHERWISE, Role.FORWARD, scope.forward)
+    table, at, addresses = Table.INGRESS_SMTP, IngressAddresses, scope.addresses
+    closed, own = scope.policy.inbound.block_port_25, addresses.own_cover
+    if closed:
+        own = addresses.own_cover_without_mail
+        yield from _into_dynamic(scope, table, version, scope.forward, tcp_to(version, SMTP))
+    else:
+        mail = Role.MAIL_DESTINATION, scope.forward
+        yield batch(table, at.MAIL_SOURCE, mail, version, "src", addresses.mail[version])
+    if _validates_own(scope):
+        yield batch(table, at.OWN_SOURCE, scope.block, version, "src", own[version])
 
 
-def _into_dynamic(
-    scope: Scope, table: Table, version: int, permit: Action, match: Match
-) -> Iterator[FlowRule]:
+def _into_dynamic(scope: Scope, table: Table, version: int, permit: Action, match: Match) -> Iterator[Batch]:
     """Blocks what goes to dynamic space by longest prefix; ``match`` comes on top."""
-    dynamic = {prefix: label is Space.DYNAMIC for prefix, label in scope.space[version].items()}
-    what = scope.block, (Role.FORWARD, permit)
-
-    def fields_of(prefix: Prefix) -> Match:
-        return *match, *destination(prefix)
-
-    yield from longest_match_rules(table, IngressAddresses.DESTINATION, version, dynamic, what, fields_of)
+    what, dynamic = (scope.block, (Role.FORWARD, permit)), scope.addresses.is_dynamic(version)
+    at = IngressAddresses.DESTINATION
+    yield from longest_match_batches(table, at, what, version, "dst", dynamic, match)
 
 
-def _own_sources(scope: Scope) -> list[Prefix]:
-    """Own space, from which no uplink may send mail; empty where sources are not validated."""
-    return [] if scope.hardening.source_validation is SourceValidation.OFF else scope.own
+def _validates_own(scope: Scope) -> bool:
+    """May no uplink send mail from own space?"""
+    return scope.hardening.source_validation is not SourceValidation.OFF and bool(scope.addresses.own)
+
+
+def _asks_replies(scope: Scope) -> bool:
+    return _validates_own(scope) or scope.policy.inbound.block_spoofed_replies
+
+
+def _asks_smtp(scope: Scope) -> bool:
+    """Where every packet's source is validated, mail is not asked for its source once more."""
+    asked_before = scope.hardening.source_validation.of_every_packet
+    return scope.policy.inbound.block_port_25 or (_validates_own(scope) and not asked_before)
+
+
+def _after_replies(scope: Scope) -> Action:
+    """Where a reply goes on that is permitted: it may go to port 25 as well."""
+    return Goto(Table.INGRESS_SMTP) if scope.policy.inbound.block_port_25 else scope.forward
+
+
+def _to_table(table: Table, priority: int, tcp: Callable[[int, int], Fields]) -> Iterator[FlowRule]:
+    for version in VERSIONS:
+        yield rule_of(Table.INGRESS, priority, Role.SELECT, Goto(table), *tcp(version, SMTP))

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.matches import destination, source
+from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import MARKER_PRIORITY
-from op25b_app.rules.scope import rule_of
 
 _DIGITS = 32
 _HOST = 128

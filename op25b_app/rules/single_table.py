@@ -22,13 +22,17 @@ from typing import NamedTuple
 from op25b_app.policy.model import Policy, SourceValidation, Switch
 from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.problem import Problem, error
-from op25b_app.rules.egress import egress_rules
+from op25b_app.rules.addresses import VERSIONS, Space, prefixes_of
+from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Match, Role
-from op25b_app.rules.ingress import ingress_rules
+from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
+from op25b_app.rules.keys import prefix_of
+from op25b_app.rules.lines import line_rules
 from op25b_app.rules.matches import IP, in_port, source, tagged
+from op25b_app.rules.ours import rule_of, rules_of
 from op25b_app.rules.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
-from op25b_app.rules.prefixes import minimal_cover, minimal_table, overlay
-from op25b_app.rules.scope import VERSIONS, Scope, Space, prefixes_of, rule_of
+from op25b_app.rules.prefixes import minimal_cover, minimal_table
+from op25b_app.rules.scope import Scope
 
 MOST_EXTRA_RULES = 1 << 14
 """How many rules more than in several tables one part of a policy may cost before it is refused."""
@@ -191,7 +195,7 @@ def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
         Table.INGRESS_REPLIES: 2000,
         Table.INGRESS_SMTP: 3000 if scope.policy.inbound.block_port_25 else 1000,
     }
-    rules = [*ingress_rules(scope)]
+    rules = [*ingress_rules(scope), *rules_of(ingress_batches(scope)), *ingress_exceptions(scope)]
     ways = {Table.INGRESS: [()], **_ways(rules)}
     for rule in rules:
         if rule.role is not Role.SELECT:
@@ -201,7 +205,12 @@ def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
 
 def _subscriber_rules(scope: Scope) -> Iterator[FlowRule]:
     """The tables of subscribers: above addresses what asks for protocols and ports, below them the rest."""
-    rules = [*egress_rules(scope)]
+    rules = [
+        *egress_rules(scope),
+        *rules_of(egress_batches(scope)),
+        *egress_exceptions(scope),
+        *line_rules(scope),
+    ]
     ways = _ways(rules)[Table.EGRESS_SMTP]
     for rule in rules:
         if rule.table == Table.EGRESS and rule.role is not Role.SELECT:
@@ -245,14 +254,9 @@ def _permits_by_source(scope: Scope, version: int) -> Mapping[Prefix, _Permits]:
     closed = _Permits(mail=False, unreadable=not scope.hardening.block_unreadable_tcp)
     unlisted = closed._replace(mail=scope.hardening.source_validation is SourceValidation.OFF)
     says = {Space.STATIC: _EXEMPT, Space.UNLISTED: unlisted}
-    bound = scope.bound_anywhere(version)
-    space = overlay(scope.space[version], bound, _only_on_its_line, Space.UNLISTED)
-    permits = {prefix: says.get(label, closed) for prefix, label in space.items()}
+    spaces = scope.addresses.space_by_line[version].labels
+    permits = {prefix_of(version, key): says.get(space, closed) for key, space in spaces.items()}
     return minimal_table(version, permits, unlisted)
-
-
-def _only_on_its_line(label: Space) -> Space:
-    return Space.BOUND if label is Space.STATIC else label
 
 
 def _with_surroundings(table: Mapping[Prefix, _Permits]) -> Iterator[tuple[Prefix, _Permits, _Permits]]:
@@ -271,7 +275,7 @@ def _foreign_sources(scope: Scope) -> Iterator[FlowRule]:
         return
     for version in VERSIONS:
         everything, served = [Prefix(version, 0, 0)], scope.switch.serves
-        foreign = minimal_cover(version, everything, scope.own)
+        foreign = minimal_cover(version, everything, scope.addresses.own)
         if served is not None:
             foreign += minimal_cover(version, everything, prefixes_of(served))
         for prefix in minimal_cover(version, foreign):

@@ -23,8 +23,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
 from op25b_app.rules.flow import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
+from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import Table
-from op25b_app.rules.scope import rule_of
 from op25b_app.switch.codec import Command
 from op25b_app.switch.reconcile import Change
 from op25b_app.switch.wanted import Outcomes, next_tables, outcomes_of

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,10 +11,11 @@ from hypothesis import strategies as st
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import Packet, read_frame
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.flow import FlowRule, Goto
+from op25b_app.rules.compiler import Compiler, compile_rules
+from op25b_app.rules.flow import FlowRule, Goto, Role
 from op25b_app.rules.lookup import trace, verdict
 from op25b_app.rules.ofctl import format_rule
+from op25b_app.rules.ours import rule_of
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
 
@@ -79,3 +81,41 @@ def test_compiling_again_later_gives_the_same_rules_and_cookies(policy: Policy) 
         rule._replace(hard_timeout=0) for rule in later
     ]
     assert all(rule.ours for rule in rules)
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies())
+def test_a_cookie_depends_on_role_table_and_match_alone(policy: Policy) -> None:
+    for rule in compile_rules(policy, policy.switches[SWITCH], NOW):
+        alone = rule_of(rule.table, rule.priority, rule.role, rule.action, *rule.match)
+        assert rule._replace(hard_timeout=0) == alone
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(policies(), min_size=2, max_size=4))
+def test_a_compiler_that_knows_earlier_policies_compiles_the_same(versions: list[Policy]) -> None:
+    compiler = None
+    for seconds, policy in enumerate(versions):
+        compiler = Compiler(policy, compiler)
+        for switch in policy.switches.values():
+            assert compiler.rules(switch, NOW + seconds) == compile_rules(policy, switch, NOW + seconds)
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies())
+def test_the_same_policy_again_gives_the_same_objects(policy: Policy) -> None:
+    before = Compiler(policy)
+    after = Compiler(replace(policy), before)
+    for switch in policy.switches.values():
+        pairs = zip(before.segments(switch, NOW), after.segments(switch, NOW), strict=True)
+        assert all(old is new for old, new in pairs)
+
+
+@settings(max_examples=100, deadline=None)
+@given(policies())
+def test_segments_are_of_one_table_and_block_or_do_not(policy: Policy) -> None:
+    compiler, switch = Compiler(policy), policy.switches[SWITCH]
+    segments = compiler.segments(switch, NOW)
+    assert [rule for segment in segments for rule in segment] == [*compiler.rules(switch, NOW)]
+    for segment in segments:
+        assert len({(rule.table, rule.role in (Role.BLOCK, Role.WOULD_BLOCK)) for rule in segment}) == 1

@@ -5,11 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.prefixes import cover_of_label, longest_matches, minimal_cover, minimal_table, overlay
+from op25b_app.rules import smallest_table
+from op25b_app.rules.keys import PrefixTable, keys_of, prefix_of
+from op25b_app.rules.prefixes import minimal_cover, minimal_table
+from op25b_app.rules.smallest_table import SmallestTable
 
 SHIFT = 29
 """Only the first three bits of an address vary, so that everything can be tried."""
@@ -20,6 +24,10 @@ ALL_PREFIXES = [
 
 short_prefixes = st.sampled_from(ALL_PREFIXES)
 tables = st.dictionaries(short_prefixes, st.sampled_from("abc"), max_size=8)
+
+
+def keyed(table: Mapping[Prefix, str]) -> PrefixTable[str]:
+    return PrefixTable(4, dict(zip(keys_of(4, table), table.values(), strict=True)), "d")
 
 
 def label_of(table: Mapping[Prefix, str], address: int) -> str | None:
@@ -71,29 +79,56 @@ def test_a_minimal_cover_holds_the_same_and_no_smaller_one_does(
 @given(tables)
 def test_the_cover_of_a_label_holds_what_has_it(table: dict[Prefix, str]) -> None:
     wanted = {address for address in ADDRESSES if label_of(table, address) == "a"}
-    assert held(cover_of_label(4, table, "a")) == wanted
+    assert held([prefix_of(4, key) for key in keyed(table).cover_of("a")]) == wanted
 
 
 @settings(max_examples=500, deadline=None)
 @given(tables, st.lists(short_prefixes))
-def test_an_overlay_changes_what_it_covers_and_nothing_else(
+def test_a_changed_table_changes_what_is_covered_and_nothing_else(
     table: dict[Prefix, str], over: list[Prefix]
 ) -> None:
-    changed = overlay(table, over, str.upper, "d")
+    changed = keyed(table).changed(keys_of(4, minimal_cover(4, over)), str.upper)
+    labels = {prefix_of(4, key): label for key, label in changed.labels.items()}
     for address in ADDRESSES:
         before = label_of(table, address) or "d"
-        assert (label_of(changed, address) or "d") == (before.upper() if address in held(over) else before)
+        assert (label_of(labels, address) or "d") == (before.upper() if address in held(over) else before)
 
 
 @settings(max_examples=500, deadline=None)
-@given(tables, st.lists(short_prefixes))
-def test_longest_matches_find_what_a_search_finds(table: dict[Prefix, str], wanted: list[Prefix]) -> None:
-    wanted.sort()
-    expected = []
-    for prefix in wanted:
-        covering = [entry for entry in table if entry.covers(prefix)]
-        expected.append(table[max(covering, key=lambda entry: entry.length)] if covering else "d")
-    assert longest_matches(table, wanted, "d") == expected
+@given(tables, short_prefixes)
+def test_a_table_finds_what_a_search_finds(table: dict[Prefix, str], wanted: Prefix) -> None:
+    covering = [entry for entry in table if entry.covers(wanted)]
+    expected = table[max(covering, key=lambda entry: entry.length)] if covering else "d"
+    (key,) = keys_of(4, [wanted])
+    assert keyed(table).label(key) == expected
+    inside = [prefix_of(4, entry) for entry in keyed(table).inside(key)]
+    assert inside == sorted(entry for entry in table if wanted.covers(entry))
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(tables.map(keyed), min_size=1), st.integers(1, 4))
+def test_a_table_that_knows_an_earlier_one_is_the_same(tables: list[PrefixTable[str]], part: int) -> None:
+    """Also where parts are so small that there are several."""
+    previous = None
+    with pytest.MonkeyPatch.context() as patch:
+        for table in tables:
+            labels = [1 << "abc".index(table.labels[key]) for key in table.keys]
+            patch.setattr(smallest_table, "PART", 512)
+            afresh = SmallestTable(4, table.keys, labels, 1)
+            patch.setattr(smallest_table, "PART", part)
+            previous = SmallestTable(4, table.keys, labels, 1, previous)
+            assert previous.entries == afresh.entries
+
+
+def test_only_what_has_changed_is_worked_out_again() -> None:
+    keys = [number << 16 | 24 for number in range(10_000)]
+    labels = [number % 3 & 1 or 2 for number in range(10_000)]
+    before = SmallestTable(4, keys, labels, 1)
+    labels[5_000] ^= 3
+    after = SmallestTable(4, keys, labels, 1, before)
+    changed = [start for start, part in after.parts.items() if part is not before.parts.get(start)]
+    assert len(changed) == 1
+    assert len(after.parts) > 10
 
 
 @settings(max_examples=300, deadline=None)
@@ -116,5 +151,9 @@ def test_long_prefixes_keep_their_meaning(table: dict[Prefix, str]) -> None:
     assert len(smallest) <= len(table) + 1
     for prefix in table:
         for address in {prefix.first, prefix.last, max(prefix.first - 1, 0)}:
-            query = [Prefix(6, address, 128)]
-            assert longest_matches(smallest, query, "?") == longest_matches(table, query, "a")
+            assert _label(smallest, address) == _label(table, address)
+
+
+def _label(table: Mapping[Prefix, str], address: int) -> str:
+    labels = dict(zip(keys_of(6, table), table.values(), strict=True))
+    return PrefixTable(6, labels, "a").label(address << 8 | 128)

@@ -10,7 +10,7 @@ import pytest
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.compiler import Compiler, compile_rules
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.ofctl import format_rule
 from op25b_app.rules.pipeline import Table
@@ -158,3 +158,48 @@ def test_monitor_mode_has_the_same_rules_but_blocks_nothing(tmp_path: Path) -> N
     assert all(rule.action is not None for rule in monitored)
     for rule, counted in zip(enforced, monitored, strict=True):
         assert (rule.role is Role.BLOCK) == (counted.role is Role.WOULD_BLOCK)
+
+
+def many_switches(folder: Path, static: list[str]) -> Policy:
+    """100 access switches that differ in name, dpid and one line's address, one of them in monitor mode."""
+    (folder / "static.txt").write_text("\n".join(static))
+    space = "address_space: {dynamic: [100.64.0.0/10], static: [{file: static.txt}]}\n"
+    switches = [
+        f"  s{number}: {{dpid: {number + 1}, subscriber_ports: [1-24], uplink_ports: [25],"
+        f" mode: {'monitor' if number == 7 else 'enforce'},"
+        f" bindings: [{{port: 1, addresses: [100.127.0.{number}]}}]}}\n"
+        for number in range(100)
+    ]
+    return policy_of(folder, "".join([HEAD.partition("  s:")[0], *switches, space]))
+
+
+STATIC = [f"100.{64 + number // 128}.{2 * (number % 128)}.0/24" for number in range(1000)]
+
+
+def test_what_switches_have_in_common_is_compiled_once(tmp_path: Path) -> None:
+    policy = many_switches(tmp_path, STATIC)
+    compiler = Compiler(policy)
+    segments = [compiler.segments(switch, NOW) for switch in policy.switches.values()]
+    rules = {id(rule): rule for of_one in segments for segment in of_one for rule in segment}
+    single = sum(map(len, segments[0]))
+    assert single > 2 * len(STATIC)
+    assert len(rules) < 2 * single + 100 * 10
+    large = [{id(segment) for segment in of_one if len(segment) > 100} for of_one in segments]
+    assert all(of_one == large[0] for number, of_one in enumerate(large) if number != 7)
+
+
+@pytest.mark.parametrize("number", [0, 500, 999])
+def test_one_changed_prefix_changes_a_handful_of_rules(tmp_path: Path, number: int) -> None:
+    before = many_switches(tmp_path, STATIC)
+    compiler = Compiler(before)
+    changed = [*STATIC]
+    changed[number] = "100.120.0.0/24"
+    after = many_switches(tmp_path, changed)
+    recompiled = Compiler(after, compiler)
+    old, new = (
+        {id(rule): rule for rule in each.rules(policy.switches["s3"], NOW)}
+        for each, policy in ((compiler, before), (recompiled, after))
+    )
+    assert 1 <= len(new.keys() - old.keys()) <= 4
+    assert 1 <= len(old.keys() - new.keys()) <= 4
+    assert {*new.values()} == {*compile_rules(after, after.switches["s3"], NOW)}

@@ -1,0 +1,144 @@
+"""What a policy says of addresses, worked out once for all of its switches."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+
+from op25b_app.policy.model import Listed, Policy, SourceValidation
+from op25b_app.policy.nat64 import embed
+from op25b_app.policy.prefix import Prefix
+from op25b_app.rules.keys import Key, PrefixTable, cover, difference, keys_of
+from op25b_app.rules.smallest_table import NO, YES, SmallestTable
+
+VERSIONS = (4, 6)
+
+CLOSED, READABLE, EXEMPT = 1, 2, 4
+"""Labels of smallest tables that say what a source may send to port 25: nothing, what a switch reads the port
+of, or anything."""
+
+ByVersion = Mapping[int, Sequence[Key]]
+
+
+class Space(enum.IntEnum):
+    """What the longest listed prefix says of an address."""
+
+    DYNAMIC = 0
+    STATIC = 1
+    BOUND = 2
+    """Static, on one line only."""
+    UNLISTED = 3
+
+
+class Addresses:
+    """Nothing is worked out before it is asked for, nor twice.
+
+    What has not changed since ``previous``, which an earlier policy said, is taken from there.
+    """
+
+    def __init__(self, policy: Policy, previous: Addresses | None = None) -> None:
+        self._policy = policy
+        self._before = previous._tables if previous is not None else {}
+        self._tables: dict[tuple[object, int], SmallestTable] = {}
+        mail = prefixes_of(policy.mail_destinations)
+        self.own = prefixes_of((*policy.dynamic, *policy.static))
+        self.mail = _covers([*mail, *self.behind_nat64(mail)])
+        self.space = {version: _space(policy, version) for version in VERSIONS}
+
+    def behind_nat64(self, prefixes: Iterable[Prefix]) -> list[Prefix]:
+        """The IPv4 ones among ``prefixes`` as IPv6 hosts see them."""
+        nat64 = prefixes_of(self._policy.nat64_prefixes)
+        return [embed(outer, prefix) for prefix in prefixes if prefix.version == 4 for outer in nat64]
+
+    @cached_property
+    def own_cover(self) -> ByVersion:
+        return {version: cover(version, self.space[version].keys) for version in VERSIONS}
+
+    @cached_property
+    def own_cover_without_mail(self) -> ByVersion:
+        return {
+            version: difference(version, self.own_cover[version], self.mail[version]) for version in VERSIONS
+        }
+
+    @cached_property
+    def space_by_line(self) -> Mapping[int, PrefixTable[Space]]:
+        """The space, in which what is bound to any line of any switch is ``BOUND``."""
+        bound = _covers(
+            listed.prefix
+            for switch in self._policy.switches.values()
+            for binding in switch.bindings
+            for listed in binding.addresses
+        )
+        return {
+            version: table.changed(bound[version], _only_on_its_line) for version, table in self.space.items()
+        }
+
+    def is_dynamic(self, version: int) -> SmallestTable:
+        says = [YES if space is Space.DYNAMIC else NO for space in Space]
+        return self._smallest("dynamic", self.space[version], says, NO)
+
+    def may_send_mail(self, version: int) -> SmallestTable:
+        """``CLOSED``, ``READABLE`` or ``EXEMPT``, by the source alone."""
+        hardening = self._policy.hardening
+        unlisted = CLOSED
+        if hardening.source_validation is SourceValidation.OFF:
+            unlisted = READABLE if hardening.block_unreadable_tcp else EXEMPT
+        says = [CLOSED, EXEMPT, CLOSED, unlisted]
+        return self._smallest("mail", self.space_by_line[version], says, unlisted)
+
+    def is_own_but_not_mail(self, version: int) -> SmallestTable:
+        own = self._own[version].changed(self.mail[version], lambda _: NO)
+        return self._smallest("own but not mail", own, range(3), NO)
+
+    def is_behind(self, served: Sequence[Prefix] | None, version: int) -> SmallestTable:
+        """Own space, and of it only what is ``served``, if that is said."""
+        own = self._own[version]
+        if served is not None:
+            both: list[Key] = []
+            for key in cover(version, keys_of(version, served)):
+                both += [key] if own.label(key) == YES else own.inside(key)
+            own = PrefixTable(version, dict.fromkeys(both, YES), NO)
+        return self._smallest(("behind", served), own, range(3), NO)
+
+    @cached_property
+    def _own(self) -> Mapping[int, PrefixTable[int]]:
+        return {
+            version: PrefixTable(version, dict.fromkeys(table.keys, YES), NO)
+            for version, table in self.space.items()
+        }
+
+    def _smallest(
+        self,
+        question: object,
+        table: PrefixTable[Space] | PrefixTable[int],
+        says: Sequence[int],
+        default: int,
+    ) -> SmallestTable:
+        """The answer to a question; ``says`` holds it for each label of ``table``."""
+        known = (question, table.version)
+        if known not in self._tables:
+            labels = [says[table.labels[key]] for key in table.keys]
+            self._tables[known] = SmallestTable(
+                table.version, table.keys, labels, default, self._before.get(known)
+            )
+        return self._tables[known]
+
+
+def prefixes_of(listed: Iterable[Listed]) -> list[Prefix]:
+    return [prefix for prefix, _ in listed]
+
+
+def _covers(prefixes: Iterable[Prefix]) -> ByVersion:
+    chosen = list(prefixes)
+    return {version: cover(version, keys_of(version, chosen)) for version in VERSIONS}
+
+
+def _space(policy: Policy, version: int) -> PrefixTable[Space]:
+    space = dict.fromkeys(keys_of(version, prefixes_of(policy.dynamic)), Space.DYNAMIC)
+    space.update(dict.fromkeys(keys_of(version, prefixes_of(policy.static)), Space.STATIC))
+    return PrefixTable(version, space, Space.UNLISTED)
+
+
+def _only_on_its_line(space: Space) -> Space:
+    return Space.BOUND if space is Space.STATIC else space

@@ -1,0 +1,36 @@
+"""Table 0: the direction, from the role of the port, and whether it may carry the frame's tag."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Role
+from op25b_app.rules.matches import in_port, tagged
+from op25b_app.rules.ours import rule_of
+from op25b_app.rules.pipeline import Admit, Table
+from op25b_app.rules.scope import Scope
+
+
+def admit_rules(scope: Scope) -> Iterator[FlowRule]:
+    """A port without a rule of its own is a subscriber port."""
+    switch, closed = scope.switch, scope.hardening.block_encapsulation
+    for port in sorted(switch.trusted_ports):
+        yield _admit(Admit.PORT, scope.forward, in_port(port))
+    for port in sorted(switch.uplink_ports - (switch.vlans.keys() if closed else set())):
+        yield _admit(Admit.PORT, Goto(Table.INGRESS), in_port(port))
+    if not closed:
+        yield _admit(Admit.ANY_PORT, Goto(Table.EGRESS))
+        return
+    for port, vlans in sorted(switch.vlans.items()):
+        if port in switch.trusted_ports:
+            continue
+        onward = Goto(Table.INGRESS if port in switch.uplink_ports else Table.EGRESS)
+        for vlan in vlans:
+            yield _admit(Admit.PORT, onward, (*in_port(port), *tagged(vlan)))
+        yield rule_of(Table.ADMIT, Admit.OTHER_TAG_OF_PORT, *scope.block, *in_port(port))
+    yield _admit(Admit.ANY_PORT, Goto(Table.EGRESS), tagged(None))
+    yield rule_of(Table.ADMIT, Admit.OTHER_TAG, *scope.block)
+
+
+def _admit(priority: int, action: Action, fields: Match = ()) -> FlowRule:
+    return rule_of(Table.ADMIT, priority, Role.PORT, action, *fields)

@@ -1,0 +1,123 @@
+"""Sets of addresses as the fewest prefixes that hold them, and labels by longest prefix match.
+
+Prefixes of one IP version are handled as keys, plain integers, since there may be very many.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from op25b_app.policy.prefix import WIDTH, Prefix
+
+Key = int
+"""A prefix of a known IP version as ``network << 8 | length``; one sorts before all that it covers."""
+
+Label = TypeVar("Label")
+
+
+def keys_of(version: int, prefixes: Iterable[Prefix]) -> list[Key]:
+    """The keys of those of one IP version, in their order."""
+    return [network << 8 | length for which, network, length in prefixes if which == version]
+
+
+def prefix_of(version: int, key: Key) -> Prefix:
+    return Prefix(version, key >> 8, key & 0xFF)
+
+
+def cover(version: int, keys: Iterable[Key]) -> list[Key]:
+    """The fewest disjoint keys that hold what ``keys`` hold, ascending."""
+    width = WIDTH[version]
+    found: list[Key] = []
+    end = 0
+    for key in sorted(keys):
+        size = width - (key & 0xFF)
+        if key >> 8 < end:
+            continue
+        end = (key >> 8) + (1 << size)
+        found.append(key)
+        upper_half = 256 << size
+        while key & upper_half and len(found) > 1 and found[-2] == key ^ upper_half:
+            found.pop()
+            key = found[-1] = (key ^ upper_half) - 1
+            upper_half <<= 1
+    return found
+
+
+def difference(version: int, keys: Sequence[Key], without: Sequence[Key]) -> list[Key]:
+    """The fewest disjoint keys that hold what ``keys`` hold and ``without`` do not; both are covers."""
+    width = WIDTH[version]
+    found: list[Key] = []
+    for key in keys if without else ():
+        low = bisect_left(without, key)
+        if low and _end(width, without[low - 1]) > key >> 8:
+            continue
+        holes = without[low : bisect_left(without, _end(width, key) << 8, low)]
+        found += _around(width, key, holes) if holes else (key,)
+    return found if without else [*keys]
+
+
+def _end(width: int, key: Key) -> int:
+    """The first address after those that a key holds."""
+    return (key >> 8) + (1 << (width - (key & 0xFF)))
+
+
+def _around(width: int, key: Key, holes: Sequence[Key]) -> Iterator[Key]:
+    if not holes:
+        yield key
+    elif holes[0] != key:
+        lower = key + 1
+        upper = lower | 256 << (width - (lower & 0xFF))
+        middle = bisect_left(holes, upper)
+        yield from _around(width, lower, holes[:middle])
+        yield from _around(width, upper, holes[middle:])
+
+
+class PrefixTable(Generic[Label]):
+    """Gives addresses of one IP version labels by longest prefix match; ``default`` where nothing matches."""
+
+    def __init__(self, version: int, labels: Mapping[Key, Label], default: Label) -> None:
+        self.version = version
+        self.labels = labels
+        self.default = default
+        self.keys = sorted(labels)
+        self._lengths = sorted({key & 0xFF for key in self.keys}, reverse=True)
+
+    def label(self, key: Key) -> Label:
+        """The label of the longest entry that covers ``key``."""
+        width, network, labels = WIDTH[self.version], key >> 8, self.labels
+        for length in self._lengths:
+            if length <= key & 0xFF:
+                host = width - length
+                entry = network >> host << host + 8 | length
+                if entry in labels:
+                    return labels[entry]
+        return self.default
+
+    def inside(self, key: Key) -> Sequence[Key]:
+        """The entries that ``key`` covers, ascending."""
+        low = bisect_left(self.keys, key)
+        return self.keys[low : bisect_left(self.keys, _end(WIDTH[self.version], key) << 8, low)]
+
+    def changed(self, over: Iterable[Key], change: Callable[[Label], Label]) -> PrefixTable[Label]:
+        """A table that gives other labels to all addresses that ``over``, disjoint keys, hold."""
+        labels = dict(self.labels)
+        for key in over:
+            labels[key] = change(self.label(key))
+            for entry in self.inside(key):
+                labels[entry] = change(self.labels[entry])
+        return PrefixTable(self.version, labels, self.default)
+
+    def cover_of(self, label: Label) -> list[Key]:
+        """The fewest disjoint keys that hold the addresses that have ``label``, which is not the default.
+
+        Costs the square of how deeply entries of both kinds are nested, so it is for small tables.
+        """
+        held: list[Key] = []
+        for length in reversed(self._lengths):
+            level = [key for key in self.keys if key & 0xFF == length]
+            wanted = [key for key in level if self.labels[key] == label]
+            others = [key for key in level if self.labels[key] != label]
+            held = cover(self.version, difference(self.version, cover(self.version, held + wanted), others))
+        return held

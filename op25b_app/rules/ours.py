@@ -1,0 +1,124 @@
+"""Flow rules of ours: one, or as many as there are prefixes."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal, NamedTuple
+
+from op25b_app.policy.prefix import WIDTH
+from op25b_app.rules.flow import COOKIE_OWNER, OXM_ORDER, Action, Field, FlowRule, Match, Role, match_of
+from op25b_app.rules.keys import Key
+from op25b_app.rules.matches import IP
+from op25b_app.rules.smallest_table import NO, YES, SmallestTable
+
+_MASKS: dict[int, list[int | None]] = {
+    version: [*(((1 << length) - 1) << width - length for length in range(width)), None]
+    for version, width in WIDTH.items()
+}
+"""By IP version and prefix length; an address in full needs none."""
+
+
+def rule_of(table: int, priority: int, role: Role, action: Action, *fields: Field) -> FlowRule:
+    """A rule of ours; ``fields`` may repeat each other and come in any order."""
+    match = match_of(fields)
+    digest = _digest(" ".join([f"{table:d}", *map(_text, match)]))
+    return FlowRule(int(table), int(priority), match, action, _marked(role) | digest)
+
+
+class Family(NamedTuple):
+    """Rules that differ in one prefix only, and in their priority by ``step`` for each bit of its length.
+
+    ``before`` and ``after`` are the other fields, by their place in OXM order; ``field`` is the prefix's.
+    """
+
+    table: int
+    priority: int
+    step: int
+    role: Role
+    action: Action
+    version: int
+    before: Match
+    field: str
+    after: Match
+
+    def rules(
+        self, keys: Iterable[Key], known: Mapping[Key, FlowRule] = MappingProxyType({})
+    ) -> Iterator[FlowRule]:
+        """A rule for each prefix, for one of length 0 without its field; ``known`` are rules made before."""
+        table, first, step, role, action, version, before, name, after = self
+        masks, mark = _MASKS[version], _marked(role)
+        head = " ".join([f"{table:d}", *map(_text, before)])
+        tail = "".join(f" {_text(field)}" for field in after)
+        for key in keys:
+            rule = known.get(key)
+            if rule is None:
+                length = key & 0xFF
+                address = Field(name, key >> 8, masks[length])
+                match = (*before, address, *after) if length else (*before, *after)
+                text = f"{head} {_text(address)}{tail}" if length else head + tail
+                rule = FlowRule(table, first + step * length, match, action, mark | _digest(text))
+            yield rule
+
+
+class Batch(NamedTuple):
+    """Those of a family that are wanted."""
+
+    family: Family
+    keys: Sequence[Key]
+
+
+def rules_of(batches: Iterable[Batch]) -> Iterator[FlowRule]:
+    for family, keys in batches:
+        yield from family.rules(keys)
+
+
+def batch(
+    table: int,
+    priority: int,
+    what: tuple[Role, Action],
+    version: int,
+    side: Literal["src", "dst"],
+    keys: Sequence[Key],
+    fields: Iterable[Field] = (),
+    step: int = 0,
+) -> Batch:
+    """A rule for each of ``keys`` as source or destination; ``fields`` come on top."""
+    name = f"ipv{version}_{side}"
+    others = match_of((*IP[version], *fields))
+    before = tuple(field for field in others if OXM_ORDER[field.name] < OXM_ORDER[name])
+    family = Family(int(table), int(priority), step, *what, version, before, name, others[len(before) :])
+    return Batch(family, keys)
+
+
+def longest_match_batches(
+    table: int,
+    priority: int,
+    what: tuple[tuple[Role, Action], tuple[Role, Action]],
+    version: int,
+    side: Literal["src", "dst"],
+    answers: SmallestTable,
+    fields: Iterable[Field] = (),
+) -> Iterator[Batch]:
+    """Does ``what[0]`` where the answer is yes, and ``what[1]`` to addresses taken back from there.
+
+    By longest prefix, whose length is added to ``priority``; for the rest there is the table's last rule.
+    """
+    yes, no = answers.entries.get(YES, ()), [key for key in answers.entries.get(NO, ()) if key]
+    for done, keys in zip(what, (yes, no), strict=True):
+        yield batch(table, priority, done, version, side, keys, fields, step=1)
+
+
+def _marked(role: Role) -> int:
+    """The part of a cookie that says whose it is and what for."""
+    return COOKIE_OWNER << 48 | int(role) << 40
+
+
+def _digest(text: str) -> int:
+    """The 40 bits of a cookie that tell rules of one role apart: the same for the same table and match."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=5).digest(), "big")
+
+
+def _text(field: Field) -> str:
+    return f"{field.name}={field.value}/{field.mask}"
