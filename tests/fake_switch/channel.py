@@ -56,12 +56,16 @@ read_flow_mod_once = functools.lru_cache(maxsize=1 << 17)(read_flow_mod)
 
 
 class Channel:
-    """One connection. ``closed`` once either side gave it up; then nothing more is answered."""
+    """One connection. ``closed`` once either side gave it up; then nothing more is answered.
+
+    ``on_handled`` is called after each message that the switch has handled.
+    """
 
     def __init__(self, switch: FakeSwitch, version: int | None) -> None:
         self.switch = switch
         self.role = Role.EQUAL
         self.closed = False
+        self.on_handled: Callable[[Message], None] = lambda message: None
         self.config = (0, 0)
         self.bundles = Bundles()
         self._agreed: int | None = None
@@ -174,6 +178,7 @@ class Channel:
     def _handle(self, message: Message) -> None:
         conduct = self.switch.conduct
         answers = self._answer(message)
+        self.on_handled(message)
         if conduct.silent_about(message):
             return
         at = max(self.switch.now + conduct.delay(message), self._not_before)

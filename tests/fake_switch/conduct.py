@@ -27,6 +27,7 @@ class Abilities:
     wide_masks: bool = True
     bundles: bool = True
     flow_monitor: bool = True
+    table_features: bool = True
     part_bytes: int = 1000
 
 

@@ -62,6 +62,11 @@ def answer(channel: Channel, message: Message) -> Iterator[bytes]:
     return _parts(version, message.xid, kind, pieces, switch.abilities.part_bytes)
 
 
+def is_flow_request(message: Message) -> bool:
+    """Whether a message asks for entries."""
+    return message.kind == Kind.MULTIPART_REQUEST and message.raw[8:10] == b"\0\1"
+
+
 def flow_updates(version: int, updates: list[bytes]) -> bytes:
     """A multipart reply that nobody asked for: what a flow monitor tells."""
     kind = Part.EXPERIMENTER if version == OPENFLOW_13 else Part.FLOW_MONITOR
@@ -110,7 +115,7 @@ def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iter
         return statistics.table_statistics(tables)
     if kind == Part.PORT_DESCRIPTION:
         return _ports(switch, version, cursor)
-    if kind == Part.TABLE_FEATURES:
+    if kind == Part.TABLE_FEATURES and switch.abilities.table_features:
         if cursor.rest:
             raise RefusedError(_SET_FEATURES_REFUSED)
         metadata = switch.abilities.metadata
