@@ -11,6 +11,7 @@ _COMMANDS = (
     "rules",
     "explain",
     "prove",
+    "diff",
     "schema",
     "run",
     "status",

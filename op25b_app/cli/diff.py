@@ -1,0 +1,212 @@
+"""``op25b diff``: what becomes blocked, what becomes permitted, how many flow rules change."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from op25b_app.cli.arguments import at_option, json_option
+
+if TYPE_CHECKING:
+    from op25b_app.policy.model import MailException, Policy
+    from op25b_app.rules.effect import Effect, SwitchEffect, Traffic
+    from op25b_app.rules.effect.addresses import AddressSet
+    from op25b_app.rules.effect.network import ExceptionEnd
+
+_LISTS = {
+    "BLOCKED": "becomes_blocked",
+    "PERMITTED": "becomes_permitted",
+    "COUNTED": "would_become_blocked",
+    "UNCOUNTED": "would_become_permitted",
+    "ENFORCED": "becomes_blocked",
+    "LET_THROUGH": "becomes_permitted",
+}
+"""Where a change stands in JSON."""
+MOST_LINES = 20
+"""More than these, of one list, only with ``--all``."""
+
+
+@click.command(short_help="Tell what another policy would change.")
+@click.argument("old_path", metavar="OLD", type=click.Path(path_type=Path))
+@click.argument("new_path", metavar="NEW", type=click.Path(path_type=Path))
+@click.option("--switch", "switch_name", metavar="NAME", help="Only this switch.")
+@click.option("--all", "show_all", is_flag=True, help=f"List more than {MOST_LINES} prefixes and kinds.")
+@at_option
+@json_option
+def command(
+    old_path: Path, new_path: Path, switch_name: str | None, show_all: bool, at: float, as_json: bool
+) -> None:
+    """Tell what becomes blocked, what becomes permitted and how many flow rules change on each switch when
+    the policy NEW takes the place of OLD.
+
+    It is told for every packet, not by samples. Exits with 1 only where one of them is invalid.
+    """
+    from op25b_app.rules.effect import effect
+
+    old, new = _policies_or_exit(old_path, new_path, at)
+    known = dict.fromkeys([*old.switches, *new.switches])
+    if switch_name is not None and switch_name not in known:
+        reason = f"no switch is called '{switch_name}'; there are {', '.join(known)}"
+        raise click.BadParameter(reason, param_hint="--switch")
+    result = effect(old, new, at, None if switch_name is None else [switch_name])
+    most = None if show_all else MOST_LINES
+    if as_json:
+        click.echo(json.dumps(_as_json(result, most), indent=2))
+    else:
+        click.echo("\n".join(_lines(result, most)))
+
+
+def _policies_or_exit(*arguments: Any) -> tuple[Policy, Policy]:
+    """Both policies; the errors of both on stderr and exit code 1 where there are any."""
+    from op25b_app.policy.loader import load
+
+    *paths, at = arguments
+    old, new = (load(path, at) for path in paths)
+    if old.policy is not None and new.policy is not None:
+        return old.policy, new.policy
+    for problem in dict.fromkeys((*old.errors, *new.errors)):
+        click.echo(problem, err=True)
+    sys.exit(1)
+
+
+def _lines(effect: Effect, most: int | None) -> Iterator[str]:
+    from op25b_app.rules.effect.wording import exception_text, names, network_notes
+
+    if effect.treats_all_alike:
+        yield "no packet is treated differently"
+    for switch in effect.switches:
+        yield names(switch.names)
+        yield from (f"  {line}" for line in _switch_lines(switch, most))
+    if effect.untouched:
+        yield f"{names(effect.untouched)}: nothing changes"
+    yield from network_notes(effect)
+    yield from _limited([exception_text(end) for end in effect.exceptions], most, "exceptions")
+    for line in effect.stops_blocking:
+        yield f"warning: {line}; a reload asks for --yes"
+
+
+def _switch_lines(switch: SwitchEffect, most: int | None) -> Iterator[str]:
+    from op25b_app.rules.effect.traffic import Change, Kind
+    from op25b_app.rules.effect.wording import headline, notes, rules_text
+
+    yield from _limited(list(notes(switch)), most, "changes of names and datapaths")
+    yield from (headline(traffic) for traffic in switch.traffic if traffic.kind is Kind.MODE)
+    for change in Change:
+        found = [
+            traffic
+            for traffic in switch.traffic
+            if traffic.change is change and traffic.kind is not Kind.MODE
+        ]
+        if not found:
+            continue
+        yield change.value
+        for traffic in found[:most]:
+            yield from (f"  {line}" for line in _traffic_lines(traffic, most))
+        if most is not None and len(found) > most:
+            yield f"  and {len(found) - most:,} more (--all lists them)"
+    yield f"rules {rules_text(switch)}"
+
+
+def _traffic_lines(traffic: Traffic, most: int | None) -> Iterator[str]:
+    from op25b_app.rules.effect.wording import amount, example_text, headline, listed, piece_text
+
+    yield headline(traffic)
+    addresses = listed(traffic)
+    if addresses is not None:
+        version, shown = addresses.version, addresses.pieces[:most]
+        width = max(len(piece_text(piece)) for piece in shown)
+        for piece in shown:
+            yield f"  {piece_text(piece):{width}}  {amount(version, piece.count)}"
+        if more := len(addresses.pieces) - len(shown):
+            rest = amount(version, addresses.count - sum(piece.count for piece in shown))
+            yield f"  and {more:,} more ({rest}; --all lists them)"
+    if not traffic.kind.is_mail:
+        yield f"  for example {example_text(traffic.example)}"
+
+
+def _limited(lines: list[str], most: int | None, what: str) -> Iterator[str]:
+    yield from lines[:most]
+    if most is not None and len(lines) > most:
+        yield f"and {len(lines) - most:,} more {what} (--all lists them)"
+
+
+def _as_json(effect: Effect, most: int | None) -> dict[str, Any]:
+    nothing: dict[str, Any] = {**{name: [] for name in _LISTS.values()}, "notes": []}
+    no_rules = {"added": 0, "removed": 0, "changed": 0, "unchanged": None}
+    switches = {name: {**nothing, "rules": no_rules} for name in effect.untouched}
+    for switch in effect.switches:
+        told = _switch_as_json(switch, most)
+        for name, rules in switch.rules.items():
+            switches[name] = {**told, "rules": rules._asdict()}
+    return {
+        "differs": not effect.treats_all_alike,
+        "switches": switches,
+        "added": list(effect.added),
+        "removed": list(effect.removed),
+        "exceptions": [_exception_as_json(end) for end in effect.exceptions],
+        "stops_blocking": list(effect.stops_blocking),
+    }
+
+
+def _switch_as_json(switch: SwitchEffect, most: int | None) -> dict[str, Any]:
+    from op25b_app.rules.effect.wording import notes
+
+    lists: dict[str, list[dict[str, Any]]] = {name: [] for name in _LISTS.values()}
+    for traffic in switch.traffic:
+        lists[_LISTS[traffic.change.name]].append(_traffic_as_json(traffic, most))
+    return {**lists, "notes": list(notes(switch))}
+
+
+def _traffic_as_json(traffic: Traffic, most: int | None) -> dict[str, Any]:
+    from op25b_app.rules.effect.wording import example_text, headline
+    from op25b_app.rules.proof.witness import openflow_fields
+
+    before, after = traffic.roles
+    told: dict[str, Any] = {"kind": traffic.kind.value, "text": headline(traffic)}
+    for name, addresses in (("sources", traffic.sources), ("destinations", traffic.destinations)):
+        if addresses is not None:
+            told[name] = _addresses_as_json(addresses, most)
+    return {
+        **told,
+        "partly": traffic.partly,
+        "role": after.value,
+        "old_role": before.value,
+        "ports": [list(ports) for ports in traffic.ports],
+        "other_ports": [list(ports) for ports in traffic.other_ports],
+        "example": {"text": example_text(traffic.example), "fields": openflow_fields(traffic.example)},
+    }
+
+
+def _addresses_as_json(addresses: AddressSet, most: int | None) -> dict[str, Any]:
+    """``all_but`` tells that the prefixes are those left out; ``addresses`` counts those that are in it."""
+    all_but = addresses.is_shorter_by_exclusion
+    prefixes = list((addresses.others if all_but else addresses).prefixes())
+    return {
+        "version": addresses.version,
+        "addresses": addresses.count,
+        "all_but": all_but,
+        "prefixes": [str(prefix) for prefix in prefixes[:most]],
+        "more_prefixes": 0 if most is None else max(0, len(prefixes) - most),
+    }
+
+
+def _exception_as_json(end: ExceptionEnd) -> dict[str, Any]:
+    from op25b_app.rules.effect.wording import exception_text
+
+    known = end.after or end.before
+    return {
+        "name": known.name if known is not None else None,
+        "old_end": _end_as_json(end.before),
+        "new_end": _end_as_json(end.after),
+        "text": exception_text(end),
+    }
+
+
+def _end_as_json(exception: MailException | None) -> dict[str, Any] | None:
+    """None where it is not in force; ``expires`` in seconds since 1970, None for never."""
+    return None if exception is None else {"expires": exception.expires}

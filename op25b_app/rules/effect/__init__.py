@@ -1,0 +1,17 @@
+"""What changes when one policy takes the place of another: for every packet, and in flow rules."""
+
+from op25b_app.rules.effect.blocking import stops_blocking, would_block_nothing
+from op25b_app.rules.effect.network import Effect, RuleChanges, SwitchEffect, effect
+from op25b_app.rules.effect.traffic import Change, Kind, Traffic
+
+__all__ = [
+    "Change",
+    "Effect",
+    "Kind",
+    "RuleChanges",
+    "SwitchEffect",
+    "Traffic",
+    "effect",
+    "stops_blocking",
+    "would_block_nothing",
+]

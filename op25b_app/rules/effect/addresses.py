@@ -1,0 +1,138 @@
+"""Sets of numbers as intervals, and sets of addresses as people write them: in prefixes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.rules.prefixes import cover_of_interval, minimal_table
+
+_MOST_WITH_HOLES = 1000
+"""A set of more prefixes is told by those alone: nobody reads them all."""
+
+Ranges = tuple[tuple[int, int], ...]
+"""First and last values, both included, ascending and apart."""
+
+
+def complement(ranges: Ranges, first: int, last: int) -> Ranges:
+    """What of ``first`` to ``last`` is not in ``ranges``."""
+    gaps = []
+    for begin, end in ranges:
+        if first < begin:
+            gaps.append((first, min(begin - 1, last)))
+        first = max(first, end + 1)
+    if first <= last:
+        gaps.append((first, last))
+    return tuple(gaps)
+
+
+def common(one: Ranges, other: Ranges) -> Ranges:
+    """What is in both."""
+    found = []
+    here = there = 0
+    while here < len(one) and there < len(other):
+        first, last = max(one[here][0], other[there][0]), min(one[here][1], other[there][1])
+        if first <= last:
+            found.append((first, last))
+        if one[here][1] < other[there][1]:
+            here += 1
+        else:
+            there += 1
+    return tuple(found)
+
+
+def merged(ranges: list[tuple[int, int]]) -> Ranges:
+    """``ranges`` in any order, overlapping or not, as one set."""
+    found: list[tuple[int, int]] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = found[-1][0], max(last, found[-1][1])
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def held_by(prefixes: Iterable[Prefix]) -> Ranges:
+    """The addresses of ``prefixes``, all of one version."""
+    return merged([(prefix.first, prefix.last) for prefix in prefixes])
+
+
+def size(ranges: Ranges) -> int:
+    return sum(last - first + 1 for first, last in ranges)
+
+
+@dataclass(frozen=True)
+class AddressSet:
+    """Addresses of one IP version."""
+
+    version: int
+    ranges: Ranges
+
+    def __contains__(self, address: int) -> bool:
+        return any(first <= address <= last for first, last in self.ranges)
+
+    @cached_property
+    def count(self) -> int:
+        return size(self.ranges)
+
+    @property
+    def is_everything(self) -> bool:
+        return self.count == 1 << WIDTH[self.version]
+
+    @cached_property
+    def is_shorter_by_exclusion(self) -> bool:
+        """Do fewer intervals say what is not in it than what is?"""
+        rest = self.others
+        return (len(rest.ranges), rest.count) < (len(self.ranges), self.count)
+
+    @cached_property
+    def others(self) -> AddressSet:
+        """All addresses that are not in it."""
+        return AddressSet(self.version, complement(self.ranges, 0, (1 << WIDTH[self.version]) - 1))
+
+    def prefixes(self) -> Iterator[Prefix]:
+        """The fewest prefixes that hold exactly these addresses, ascending."""
+        for first, last in self.ranges:
+            yield from cover_of_interval(self.version, first, last)
+
+    @cached_property
+    def pieces(self) -> list[Piece]:
+        """The same, as prefixes with holes where that is much shorter."""
+        cover = list(self.prefixes())
+        whole = [Piece(prefix, []) for prefix in cover]
+        if not 2 < len(cover) <= _MOST_WITH_HOLES:
+            return whole
+        table = minimal_table(self.version, dict.fromkeys(cover, True), False)
+        if 2 * len(table) > len(cover):
+            return whole
+        found: list[Piece] = []
+        around: list[Piece] = []
+        for prefix in sorted(table):
+            while around and not around[-1].prefix.covers(prefix):
+                around.pop()
+            if table[prefix]:
+                around.append(Piece(prefix, []))
+                found.append(around[-1])
+            elif around:
+                around[-1].holes.append(prefix)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A prefix without its holes; what a hole may hold again is a piece of its own."""
+
+    prefix: Prefix
+    holes: list[Prefix]
+
+    @property
+    def count(self) -> int:
+        return self.prefix.last - self.prefix.first + 1 - size(held_by(self.holes))
+
+
+def addresses_of(prefixes: Iterable[Prefix]) -> AddressSet:
+    """What prefixes of one version (at least one) hold."""
+    held = list(prefixes)
+    return AddressSet(held[0].version, held_by(held))

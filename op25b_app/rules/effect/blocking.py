@@ -1,0 +1,180 @@
+"""Does a policy block any mail at all? That is asked of every policy before it takes another's place."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+
+from op25b_app.policy.model import (
+    Line,
+    MailException,
+    Mode,
+    Policy,
+    PortRole,
+    SourceValidation,
+    Switch,
+    Verdict,
+)
+from op25b_app.policy.nat64 import embed
+from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.rules.effect.addresses import Ranges, complement, held_by
+from op25b_app.rules.effect.pairs import pairs_of
+from op25b_app.rules.effect.wording import names
+from op25b_app.rules.proof.diagram import Diagrams
+from op25b_app.rules.proof.header import LEVELS, SIZES
+from op25b_app.rules.proof.specification import Specification, longest_match_stretches
+
+_SMTP, _TCP = 25, 6
+_VERSIONS = (4, 6)
+_TRIES = 8
+"""Prefixes, and gaps between prefixes, in which an example is looked for before all are."""
+
+
+def would_block_nothing(policy: Policy, switch: Switch, at: float) -> str | None:
+    """Why a policy blocks no mail from dynamic addresses at a switch's subscriber ports; None where it does.
+
+    Source validation does not count: it blocks whose address is not his own, not who may not send mail.
+    ``at`` is in seconds since 1970.
+    """
+    return _Closure(policy, at).objection(switch)
+
+
+def stops_blocking(old: Policy | None, new: Policy, at: float) -> list[str]:
+    """A sentence for the switches that block mail under ``old`` and would block none under ``new``, for each
+    reason."""
+    if old is None:
+        return []
+    before, after = _Closure(old, at), _Closure(new, at)
+    by_reason: dict[str, list[str]] = {}
+    for switch, successor in pairs_of(old, new).common:
+        reason = after.objection(successor)
+        if reason is not None and before.objection(switch) is None:
+            by_reason.setdefault(reason, []).append(successor.name)
+    return [f"{names(switches)} would block nothing: {reason}" for reason, switches in by_reason.items()]
+
+
+class _Closure:
+    """From where to where a policy closes port 25."""
+
+    def __init__(self, policy: Policy, at: float) -> None:
+        self._policy = policy
+        self._at = at
+        self._sources = {version: self._some_dynamic(version) for version in _VERSIONS}
+        self._destinations = {version: self._closed(version) for version in _VERSIONS}
+        self._exceptions = [exception for exception in policy.exceptions if exception.in_force(at)]
+        self._examples = list(self._pairs())
+        self._reason = self._objection_to_addresses()
+
+    def objection(self, switch: Switch) -> str | None:
+        """Why nothing is blocked at a switch's subscriber ports; None where something is."""
+        if switch.mode is Mode.MONITOR:
+            return "it is in monitor mode, which counts and lets through"
+        ports = self._usable_ports(switch)
+        if not ports:
+            return "it has no subscriber ports"
+        if self._reason is not None or not self._exceptions:
+            return self._reason
+        lines = (Line(switch.name, port) for port in ports)
+        if any(not self._excepts(line, *pair) for line in lines for pair in self._examples):
+            return None
+        if self._blocks_dynamic(switch):
+            return None
+        return "exceptions permit mail from all of address_space.dynamic"
+
+    def _usable_ports(self, switch: Switch) -> list[int]:
+        """Subscriber ports that may carry any frame at all."""
+        if not self._policy.hardening.block_encapsulation:
+            return list(switch.subscriber_ports)
+        return [port for port in switch.subscriber_ports if switch.vlans.get(port, {None})]
+
+    def _some_dynamic(self, version: int) -> Ranges:
+        """Dynamic addresses, at least some if there are any."""
+        static = [entry.prefix for entry in self._policy.static if entry.prefix.version == version]
+        dynamic = (entry.prefix for entry in self._policy.dynamic if entry.prefix.version == version)
+        for prefix in itertools.islice(dynamic, _TRIES):
+            inside = (each for each in static if each.length > prefix.length and prefix.covers(each))
+            free = complement(held_by(inside), prefix.first, prefix.last)
+            if free:
+                return free
+        return self._all_dynamic(version)
+
+    def _all_dynamic(self, version: int) -> Ranges:
+        policy = self._policy
+        labelled = [
+            (entry.prefix, is_static)
+            for listed, is_static in ((policy.dynamic, False), (policy.static, True))
+            for entry in listed
+            if entry.prefix.version == version
+        ]
+        stretches = longest_match_stretches(labelled, WIDTH[version])
+        return tuple((first, last) for first, last, is_static in stretches if not is_static)
+
+    def _closed(self, version: int) -> Ranges:
+        """Where no mail destination is."""
+        destinations = [entry.prefix for entry in self._policy.mail_destinations]
+        seen = [prefix for prefix in destinations if prefix.version == version]
+        if version == 6:
+            outer = [entry.prefix for entry in self._policy.nat64_prefixes]
+            inner = [prefix for prefix in destinations if prefix.version == 4]
+            seen += [embed(nat64, prefix) for nat64 in outer for prefix in inner]
+        return complement(held_by(seen), 0, (1 << WIDTH[version]) - 1)
+
+    def _objection_to_addresses(self) -> str | None:
+        """What is the same at every switch."""
+        if not self._policy.dynamic:
+            return "address_space.dynamic is empty"
+        if not any(self._sources.values()):
+            return "longer prefixes of address_space.static hold all of address_space.dynamic"
+        if not self._examples:
+            return "isp.mail_destinations hold every address"
+        return None
+
+    def _pairs(self) -> Iterator[tuple[int, int, int]]:
+        """Some packets that are blocked unless an exception holds: IP version, source and destination."""
+        for version in _VERSIONS:
+            ranges = self._sources[version][:_TRIES], self._destinations[version][:_TRIES]
+            edges = (dict.fromkeys(edge for each in found for edge in each) for found in ranges)
+            yield from ((version, source, destination) for source, destination in itertools.product(*edges))
+
+    def _excepts(self, line: Line, version: int, source: int, destination: int) -> bool:
+        return any(
+            (
+                exception.source == line
+                if isinstance(exception.source, Line)
+                else exception.source.contains(version, source)
+            )
+            and self._leads_to(exception, version, destination)
+            for exception in self._exceptions
+        )
+
+    def _leads_to(self, exception: MailException, version: int, address: int) -> bool:
+        if exception.destination is None:
+            return True
+        seen: list[Prefix] = [exception.destination]
+        if exception.destination.version == 4:
+            seen += [embed(entry.prefix, exception.destination) for entry in self._policy.nat64_prefixes]
+        return any(prefix.contains(version, address) for prefix in seen)
+
+    def _blocks_dynamic(self, switch: Switch) -> bool:
+        """The same for every packet, from the specification; it takes a second for 100,000 prefixes."""
+        diagrams = Diagrams(SIZES)
+        hardening = replace(self._policy.hardening, source_validation=SourceValidation.PORT_25)
+        policy = replace(self._policy, hardening=hardening)
+        specification = Specification(diagrams, policy, switch, self._at)
+        verdicts = specification.verdicts(PortRole.SUBSCRIBER)
+        permitted = diagrams.leaf(Verdict.PERMIT)
+        asked = [
+            specification.one_of("ip_proto", (_TCP,)),
+            specification.one_of("tcp_dst", (_SMTP,)),
+            specification.one_of("in_port", switch.subscriber_ports),
+            diagrams.negation(specification.forbidden_tag(PortRole.SUBSCRIBER)),
+        ]
+        for version, eth_type in zip(_VERSIONS, (0x0800, 0x86DD), strict=True):
+            ranges = ((first, last, diagrams.leaf(True)) for first, last in self._all_dynamic(version))
+            level = LEVELS[f"ipv{version}_src"]
+            dynamic = diagrams.intervals(level, ranges, diagrams.leaf(False))
+            mail = diagrams.both(specification.one_of("eth_type", (eth_type,)), *asked, dynamic)
+            if Verdict.BLOCK in diagrams.choose(mail, verdicts, permitted).values:
+                return True
+        return False

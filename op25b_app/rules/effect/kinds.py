@@ -1,0 +1,89 @@
+"""Which kind of packets a part of a diagram is about."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+
+from op25b_app.policy.case import TUNNELS, is_for_routers_and_servers, is_service
+from op25b_app.policy.model import PortRole
+from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6
+from op25b_app.rules.effect.example import usual_header
+from op25b_app.rules.effect.traffic import Kind
+from op25b_app.rules.proof.diagram import Diagram
+from op25b_app.rules.proof.header import FIELDS, LEVELS
+from op25b_app.rules.proof.witness import packet_of
+
+Constraints = Mapping[str, tuple[int, int]]
+"""First and last value of each field that was asked for, by OXM name."""
+_FIRST_WITHOUT_KIND = LEVELS["arp_op"]
+"""From here on, fields hold addresses and ports; those before tell the kind."""
+_SMTP = (25, 25)
+
+
+def paths(changes: Diagram) -> Iterator[tuple[Constraints, Diagram]]:
+    """All ways to a change through the fields that tell the kind, and what remains to be asked then."""
+    if changes.values == {None}:
+        return
+    if changes.level >= _FIRST_WITHOUT_KIND:
+        yield {}, changes
+        return
+    first = 0
+    for bound, child in zip(changes.bounds, changes.children, strict=True):
+        for constraints, part in paths(child):
+            yield {FIELDS[changes.level]: (first, bound), **constraints}, part
+        first = bound + 1
+
+
+def mail_kind_of(role: PortRole, constraints: Constraints) -> Kind:
+    if role is PortRole.SUBSCRIBER:
+        return Kind.MAIL
+    if constraints.get("tcp_src") != _SMTP:
+        return Kind.MAIL_FROM_UPLINK
+    return Kind.BETWEEN_PORTS_25 if constraints.get("tcp_dst") == _SMTP else Kind.ANSWER_FROM_UPLINK
+
+
+def kind_of(version: int, constraints: Constraints) -> Kind:
+    """The kind of all packets under the constraints; ``Kind.OTHER`` where they are not of one kind."""
+    header = {**usual_header(), "eth_type": ETH_IPV4 if version == 4 else ETH_IPV6}
+    names = list(constraints)
+    corners = [
+        range(first, last + 1) if name == "ip_proto" else (first, last)
+        for name, (first, last) in constraints.items()
+    ]
+    kinds = {
+        _kind_of_packet({**header, **dict(zip(names, values, strict=True))})
+        for values in itertools.product(*corners)
+    }
+    return kinds.pop() if len(kinds) == 1 else Kind.OTHER
+
+
+def _kind_of_packet(header: Mapping[str, int]) -> Kind:
+    packet = packet_of(header)
+    if packet.is_unreadable_tcp:
+        return Kind.UNREADABLE
+    if packet.protocol in TUNNELS:
+        return Kind.TUNNEL
+    if is_service(packet) or is_for_routers_and_servers(packet):
+        return Kind.SERVICE
+    return Kind.OTHER
+
+
+def one_of_each_kind(named: Sequence[tuple[Kind, Constraints]]) -> Iterator[tuple[Kind, Constraints]]:
+    """Packets that share what becomes of them are told once, by the broadest of their kinds.
+
+    With the constraints that the most usual of them are under.
+    """
+    kinds = {kind for kind, _ in named}
+    if Kind.OTHER in kinds:
+        kinds = {Kind.OTHER}
+    elif len(kinds) > 1:
+        kinds.discard(Kind.BETWEEN_PORTS_25)
+    usual = usual_header()
+    for kind in sorted(kinds, key=list(Kind).index):
+        alike = [constraints for each, constraints in named if each is kind]
+        yield kind, min(alike, key=lambda constraints: _unusual(constraints, usual))
+
+
+def _unusual(constraints: Constraints, usual: Mapping[str, int]) -> int:
+    return sum(not first <= usual[name] <= last for name, (first, last) in constraints.items())

@@ -1,0 +1,224 @@
+"""What one policy in the place of another does to all switches of a network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
+from op25b_app.policy.prefix import Prefix
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.effect.addresses import Ranges, held_by
+from op25b_app.rules.effect.blocking import stops_blocking
+from op25b_app.rules.effect.difference import Difference, Judgement
+from op25b_app.rules.effect.pairs import pairs_of
+from op25b_app.rules.effect.traffic import Traffic
+from op25b_app.rules.effect.wording import summary
+
+
+class RuleChanges(NamedTuple):
+    """How many flow rules change on a switch; one is the same by table, priority and match."""
+
+    added: int
+    removed: int
+    changed: int
+    unchanged: int
+
+
+class ExceptionEnd(NamedTuple):
+    """An exception in force ``before`` or ``after``, or in both with another end."""
+
+    before: MailException | None
+    after: MailException | None
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchEffect:
+    """What changes on switches that it is the same for.
+
+    ``rules`` are by the switch's name in the new policy, in the order of the old one; ``renamed`` and
+    ``moved`` hold old names and old datapath ids where those differ.
+    """
+
+    rules: Mapping[str, RuleChanges]
+    traffic: tuple[Traffic, ...]
+    mode: tuple[Mode, Mode]
+    forwarding_table: tuple[int | None, int | None]
+    renamed: Mapping[str, str]
+    moved: Mapping[str, int]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What changes, on whatever switch; ``untouched`` are switches for which nothing differs at all."""
+
+    switches: tuple[SwitchEffect, ...]
+    untouched: tuple[str, ...]
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    exceptions: tuple[ExceptionEnd, ...]
+    stops_blocking: tuple[str, ...]
+
+    @property
+    def treats_all_alike(self) -> bool:
+        """Is no packet treated differently at any switch that both policies know?"""
+        return not any(
+            switch.traffic or switch.forwarding_table[0] != switch.forwarding_table[1]
+            for switch in self.switches
+        )
+
+    def summary(self) -> list[str]:
+        """The most important of it in at most ten lines."""
+        return summary(self)
+
+
+_Treatment = tuple[tuple[Traffic, ...], tuple[Mode, Mode], tuple[int | None, int | None]]
+
+
+def effect(old: Policy, new: Policy, at: float, only: Collection[str] | None = None) -> Effect:
+    """Compare two policies at a moment (seconds since 1970), for every packet.
+
+    ``only`` are names of switches, in either policy, None for all. Switches that the policies say the same
+    of are compared once.
+    """
+    pairs = pairs_of(old, new)
+    alike_everywhere = _of_every_switch(old, at) == _of_every_switch(new, at)
+    known: dict[Hashable, tuple[tuple[Traffic, ...], RuleChanges]] = {}
+    groups: dict[_Treatment, list[tuple[Switch, Switch, RuleChanges]]] = {}
+    untouched: list[str] = []
+    for before, after in pairs.common:
+        if only is not None and not {before.name, after.name} & set(only):
+            continue
+        key = _of_switch(old, before, at), _of_switch(new, after, at)
+        is_same_switch = (before.name, before.dpid) == (after.name, after.dpid)
+        if alike_everywhere and key[0] == key[1] and is_same_switch:
+            untouched.append(after.name)
+            continue
+        if key not in known:
+            judgements = Judgement(old, before), Judgement(new, after)
+            traffic = Difference(*judgements, at).traffic()
+            known[key] = traffic, _rule_changes(*judgements, at)
+        traffic, rules = known[key]
+        treatment = traffic, (before.mode, after.mode), (before.forwarding_table, after.forwarding_table)
+        groups.setdefault(treatment, []).append((before, after, rules))
+    return Effect(
+        switches=tuple(_switch_effect(*treatment, found) for treatment, found in groups.items()),
+        untouched=tuple(untouched),
+        added=_names(pairs.added, only),
+        removed=_names(pairs.removed, only),
+        exceptions=tuple(_ends(old, new, at)),
+        stops_blocking=tuple(stops_blocking(old, new, at)),
+    )
+
+
+def _switch_effect(
+    traffic: tuple[Traffic, ...],
+    mode: tuple[Mode, Mode],
+    forwarding_table: tuple[int | None, int | None],
+    found: Sequence[tuple[Switch, Switch, RuleChanges]],
+) -> SwitchEffect:
+    return SwitchEffect(
+        rules={after.name: rules for _, after, rules in found},
+        traffic=traffic,
+        mode=mode,
+        forwarding_table=forwarding_table,
+        renamed={after.name: before.name for before, after, _ in found if before.name != after.name},
+        moved={after.name: before.dpid for before, after, _ in found if before.dpid != after.dpid},
+    )
+
+
+def _rule_changes(old: Judgement, new: Judgement, at: float) -> RuleChanges:
+    before = {rule.key: rule for rule in compile_rules(*old, at)}
+    after = {rule.key: rule for rule in compile_rules(*new, at)}
+    kept = before.keys() & after.keys()
+    changed = sum(before[key] != after[key] for key in kept)
+    return RuleChanges(len(after) - len(kept), len(before) - len(kept), changed, len(kept) - changed)
+
+
+def _names(switches: Iterable[Switch], only: Collection[str] | None) -> tuple[str, ...]:
+    return tuple(switch.name for switch in switches if only is None or switch.name in only)
+
+
+def _ends(old: Policy, new: Policy, at: float) -> Iterator[ExceptionEnd]:
+    """Exceptions that begin, end, or are to end at another time; the same one is known by what it permits."""
+    before, after = _in_force(old, at), _in_force(new, at)
+    for permission in dict.fromkeys([*after, *before]):
+        was, will = before.get(permission), after.get(permission)
+        if was is None or will is None or was.expires != will.expires:
+            yield ExceptionEnd(was, will)
+
+
+def _in_force(policy: Policy, at: float) -> dict[Hashable, MailException]:
+    """Of exceptions that permit the same, the one that ends last."""
+    found: dict[Hashable, MailException] = {}
+    for exception in policy.exceptions:
+        permission = exception.source, exception.destination
+        other = found.get(permission)
+        if exception.in_force(at) and (other is None or _end(exception) > _end(other)):
+            found[permission] = exception
+    return found
+
+
+def _end(exception: MailException) -> float:
+    return math.inf if exception.expires is None else exception.expires
+
+
+def _of_every_switch(policy: Policy, at: float) -> Hashable:
+    """What the rules of any switch may depend on, but for the switch itself."""
+    hardening, inbound = policy.hardening, policy.inbound
+    bound = [entry.prefix for switch in policy.switches.values() for entry in _bound(switch)]
+    exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
+    lines = [entry.source for entry in exceptions if isinstance(entry.source, Line)]
+    return (
+        *(_prefixes(listed) for listed in (policy.mail_destinations, policy.nat64_prefixes)),
+        *(_prefixes(listed) for listed in (policy.dynamic, policy.static, hardening.tunnels.permit_to)),
+        (inbound.block_spoofed_replies, inbound.block_port_25),
+        (hardening.source_validation, hardening.block_encapsulation, hardening.block_unreadable_tcp),
+        (hardening.ethertypes, hardening.tunnels.block),
+        frozenset((entry.source, entry.destination, entry.expires) for entry in exceptions),
+        tuple(_merged(bound, version) for version in (4, 6)),
+        frozenset((line, _bound_to(policy, line)) for line in lines),
+    )
+
+
+def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
+    """What of a switch its rules may depend on."""
+    exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
+    return (
+        (switch.subscriber_ports, switch.uplink_ports, switch.trusted_ports),
+        (switch.mode, switch.forwarding_table, frozenset(switch.vlans.items())),
+        None if switch.serves is None else _prefixes(switch.serves),
+        tuple((binding.port, binding.mac, _prefixes(binding.addresses)) for binding in switch.bindings),
+        frozenset(
+            (entry.source.port, entry.destination, entry.expires)
+            for entry in exceptions
+            if isinstance(entry.source, Line) and entry.source.switch == switch.name
+        ),
+    )
+
+
+def _bound(switch: Switch) -> Iterator[Listed]:
+    for binding in switch.bindings:
+        yield from binding.addresses
+
+
+def _bound_to(policy: Policy, line: Line) -> frozenset[Prefix]:
+    switch = policy.switches.get(line.switch)
+    bindings = switch.bindings if switch is not None else ()
+    return frozenset(
+        entry.prefix for binding in bindings if binding.port == line.port for entry in binding.addresses
+    )
+
+
+def _merged(prefixes: Iterable[Prefix], version: int) -> Ranges:
+    return held_by(prefix for prefix in prefixes if prefix.version == version)
+
+
+def _prefixes(listed: Iterable[Listed]) -> frozenset[Prefix]:
+    return frozenset(entry.prefix for entry in listed)

@@ -1,0 +1,92 @@
+"""Where a diagram is true, as products of a set of sources, a set of destinations and a set of ports."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Hashable, Iterator, Mapping
+from typing import NamedTuple
+
+from op25b_app.rules.effect.addresses import AddressSet, Ranges, merged
+from op25b_app.rules.proof.diagram import Diagram, Diagrams
+from op25b_app.rules.proof.header import LEVELS, SIZES
+
+MOST_SETS_OF_PORTS = 4
+"""Where more sets of ports have sources of their own (bindings, say), all become one region."""
+
+
+class Region(NamedTuple):
+    """``partly``: for each source and destination it is true on some port, but not on all of ``ports``, or
+    not for every value of another field (an Ethernet source, say)."""
+
+    sources: AddressSet
+    destinations: AddressSet
+    ports: Ranges
+    partly: bool
+
+
+def regions(diagrams: Diagrams, where: Diagram, version: int) -> Iterator[Region]:
+    """Disjoint regions that are together exactly where a function to booleans is true.
+
+    It may ask for addresses of ``version``, for the input port and for fields before both in the order.
+    """
+    destination, source = LEVELS[f"ipv{version}_dst"], LEVELS[f"ipv{version}_src"]
+    projected = exists_above(diagrams, where, destination)
+    for below, destinations in classes(projected, destination).items():
+        by_ports: dict[Ranges, list[tuple[int, int]]] = {}
+        for port, sources in classes(exists_above(diagrams, below, source), source).items():
+            ports = ranges_of(exists_above(diagrams, port, LEVELS["in_port"]), LEVELS["in_port"], True)
+            if ports:
+                by_ports.setdefault(ports, []).extend(sources)
+        partly = projected is not where
+        if len(by_ports) > MOST_SETS_OF_PORTS:
+            partly = True
+            everywhere = merged([each for ports in by_ports for each in ports])
+            by_ports = {everywhere: [each for found in by_ports.values() for each in found]}
+        for ports, found in by_ports.items():
+            yield Region(
+                AddressSet(version, merged(found)), AddressSet(version, tuple(destinations)), ports, partly
+            )
+
+
+def exists_above(diagrams: Diagrams, where: Diagram, level: int) -> Diagram:
+    """True where some values of the fields before ``level`` make it true."""
+    if where.level >= level:
+        return where
+    parts = list(dict.fromkeys(exists_above(diagrams, child, level) for child in where.children))
+    while len(parts) > 1:
+        # In pairs, since thousands in a row would cost their square.
+        parts = [diagrams.either(*parts[place : place + 2]) for place in range(0, len(parts), 2)]
+    return parts[0]
+
+
+def classes(diagram: Diagram, level: int) -> Mapping[Diagram, list[tuple[int, int]]]:
+    """The values of a field, by the function that remains once it is known."""
+    if diagram.level != level:
+        return {diagram: [(0, SIZES[level] - 1)]}
+    found: dict[Diagram, list[tuple[int, int]]] = {}
+    first = 0
+    for bound, child in zip(diagram.bounds, diagram.children, strict=True):
+        found.setdefault(child, []).append((first, bound))
+        first = bound + 1
+    return found
+
+
+def ranges_of(diagram: Diagram, level: int, value: Hashable) -> Ranges:
+    """Where a function that asks for one field only returns ``value``."""
+    found = classes(diagram, level)
+    return tuple(next((ranges for child, ranges in found.items() if child.value == value), ()))
+
+
+def stretches_of_both(
+    one: Diagram, other: Diagram, level: int
+) -> Iterator[tuple[int, int, Diagram, Diagram]]:
+    """Stretches of a field's values (first, last) with the functions that remain of both, ascending."""
+    asking = [diagram for diagram in (one, other) if diagram.level == level]
+    first = 0
+    for last in sorted({SIZES[level] - 1, *(bound for diagram in asking for bound in diagram.bounds)}):
+        left, right = (
+            each.children[bisect_left(each.bounds, last)] if each.level == level else each
+            for each in (one, other)
+        )
+        yield first, last, left, right
+        first = last + 1

@@ -1,0 +1,92 @@
+"""Kinds of packets, and what becomes of them under another policy."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from op25b_app.policy.model import PortRole, Verdict
+from op25b_app.rules.effect.addresses import AddressSet, Ranges
+
+
+class Change(enum.Enum):
+    """What happens to a packet's verdict."""
+
+    BLOCKED = "becomes blocked"
+    PERMITTED = "becomes permitted"
+    COUNTED = "would become blocked"
+    """In monitor mode: counted from now on, and let through as before."""
+    UNCOUNTED = "would become permitted"
+    """In monitor mode: counted no longer."""
+    ENFORCED = "is enforced"
+    """Monitor mode ends: what was only counted is blocked."""
+    LET_THROUGH = "is let through"
+    """Monitor mode begins: what was blocked is only counted."""
+
+
+_CHANGES = {
+    (Verdict.PERMIT, Verdict.BLOCK): Change.BLOCKED,
+    (Verdict.BLOCK, Verdict.PERMIT): Change.PERMITTED,
+    (Verdict.PERMIT, Verdict.WOULD_BLOCK): Change.COUNTED,
+    (Verdict.WOULD_BLOCK, Verdict.PERMIT): Change.UNCOUNTED,
+    (Verdict.WOULD_BLOCK, Verdict.BLOCK): Change.ENFORCED,
+    (Verdict.BLOCK, Verdict.WOULD_BLOCK): Change.LET_THROUGH,
+}
+
+
+def change_of(old: Verdict, new: Verdict) -> Change | None:
+    """None where nothing changes."""
+    return _CHANGES.get((old, new))
+
+
+class Kind(enum.Enum):
+    """What packets have in common, the most telling first; the values are names in JSON."""
+
+    MODE = "mode"
+    ROLE = "role"
+    MAIL = "mail"
+    """TCP to port 25 from a subscriber port."""
+    MAIL_FROM_UPLINK = "mail-from-uplink"
+    ANSWER_FROM_UPLINK = "answer-from-uplink"
+    """TCP from port 25, the return leg of the triangle among it."""
+    BETWEEN_PORTS_25 = "between-ports-25"
+    """TCP from port 25 to port 25 from an uplink, where it differs from both."""
+    OTHER = "other"
+    UNREADABLE = "unreadable"
+    TUNNEL = "tunnel"
+    SERVICE = "service"
+    ARP = "arp"
+    ETHERTYPE = "ethertype"
+    TAG = "tag"
+
+    @property
+    def is_mail(self) -> bool:
+        return self in _MAIL
+
+
+_MAIL = (Kind.MAIL, Kind.MAIL_FROM_UPLINK, Kind.ANSWER_FROM_UPLINK, Kind.BETWEEN_PORTS_25)
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Packets of one kind whose verdict changes in the same way.
+
+    Of a kind with addresses, these are all packets from one of ``sources`` to one of ``destinations`` on one
+    of ``ports``, under any tag that the port may carry before and after; where ``partly``, only some of them,
+    and nothing outside. No ``ports`` are all of the role that may carry any frame; otherwise ``other_ports``
+    are those of them that are not concerned. ``example`` is one packet's header, by OXM name, in the values
+    of the proof's domain.
+    """
+
+    kind: Kind
+    change: Change
+    roles: tuple[PortRole, PortRole]
+    ports: Ranges = ()
+    other_ports: Ranges = ()
+    sources: AddressSet | None = None
+    destinations: AddressSet | None = None
+    tags: Ranges = ()
+    """For ``Kind.TAG``: places in the proof's domain, 0 for untagged, N + 1 for tag N."""
+    partly: bool = False
+    example: Mapping[str, int] = field(default_factory=dict, compare=False)

@@ -1,0 +1,285 @@
+"""What changes, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from op25b_app.policy.model import Line, MailException, PortRole
+from op25b_app.policy.packet import ETH_ARP, TCP, UDP
+from op25b_app.policy.prefix import WIDTH, Prefix, format_address
+from op25b_app.rules.effect.addresses import AddressSet, Piece, Ranges, size
+from op25b_app.rules.effect.traffic import Change, Kind, Traffic
+from op25b_app.rules.proof.header import UNTAGGED
+from op25b_app.rules.proof.prove import LOCAL_PORT
+from op25b_app.rules.proof.witness import packet_of
+
+if TYPE_CHECKING:
+    from op25b_app.rules.effect.network import Effect, ExceptionEnd, RuleChanges, SwitchEffect
+
+MOST_INLINE = 2
+"""More prefixes than these are listed below a sentence, not in it."""
+_MOST_NAMES = 3
+_MOST_LINES = 10
+_EXACT_UNTIL = 10**9
+
+_SUBJECTS = {
+    Kind.MAIL: "mail",
+    Kind.MAIL_FROM_UPLINK: "mail",
+    Kind.ANSWER_FROM_UPLINK: "TCP from port 25",
+    Kind.BETWEEN_PORTS_25: "TCP from port 25 to port 25",
+    Kind.UNREADABLE: "fragments and headers in which no TCP port can be read",
+    Kind.TUNNEL: "tunnels (GRE, IP in IP and others)",
+    Kind.SERVICE: "DHCP, IGMP and neighbour discovery",
+    Kind.OTHER: "other packets than mail",
+    Kind.ARP: "some ARP",
+    Kind.ETHERTYPE: "frames with other ethertypes than IPv4, IPv6 and ARP",
+}
+_MODES = {
+    Change.LET_THROUGH: "monitor mode: everything that was blocked is counted and let through",
+    Change.ENFORCED: "enforce mode: everything that was counted and let through is blocked",
+}
+
+
+def names(switches: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and 998 more switches``."""
+    if len(switches) > _MOST_NAMES:
+        rest = len(switches) - _MOST_NAMES + 1
+        return f"{', '.join(switches[: _MOST_NAMES - 1])} and {rest:,} more switches"
+    return _joined(switches)
+
+
+def headline(traffic: Traffic) -> str:
+    """Which packets these are, without a verb."""
+    if traffic.kind is Kind.MODE:
+        return _MODES[traffic.change]
+    if traffic.kind is Kind.ROLE:
+        before, after = (role.value for role in traffic.roles)
+        return f"packets on {_ports(traffic.ports)}, {before} before and {after} now"
+    if traffic.kind is Kind.TAG:
+        return f"frames {_tags(traffic.tags)} on {_ports(traffic.ports)}"
+    text = _SUBJECTS[traffic.kind]
+    if traffic.roles[1] is PortRole.UPLINK:
+        text += " from uplinks"
+    if traffic.sources is not None and traffic.destinations is not None:
+        ends = f"from {_addresses(traffic.sources)} to {_addresses(traffic.destinations)}"
+        text += f", {ends}" if traffic.roles[1] is PortRole.UPLINK else f" {ends}"
+    if traffic.other_ports:
+        text += f", on {_ports(traffic.ports, traffic.other_ports)}"
+    if traffic.partly:
+        text += ", not all of it (that depends on the port or on the Ethernet source)"
+    return text
+
+
+def listed(traffic: Traffic) -> AddressSet | None:
+    """The addresses to list below the headline, which only counts them; None where it says all."""
+    for addresses in (traffic.sources, traffic.destinations):
+        if addresses is None or addresses.is_shorter_by_exclusion:
+            continue
+        if len(addresses.pieces) > MOST_INLINE:
+            return addresses
+    return None
+
+
+def piece_text(piece: Piece) -> str:
+    """``100.64.0.0/10 (without 100.64.8.0/24)``."""
+    written = prefix_text(piece.prefix)
+    return (
+        f"{written} (without {_first([prefix_text(hole) for hole in piece.holes])})"
+        if piece.holes
+        else written
+    )
+
+
+def amount(version: int, count: int) -> str:
+    """``256 addresses``; IPv6 in networks of 64 bits where it is whole ones."""
+    networks, rest = divmod(count, 1 << 64)
+    if version == 6 and networks and not rest:
+        return f"{_number(networks)} /64 network{'s' if networks > 1 else ''}"
+    return f"{_number(count)} address{'es' if count > 1 else ''}"
+
+
+def prefix_text(prefix: Prefix) -> str:
+    """Without a length where it is a single address."""
+    is_address = prefix.length == WIDTH[prefix.version]
+    return format_address(prefix.version, prefix.network) if is_address else str(prefix)
+
+
+def example_text(header: Mapping[str, int]) -> str:
+    """One packet, as people write it."""
+    packet = packet_of(header)
+    where = f"on {_ports(((packet.in_port, packet.in_port),))}"
+    if packet.tags:
+        where += f" under tag {packet.tags[0]}"
+    if packet.version is None:
+        if packet.eth_type == ETH_ARP:
+            return f"ARP of {format_address(4, packet.arp_sender)} {where}"
+        return f"ethertype {packet.eth_type:#06x} {where}"
+    ends = [format_address(packet.version, each) for each in (packet.source, packet.destination)]
+    protocol = {TCP: "TCP", UDP: "UDP"}.get(packet.protocol or 0)
+    if protocol is None:
+        return f"IP protocol {packet.protocol} from {ends[0]} to {ends[1]} {where}"
+    source, destination = ends
+    ports = packet.source_port, packet.destination_port
+    return f"{protocol} from {source} port {ports[0]} to {destination} port {ports[1]} {where}"
+
+
+def exception_text(end: ExceptionEnd) -> str:
+    """What becomes of an exception."""
+    before, after = end
+    known = after or before
+    assert known is not None, "an exception is in one of two policies"
+    subject = f"exception '{known.name}' ({_permission(known)})"
+    if after is None:
+        return f"{subject} no longer holds"
+    if before is None:
+        return f"{subject} begins, and ends {_moment(after)}"
+    return f"{subject} ends {_moment(after)} instead of {_moment(before)}"
+
+
+def rules_text(switch: SwitchEffect) -> str:
+    """How many flow rules change, on each switch if that is the same, in all if not."""
+    each = set(switch.rules.values())
+    if len(each) == 1:
+        return _rules(each.pop()) + (" on each" if len(switch.rules) > 1 else "")
+    first, *others = switch.rules.values()
+    for rules in others:
+        first = type(first)(*map(sum, zip(first, rules, strict=True)))
+    return f"{_rules(first)} in all"
+
+
+def notes(switch: SwitchEffect) -> Iterator[str]:
+    """What changes besides verdicts."""
+    for new, old in switch.renamed.items():
+        yield f"{new} was called {old}"
+    for name, dpid in switch.moved.items():
+        yield f"{name} is another datapath now; the one with dpid {dpid:#x} keeps its rules as they are"
+    before, after = ("NORMAL" if table is None else f"table {table}" for table in switch.forwarding_table)
+    if before != after:
+        yield f"what is permitted goes on to {after} instead of {before}"
+    if switch.mode[0] is not switch.mode[1] and not switch.traffic:
+        yield f"{switch.mode[1].value} mode instead of {switch.mode[0].value} mode"
+
+
+def network_notes(effect: Effect) -> Iterator[str]:
+    """What is told once for all switches."""
+    if effect.added:
+        yield f"{names(effect.added)}: new in the policy; all rules are installed"
+    if effect.removed:
+        yield f"{names(effect.removed)}: no longer in the policy; the rules there stay as they are"
+
+
+def summary(effect: Effect) -> list[str]:
+    """At most ten lines: for a log."""
+    lines = list(network_notes(effect))
+    if effect.treats_all_alike:
+        lines.append("no packet is treated differently")
+    for switch in effect.switches:
+        who = names(switch.names)
+        lines += [f"{who}: {note}" for note in notes(switch)]
+        for change in Change:
+            found = [traffic for traffic in switch.traffic if traffic.change is change]
+            if found:
+                more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+                lines.append(f"{who}: {sentence(found[0])}{more}")
+        lines.append(f"{who}: rules {rules_text(switch)}")
+    lines += map(exception_text, effect.exceptions)
+    last = list(effect.stops_blocking)[:_MOST_NAMES]
+    room = _MOST_LINES - len(last)
+    if len(lines) > room:
+        lines[room - 1 :] = [f"and {len(lines) - room + 1:,} more changes; `op25b diff` tells all"]
+    return lines + last
+
+
+def sentence(traffic: Traffic) -> str:
+    """The headline with its verb."""
+    if traffic.kind is Kind.MODE:
+        return headline(traffic)
+    return f"{traffic.change.value}: {headline(traffic)}"
+
+
+def _addresses(addresses: AddressSet) -> str:
+    any_address = f"any IPv{addresses.version} address"
+    if addresses.is_everything:
+        return any_address
+    if addresses.is_shorter_by_exclusion:
+        return f"{any_address} but {_first(list(map(piece_text, addresses.others.pieces)))}"
+    pieces = addresses.pieces
+    written = list(map(piece_text, pieces))
+    if len(pieces) == 1 and pieces[0].holes:
+        holes = _first([prefix_text(hole) for hole in pieces[0].holes])
+        return (
+            f"{prefix_text(pieces[0].prefix)} without {holes} ({amount(addresses.version, addresses.count)})"
+        )
+    if len(written) > MOST_INLINE:
+        return f"{len(written):,} prefixes ({amount(addresses.version, addresses.count)})"
+    return (
+        _joined(written)
+        if addresses.count == 1
+        else f"{_joined(written)} ({amount(addresses.version, addresses.count)})"
+    )
+
+
+def _first(written: Sequence[str]) -> str:
+    """As many as are told in one line."""
+    rest = len(written) - MOST_INLINE
+    if rest <= 1:
+        return _joined(written)
+    return f"{', '.join(written[:MOST_INLINE])} and {rest:,} more"
+
+
+def _joined(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def _number(count: int) -> str:
+    if count < _EXACT_UNTIL:
+        return f"{count:,}"
+    power = count.bit_length() - 1
+    if count == 1 << power:
+        return f"2^{power}"
+    return f"about 2^{power if count < 3 << (power - 1) else power + 1}"
+
+
+def _ports(ports: Ranges, others: Ranges = ()) -> str:
+    """The ports, or all but the others where that is shorter."""
+    if others and len(others) < len(ports):
+        return f"every port but {_port_numbers(others)}"
+    return f"port{'s' if size(ports) > 1 else ''} {_port_numbers(ports)}"
+
+
+def _port_numbers(ports: Ranges) -> str:
+    written = [
+        "LOCAL" if first == LOCAL_PORT else str(first) if first == last else f"{first}-{last}"
+        for first, last in ports
+    ]
+    return _joined(written)
+
+
+def _tags(places: Ranges) -> str:
+    tagged = [(max(first, 1) - 1, last - 1) for first, last in places if last > UNTAGGED]
+    written = ["without a tag"] if places[0][0] == UNTAGGED else []
+    if tagged:
+        one = size(tuple(tagged)) == 1
+        numbers = _joined([str(first) if first == last else f"{first}-{last}" for first, last in tagged])
+        written.append(f"under {'tag' if one else 'tags'} {numbers}")
+    return " or ".join(written)
+
+
+def _permission(exception: MailException) -> str:
+    source = exception.source
+    sender = f"port {source.port} of {source.switch}" if isinstance(source, Line) else prefix_text(source)
+    receiver = "anywhere" if exception.destination is None else prefix_text(exception.destination)
+    return f"{sender} to {receiver}"
+
+
+def _moment(exception: MailException) -> str:
+    if exception.expires is None:
+        return "never"
+    moment = datetime.fromtimestamp(exception.expires, timezone.utc)
+    return f"at {moment:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _rules(rules: RuleChanges) -> str:
+    return f"+{rules.added:,} -{rules.removed:,} changed {rules.changed:,}, {rules.unchanged:,} unchanged"

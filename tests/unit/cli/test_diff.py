@@ -1,0 +1,127 @@
+"""``op25b diff``, called as a person calls it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from op25b_app.cli.main import main
+
+EXAMPLE = Path(__file__).parents[3] / "example.yaml"
+AT = "2027-01-15T08:00:00Z"
+
+
+def diff(old: Path, new: Path, *arguments: str) -> Result:
+    return CliRunner().invoke(main, ["diff", str(old), str(new), "--at", AT, *arguments])
+
+
+def told(old: Path, new: Path, *arguments: str) -> Any:
+    result = diff(old, new, "--json", *arguments)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def changed(folder: Path, *changes: tuple[str, str]) -> Path:
+    """example.yaml with other words, each of which it must hold."""
+    text = EXAMPLE.read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after)
+    path = folder / "new.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_a_smaller_static_space(tmp_path: Path) -> None:
+    new = changed(tmp_path, ("[100.64.8.0/24, ", "[100.64.8.0/25, "))
+    result = diff(EXAMPLE, new)
+    assert result.exit_code == 0
+    head, *lines = result.stdout.splitlines()
+    assert head == "access-1"
+    assert lines[:2] == [
+        "  becomes blocked",
+        "    mail from 100.64.8.128/25 (128 addresses) to any IPv4 address but 192.0.2.0/24, on port 3",
+    ]
+    assert lines[-1].startswith("  rules +")
+    switch = told(EXAMPLE, new)["switches"]["access-1"]
+    mail = switch["becomes_blocked"][0]
+    assert mail["kind"] == "mail"
+    assert mail["ports"] == [[3, 3]]
+    assert mail["sources"]["prefixes"] == ["100.64.8.128/25"]
+    assert mail["sources"]["addresses"] == 128
+    assert mail["destinations"]["all_but"] is True
+    assert mail["destinations"]["prefixes"] == ["192.0.2.0/24"]
+    assert switch["becomes_permitted"] == []
+    assert set(switch["rules"]) == {"added", "removed", "changed", "unchanged"}
+
+
+def test_another_name_treats_no_packet_differently(tmp_path: Path) -> None:
+    new = changed(tmp_path, ("name: Example ISP", "name: Other ISP"))
+    result = diff(EXAMPLE, new)
+    assert result.exit_code == 0
+    assert result.stdout == "no packet is treated differently\naccess-1: nothing changes\n"
+    assert told(EXAMPLE, new)["differs"] is False
+
+
+def test_rules_may_change_where_no_verdict_does(tmp_path: Path) -> None:
+    new = changed(tmp_path, ("trusted_ports: [26]", "trusted_ports: [26]\n    forwarding: {table: 10}"))
+    result = diff(EXAMPLE, new)
+    assert "  what is permitted goes on to table 10 instead of NORMAL" in result.stdout.splitlines()
+    switch = told(EXAMPLE, new)["switches"]["access-1"]
+    assert switch["becomes_blocked"] == switch["becomes_permitted"] == []
+    assert switch["rules"]["changed"] > 0
+
+
+def test_an_empty_dynamic_space_is_warned_of(tmp_path: Path) -> None:
+    new = changed(tmp_path, ('dynamic: [100.64.0.0/10, "2001:db8:1000::/36"]', "dynamic: []"))
+    sentence = "access-1 would block nothing: address_space.dynamic is empty"
+    assert diff(EXAMPLE, new).stdout.splitlines()[-1] == f"warning: {sentence}; a reload asks for --yes"
+    assert told(EXAMPLE, new)["stops_blocking"] == [sentence]
+
+
+def test_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
+    """Of every four addresses up to .199 three are blocked now, a single one and a pair; and all above."""
+    pools = ", ".join(f"100.64.8.{number}" for number in range(0, 200, 4))
+    new = changed(tmp_path, ("static: [100.64.8.0/24", f"static: [{pools}"))
+    cut = diff(EXAMPLE, new).stdout.splitlines()
+    listed = cut[3:24]
+    assert listed[:2] == ["      100.64.8.1      1 address", "      100.64.8.2/31   2 addresses"]
+    assert listed[20] == "      and 83 more (176 addresses; --all lists them)"
+    whole = diff(EXAMPLE, new, "--all").stdout.splitlines()
+    assert whole[3 + 102] == "      100.64.8.224/27  32 addresses"
+    assert not [line for line in whole if "--all" in line]
+    sources = told(EXAMPLE, new)["switches"]["access-1"]["becomes_blocked"][0]["sources"]
+    everything = told(EXAMPLE, new, "--all")["switches"]["access-1"]["becomes_blocked"][0]["sources"]
+    assert len(sources["prefixes"]) == 20
+    assert len(everything["prefixes"]) == 20 + sources["more_prefixes"]
+    assert everything["more_prefixes"] == 0
+
+
+def test_one_switch_of_several(tmp_path: Path) -> None:
+    new = changed(tmp_path, ("switches:", "switches:\n  access-9: {dpid: 0x9, subscriber_ports: [1]}"))
+    assert "access-9: new in the policy; all rules are installed" in diff(EXAMPLE, new).stdout
+    assert "access-9" not in diff(EXAMPLE, new, "--switch", "access-1").stdout
+    assert told(EXAMPLE, new, "--switch", "access-9")["added"] == ["access-9"]
+    result = diff(EXAMPLE, new, "--switch", "x")
+    assert result.exit_code == 2
+    assert "no switch is called 'x'; there are access-1, access-9" in result.stderr
+
+
+def test_the_problems_of_both_policies_are_told(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
+    old.write_text("isp: {}\n")
+    new.write_text("isp: {mail_destinations: [1]}\naddress_space: {dynamic: []}\nswitches: {}\n")
+    result = diff(old, new)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert f"{old}:1:1: error: 'mail_destinations' is missing" in result.stderr
+    assert f"{new}:1:27: error: '1' is not a prefix" in result.stderr
+
+
+@pytest.mark.parametrize("arguments", [[], [str(EXAMPLE)]])
+def test_two_policies_are_needed(arguments: list[str]) -> None:
+    assert CliRunner().invoke(main, ["diff", *arguments]).exit_code == 2
