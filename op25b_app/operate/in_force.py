@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy
+from op25b_app.rules.effect import effect, stops_blocking
 
 MOST_WARNINGS = 20
 
@@ -55,16 +56,27 @@ class Examined(NamedTuple):
         return InForce(loaded.policy, loaded.digest, since)
 
 
-def examine(path: Path, before: InForce | None, at: float) -> Examined:
-    """Read a policy file; quick only for a small one."""
+def examine(path: Path, before: InForce | None, at: float, previous: Loaded | None = None) -> Examined:
+    """Read a policy file and compare it with the policy in force; quick only for a small one.
+
+    ``previous`` is what was loaded before, of which unchanged parts need no second reading.
+    """
     named: set[Path] = set()
 
     def read(file: Path) -> bytes:
         named.add(file)
         return file.read_bytes()
 
-    loaded = load(path, at, read)
-    return Examined(loaded, frozenset(named))
+    loaded = load(path, at, read, previous)
+    if loaded.policy is None or before is None or loaded.digest == before.digest:
+        return Examined(loaded, frozenset(named))
+    old, new = before.policy, loaded.policy
+    return Examined(
+        loaded,
+        frozenset(named),
+        tuple(effect(old, new, at).summary()),
+        tuple(stops_blocking(old, new, at)),
+    )
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

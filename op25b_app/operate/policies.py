@@ -36,6 +36,7 @@ class Policies:
         examined = examine(path, last, at)
         self._tell_problems(examined)
         self.named = examined.named
+        self._loaded = examined.loaded
         if examined.refusal(yes=yes) is None:
             self.in_force = examined.in_force(last, at)
             self._keep(examined)
@@ -44,7 +45,7 @@ class Policies:
             raise PolicyRefusedError
         else:
             self.in_force = last
-            self._tell_refused(examined, f"the one in force before, kept in {store.place(path)}, is again")
+            self._tell_refused(examined, f"the last one in force goes on, kept in {store.place(path)}")
 
     def reload(self, at: float, *, yes: bool = False, unless_same: bool = False) -> tuple[Examined, bool]:
         """Read the file again; whether what it holds is in force now. If not, nothing has changed.
@@ -64,8 +65,9 @@ class Policies:
 
     def examine(self, at: float) -> Examined:
         """What the file would change now."""
-        examined = examine(self._path, self.in_force, at)
+        examined = examine(self._path, self.in_force, at, self._loaded)
         self.named = examined.named
+        self._loaded = examined.loaded
         return examined
 
     def _recall(self, at: float) -> InForce | None:

@@ -1,0 +1,197 @@
+"""A new policy: examined, told, refused or taken, and confirmed by each switch."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.openvswitch.private_ovs import PrivateOvs
+from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
+from tests.ryu.process import COMMANDS
+
+SWITCHES = ("first 0x71", "second 0x72", "away 0x73")
+DYNAMIC = 'dynamic: [100.64.0.0/10, "2001:db8:1000::/36"]'
+WIDER = 'dynamic: [100.64.0.0/10, 198.51.100.0/24, "2001:db8:1000::/36"]'
+OPENING = "mode: monitor\nswitches:"
+
+
+@pytest.fixture
+def controller(ovs: PrivateOvs, tmp_path: Path) -> Iterator[Op25bController]:
+    """A controller with two switches that are connected and one that is not."""
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text(*SWITCHES))
+    with Op25bController(tmp_path, policy, socket=ovs.directory / "reload.sock") as controller:
+        controller.wait_for("in force")
+        for name, dpid in (("first", 0x71), ("second", 0x72)):
+            ovs.add_bridge(name, range(1, 5), dpid=dpid, controllers=[controller.target])
+        for name in ("first", "second"):
+            controller.wait_for_state(name, "protected")
+        yield controller
+    for name in ("first", "second"):
+        ovs.vsctl("--if-exists", "del-br", name)
+
+
+def rewrite(controller: Op25bController, old: str, new: str) -> None:
+    text = controller.policy_path.read_text()
+    assert old in text
+    controller.policy_path.write_text(text.replace(old, new))
+
+
+def test_a_reload_tells_what_changes_and_waits_for_every_switch(
+    ovs: PrivateOvs, controller: Op25bController
+) -> None:
+    rewrite(controller, DYNAMIC, WIDER)
+    before = rules_on(ovs, "first")
+    done = controller.command("reload", "--dry-run")
+    assert done.returncode == 0
+    assert "198.51.100.0/24" in done.stdout
+    assert "op25b: the policy would be taken" in done.stdout
+    assert "first:" not in done.stdout
+    assert controller.log.count("in force for") == 1
+    assert rules_on(ovs, "first") == before
+
+    done = controller.command("reload")
+    assert done.returncode == 0, done.stdout
+    assert "198.51.100.0/24" in done.stdout
+    lines = done.stdout.splitlines()
+    count = len(controller.wanted("first"))
+    assert f"first: protected: {count} rules read back as wanted and proven" in lines
+    assert f"second: protected: {count} rules read back as wanted and proven" in lines
+    assert "away: not connected; it gets the policy when it connects" in lines
+    for name in ("first", "second"):
+        assert rules_on(ovs, name) == controller.wanted(name), "confirmed means that the rules are there"
+    assert controller.status()["policy"]["kept"] is False
+
+
+def test_a_switch_that_does_not_follow_is_named(ovs: PrivateOvs, controller: Op25bController) -> None:
+    ovs.add_flows("second", "cookie=0x7,table=2,priority=999,tcp,tp_dst=25,actions=NORMAL")
+    done = controller.command("reload")
+    assert done.returncode == 1
+    assert "first: protected: " in done.stdout
+    assert "second: degraded: not proven: a rule of another application" in done.stdout
+
+    ovs.ofctl("del-flows", "second", "cookie=0x7/-1")
+    done = controller.command("reload", "--json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["applied"], answer["refused"]) == (0, True, None)
+    assert {name: switch["state"] for name, switch in answer["switches"].items()} == {
+        "first": "protected",
+        "second": "protected",
+        "away": "lost",
+    }
+
+    stopped = ovs.switch_pid
+    os.kill(stopped, signal.SIGSTOP)
+    try:
+        done = controller.command("reload", "--wait", "1")
+    finally:
+        os.kill(stopped, signal.SIGCONT)
+    assert done.returncode == 1
+    assert done.stdout.count("not confirmed within 1 s") == 2
+
+
+def test_a_policy_that_stops_blocking_needs_yes(ovs: PrivateOvs, controller: Op25bController) -> None:
+    before = rules_on(ovs, "first")
+    good = controller.policy_path.read_text()
+    rewrite(controller, "switches:", OPENING)
+
+    for way in (["reload"], ["reload", "--dry-run"]):
+        done = controller.command(*way)
+        assert done.returncode == 1
+        assert "would block nothing: it is in monitor mode" in done.stdout
+        assert "refused; the policy in force stays in force" in done.stdout
+        assert "op25b reload --yes" in done.stdout
+    answer = json.loads(controller.command("reload", "--json").stdout)
+    assert (answer["applied"], answer["refused"], answer["switches"]) == (False, "stops blocking", {})
+
+    told = controller.log.count("would block nothing")
+    controller.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: controller.log.count("would block nothing") > told, lambda: controller.log)
+    assert "to have it all the same: 'op25b reload --yes'" in controller.log
+    assert controller.wait_for_state("first", "protected")
+    assert rules_on(ovs, "first") == before
+
+    done = controller.command("reload", "--yes")
+    assert done.returncode == 0, done.stdout
+    assert "first: monitoring: " in done.stdout
+    assert rules_on(ovs, "first") == controller.wanted("first") != before
+
+    controller.policy_path.write_text(good)
+    assert controller.command("reload").returncode == 0
+    assert rules_on(ovs, "first") == before
+    assert "Traceback" not in controller.log
+
+
+def test_events_tell_states_reloads_and_refusals(ovs: PrivateOvs, controller: Op25bController) -> None:
+    follower = subprocess.Popen(
+        [COMMANDS / "op25b", "events", "--follow", "--json"],
+        env={**os.environ, **controller.environment, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert follower.stdout is not None
+    try:
+        told = [json.loads(follower.stdout.readline())]
+        assert (told[0]["kind"], told[0]["switch"]) == ("policy", None)
+        rewrite(controller, "switches:", "modes: x\nswitches:")
+        assert controller.command("reload").returncode == 1
+        while told[-1]["kind"] != "refused":
+            told.append(json.loads(follower.stdout.readline()))
+        rewrite(controller, "modes: x\n", "")
+        rewrite(controller, DYNAMIC, WIDER)
+        assert controller.command("reload").returncode == 0
+        while not ("protected" in told[-1]["text"] and told[-1]["number"] > told_refused(told)):
+            told.append(json.loads(follower.stdout.readline()))
+    finally:
+        follower.kill()
+        follower.wait()
+    numbers = [event["number"] for event in told]
+    assert numbers == list(range(1, len(told) + 1)), "each once, none missing"
+    assert {event["switch"] for event in told if event["kind"] == "state"} >= {"first", "second"}
+    assert told_policies(told) == 2
+    text = controller.command("events").stdout
+    assert " state    first: protected: " in text
+    assert " refused  policy " in text
+    after = json.loads(controller.command("events", "--json").stdout.splitlines()[0])
+    assert after == told[0]
+
+
+def told_refused(told: list[dict[str, object]]) -> int:
+    return max(int(str(event["number"])) for event in told if event["kind"] == "refused")
+
+
+def told_policies(told: list[dict[str, object]]) -> int:
+    return sum(event["kind"] == "policy" for event in told)
+
+
+def test_files_that_change_are_read_again_when_that_is_wanted(ovs: PrivateOvs, tmp_path: Path) -> None:
+    policy, pools = tmp_path / "policy.yaml", tmp_path / "pools.txt"
+    pools.write_text("198.51.100.0/25\n")
+    text = policy_text("changing 0x74").replace("dynamic: [", "dynamic: [{file: pools.txt}, ")
+    policy.write_text(text)
+    controller = Op25bController(
+        tmp_path,
+        policy,
+        socket=ovs.directory / "change.sock",
+        environment={"OP25B_RELOAD_ON_CHANGE": "1"},
+    )
+    with controller:
+        controller.wait_for("in force")
+        time.sleep(5)
+        assert controller.log.count("in force for") == 1, "nothing has changed"
+        pools.write_text("198.51.100.0/24\n")
+        controller.wait_for("in force for", times=2)
+        policy.write_text(text + "modus: x\n")
+        controller.wait_for("refused: the one in force stays in force")
+        policy.write_text(text)
+        time.sleep(5)
+        assert controller.log.count("in force for") == 2, "the same as before"
+        assert controller.log.count("refused") == 1
+        assert "Traceback" not in controller.log
