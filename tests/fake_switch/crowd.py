@@ -41,7 +41,7 @@ class Member:
 
 
 class Crowd:
-    """Switches with datapath ids from ``first`` on, and ports 1 to ``ports`` beside their own."""
+    """As many switches with datapath ids from ``first`` on, and ports 1 to ``ports`` beside their own."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Crowd:
         self.members = [Member(dpid) for dpid in range(first, first + switches)]
         self.diallers: list[Dialler] = []
         self.quiet_since = self._began = time.monotonic()
-        """When a switch last had to do with its table."""
+        """When a switch was last asked anything but whether it is there."""
         for member in self.members:
             switch = FakeSwitch(
                 member.dpid, abilities=abilities or Abilities(), ports=(*range(1, ports + 1), LOCAL)
@@ -84,15 +84,23 @@ class Crowd:
                 dialler.start()
 
     async def settle(self, seconds: float, quiet: float) -> bool:
-        """Wait until every table was read and nothing was asked about one for ``quiet`` seconds.
+        """Wait until every switch has rules that were read, and nothing was asked for ``quiet`` seconds.
 
         False if that does not come true in so many ``seconds``.
         """
-        while not all(member.read for member in self.members) or time.monotonic() - self.quiet_since < quiet:
+        while not self._all_read() or time.monotonic() - self.quiet_since < quiet:
             if self.elapsed > seconds:
                 return False
             await asyncio.sleep(0.05)
         return True
+
+    def _all_read(self) -> bool:
+        return all(
+            member.read is not None
+            and member.read >= (member.confirmed or 0.0)
+            and len(dialler.switch.tables) > 0
+            for member, dialler in zip(self.members, self.diallers, strict=True)
+        )
 
     async def stop(self) -> None:
         for dialler in self.diallers:
@@ -114,16 +122,19 @@ class _Watch:
         member, flow_mods = self._member, len(self._dialler.switch.flow_mods)
         if message.kind in CONFIRMING and flow_mods > member.flow_mods:
             member.confirmed, member.flow_mods = self._crowd.elapsed, flow_mods
-            self._crowd.quiet_since = time.monotonic()
         elif is_flow_request(message):
             member.read = self._crowd.elapsed
+        if message.kind != Kind.ECHO_REQUEST:
             self._crowd.quiet_since = time.monotonic()
 
 
 async def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Have the crowd connect, ``options.rounds`` times, and tell what each switch has seen."""
     abilities = Abilities(
-        versions=(options.version,), bundles=not options.no_bundles, part_bytes=options.part_bytes
+        versions=(options.version,),
+        tables=options.tables,
+        bundles=not options.no_bundles,
+        part_bytes=options.part_bytes,
     )
     crowd = Crowd(
         options.port,
@@ -159,12 +170,13 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--switches", type=int, default=1000)
     parser.add_argument("--first-dpid", type=lambda text: int(text, 0), default=1)
     parser.add_argument("--ports", type=int, default=4, help="each has ports 1 to this")
+    parser.add_argument("--tables", type=int, default=254)
     parser.add_argument("--version", type=int, default=4, help="4 for OpenFlow 1.3 to 6 for 1.5")
     parser.add_argument("--no-bundles", action="store_true")
     parser.add_argument("--part-bytes", type=int, default=1 << 15, help="about the size of a part of a reply")
     parser.add_argument("--rounds", type=int, default=1, help="how often all connect at once")
     parser.add_argument("--seconds", type=float, default=120.0, help="how long a round may take")
-    parser.add_argument("--quiet", type=float, default=3.0, help="how long nothing happens at the end of one")
+    parser.add_argument("--quiet", type=float, default=2.0, help="how long nothing happens at the end of one")
     return parser.parse_args(arguments)
 
 
