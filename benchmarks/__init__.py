@@ -1,1 +1,1 @@
-"""What op25b costs, measured side by side in one run: ``.venv/bin/python -m benchmarks.cost``."""
+"""op25b and its peers, measured side by side in one run: ``.venv/bin/python -m benchmarks``."""

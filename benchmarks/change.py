@@ -58,6 +58,7 @@ class Once(NamedTuple):
     lost: int
     blocked: int
     leaked: int
+    timeline: list[tuple[float, int]]
 
 
 @dataclass
@@ -135,7 +136,9 @@ def _change(subject: _Subject, ruleset: Ruleset, folder: Path, rounds: int) -> C
         for number in range(rounds):
             subject.write(number % 2 == 0)
             taken.append(_once(subject, running, tap, sizes, wires, ruleset.space))
-            click.echo(f"  {number + 1} {subject.controller.name}: {taken[-1]}", err=True)
+            click.echo(
+                f"  {number + 1} {subject.controller.name}: {taken[-1]._replace(timeline=[])}", err=True
+            )
     return _summary(subject.controller.name, taken)
 
 
@@ -165,6 +168,7 @@ def _once(
         mail.lost,
         mail.sent.blocked,
         mail.arrived.blocked,
+        sizes.timeline(begun),
     )
 
 
@@ -196,4 +200,5 @@ def _summary(peer: str, taken: list[Once]) -> Change:
         sum(once.lost for once in taken),
         sum(once.blocked for once in taken),
         sum(once.leaked for once in taken),
+        taken[0].timeline,
     )

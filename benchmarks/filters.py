@@ -15,6 +15,7 @@ from benchmarks.policies import (
     mail_destinations,
     policy_of,
 )
+from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import NORMAL, Action, FlowRule, Goto, match_of
 from op25b_app.rules.matches import Fields, destination, source, tcp_to
@@ -39,6 +40,11 @@ class Pipeline(enum.Enum):
     SOURCE_FIRST = enum.auto()
     """What comes to mind first: a table that matches source prefixes leads to one that matches the port."""
     OURS = enum.auto()
+    KERNEL = enum.auto()
+    """A bridge of the kernel that forwards everything."""
+    NFTABLES = enum.auto()
+    """The same, filtered by nftables with the same policy, the port tested before any address."""
+    NFTABLES_ADDRESSES_FIRST = enum.auto()
 
 
 class Filter(NamedTuple):
@@ -54,6 +60,10 @@ class Filter(NamedTuple):
 NO_FILTER = Filter("no filter", Pipeline.NONE)
 NO_FILTER_AGAIN = Filter("no filter, again", Pipeline.NONE)
 SOURCE_FIRST = Filter("source first", Pipeline.SOURCE_FIRST)
+KERNEL = Filter("kernel bridge, no filter", Pipeline.KERNEL)
+NFTABLES = Filter("nftables", Pipeline.NFTABLES)
+NFTABLES_ADDRESSES_FIRST = Filter("nftables, addresses first", Pipeline.NFTABLES_ADDRESSES_FIRST)
+IN_KERNEL = (Pipeline.KERNEL, Pipeline.NFTABLES, Pipeline.NFTABLES_ADDRESSES_FIRST)
 UNHARDENED, DEFAULTS, PREFIX, BINDING = (
     Filter(name, Pipeline.OURS, name) for name in ("unhardened", "defaults", "prefix", "binding")
 )
@@ -91,8 +101,8 @@ def _source_first(space: Space) -> list[FlowRule]:
     """Dynamic sources speak to port 25 of mail destinations and of nobody else."""
     rules = [_rule(0, 10, NORMAL), _rule(1, 10, NORMAL)]
     for version in VERSIONS:
-        own = dict.fromkeys(of_version(space.dynamic, version), _LOOK_AT_PORT)
-        own |= dict.fromkeys(of_version(space.static, version), NORMAL)
+        own: dict[Prefix, Action] = dict.fromkeys(of_version(space.dynamic, version), _LOOK_AT_PORT)
+        own.update(dict.fromkeys(of_version(space.static, version), NORMAL))
         rules += [_rule(0, 100 + prefix.length, action, source(prefix)) for prefix, action in own.items()]
         rules.append(_rule(1, 100, None, tcp_to(version, SMTP)))
         rules += [
@@ -102,7 +112,7 @@ def _source_first(space: Space) -> list[FlowRule]:
     return rules
 
 
-_LOOK_AT_PORT = Goto(1)
+_LOOK_AT_PORT: Action = Goto(1)
 
 
 def _rule(table: int, priority: int, action: Action, fields: Fields = ()) -> FlowRule:

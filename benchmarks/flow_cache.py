@@ -22,6 +22,7 @@ from benchmarks.filters import (
     keep_megaflows,
 )
 from benchmarks.policies import Space
+from benchmarks.results import CacheSize
 from benchmarks.traffic import (
     Arrival,
     by_port,
@@ -59,18 +60,6 @@ BATCH = 80
 """Frames at once; a device in memory queues 100."""
 _BRIDGE = "cost"
 _ARRIVAL_SECONDS = 10.0
-
-
-class CacheSize(NamedTuple):
-    """``rules`` are those of the bridge; ``masks`` are different sets of header bits that megaflows match."""
-
-    space: str
-    prefixes: int
-    filter: str
-    rules: int
-    workload: str
-    megaflows: int
-    masks: int
 
 
 def cache_sizes(ovs: PrivateOvs, space: Space, filters: Iterable[Filter] = _FILTERS) -> Iterator[CacheSize]:

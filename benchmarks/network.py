@@ -12,6 +12,7 @@ from pathlib import Path
 
 _CLONE_NEWNET = 0x40000000
 _ETH_P_ALL = 3
+_LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def enter_new_network() -> None:
@@ -23,14 +24,33 @@ def enter_new_network() -> None:
 @contextmanager
 def new_network() -> Iterator[None]:
     """This thread is in a new network namespace meanwhile; it lasts as long as what is made in it."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    before = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+    with network_of_thread() as before:
+        try:
+            _unshare()
+            yield
+        finally:
+            _LIBC.setns(before, _CLONE_NEWNET)
+
+
+@contextmanager
+def network_of_thread() -> Iterator[int]:
+    """A descriptor of the network namespace in which this thread is."""
+    network = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
     try:
-        _unshare()
-        yield
+        yield network
     finally:
-        libc.setns(before, _CLONE_NEWNET)
-        os.close(before)
+        os.close(network)
+
+
+@contextmanager
+def inside(network: int) -> Iterator[None]:
+    """This thread is in that network namespace meanwhile."""
+    with network_of_thread() as before:
+        try:
+            _LIBC.setns(network, _CLONE_NEWNET)
+            yield
+        finally:
+            _LIBC.setns(before, _CLONE_NEWNET)
 
 
 def wire(device: str, peer: str) -> socket.socket:
@@ -55,6 +75,6 @@ def two_way_wire(device: str, peer: str) -> Iterator[socket.socket]:
 
 def _unshare() -> None:
     """A new network namespace, in which the kernel sends nothing by itself over IPv6."""
-    if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET) != 0:
+    if _LIBC.unshare(_CLONE_NEWNET) != 0:
         raise OSError(ctypes.get_errno(), "cannot make a network namespace; this needs root")
     Path("/proc/sys/net/ipv6/conf/default/disable_ipv6").write_text("1")

@@ -15,30 +15,13 @@ from typing import NamedTuple
 
 from benchmarks.filters import BINDING, DEFAULTS, Filter, filtered_bridge
 from benchmarks.policies import AT, SWITCH, Space, read_policy, write_policy
+from benchmarks.results import ProofCost
 from op25b_app.rules.proof.dump import read_dump
 from op25b_app.rules.proof.prove import Proven, prove
 from tests.openvswitch.private_ovs import PrivateOvs
 
 FILTERS = (DEFAULTS, BINDING)
 _BRIDGE = "cost"
-
-
-class ProofCost(NamedTuple):
-    """``classes`` of headers were told apart; the rest are medians.
-
-    ``seconds`` (elapsed), ``cpu`` (seconds) and ``peak`` (memory, MB) are those of the whole command,
-    ``inside`` the seconds of CPU that reading the dump and the proof take when called.
-    """
-
-    space: str
-    prefixes: int
-    filter: str
-    rules: int
-    classes: int
-    seconds: float
-    cpu: float
-    peak: float
-    inside: float
 
 
 class _Run(NamedTuple):

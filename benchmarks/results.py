@@ -51,7 +51,8 @@ class Change:
 
     Messages of the controller, by kind (medians) and in all; seconds until the last was confirmed, from when
     the change was asked for and, ``sending``, from the first message. The table held ``rules`` before and
-    never fewer than ``lowest``. Packets are those of all rounds.
+    never fewer than ``lowest``. Packets are those of all rounds. ``timeline`` holds seconds since the first
+    round asked, and the rules in the table from then on.
     """
 
     peer: str
@@ -66,6 +67,55 @@ class Change:
     lost: int
     blocked: int
     leaked: int
+    timeline: list[tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class CacheSize:
+    """``rules`` are those of the bridge; ``masks`` are different sets of header bits that megaflows match."""
+
+    space: str
+    prefixes: int
+    filter: str
+    rules: int
+    workload: str
+    megaflows: int
+    masks: int
+
+
+@dataclass(frozen=True)
+class ProcessorTime:
+    """Per packet or connection; ``ratio`` is to the time without a filter in the same round.
+
+    ``lookups`` are in tables of masks, ``upcalls`` of packets that no megaflow matches.
+    """
+
+    prefixes: int
+    workload: str
+    filter: str
+    nanoseconds: Spread
+    ratio: Spread
+    lookups: float
+    upcalls: float
+
+
+@dataclass(frozen=True)
+class ProofCost:
+    """``classes`` of headers were told apart; the rest are medians.
+
+    ``seconds`` (elapsed), ``cpu`` (seconds) and ``peak`` (memory, MB) are those of the whole command,
+    ``inside`` the seconds of CPU that reading the dump and the proof take when called.
+    """
+
+    space: str
+    prefixes: int
+    filter: str
+    rules: int
+    classes: int
+    seconds: float
+    cpu: float
+    peak: float
+    inside: float
 
 
 @dataclass(frozen=True)
@@ -75,6 +125,9 @@ class Run:
     about: dict[str, str]
     install: list[Install] = field(default_factory=list)
     change: list[Change] = field(default_factory=list)
+    flow_cache: list[CacheSize] = field(default_factory=list)
+    processor: list[ProcessorTime] = field(default_factory=list)
+    proof: list[ProofCost] = field(default_factory=list)
 
 
 _ADAPTER = TypeAdapter(Run)

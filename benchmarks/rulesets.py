@@ -117,8 +117,11 @@ def write_faucet(
     path.write_text("\n".join([*lines, ""]))
 
 
-def write_nftables(path: Path, space: Space) -> int:
-    """The policy in its best form, the port tested before any set; returns the number of elements of sets."""
+def write_nftables(path: Path, space: Space, *, port_first: bool = True) -> int:
+    """The policy for a bridge; returns the number of elements of its sets.
+
+    Its best form, to which ``port_first`` False is the alternative, tests the port before any set.
+    """
     elements = 0
     lines = ["table bridge op25b {"]
     for version in VERSIONS:
@@ -133,21 +136,26 @@ def write_nftables(path: Path, space: Space) -> int:
             lines += [f"    elements = {{ {', '.join(map(str, prefixes))} }}"] if prefixes else []
             lines += ["  }"]
     lines += ["  chain filter {", "    type filter hook forward priority 0; policy accept;"]
-    lines += [f"    {rule}" for rule in _nftables_rules()]
+    lines += [f"    {rule}" for rule in _nftables_rules(port_first)]
     path.write_text("\n".join([*lines, "  }", "}", ""]))
     return elements
 
 
-def _nftables_rules() -> Iterator[str]:
-    yield 'iifname "line*" tcp dport != 25 accept'
-    yield 'iifname "uplink*" tcp dport != 25 tcp sport != 25 accept'
+def _nftables_rules(port_first: bool) -> Iterator[str]:
+    """Each with the ports and the addresses it looks at, in the order wanted."""
+    if port_first:
+        yield "tcp dport != 25 tcp sport != 25 accept"
+        yield "meta l4proto != tcp accept"
     for version, address in ((4, "ip"), (6, "ip6")):
-        yield f'iifname "line*" tcp dport 25 {address} daddr @mail{version} accept'
-        yield f'iifname "line*" tcp dport 25 {address} saddr @static{version} accept'
-        yield f'iifname "uplink*" tcp sport 25 {address} saddr @mail{version} accept'
-        yield f'iifname "uplink*" tcp sport 25 {address} daddr @dynamic{version} drop'
-        for own in ("static", "dynamic"):
-            yield f'iifname "uplink*" tcp dport 25 {address} saddr @{own}{version} drop'
+        for port, ends, verdict in (
+            ('iifname "line*" tcp dport 25', f"{address} daddr @mail{version}", "accept"),
+            ('iifname "line*" tcp dport 25', f"{address} saddr @static{version}", "accept"),
+            ('iifname "uplink*" tcp sport 25', f"{address} saddr @mail{version}", "accept"),
+            ('iifname "uplink*" tcp sport 25', f"{address} daddr @dynamic{version}", "drop"),
+            ('iifname "uplink*" tcp dport 25', f"{address} saddr @static{version}", "drop"),
+            ('iifname "uplink*" tcp dport 25', f"{address} saddr @dynamic{version}", "drop"),
+        ):
+            yield f"{port} {ends} {verdict}" if port_first else f"{ends} {port} {verdict}"
     yield 'iifname "line*" tcp dport 25 drop'
 
 

@@ -13,6 +13,8 @@ from typing import BinaryIO
 _OPENFLOW_13, _HELLO, _MULTIPART_REQUEST, _TABLE_STATISTICS = 4, 0, 18, 3
 _TABLE = struct.Struct("!BxxxIQQ")
 _PAUSE_SECONDS = 0.001
+_POINTS = 300
+"""Of a timeline, about."""
 
 
 class TableSizes:
@@ -51,6 +53,14 @@ class TableSizes:
     def lowest(self, since: float) -> int:
         """Of the samples from a moment on."""
         return min(rules for at, rules in self.samples if at >= since)
+
+    def timeline(self, since: float) -> list[tuple[float, int]]:
+        """Seconds after ``since`` at which another number of rules was seen, and that number."""
+        found: list[tuple[float, int]] = []
+        for at, rules in self.samples:
+            if at >= since and (not found or found[-1][1] != rules):
+                found.append((round(at - since, 4), rules))
+        return found[:: max(1, len(found) // _POINTS)]
 
     def _ask(self) -> None:
         while not self._ends.wait(_PAUSE_SECONDS):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.filters import DEFAULTS, UNHARDENED
-from benchmarks.flow_cache import WORKLOADS, CacheSize, cache_sizes
+from benchmarks.flow_cache import WORKLOADS, cache_sizes
 from benchmarks.policies import generated_space
+from benchmarks.results import CacheSize
 from tests.openvswitch.private_ovs import PrivateOvs
 
 Sizes = dict[tuple[str, str, int], CacheSize]
@@ -23,7 +24,7 @@ def sizes() -> Sizes:
         }
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", [workload.name for workload in WORKLOADS])
 @pytest.mark.parametrize("prefixes", [FEW, MANY])
 def test_the_defaults_cost_at_most_half_more_than_no_hardening(
     sizes: Sizes, workload: str, prefixes: int
@@ -35,7 +36,7 @@ def test_the_defaults_cost_at_most_half_more_than_no_hardening(
     assert defaults.masks <= 1.5 * unhardened.masks
 
 
-@pytest.mark.parametrize("workload", WORKLOADS)
+@pytest.mark.parametrize("workload", [workload.name for workload in WORKLOADS])
 def test_a_thousand_times_the_prefixes_cost_no_more(sizes: Sizes, workload: str) -> None:
     few, many = (sizes["defaults", workload, prefixes] for prefixes in (FEW, MANY))
     assert many.rules > 20 * few.rules
