@@ -34,7 +34,7 @@ from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.switch import codec
-from op25b_app.switch.assignment import Assignment, assignment_of
+from op25b_app.switch.assignment import Assignment, Assignments
 from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
 from op25b_app.unread import leave_unread
 
@@ -71,6 +71,7 @@ class Op25b(app_manager.RyuApp):
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
+        self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
         leave_unread()
 
@@ -201,9 +202,9 @@ class Op25b(app_manager.RyuApp):
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
         self._tell(logging.INFO, "policy", text)
         self._generation += 1
+        self._assignments = Assignments(policy, in_force.digest, self._assignments)
         for switch in policy.switches.values():
-            assignment = assignment_of(policy, switch, in_force.digest)
-            self._switch_of(switch.dpid).assign(assignment, self._generation)
+            self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)
         for dpid, known in [*self._switches.items()]:
             if policy.switch_of_dpid(dpid) is None:
                 known.assign(None, self._generation)
@@ -268,7 +269,7 @@ class _Switch:
             self.generation = generation
             return session.assign(assignment, now)
 
-        self.post(step)
+        self.post(step, large=True)
 
     def connect(self, datapath: Any, connection: Connection) -> None:
         def step(session: Session, now: float) -> Outcome:

@@ -33,7 +33,7 @@ def marker_rule(marker: Marker, table: int) -> FlowRule:
 
 
 def is_marker(rule: FlowRule) -> bool:
-    return rule.ours and rule.cookie >> 40 & 0xFF == Role.MARKER
+    return rule.priority == MARKER_PRIORITY and rule.ours and rule.cookie >> 40 & 0xFF == Role.MARKER
 
 
 def newest_marker(rules: Iterable[FlowRule]) -> Marker | None:

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, newest_marker
+from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.errors import explain
 from op25b_app.switch.exchange import Refused
-from op25b_app.switch.reconcile import Comparison, Difference, Key, describe
+from op25b_app.switch.reconcile import Comparison, Difference, describe
 from op25b_app.switch.room import fit
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.ruleset import Key, Ruleset
 
 
 def next_revision(digest: str, found: Iterable[FlowRule]) -> int:
@@ -33,9 +34,13 @@ def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
     )
 
 
-def fitting(wanted: Wanted, found: Sequence[FlowRule], room: Mapping[int, int]) -> tuple[Wanted | None, str]:
+def fitting(
+    wanted: Ruleset, found: Sequence[InstalledRule], room: Mapping[int, int]
+) -> tuple[Ruleset | None, str]:
     """What is wanted as far as the tables have room for it, and in words what there is no room for."""
-    others = Counter(rule.table for rule in found if not rule.ours)
+    if not room:
+        return wanted, ""
+    others = Counter(each.rule.table for each in found if not each.rule.ours)
     marked = wanted.last_own_table
     left = {table: places - others[table] - (table == marked) for table, places in room.items()}
     return fit(wanted, left) or (wanted, "")

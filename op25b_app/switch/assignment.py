@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable
 from functools import partial
 from typing import NamedTuple
 
-from op25b_app.policy.model import Policy, Switch
-from op25b_app.rules.compiler import compile_rules
+from op25b_app.policy.model import Line, Policy, Switch
+from op25b_app.rules.compiler import Compiler, Segment
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.single_table import CannotExpressError, compile_single_table
 from op25b_app.switch.instructions import stored_rule
 from op25b_app.switch.reconcile import describe
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.ruleset import Ruleset
+
+_SMALL = 1 << 8
+"""Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
+_MOST_PROOFS = 1 << 12
+
+Objection = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
 
 
 class Assignment(NamedTuple):
@@ -21,37 +27,84 @@ class Assignment(NamedTuple):
 
     ``wanted`` gives the rules wanted at a moment on a switch with so many tables: the same ones later, unless
     some of them have time-outs; it raises ValueError, in words, where the switch has too few. ``objection``
-    says of a whole table at a moment why it is not proven to do what the policy says, or None. ``digest`` is
-    the policy's (hexadecimal). ``revision`` is the policy's own; without one, an operator asked for this
-    policy and it becomes the next revision after that on the switch.
+    says of a table that holds those, rules of others and markers why it is not proven to do, at a moment,
+    what the policy says, or None. ``digest`` is the policy's (hexadecimal). ``revision`` is the policy's own;
+    without one, an operator asked for this policy and it becomes the next after that on the switch.
     """
 
     switch: Switch
-    wanted: Callable[[float, int], Wanted]
-    objection: Callable[[Sequence[FlowRule], float], str | None]
+    wanted: Callable[[float, int], Ruleset]
+    objection: Objection
     digest: str
     revision: int | None = None
 
 
-def assignment_of(policy: Policy, switch: Switch, digest: str) -> Assignment:
-    """What a policy with this digest says of a switch."""
-    return Assignment(switch, partial(_wanted, policy, switch), partial(_objection, policy, switch), digest)
+class Assignments:
+    """Compiles and proves a policy for its switches, once for all that shall do the same.
 
+    ``digest`` is the policy's. What ``previous`` has compiled is used again where nothing has changed.
+    """
 
-def _wanted(policy: Policy, switch: Switch, at: float, tables: int) -> Wanted:
-    wanted = Wanted(compile_rules(policy, switch, at))
-    if wanted.last_table < tables:
-        return wanted
-    try:
-        return Wanted(compile_single_table(policy, switch, at))
-    except CannotExpressError as error:
-        reasons = "; ".join(str(problem) for problem in error.problems)
-        raise ValueError(
-            f"has {tables} table{'' if tables == 1 else 's'} and its rules need {wanted.last_table + 1}, or "
-            f"one if the policy said less: {reasons}: nothing was sent"
-        ) from None
+    def __init__(self, policy: Policy, digest: str, previous: Assignments | None = None) -> None:
+        self._policy = policy
+        self._digest = digest
+        self._compiler: Compiler = Compiler(policy, previous._compiler if previous else None)
+        self._rulesets: dict[tuple[int, ...], Ruleset] = {}
+        self._segments: dict[Segment, Segment] = {}
+        self._proofs: dict[Hashable, str | None] = {}
+        self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
+    def of(self, switch: Switch) -> Assignment:
+        """What the policy says of one of its switches."""
+        return Assignment(
+            switch, partial(self._wanted, switch), partial(self._objection, switch), self._digest
+        )
 
-def _objection(policy: Policy, switch: Switch, rules: Sequence[FlowRule], at: float) -> str | None:
-    """Why a table that was read is not proven; None where it is."""
-    return objection(policy, switch, [stored_rule(rule, describe(rule)) for rule in rules], at)
+    def _wanted(self, switch: Switch, at: float, tables: int) -> Ruleset:
+        wanted = self._shared(self._compiler.segments(switch, at))
+        if wanted.last_table < tables:
+            return wanted
+        try:
+            return self._shared([compile_single_table(self._policy, switch, at)])
+        except CannotExpressError as error:
+            reasons = "; ".join(str(problem) for problem in error.problems)
+            raise ValueError(
+                f"has {tables} table{'' if tables == 1 else 's'} and its rules need {wanted.last_table + 1}, "
+                f"or one if the policy said less: {reasons}: nothing was sent"
+            ) from None
+
+    def _shared(self, segments: Iterable[Segment]) -> Ruleset:
+        """The same object for the same rules, unless some of them have time-outs."""
+        known = [self._segments.setdefault(each, each) if len(each) < _SMALL else each for each in segments]
+        identity = tuple(map(id, known))
+        if identity not in self._rulesets:
+            ruleset = Ruleset(known)
+            if ruleset.timed:
+                return ruleset
+            self._rulesets[identity] = ruleset
+        return self._rulesets[identity]
+
+    def _objection(
+        self,
+        switch: Switch,
+        wanted: Ruleset,
+        others: frozenset[FlowRule],
+        marks: Iterable[FlowRule],
+        at: float,
+    ) -> str | None:
+        """Why a table that was read is not proven; None where it is."""
+        name = self._definition(switch), wanted.meaning, others
+        if name in self._proofs and not (wanted.timed and self._proofs[name]):
+            return self._proofs[name]
+        rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *marks)]
+        if len(self._proofs) >= _MOST_PROOFS:
+            self._proofs.clear()
+        self._proofs[name] = objection(self._policy, switch, rules, at)
+        return self._proofs[name]
+
+    def _definition(self, switch: Switch) -> Hashable:
+        """What a switch's verdicts depend on, but for the policy."""
+        own_name = switch.name if switch.bindings or switch.name in self._lines else None
+        ports = switch.uplink_ports, switch.trusted_ports, tuple(sorted(switch.vlans.items()))
+        served = None if switch.serves is None else tuple(entry.prefix for entry in switch.serves)
+        return own_name, switch.mode, ports, served, switch.forwarding_table

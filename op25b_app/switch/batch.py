@@ -6,8 +6,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import bundle, codec, wire
-from op25b_app.switch.reconcile import Change
+from op25b_app.switch.codec import Command
 
 CHUNK_BYTES = 1 << 16
 """Small messages are joined to pieces of about this size."""
@@ -15,6 +16,25 @@ CHUNK_BYTES = 1 << 16
 _FIRST_XID = 0x2500_0000
 _ERROR_SIZE = 12
 _EXPERIMENTER_ERROR = 0xFFFF
+
+
+class Change(NamedTuple):
+    """One flow-mod; ``before`` is the rule that stands in its place now, None where none does."""
+
+    command: Command
+    rule: FlowRule
+    before: FlowRule | None = None
+
+
+class Group(tuple[Change, ...]):
+    """Changes that a switch may make in any order. Their messages are written once, for all who send them."""
+
+    def pieces(self, version: int, flags: int) -> tuple[bytes, ...]:
+        known: dict[tuple[int, int], tuple[bytes, ...]] = self.__dict__.setdefault("_pieces", {})
+        if (version, flags) not in known:
+            messages = (_flow_mod(change, number, version, flags) for number, change in enumerate(self))
+            known[version, flags] = tuple(joined(messages))
+        return known[version, flags]
 
 
 class SwitchError(NamedTuple):
@@ -34,36 +54,49 @@ def read_error(message: bytes) -> SwitchError:
 
 
 class Batch(NamedTuple):
-    """Changes that are sent together, in a bundle if that has a number, with these flags."""
+    """Changes that are sent together, in a bundle if that has a number, with these flags.
 
-    changes: tuple[Change, ...]
+    ``first`` and ``last`` are sent before and after the group.
+    """
+
+    group: Group
+    first: tuple[Change, ...]
+    last: tuple[Change, ...]
     version: int
     flags: int
     bundle: int | None = None
 
-    def messages(self) -> Iterator[bytes]:
-        return (self._message(number) for number in range(len(self.changes)))
+    def __len__(self) -> int:
+        return len(self.group) + len(self.first) + len(self.last)
+
+    def pieces(self) -> Iterator[bytes]:
+        """Xids count the changes of the group, then those before and after it."""
+        first = range(len(self.group), len(self.group) + len(self.first))
+        last = range(first.stop, len(self))
+        yield from joined(map(self._message, first))
+        if self.bundle is None:
+            yield from self.group.pieces(self.version, self.flags)
+        else:
+            yield from joined(map(self._message, range(len(self.group))))
+        yield from joined(map(self._message, last))
 
     def refused(self, error: SwitchError) -> Change | None:
         """The change that an error is about; None where it is about something else."""
         number = error.xid - _FIRST_XID
-        if not 0 <= number < len(self.changes):
+        if not 0 <= number < len(self):
             return None
         # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
-        message = self._flow_mod(number)
-        wrapped = b"" if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
-        is_it = message.startswith(error.message) or wrapped.startswith(error.message)
-        return self.changes[number] if is_it else None
+        message = _flow_mod(self._change(number), number, self.version, self.flags)
+        is_it = message.startswith(error.message) or self._message(number).startswith(error.message)
+        return self._change(number) if is_it else None
+
+    def _change(self, number: int) -> Change:
+        beyond = number - len(self.group)
+        return self.group[number] if beyond < 0 else (*self.first, *self.last)[beyond]
 
     def _message(self, number: int) -> bytes:
-        message = self._flow_mod(number)
+        message = _flow_mod(self._change(number), number, self.version, self.flags)
         return message if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
-
-    def _flow_mod(self, number: int) -> bytes:
-        command, rule, _ = self.changes[number]
-        return codec.encode_flow_mod(
-            rule, command=command, version=self.version, xid=_FIRST_XID + number, flags=self.flags
-        )
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
@@ -76,3 +109,9 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
             piece.clear()
     if piece:
         yield bytes(piece)
+
+
+def _flow_mod(change: Change, number: int, version: int, flags: int) -> bytes:
+    return codec.encode_flow_mod(
+        change.rule, command=change.command, version=version, xid=_FIRST_XID + number, flags=flags
+    )

@@ -10,19 +10,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import bundle, codec, flow_monitor, wire
-from op25b_app.switch.batch import Batch, SwitchError, joined, read_error
+from op25b_app.switch.batch import Batch, Change, Group, SwitchError, joined, read_error
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.errors import TABLE_FULL, explain
 from op25b_app.switch.plan import Abilities, Plan
-from op25b_app.switch.reconcile import Change, Key
+from op25b_app.switch.ruleset import Key
 from op25b_app.switch.table_features import (
     decode_table_features,
     encode_table_features_request,
     is_table_features_reply,
 )
-from op25b_app.switch.transition import Group
 
 _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
@@ -61,6 +59,14 @@ class Refused(NamedTuple):
     why: tuple[int, int]
 
 
+class _Step(NamedTuple):
+    """What is sent together: a group, and what goes before and after it."""
+
+    group: Group
+    first: tuple[Change, ...]
+    last: tuple[Change, ...]
+
+
 def is_request_xid(xid: int) -> bool:
     """Whether an xid is one of those that are given to requests here."""
     return _REQUEST_XID <= xid < _REQUEST_XID + _REQUESTS
@@ -86,7 +92,7 @@ class Exchange:
         self._request_xid = _REQUEST_XID
         self._parts: list[bytes] = []
         self._batch: Batch | None = None
-        self._to_come: list[Group] = []
+        self._to_come: list[_Step] = []
         self._failed = False
 
     @property
@@ -98,23 +104,30 @@ class Exchange:
     @property
     def pending(self) -> int:
         """How many changes the switch is carrying out."""
-        return 0 if self._batch is None else len(self._batch.changes)
+        return 0 if self._batch is None else len(self._batch)
 
     @property
     def will_read(self) -> bool:
         """Whether the table is going to be read, whatever happens to it meanwhile."""
         return self.phase not in (Phase.IDLE, Phase.READING)
 
-    def room_seen(self, found: Iterable[FlowRule]) -> Mapping[int, int]:
+    def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
         """How many rules tables hold: what the switch said, and what was there when they were full."""
-        abilities, held = self.abilities or Abilities(), Counter(rule.table for rule in found)
+        abilities = self.abilities or Abilities()
+        if not self.full:
+            return abilities.room
+        held = Counter(each.rule.table for each in found)
         room = {**abilities.room, **{table: held[table] for table in self.full}}
         self.abilities, self.full = abilities._replace(room=room), set()
         return room
 
+    def renew(self) -> None:
+        """Begin a cycle: what was refused before may be taken now."""
+        self.refused, self.full, self._bundles_fail = {}, set(), False
+
     def begin(self) -> bytes:
         """Read the table, after asking what the switch can do, if that is not known."""
-        self.refused, self.full, self._bundles_fail = {}, set(), False
+        self.renew()
         return self.read() if self.abilities else self._ask()
 
     def ask_room(self) -> bytes:
@@ -136,7 +149,10 @@ class Exchange:
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
         """Send the first group; the others follow as the switch confirms. Then its table is read."""
-        self._to_come = [*plan.groups]
+        groups = [*plan.groups] or [Group()]
+        self._to_come = [_Step(group, (), ()) for group in groups]
+        self._to_come[0] = self._to_come[0]._replace(first=plan.first)
+        self._to_come[-1] = self._to_come[-1]._replace(last=plan.last)
         return self._send_next(bundled=plan.bundled)
 
     def receive(self, message: bytes) -> Answer:
@@ -194,17 +210,17 @@ class Exchange:
 
     def _send_next(self, *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group, in a bundle or with a barrier behind it."""
-        group, number = self._to_come.pop(0), self._next_xid() if bundled else None
+        step, number = self._to_come.pop(0), self._next_xid() if bundled else None
         flags = 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
-        batch = self._batch = Batch(group, self.version, flags, number)
+        batch = self._batch = Batch(*step, self.version, flags, number)
         if number is None:
             self.phase = Phase.CONFIRMING
             barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
-            return tuple(joined((*batch.messages(), barrier)))
+            return tuple(joined((*batch.pieces(), barrier)))
         self.phase = Phase.BUNDLING
         begin = bundle.encode_open(version=self.version, bundle=number, xid=number)
         end = bundle.encode_close(version=self.version, bundle=number, xid=self._next_xid())
-        return tuple(joined((begin, *batch.messages(), end)))
+        return tuple(joined((begin, *batch.pieces(), end)))
 
     def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
         if self.phase is Phase.ASKING and self.abilities:

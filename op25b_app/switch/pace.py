@@ -6,7 +6,7 @@ import enum
 
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.pipeline import Table
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.ruleset import Ruleset
 
 _GOLDEN_RATIO = 0.6180339887498949
 
@@ -25,7 +25,7 @@ _REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.0, 2.0)}
 """By what happened: seconds of rest after a look, at least, and as a multiple of what the look took."""
 
 
-def concern_of(rule: FlowRule, wanted: Wanted | None) -> Disturbance:
+def concern_of(rule: FlowRule, wanted: Ruleset | None) -> Disturbance:
     """What a rule that somebody added, changed or removed has to do with us."""
     if rule.ours or (wanted is not None and rule.key in wanted.by_key):
         return Disturbance.OURS

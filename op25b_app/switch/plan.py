@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.marker import is_marker
 from op25b_app.rules.pipeline import Table
+from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
-from op25b_app.switch.reconcile import Change
-from op25b_app.switch.transition import Group, closed_first, in_place, staged, visited
-from op25b_app.switch.wanted import Wanted, outcomes_of
+from op25b_app.switch.reconcile import absent
+from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.transition import closed_first, in_place, staged, visited
 
 
 class Abilities(NamedTuple):
@@ -29,57 +30,66 @@ class Abilities(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Groups of changes, each to be confirmed before the next; the first one all at once if ``bundled``."""
+    """Groups of changes, each to be confirmed before the next; the first one all at once if ``bundled``.
+
+    ``first`` and ``last`` need no order of their own: they go with the first group and the last.
+    """
 
     groups: Sequence[Group]
     bundled: bool = False
+    first: tuple[Change, ...] = ()
+    last: tuple[Change, ...] = ()
 
-    def framed(self, first: Iterable[Change], last: Iterable[Change]) -> Plan | None:
-        """The same with changes that need no order of their own; None where there is nothing at all."""
-        groups = [[*group] for group in self.groups] or [[]]
-        groups[0][:0] = first
-        groups[-1] += last
-        return self._replace(groups=[tuple(group) for group in groups]) if groups[0] else None
+    def __bool__(self) -> bool:
+        return bool(self.groups or self.first or self.last)
 
 
 def plan_changes(
-    changes: Sequence[Change],
-    found: Sequence[FlowRule],
-    wanted: Wanted,
-    abilities: Abilities,
-    *,
-    crowded: bool = False,
+    changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities, *, crowded: bool = False
 ) -> Plan:
     """The safest plan that the switch can carry out: see :mod:`op25b_app.switch.transition`.
 
     ``changes`` lead from ``found``, the whole table, to ``wanted``. With ``crowded``, deletions have to make
     room for additions.
     """
-    if abilities.bundles and len(changes) > 1 and len(visited(outcomes_of(found))) > 1:
-        return Plan([tuple(sorted(changes, key=_deletions_first))], bundled=True)
+    reached = visited(found.outcomes) if changes else {Table.ADMIT}
+    if reached == {Table.ADMIT} and changes is absent(wanted).repairs:
+        return Plan(_installation(wanted))
+    if abilities.bundles and len(changes) > 1 and len(reached) > 1:
+        return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
     if crowded:
-        return Plan(closed_first(changes, found, wanted.outcomes))
-    if (groups := in_place(changes, found, wanted.outcomes)) is not None:
+        return Plan(closed_first(changes, found, wanted))
+    if (groups := in_place(changes, found, wanted)) is not None:
         return Plan(groups)
-    if abilities.tags and _has_room_for_both(found, wanted.rules, abilities.room):
-        return Plan(staged(changes, found, wanted.rules))
-    return Plan(closed_first(changes, found, wanted.outcomes))
+    if abilities.tags and _has_room_for_both(found, wanted, abilities.room):
+        return Plan(staged(changes, found, wanted))
+    return Plan(closed_first(changes, found, wanted))
 
 
-def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[list[Change], list[Change]]:
-    """What puts the marker on a switch, and what takes old ones away."""
-    present = [*filter(is_marker, found)]
-    new = [] if any(rule.key == mark.key for rule in present) else [Change(Command.ADD, mark)]
-    old = [Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key]
+def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
+    """What puts the marker on a switch that has the markers ``found``, and what takes old ones away."""
+    present = [*found]
+    new = () if any(rule.key == mark.key for rule in present) else (Change(Command.ADD, mark),)
+    old = tuple(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key)
     return new, old
+
+
+def _installation(wanted: Ruleset) -> Sequence[Group]:
+    """The groups for an empty switch; the same objects whenever they are asked for."""
+    if wanted not in _installations:
+        groups = in_place(absent(wanted).repairs, Ruleset(()), wanted)
+        assert groups is not None
+        _installations[wanted] = groups
+    return _installations[wanted]
+
+
+_installations: WeakKeyDictionary[Ruleset, Sequence[Group]] = WeakKeyDictionary()
 
 
 def _deletions_first(change: Change) -> bool:
     return change.command is Command.ADD
 
 
-def _has_room_for_both(
-    found: Sequence[FlowRule], wanted: Sequence[FlowRule], room: Mapping[int, int]
-) -> bool:
-    needed = Counter(rule.table for rule in (*found, *wanted) if rule.table != Table.ADMIT)
+def _has_room_for_both(found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
+    needed = Counter(rule.table for rule in (*found.rules, *wanted.rules) if rule.table != Table.ADMIT)
     return all(needed[table] <= room.get(table, needed[table]) for table in needed)

@@ -4,28 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
-from op25b_app.rules.flow import FlowRule, Match, Opaque
+from op25b_app.rules.flow import FlowRule, Opaque
 from op25b_app.rules.ofctl import format_action, format_match
 from op25b_app.rules.pipeline import Table
+from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import SEND_FLOW_REMOVED, Command, InstalledRule
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.ruleset import Ruleset
 
 TIMEOUT_TOLERANCE = 2.0
 """Seconds by which the end of a rule may differ from the wanted one: whole seconds on one side, transport."""
 
 RENEW_BELOW = 32768.0
 """A rule that is to last longer than its time-out can say is added again when fewer seconds are left."""
-
-Key = tuple[int, int, Match]
-
-
-class Change(NamedTuple):
-    """One flow-mod; ``before`` is the rule that stands in its place now, None where none does."""
-
-    command: Command
-    rule: FlowRule
-    before: FlowRule | None = None
 
 
 class Difference(NamedTuple):
@@ -42,53 +34,75 @@ class Comparison(NamedTuple):
     """What makes a table what it should be.
 
     ``repairs`` put right what differs, in no particular order; ``differences`` says what that is, one for
-    one. ``renewals`` only prolong rules that are there.
+    one. ``renewals`` only prolong rules that are there. ``others`` are rules of others that stay.
     """
 
-    repairs: tuple[Change, ...]
+    repairs: Group
     renewals: tuple[Change, ...]
     differences: tuple[Difference, ...]
+    others: tuple[FlowRule, ...] = ()
 
 
-def reconcile(wanted: Wanted, found: Iterable[InstalledRule], *, reclaim: bool = False) -> Comparison:
-    """Compare a switch's whole table with the rules wanted there.
+def reconcile(wanted: Ruleset, found: Iterable[InstalledRule], *, reclaim: bool = False) -> Comparison:
+    """Compare a switch's whole table, but for markers, with the rules wanted there.
 
     Rules of others are left alone: whether they change a verdict is for the proof to say. Only where one
     stands in the very place of ours, in a table that is ours alone or, with ``reclaim``, in table 0, it is
     replaced.
     """
-    places: dict[Key, InstalledRule] = {}
-    superfluous: list[FlowRule] = []
-    for installed in found:
-        rule = installed.rule
-        if rule.key in wanted.by_key:
-            places[rule.key] = installed
-        elif rule.ours:
-            superfluous.append(rule)
-
+    present: set[int] = set()
     repairs: list[Change] = []
     renewals: list[Change] = []
     differences: list[Difference] = []
-    for key, rule in wanted.by_key.items():
-        present = places.get(key)
-        if present is None:
-            repairs.append(Change(Command.ADD, rule))
-            differences.append(Difference("missing", rule))
-        elif not present.rule.ours:
-            if reclaim or rule.table != Table.ADMIT:
-                repairs.append(Change(Command.ADD, rule, present.rule))
-                differences.append(
-                    Difference(f"overwritten by a rule with cookie {present.rule.cookie:#x}", rule)
-                )
-        elif aspect := _differing_aspect(rule, present):
-            repairs.append(Change(Command.ADD, rule, present.rule))
-            differences.append(Difference(f"has another {aspect} than wanted", present.rule))
-        elif _ends_early(rule, present):
-            renewals.append(Change(Command.ADD, rule, present.rule))
-    for rule in superfluous:
-        repairs.append(Change(Command.DELETE_STRICT, rule, rule))
-        differences.append(Difference("not wanted", rule))
-    return Comparison(tuple(repairs), tuple(renewals), tuple(differences))
+    others: list[FlowRule] = []
+    for installed in found:
+        rule = installed.rule
+        counterpart = wanted.counterpart(rule)
+        if counterpart is not None:
+            present.add(id(counterpart))
+            if not rule.ours and rule.table == Table.ADMIT and not reclaim:
+                others.append(rule)
+            elif what := _difference(counterpart, installed):
+                repairs.append(Change(Command.ADD, counterpart, rule))
+                differences.append(what)
+            elif counterpart.hard_timeout and _ends_early(counterpart, installed):
+                renewals.append(Change(Command.ADD, counterpart, rule))
+        elif rule.ours:
+            repairs.append(Change(Command.DELETE_STRICT, rule, rule))
+            differences.append(Difference("not wanted", rule))
+        else:
+            others.append(rule)
+    if not present and not repairs:
+        return absent(wanted)._replace(others=tuple(others))
+    if len(present) < len(wanted):
+        missing = [rule for rule in wanted.rules if id(rule) not in present]
+        repairs += (Change(Command.ADD, rule) for rule in missing)
+        differences += (Difference("missing", rule) for rule in missing)
+    return Comparison(Group(repairs), tuple(renewals), tuple(differences), tuple(others))
+
+
+def difference(held: Ruleset, wanted: Ruleset) -> Group:
+    """What makes the one of the other, time-outs aside; quick where most rules are the same objects."""
+    places = {rule.key: rule for rule in held.without(wanted)}
+    changes: list[Change] = []
+    for rule in wanted.without(held):
+        before = places.pop(rule.key, None)
+        if before is None or (before.action, before.cookie) != (rule.action, rule.cookie):
+            changes.append(Change(Command.ADD, rule, before))
+    changes += (Change(Command.DELETE_STRICT, rule, rule) for rule in places.values())
+    return Group(changes)
+
+
+def absent(wanted: Ruleset) -> Comparison:
+    """The comparison with an empty table; the same objects whenever it is asked for."""
+    if wanted not in _absent:
+        repairs = Group(Change(Command.ADD, rule) for rule in wanted.rules)
+        differences = tuple(Difference("missing", rule) for rule in wanted.rules)
+        _absent[wanted] = Comparison(repairs, (), differences)
+    return _absent[wanted]
+
+
+_absent: WeakKeyDictionary[Ruleset, Comparison] = WeakKeyDictionary()
 
 
 def describe(rule: FlowRule) -> str:
@@ -98,17 +112,23 @@ def describe(rule: FlowRule) -> str:
     return f"table {int(rule.table)} priority {int(rule.priority)} {match} -> {action}"
 
 
-def _differing_aspect(wanted: FlowRule, installed: InstalledRule) -> str | None:
+def _difference(wanted: FlowRule, installed: InstalledRule) -> Difference | None:
     """What tells two rules with the same key apart; one that only ends early is the same."""
-    if wanted.action != installed.rule.action:
-        return "action"
-    if wanted.cookie != installed.rule.cookie:
-        return "cookie"
-    if installed.idle_timeout or bool(wanted.hard_timeout) != bool(installed.rule.hard_timeout):
-        return "time-out"
-    if _seconds_left(installed) > wanted.hard_timeout + TIMEOUT_TOLERANCE:
-        return "end"
-    return "flag" if installed.flags & ~SEND_FLOW_REMOVED else None
+    rule = installed.rule
+    if not rule.ours:
+        return Difference(f"overwritten by a rule with cookie {rule.cookie:#x}", wanted)
+    aspect = None
+    if wanted.action != rule.action:
+        aspect = "action"
+    elif wanted.cookie != rule.cookie:
+        aspect = "cookie"
+    elif installed.idle_timeout or bool(wanted.hard_timeout) != bool(rule.hard_timeout):
+        aspect = "time-out"
+    elif rule.hard_timeout and _seconds_left(installed) > wanted.hard_timeout + TIMEOUT_TOLERANCE:
+        aspect = "end"
+    elif installed.flags & ~SEND_FLOW_REMOVED:
+        aspect = "flag"
+    return None if aspect is None else Difference(f"has another {aspect} than wanted", rule)
 
 
 def _ends_early(wanted: FlowRule, installed: InstalledRule) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule, Role
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.ruleset import Ruleset
 
 _DISPENSABLE = (Role.TUNNEL, Role.SOURCE, Role.STATIC, Role.EXCEPTION, Role.MAIL_DESTINATION)
 """What permits something to some addresses, in the order in which it is left out."""
@@ -19,16 +19,18 @@ class Fit(NamedTuple):
     ``wanted`` is None where not even those fit that block, or that everything else depends on.
     """
 
-    wanted: Wanted | None
+    wanted: Ruleset | None
     shortage: str
 
 
-def fit(wanted: Wanted, room: Mapping[int, int]) -> Fit | None:
+def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
     """Leave out rules that permit, so that tables with little ``room`` block more than they should, not less.
 
     ``room`` is the number of rules of ours that tables have room for, those not named having enough. None
     where everything fits.
     """
+    if not room:
+        return None
     sizes = Counter(rule.table for rule in wanted.rules)
     full = {table: room[table] for table in sizes if sizes[table] > room.get(table, sizes[table])}
     if not full:
@@ -43,11 +45,11 @@ def fit(wanted: Wanted, room: Mapping[int, int]) -> Fit | None:
         if missing > len(dispensable):
             return Fit(None, f"{' and '.join(words)}, too little for those that block: nothing was sent")
         left_out |= {*dispensable[:missing]}
-    kept = Wanted(rule for rule in wanted.rules if rule not in left_out)
+    kept = Ruleset([[rule for rule in wanted.rules if rule not in left_out]])
     return Fit(kept, f"{' and '.join(words)}: what the others would permit is blocked")
 
 
-def _dispensable(wanted: Wanted, table: int) -> list[FlowRule]:
+def _dispensable(wanted: Ruleset, table: int) -> list[FlowRule]:
     """The rules without which a table only blocks more, the first ones first to go."""
     return sorted(
         (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from op25b_app.policy.model import Mode, Switch
@@ -19,13 +19,15 @@ from op25b_app.rules.marker import Marker, is_marker, marker_rule
 from op25b_app.switch import codec, flow_monitor
 from op25b_app.switch.assessment import count, fitting, newer_policy, next_revision, objections_to, summary
 from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.batch import Group
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.exchange import Exchange, Phase
 from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
 from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_delay
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
-from op25b_app.switch.reconcile import Change, Comparison, reconcile
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.reconcile import Comparison, difference, reconcile
+from op25b_app.switch.room import fit
+from op25b_app.switch.ruleset import Ruleset
 
 ANSWER_SECONDS = 10.0
 """How long a switch may take to answer, or to go on with an answer."""
@@ -105,12 +107,13 @@ class Session:
         self._began, self._looked = now, (now, now)
         self._rounds = 0
         self._disturbance = Disturbance.NONE
-        self._wanted: Wanted | None = None
+        self._wanted: Ruleset | None = None
         self._crowded = False
         self._settled = False
         self._confirmed = 0
         self._objections: list[str] | None = None
-        self._judged: tuple[frozenset[object], str | None] = frozenset(), None
+        self._mark: FlowRule | None = None
+        """The marker that the switch has, once its table is as wanted."""
 
     @property
     def name(self) -> str:
@@ -127,7 +130,7 @@ class Session:
         removed = self.assignment is not None and assignment is None
         self.assignment = assignment
         self.revision = None if assignment is None else assignment.revision
-        self._judged = frozenset(), None
+        held = self._held
         self._forget_table()
         if self._connection is None:
             return Outcome()
@@ -135,6 +138,8 @@ class Session:
             return self._leave_alone(
                 "no longer in the policy; its rules stay as they are" if removed else "", now
             )
+        if held is not None and (outcome := self._change_over(*held, assignment, now)):
+            return outcome
         return self._begin(now, State.INSTALLING, "reading its table for a new policy")
 
     def connected(self, connection: Connection, now: float) -> Outcome:
@@ -208,40 +213,50 @@ class Session:
         self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
     ) -> Outcome:
         """The table is read: send what differs, or say how it is. ValueError where rules cannot be had."""
-        rules = [installed.rule for installed in found]
-        if refusal := self._take_revision(assignment, rules):
+        marks = [each.rule for each in found if is_marker(each.rule)]
+        rest = [each for each in found if each.rule not in marks] if marks else found
+        if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
-        wanted, shortage = self._fitting(exchange, assignment, rules, now)
+        wanted, shortage = self._fitting(exchange, assignment, rest, now)
         if wanted is None:
             return self.fail(shortage, now)
-        others = [installed for installed in found if not is_marker(installed.rule)]
-        comparison = reconcile(wanted, others, reclaim=self._settled)
+        comparison = reconcile(wanted, rest, reclaim=self._settled)
         if not exchange.room_asked and 2 * len(comparison.repairs) > len(wanted):
             pieces = (exchange.ask_room(),)
             self._wait_for(exchange, now)
             return Outcome(pieces)
-        if self._rounds < ROUNDS and (plan := self._plan(exchange, assignment, comparison, rules, wanted)):
+        self._mark = marker_rule(self._marker, wanted.last_own_table)
+        table = Ruleset([[each.rule for each in rest]])
+        if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, table, marks, wanted)):
             return self._carry_out(exchange, plan, comparison, now)
         self._confirmed = len(wanted)
         self._objections = [*objections_to(comparison, exchange.refused, shortage)]
         self._settled = not self._objections
-        self._objections = self._objections or self._proof_objections(assignment, rules, wanted, now)
+        if self._settled:
+            objection = assignment.objection(wanted, frozenset(comparison.others), marks, now)
+            self._objections = [objection] if objection else []
         self._looked = self._began, now
         self._audits += 1
         audit = audit_delay(self._audit_seconds, self.dpid, self._audits)
         self._rest(RETRY_SECONDS if self._objections else audit, now)
         return self._judge(self._objections, now)
 
-    def _take_revision(self, assignment: Assignment, found: Sequence[FlowRule]) -> str | None:
+    @property
+    def _marker(self) -> Marker:
+        assert self.assignment is not None
+        assert self.revision is not None
+        return Marker(self.revision, self.assignment.digest)
+
+    def _take_revision(self, assignment: Assignment, marks: Iterable[FlowRule]) -> str | None:
         """Settle which revision the policy has on this switch; a sentence where it holds a newer one."""
         if self.revision is None:
-            self.revision = next_revision(assignment.digest, found)
+            self.revision = next_revision(assignment.digest, marks)
             return None
-        return newer_policy(Marker(self.revision, assignment.digest), found)
+        return newer_policy(self._marker, marks)
 
     def _fitting(
-        self, exchange: Exchange, assignment: Assignment, found: Sequence[FlowRule], now: float
-    ) -> tuple[Wanted | None, str]:
+        self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
+    ) -> tuple[Ruleset | None, str]:
         """What is wanted as far as there is room, and in words what there is no room for."""
         assert self._connection is not None
         if self._wanted is None or self._wanted.timed:
@@ -254,23 +269,56 @@ class Session:
     def _plan(
         self,
         exchange: Exchange,
-        assignment: Assignment,
         comparison: Comparison,
-        found: Sequence[FlowRule],
-        wanted: Wanted,
-    ) -> Plan | None:
-        """What to send, without what the switch has refused; None where that is nothing."""
-        assert self.revision is not None
-        mark = marker_rule(Marker(self.revision, assignment.digest), wanted.last_own_table)
-        new, old = mark_changes(mark, found)
+        found: Ruleset,
+        marks: Iterable[FlowRule],
+        wanted: Ruleset,
+    ) -> Plan:
+        """What to send, without what the switch has refused."""
+        repairs, renewals = comparison.repairs, comparison.renewals
+        if refused := exchange.refused:
+            repairs = Group(change for change in repairs if change.rule.key not in refused)
+            renewals = tuple(change for change in renewals if change.rule.key not in refused)
+        plan = plan_changes(repairs, found, wanted, exchange.able, crowded=self._crowded)
+        assert self._mark is not None
+        new, old = mark_changes(self._mark, marks)
+        return plan._replace(first=() if self._mark.key in refused else new, last=(*renewals, *old))
 
-        def acceptable(changes: Sequence[Change]) -> list[Change]:
-            return [change for change in changes if change.rule.key not in exchange.refused]
+    @property
+    def _held(self) -> tuple[Exchange, Ruleset, FlowRule] | None:
+        """The rules and the marker that the switch is known to hold, as it would tell of changes."""
+        exchange, known = self._exchange, self._settled and not self._disturbance
+        if exchange is None or self._wanted is None or self._mark is None or self._crowded or not known:
+            return None
+        if exchange.phase is not Phase.IDLE or not exchange.able.monitor:
+            return None
+        return exchange, self._wanted, self._mark
 
-        plan = plan_changes(
-            acceptable(comparison.repairs), found, wanted, exchange.able, crowded=self._crowded
+    def _change_over(
+        self, exchange: Exchange, held: Ruleset, mark: FlowRule, assignment: Assignment, now: float
+    ) -> Outcome | None:
+        """Go from one policy to the next without reading the table first; None where that is wiser."""
+        assert self._connection is not None
+        try:
+            wanted = assignment.wanted(now, self._connection.tables)
+        except ValueError:
+            return None
+        if fit(wanted, exchange.able.room) or self._take_revision(assignment, [mark]):
+            return None
+        self._mark = marker_rule(self._marker, wanted.last_own_table)
+        plan = plan_changes(difference(held, wanted), held, wanted, exchange.able)
+        new, old = mark_changes(self._mark, [mark])
+        plan = plan._replace(first=new, last=old)
+        if not plan:
+            return None
+        self._wanted, self._began, self._rounds, self._objections = wanted, now, 1, None
+        exchange.renew()
+        pieces = exchange.carry_out(plan)
+        self._wait_for(exchange, now)
+        changes = count(sum(map(len, plan.groups)), "change")
+        return self._turn(State.INSTALLING, f"sending {changes} for a new policy", now)._replace(
+            pieces=pieces
         )
-        return plan.framed(acceptable(new), acceptable((*comparison.renewals, *old)))
 
     def _carry_out(self, exchange: Exchange, plan: Plan, comparison: Comparison, now: float) -> Outcome:
         self._rounds += 1
@@ -287,17 +335,6 @@ class Session:
             State.INSTALLING, f"sending {count(len(comparison.repairs), 'change')}: {what}", now
         )
         return turned._replace(pieces=pieces, events=events)
-
-    def _proof_objections(
-        self, assignment: Assignment, rules: Sequence[FlowRule], wanted: Wanted, now: float
-    ) -> list[str]:
-        """Why a table as wanted is not proven; what was judged before need not be again while it stays so."""
-        table = frozenset((rule.key, rule.action) for rule in rules)
-        known, objection = self._judged
-        if table != known or (objection and wanted.timed):
-            objection = assignment.objection(rules, now)
-            self._judged = table, objection
-        return [] if objection is None else [objection]
 
     def _judge(self, objections: Sequence[str], now: float) -> Outcome:
         """Say in which state a compared table and the ports leave the switch."""
@@ -350,7 +387,7 @@ class Session:
         return Outcome(turned=self.status)
 
     def _forget_table(self) -> None:
-        self._wanted = None
+        self._wanted = self._mark = None
         self._crowded = self._settled = False
 
     def _rest(self, seconds: float, now: float) -> None:

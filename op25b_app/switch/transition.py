@@ -25,11 +25,9 @@ from itertools import chain, groupby
 from op25b_app.rules.flow import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
 from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import Table
+from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
-from op25b_app.switch.reconcile import Change
-from op25b_app.switch.wanted import Outcomes, next_tables, outcomes_of
-
-Group = tuple[Change, ...]
+from op25b_app.switch.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
 
 TAGS = range(1, 0x100)
 STAGE_PRIORITY = 0x4000
@@ -39,16 +37,18 @@ GATE = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
 """Blocks everything."""
 
 
-def in_place(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Outcomes) -> list[Group] | None:
+def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
     """The groups that lead from ``found``, a whole table, to ``wanted``; None where this order does not suit.
 
     Tables that no packet visits before are changed first, those that none visits afterwards last. Of the
     others, those that one packet may visit together are changed one after the other, if :func:`_chain`
     finds a way.
     """
-    live = _written_tags(found)
-    before = outcomes_of(rule for rule in found if _tag_of(rule) in live)
-    visited_before, visited_after = visited(before), visited(wanted)
+    live, after = _written_tags(found), wanted.outcomes
+    before = found.outcomes
+    if live != {0} or any(_tag_of(change.rule) for change in changes):
+        before = outcomes_of(rule for rule in found.rules if _tag_of(rule) in live)
+    visited_before, visited_after = visited(before), visited(after)
     first: list[Change] = []
     last: list[Change] = []
     by_table: dict[int, list[Change]] = {}
@@ -60,60 +60,55 @@ def in_place(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Outco
         else:
             by_table.setdefault(change.rule.table, []).append(change)
 
-    groups = [tuple(first)]
-    for tables in _visited_together(by_table.keys(), before, wanted):
-        chained = _chain({table: by_table[table] for table in tables}, before, wanted)
+    groups = [Group(first)]
+    for tables in _visited_together(by_table.keys(), before, after):
+        chained = _chain({table: by_table[table] for table in tables}, before, after)
         if chained is None:
             return None
         groups += chained
-    groups.append(tuple(last))
+    groups.append(Group(last))
     return [group for group in groups if group]
 
 
-def staged(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Sequence[FlowRule]) -> list[Group]:
+def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group]:
     """The groups that lead from ``found``, a whole table, to ``wanted`` by way of tagged packets."""
     live = _written_tags(found)
     tag = next(each for each in TAGS if each not in live)
-    own = {rule.table for rule in wanted}
-    dead = [change for change in changes if _tag_of(change.rule) not in live]
-    unseen = [
-        change for change in changes if change.rule.table != Table.ADMIT and _tag_of(change.rule) in live
-    ]
-    stage = [_staged_rule(rule, tag, own) for rule in wanted if rule.table != Table.ADMIT]
+    own = frozenset(wanted.outcomes)
+    behind = [rule for rule in wanted.rules if rule.table != Table.ADMIT]
+    stage = [_staged_rule(rule, tag, own) for rule in behind]
     admitting = [change for change in changes if change.rule.table == Table.ADMIT]
+    later = [change for change in changes if change.rule.table != Table.ADMIT]
     plain, tagging = _tagging(admitting, found, wanted, tag, own)
     groups = [
-        tuple(dead),
-        tuple(Change(Command.ADD, rule) for rule in stage),
+        Group(change for change in later if _tag_of(change.rule) not in live),
+        Group(Change(Command.ADD, rule) for rule in stage),
         *_make_before_break(tagging),
-        tuple(unseen),
-        tuple(plain),
-        tuple(Change(Command.DELETE_STRICT, rule, rule) for rule in stage),
+        Group(change for change in later if _tag_of(change.rule) in live),
+        Group(plain),
+        Group(Change(Command.DELETE_STRICT, rule, rule) for rule in stage),
     ]
     return [group for group in groups if group]
 
 
-def closed_first(changes: Sequence[Change], found: Iterable[FlowRule], wanted: Outcomes) -> list[Group]:
+def closed_first(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group]:
     """The groups for a switch with no room to spare: what goes makes room for what comes.
 
     Where every table that changes only blocks or hands on, what blocks more comes first. Otherwise table 0
     blocks everything meanwhile, unless nothing is to be blocked afterwards anyway.
     """
-    before = outcomes_of(found)
     tables = {change.rule.table for change in changes}
-    if all(_only_blocks_or_hands_on(table, before, wanted) for table in tables):
-        closing = [change for change in changes if _blocks_more(change)]
-        opening = [change for change in changes if not _blocks_more(change)]
-        return [tuple(group) for group in (closing, opening) if group]
-    going = [change for change in changes if change.command is Command.DELETE_STRICT and change.rule != GATE]
-    coming = [change for change in changes if change.command is not Command.DELETE_STRICT]
-    gated = any(None in actions for actions in wanted.values())
-    groups = [
-        (Change(Command.ADD, GATE),) if gated else (),
-        tuple(going),
-        tuple(coming),
-        (Change(Command.DELETE_STRICT, GATE, GATE),),
-    ]
+    if all(_only_blocks_or_hands_on(table, found.outcomes, wanted.outcomes) for table in tables):
+        closing = Group(change for change in changes if _blocks_more(change))
+        opening = Group(change for change in changes if not _blocks_more(change))
+        return [group for group in (closing, opening) if group]
+    going = Group(
+        change for change in changes if change.command is Command.DELETE_STRICT and change.rule != GATE
+    )
+    coming = Group(change for change in changes if change.command is not Command.DELETE_STRICT)
+    gated = any(None in actions for actions in wanted.outcomes.values())
+    opened, closed = Change(Command.DELETE_STRICT, GATE, GATE), Change(Command.ADD, GATE)
+    groups = [Group([closed] if gated else []), going, coming, Group([opened])]
     return [group for group in groups if group]
 
 
@@ -127,13 +122,13 @@ def _make_before_break(changes: Iterable[Change]) -> list[Group]:
             gone.append(change)
         else:
             (new if change.before is None else changed).append(change)
-    groups = [*_by_priority(new, highest_first=True), tuple(changed), *_by_priority(gone)]
+    groups = [*_by_priority(new, highest_first=True), Group(changed), *_by_priority(gone)]
     return [group for group in groups if group]
 
 
 def _by_priority(changes: list[Change], *, highest_first: bool = False) -> Iterator[Group]:
     ordered = sorted(changes, key=_priority, reverse=highest_first)
-    return (tuple(group) for _, group in groupby(ordered, key=_priority))
+    return (Group(group) for _, group in groupby(ordered, key=_priority))
 
 
 def _priority(change: Change) -> int:
@@ -204,9 +199,10 @@ def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
     return reached
 
 
-def _written_tags(rules: Iterable[FlowRule]) -> set[int]:
+def _written_tags(found: Ruleset) -> set[int]:
     """The tags that packets may have; 0 is none."""
-    return {0, *(rule.action.tag for rule in rules if isinstance(rule.action, Tagged))}
+    actions = chain.from_iterable(found.outcomes.values())
+    return {0, *(action.tag for action in actions if isinstance(action, Tagged))}
 
 
 def _tag_of(rule: FlowRule) -> int:
@@ -214,7 +210,7 @@ def _tag_of(rule: FlowRule) -> int:
     return next((field.value for field in rule.match if field.name == "metadata"), 0)
 
 
-def _staged_rule(rule: FlowRule, tag: int, own: set[int]) -> FlowRule:
+def _staged_rule(rule: FlowRule, tag: int, own: frozenset[int]) -> FlowRule:
     """The rule for packets with a tag; tables that are not ours get them without."""
     action = rule.action
     if isinstance(action, Goto) and action.table not in own:
@@ -224,17 +220,17 @@ def _staged_rule(rule: FlowRule, tag: int, own: set[int]) -> FlowRule:
 
 
 def _tagging(
-    changes: Sequence[Change], found: Sequence[FlowRule], wanted: Sequence[FlowRule], tag: int, own: set[int]
+    changes: Sequence[Change], found: Ruleset, wanted: Ruleset, tag: int, own: frozenset[int]
 ) -> tuple[list[Change], list[Change]]:
     """For table 0: what takes the tag off again, and what makes it give the tag in the first place.
 
     ``changes`` would make it what is wanted without tags.
     """
     by_key = {change.rule.key: change for change in changes}
-    present = {rule.key: rule for rule in found if rule.table == Table.ADMIT}
+    present = {rule.key: rule for rule in found.rules if rule.table == Table.ADMIT}
     plain: list[Change] = []
     tagging = [change for change in changes if change.command is Command.DELETE_STRICT]
-    for rule in wanted:
+    for rule in wanted.rules:
         before = present.get(rule.key)
         if rule.table != Table.ADMIT or not (before is None or before.ours or rule.key in by_key):
             continue

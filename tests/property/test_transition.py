@@ -15,10 +15,11 @@ from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import SIZES
 from op25b_app.rules.proof.stored import stored
 from op25b_app.rules.proof.tables import TableVerdicts
+from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.reconcile import Change, reconcile
-from op25b_app.switch.transition import Group, closed_first, in_place, staged
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.reconcile import reconcile
+from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.transition import closed_first, in_place, staged
 from tests.generated import NOW, SWITCH, policies
 
 HANDOVER = 7
@@ -26,7 +27,7 @@ SAMPLES = 12
 """How many moments of a plan are looked at: each time at every packet."""
 
 Holding = dict[object, FlowRule]
-Order = Callable[[Sequence[Change], Sequence[FlowRule], Wanted], list[Group] | None]
+Order = Callable[[Group, Ruleset, Ruleset], list[Group] | None]
 
 
 class Moment(NamedTuple):
@@ -36,24 +37,24 @@ class Moment(NamedTuple):
     sent: Sequence[Change]
 
 
-def rules_of(policy: Policy) -> Wanted:
-    return Wanted(compile_rules(policy, policy.switches[SWITCH], NOW))
+def rules_of(policy: Policy) -> Ruleset:
+    return Ruleset([compile_rules(policy, policy.switches[SWITCH], NOW)])
 
 
-def changes_from(found: Iterable[FlowRule], wanted: Wanted) -> Sequence[Change]:
+def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
     return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
 
 
-def in_place_or_staged(changes: Sequence[Change], found: Sequence[FlowRule], wanted: Wanted) -> list[Group]:
-    groups = in_place(changes, found, wanted.outcomes)
-    return staged(changes, found, wanted.rules) if groups is None else groups
+def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+    groups = in_place(changes, found, wanted)
+    return staged(changes, found, wanted) if groups is None else groups
 
 
 def moments(
-    data: st.DataObject, found: Sequence[FlowRule], wanted: Wanted, order: Order
+    data: st.DataObject, found: Sequence[FlowRule], wanted: Ruleset, order: Order
 ) -> tuple[list[Moment], Moment]:
     """Some moments while a plan is carried out, each group in any order, and the end."""
-    groups = order(changes_from(found, wanted), found, wanted)
+    groups = order(changes_from(found, wanted), Ruleset([found]), wanted)
     assert groups is not None
     messages: list[Change] = []
     for group in groups:
@@ -71,7 +72,7 @@ def moments(
     return seen, Moment(holding, messages)
 
 
-def assert_reached(end: Moment, wanted: Wanted) -> None:
+def assert_reached(end: Moment, wanted: Ruleset) -> None:
     """All is there, but for time-outs that are still to be prolonged."""
     assert {rule._replace(hard_timeout=0) for rule in end.holding.values()} == {
         rule._replace(hard_timeout=0) for rule in wanted.rules
@@ -150,9 +151,7 @@ def test_closed_first_never_permits_what_neither_policy_permits(
 ) -> None:
     found, wanted, verdicts = rules_of(old).rules, rules_of(new), Verdicts()
     before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
-    seen, end = moments(
-        data, found, wanted, lambda changes, found, wanted: closed_first(changes, found, wanted.outcomes)
-    )
+    seen, end = moments(data, found, wanted, closed_first)
     assert_reached(end, wanted)
     for moment in seen:
         now = verdicts.passing(moment.holding.values())

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Opaque
+from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.reconcile import Change, Comparison, reconcile
-from op25b_app.switch.wanted import Wanted
+from op25b_app.switch.reconcile import Comparison, reconcile
+from op25b_app.switch.ruleset import Ruleset
 
 OURS = 0x25B0 << 48
 TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
@@ -29,7 +30,7 @@ def installed(
 
 
 def compared(*found: FlowRule, reclaim: bool = False) -> Comparison:
-    return reconcile(Wanted(WANTED), map(installed, found), reclaim=reclaim)
+    return reconcile(Ruleset([WANTED]), map(installed, found), reclaim=reclaim)
 
 
 def test_an_empty_table_lacks_everything() -> None:
@@ -38,7 +39,7 @@ def test_an_empty_table_lacks_everything() -> None:
 
 
 def test_a_table_as_wanted_gets_nothing() -> None:
-    assert compared(*reversed(WANTED)) == Comparison((), (), ())
+    assert compared(*reversed(WANTED)) == Comparison(Group(), (), ())
 
 
 def test_what_is_there_is_not_sent_again() -> None:
@@ -62,7 +63,7 @@ def test_rules_of_ours_that_nobody_wants_go() -> None:
     ],
 )
 def test_a_rule_that_differs_is_replaced(found: InstalledRule, sentence: str) -> None:
-    plan = reconcile(Wanted(WANTED), [found, installed(PORT), installed(OTHERWISE)])
+    plan = reconcile(Ruleset([WANTED]), [found, installed(PORT), installed(OTHERWISE)])
     assert plan.repairs == (Change(Command.ADD, SMTP, found.rule),)
     assert sentence in str(plan.differences[0])
 
@@ -85,7 +86,7 @@ def test_exceptions_end_in_time_and_are_prolonged_in_time(
 ) -> None:
     rule = EXCEPTION._replace(hard_timeout=wanted)
     found = installed(rule._replace(hard_timeout=65535), duration=65535.0 - left)
-    plan = reconcile(Wanted([rule]), [found])
+    plan = reconcile(Ruleset([[rule]]), [found])
     change = Change(Command.ADD, rule, found.rule)
     assert plan.renewals == (change,) * prolonged
     assert plan.repairs == (change,) * shortened
@@ -94,7 +95,7 @@ def test_exceptions_end_in_time_and_are_prolonged_in_time(
 
 def test_a_time_limit_that_is_missing_is_a_difference() -> None:
     found = installed(EXCEPTION._replace(hard_timeout=0))
-    assert reconcile(Wanted([EXCEPTION]), [found]).repairs == (Change(Command.ADD, EXCEPTION, found.rule),)
+    assert reconcile(Ruleset([[EXCEPTION]]), [found]).repairs == (Change(Command.ADD, EXCEPTION, found.rule),)
 
 
 def foreign(table: int, priority: int, *match: Field) -> FlowRule:
@@ -103,7 +104,7 @@ def foreign(table: int, priority: int, *match: Field) -> FlowRule:
 
 @pytest.mark.parametrize("rule", [foreign(0, 0), foreign(0, 65535), foreign(1, 500, *TCP)])
 def test_rules_of_others_are_left_alone(rule: FlowRule) -> None:
-    assert compared(*WANTED, rule) == Comparison((), (), ())
+    assert compared(*WANTED, rule) == Comparison(Group(), (), (), (rule,))
 
 
 def test_a_rule_of_others_in_the_place_of_ours_stays_in_table_0_unless_it_came_later() -> None:
@@ -140,7 +141,7 @@ def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     wanted: list[FlowRule], found: list[FlowRule]
 ) -> None:
     table = {rule.key: rule for rule in found}
-    for command, rule, before in reconcile(Wanted(wanted), map(installed, found)).repairs:
+    for command, rule, before in reconcile(Ruleset([wanted]), map(installed, found)).repairs:
         assert table.get(rule.key) == before
         if command is Command.ADD:
             table[rule.key] = rule
@@ -149,4 +150,4 @@ def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     kept = {rule.key: rule for rule in found if not rule.ours}
     ours = {rule.key: rule for rule in wanted if rule.table > 0 or rule.key not in kept}
     assert table == kept | ours
-    assert not reconcile(Wanted(wanted), map(installed, table.values())).repairs
+    assert not reconcile(Ruleset([wanted]), map(installed, table.values())).repairs

@@ -14,6 +14,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.rules.marker import Marker, is_marker, marker_rule, newest_marker
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import (
     ANSWER_SECONDS,
     AUDIT_SECONDS,
@@ -25,7 +26,6 @@ from op25b_app.switch.session import (
     State,
     Status,
 )
-from op25b_app.switch.wanted import Wanted
 from tests.fake_switch import Abilities, Command, FakeSwitch, FlowMod, Refusal
 from tests.fake_switch.rules import put, remove, rules_on
 
@@ -54,8 +54,8 @@ def switch_of_policy(mode: Mode = Mode.ENFORCE) -> Switch:
 
 
 def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> Assignment:
-    wanted = Wanted(rules)
-    return Assignment(switch_of_policy(mode), lambda at, tables: wanted, lambda rules, at: None, DIGEST)
+    wanted = Ruleset([rules])
+    return Assignment(switch_of_policy(mode), lambda at, tables: wanted, lambda *_: None, DIGEST)
 
 
 def at(flow: FlowMod) -> tuple[int, int]:
@@ -219,7 +219,7 @@ def test_a_full_table_is_told_with_numbers() -> None:
 
 
 def test_a_switch_that_cannot_hold_the_rules_gets_nothing() -> None:
-    def wanted(at: float, tables: int) -> Wanted:
+    def wanted(at: float, tables: int) -> Ruleset:
         raise ValueError(f"has {tables} tables and its rules need 3: nothing was sent")
 
     world = World(abilities=Abilities(tables=2))
@@ -246,29 +246,13 @@ def test_ports_without_a_role_are_named_until_they_have_one() -> None:
 
 def test_a_table_that_is_not_proven_is_never_called_protected() -> None:
     world = World()
-    world.connect(assignment()._replace(objection=lambda rules, at: f"not proven: {len(rules)} rules"))
-    assert world.status == ("degraded", f"not proven: {len(RULES) + 1} rules")
-
-
-def test_a_table_is_proven_again_only_when_it_has_changed() -> None:
-    proofs: list[int] = []
-
-    def objection(rules: Sequence[FlowRule], at: float) -> None:
-        proofs.append(sum(not is_marker(rule) for rule in rules))
-
-    world = World()
-    world.connect(assignment()._replace(objection=objection))
-    world.wait(AUDIT_SECONDS)
-    assert proofs == [len(RULES)]
-    put(world.switch, THEIRS)
-    world.wait(1.25 * AUDIT_SECONDS)
-    assert proofs == [len(RULES), len(RULES) + 1]
-    assert world.status == ("protected", READ_BACK)
+    world.connect(assignment()._replace(objection=lambda wanted, *_: f"not proven: {len(wanted)} rules"))
+    assert world.status == ("degraded", f"not proven: {len(RULES)} rules")
 
 
 def test_rules_of_others_that_change_a_verdict_degrade_and_stay() -> None:
-    def objection(rules: Sequence[FlowRule], at: float) -> str | None:
-        return None if all(rule.ours for rule in rules) else "not proven: a rule of another application"
+    def objection(wanted: Ruleset, others: frozenset[FlowRule], *_: object) -> str | None:
+        return "not proven: a rule of another application" if others else None
 
     world = World()
     intruder = FlowRule(1, 500, TCP, NORMAL, cookie=7)
@@ -303,7 +287,7 @@ def test_a_new_policy_changes_what_differs_and_no_more() -> None:
     world.switch.flow_mods.clear()
     new = FlowRule(2, 131, (*TCP, Field("ipv4_src", 0x64400000, 0xFFFFFFFE)), NORMAL, OURS | 77)
     world.run(world.session.assign(assignment([*RULES[1:], new]), world.now))
-    assert world.states[3:] == ["installing", "installing", "protected"]
+    assert world.states[3:] == ["installing", "protected"]
     assert len(world.sent) == 2
     assert set(world.rules) == {*RULES[1:], new}
 
@@ -433,7 +417,7 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
         return [block, permit] if left > 0 else [block]
 
     world = World()
-    world.connect(assignment()._replace(wanted=lambda at, tables: Wanted(rules(at))))
+    world.connect(assignment()._replace(wanted=lambda at, tables: Ruleset([rules(at)])))
     while world.now < expires - 1:
         world.wait(min(1000.0, expires - 1 - world.now))
         assert len(world.rules) == 2, world.now

@@ -1,0 +1,98 @@
+"""Rules in an order in which they load safely, with what is asked of them again and again."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
+
+from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Tagged
+from op25b_app.rules.pipeline import Table
+
+Key = tuple[int, int, Match]
+MOST_SEEN = 3
+"""How many objects are remembered for each rule; they are kept alive, so that no other has their identity."""
+
+Outcomes = Mapping[int, frozenset[Action]]
+"""By table: what may become of a packet there."""
+
+
+class Ruleset:
+    """Whole rules of a switch, wanted or found; made once for all switches that shall have the same.
+
+    ``segments`` are the rules in order. What two sets have in common is quickly seen where they share
+    segments and rules as objects.
+    """
+
+    def __init__(self, segments: Iterable[Sequence[FlowRule]]) -> None:
+        self.segments = tuple(segments)
+        self._seen: dict[int, tuple[FlowRule, FlowRule]] = {}
+
+    @cached_property
+    def rules(self) -> tuple[FlowRule, ...]:
+        return tuple(chain.from_iterable(self.segments))
+
+    @cached_property
+    def by_key(self) -> Mapping[Key, FlowRule]:
+        return {rule.key: rule for rule in self.rules}
+
+    @cached_property
+    def outcomes(self) -> Outcomes:
+        return outcomes_of(self.rules)
+
+    @cached_property
+    def timed(self) -> bool:
+        """Whether some of the rules end by themselves, so that later ones are wanted with other time-outs."""
+        return any(rule.hard_timeout for rule in self.rules)
+
+    @cached_property
+    def meaning(self) -> Hashable:
+        """Equal for rules that do the same, time-outs aside. Of lasting rules it is their identity."""
+        ending = [segment for segment in self.segments if any(rule.hard_timeout for rule in segment)]
+        lasting = tuple(id(segment) for segment in self.segments if segment not in ending)
+        return lasting, frozenset((rule.key, rule.action) for segment in ending for rule in segment)
+
+    @cached_property
+    def last_own_table(self) -> int:
+        return max(self.outcomes, default=Table.ADMIT)
+
+    @cached_property
+    def last_table(self) -> int:
+        """The last table that a rule is in or leads to, other applications' among them."""
+        targets = set().union(*(next_tables(self.outcomes, table) for table in self.outcomes))
+        return max((self.last_own_table, *targets))
+
+    def __len__(self) -> int:
+        return sum(map(len, self.segments))
+
+    def counterpart(self, rule: FlowRule) -> FlowRule | None:
+        """The rule of this set in the place of another one, which is the same object whenever it is read."""
+        seen = self._seen.get(id(rule))
+        if seen is not None:
+            return seen[1]
+        here = self.by_key.get(rule.key)
+        if here is not None:
+            if len(self._seen) >= MOST_SEEN * len(self):
+                self._seen.clear()
+            self._seen[id(rule)] = rule, here
+        return here
+
+    def without(self, other: Ruleset) -> list[FlowRule]:
+        """The rules that are not, as objects, in ``other``."""
+        shared = set(map(id, other.segments))
+        mine = [segment for segment in self.segments if id(segment) not in shared]
+        known = {id(rule) for segment in other.segments for rule in segment} if mine else set()
+        return [rule for segment in mine for rule in segment if id(rule) not in known]
+
+
+def outcomes_of(rules: Iterable[FlowRule]) -> Outcomes:
+    """What may become of a packet in each table."""
+    outcomes: dict[int, set[Action]] = {}
+    for rule in rules:
+        outcomes.setdefault(rule.table, set()).add(rule.action)
+    return {table: frozenset(actions) for table, actions in outcomes.items()}
+
+
+def next_tables(outcomes: Outcomes, table: int) -> set[int]:
+    """The tables to which a packet may go on from ``table``."""
+    return {action.table for action in outcomes.get(table, ()) if isinstance(action, (Goto, Tagged))}

@@ -1,0 +1,88 @@
+"""What equal switches share, and what is proven how often."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from op25b_app.policy.loader import load
+from op25b_app.policy.model import Policy
+from op25b_app.rules.flow import NORMAL, Field, FlowRule
+from op25b_app.switch import assignment
+from op25b_app.switch.assignment import Assignments
+
+TABLES = 254
+AT = 1_800_000_000.0
+THEIRS = FlowRule(0, 1, (Field("in_port", 1),), NORMAL, cookie=7)
+POLICY = """
+isp:
+  name: Example ISP
+  mail_destinations: [192.0.2.0/24]
+address_space:
+  dynamic: [100.64.0.0/10]
+  static: [100.64.8.0/24]
+switches:
+  one: {dpid: 1, subscriber_ports: [1-3], uplink_ports: [4]}
+  two: {dpid: 2, subscriber_ports: [1-3], uplink_ports: [4]}
+  other: {dpid: 3, subscriber_ports: [1-3], uplink_ports: [5]}
+"""
+
+
+@pytest.fixture
+def policy() -> Policy:
+    loaded = load(Path("policy.yaml"), AT, lambda path: POLICY.encode())
+    assert loaded.policy is not None
+    return loaded.policy
+
+
+@pytest.fixture
+def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The switches for which something was proven."""
+    proven: list[str] = []
+    prove = assignment.objection
+
+    def counted(policy: Policy, switch: object, rules: object, at: float) -> str | None:
+        proven.append(switch.name)
+        return prove(policy, switch, rules, at)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(assignment, "objection", counted)
+    return proven
+
+
+def test_equal_switches_share_their_rules_and_the_proof(policy: Policy, proofs: list[str]) -> None:
+    assignments = Assignments(policy, "5eed" * 16)
+    one, two, other = (assignments.of(policy.switches[name]) for name in ("one", "two", "other"))
+    assert one.wanted(AT, TABLES) is two.wanted(AT, TABLES)
+    assert other.wanted(AT, TABLES) is not one.wanted(AT, TABLES)
+    for each in (one, two, other, one):
+        assert each.objection(each.wanted(AT, TABLES), frozenset(), (), AT) is None
+    assert proofs == ["one", "other"]
+
+
+def test_a_table_is_proven_again_when_others_have_changed_it(policy: Policy, proofs: list[str]) -> None:
+    one = Assignments(policy, "5eed" * 16).of(policy.switches["one"])
+    wanted = one.wanted(AT, TABLES)
+    for others in ((), (THEIRS,), (), (THEIRS,)):
+        assert one.objection(wanted, frozenset(others), (), AT) is None
+    harm = THEIRS._replace(priority=5000)
+    for _ in range(2):
+        assert "a rule of another application" in (one.objection(wanted, frozenset([harm]), (), AT) or "")
+    assert proofs == ["one"] * 3
+
+
+def test_a_changed_policy_keeps_the_rules_it_does_not_change_as_objects(policy: Policy) -> None:
+    before = Assignments(policy, "5eed" * 16)
+    held = before.of(policy.switches["one"]).wanted(AT, TABLES)
+    changed = replace(policy, static=())
+    wanted = Assignments(changed, "beef" * 16, before).of(changed.switches["one"]).wanted(AT, TABLES)
+    assert 0 < len(wanted.without(held)) + len(held.without(wanted)) < 10
+
+
+def test_a_switch_with_one_table_gets_the_single_table_form(policy: Policy) -> None:
+    one = Assignments(policy, "5eed" * 16).of(policy.switches["one"])
+    assert one.wanted(AT, 1).last_table == 0
+    tabled = replace(policy.switches["one"], forwarding_table=9)
+    with pytest.raises(ValueError, match="has 1 table and its rules need 10, or one if the policy said less"):
+        Assignments(policy, "5eed" * 16).of(tabled).wanted(AT, 1)
