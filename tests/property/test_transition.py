@@ -97,6 +97,7 @@ class Verdicts:
         joined = self._diagrams.map(lambda value: (value,), diagrams[0])
         for diagram in diagrams[1:]:
             joined = self._diagrams.apply(join, joined, diagram)
+        values: Any
         return all(what(*values) for values in joined.values)
 
 

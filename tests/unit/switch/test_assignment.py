@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import Policy
+from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.flow import NORMAL, Field, FlowRule
-from op25b_app.switch import assignment
+from op25b_app.rules.proof.prove import objection
+from op25b_app.rules.proof.stored import StoredRule
 from op25b_app.switch.assignment import Assignments
 
 TABLES = 254
@@ -41,13 +43,12 @@ def policy() -> Policy:
 def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The switches for which something was proven."""
     proven: list[str] = []
-    prove = assignment.objection
 
-    def counted(policy: Policy, switch: object, rules: object, at: float) -> str | None:
+    def counted(policy: Policy, switch: Switch, rules: Sequence[StoredRule], at: float) -> str | None:
         proven.append(switch.name)
-        return prove(policy, switch, rules, at)  # type: ignore[arg-type]
+        return objection(policy, switch, rules, at)
 
-    monkeypatch.setattr(assignment, "objection", counted)
+    monkeypatch.setattr("op25b_app.switch.assignment.objection", counted)
     return proven
 
 
