@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -97,8 +97,7 @@ class Verdicts:
         joined = self._diagrams.map(lambda value: (value,), diagrams[0])
         for diagram in diagrams[1:]:
             joined = self._diagrams.apply(join, joined, diagram)
-        values: Any
-        return all(what(*values) for values in joined.values)
+        return all(what(*cast("tuple[Any, ...]", values)) for values in joined.values)
 
 
 def _passes(verdict: object) -> frozenset[bool]:
