@@ -22,6 +22,9 @@ from op25b_app.switch.table_features import (
     is_table_features_reply,
 )
 
+MOST_WATCHED = 100
+"""So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
+
 _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
 
@@ -84,6 +87,7 @@ class Exchange:
         self.phase = Phase.IDLE
         self.abilities: Abilities | None = None
         """None until the switch was asked."""
+        self._watching = False
         self.room_asked = False
         self.refused: dict[Key, Refused] = {}
         self.full: set[int] = set()
@@ -143,9 +147,14 @@ class Exchange:
         self.phase, self._batch, self._to_come, self._parts = Phase.IDLE, None, [], []
 
     def read(self) -> bytes:
+        """Ask for the whole table; what others change from then on the switch tells."""
         self.rest()
         self.phase = Phase.READING
-        return codec.encode_flow_stats_request(version=self.version, xid=self._next_xid())
+        watch = b""
+        if self.able.monitor and not self._watching:
+            watch = flow_monitor.encode_monitor_request(version=self.version, xid=self._next_xid())
+            self._watching = True
+        return watch + codec.encode_flow_stats_request(version=self.version, xid=self._next_xid())
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
         """Send the first group; the others follow as the switch confirms. Then its table is read."""
@@ -178,10 +187,11 @@ class Exchange:
         """Ask for what not every switch has; what is not granted before the barrier is not there."""
         version = self.version
         self.phase = Phase.ASKING
-        self.abilities = Abilities()
+        self.abilities, self._watching = Abilities(), False
         return b"".join(
             (
                 flow_monitor.encode_monitor_request(version=version, xid=self._next_xid()),
+                flow_monitor.encode_monitor_cancel(version=version, xid=self._next_xid()),
                 bundle.encode_open(version=version, bundle=0, xid=self._next_xid()),
                 bundle.encode_discard(version=version, bundle=0, xid=self._next_xid()),
                 codec.encode_barrier_request(version=version, xid=self._next_xid()),
@@ -189,9 +199,10 @@ class Exchange:
         )
 
     def _monitor_reply(self, xid: int) -> Answer:
-        if self.phase is Phase.ASKING and is_request_xid(xid) and self.abilities:
+        ours = is_request_xid(xid)
+        if self.phase is Phase.ASKING and ours and self.abilities:
             self.abilities = self.abilities._replace(monitor=True)
-        return Answer(awaited=self.phase is Phase.ASKING)
+        return Answer(awaited=ours and self.phase in (Phase.ASKING, Phase.READING))
 
     def _table_features(self, message: bytes, xid: int) -> Answer:
         if is_request_xid(xid) and self.abilities:
@@ -215,12 +226,19 @@ class Exchange:
         batch = self._batch = Batch(*step, self.version, flags, number)
         if number is None:
             self.phase = Phase.CONFIRMING
+            unwatched = self._stop_watching() if len(batch) > MOST_WATCHED else b""
             barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
-            return tuple(joined((*batch.pieces(), barrier)))
+            return tuple(joined((unwatched, *batch.pieces(), barrier)))
         self.phase = Phase.BUNDLING
         begin = bundle.encode_open(version=self.version, bundle=number, xid=number)
         end = bundle.encode_close(version=self.version, bundle=number, xid=self._next_xid())
         return tuple(joined((begin, *batch.pieces(), end)))
+
+    def _stop_watching(self) -> bytes:
+        watching, self._watching = self._watching, False
+        if not watching:
+            return b""
+        return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
 
     def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
         if self.phase is Phase.ASKING and self.abilities:

@@ -28,6 +28,7 @@ from op25b_app.switch.wire import (
     ONF_EXPERIMENTER,
     OPENFLOW_13,
     decode_entries,
+    encode_message,
     encode_multipart_request,
     experimenter_kind,
     multipart_kind,
@@ -39,11 +40,13 @@ _ONF_FLOW_MONITOR, _ONF_PAUSED, _ONF_RESUMED = 1870, 1871, 1872
 _ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS = 0b11110
 """Neither the initial contents (1) nor our own changes in full (32)."""
 _MONITOR = 1
+_DELETE = 2
 _ALL_TABLES = 0xFF
 _ANY = 0xFFFFFFFF
 
 _REQUEST = struct.Struct("!IIIHBB")
 _ONF_REQUEST = struct.Struct("!IIIHHIBxxx")
+_ONF_CANCEL = struct.Struct("!III")
 _ONF_MATCH_SIZE = 4
 """Of an empty match without its padding."""
 _XID = struct.Struct("!xxxxI")
@@ -104,6 +107,16 @@ def encode_monitor_request(*, version: int, xid: int) -> bytes:
             version, MULTIPART_EXPERIMENTER, xid, _ONF_REQUEST.pack(*head) + match
         )
     body = _REQUEST.pack(_MONITOR, _ANY, _ANY, wanted, _ALL_TABLES, 0) + match
+    return encode_multipart_request(version, _OFPMP_FLOW_MONITOR, xid, body)
+
+
+def encode_monitor_cancel(*, version: int, xid: int) -> bytes:
+    """Stop watching. Open vSwitch would answer each of many flow-mods of our own with a message."""
+    if version == OPENFLOW_13:
+        body = _ONF_CANCEL.pack(ONF_EXPERIMENTER, _ONF_FLOW_MONITOR, _MONITOR)
+        return encode_message(version, EXPERIMENTER, xid, body)
+    wanted = _ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS
+    body = _REQUEST.pack(_MONITOR, _ANY, _ANY, wanted, _ALL_TABLES, _DELETE) + encode_match(())
     return encode_multipart_request(version, _OFPMP_FLOW_MONITOR, xid, body)
 
 

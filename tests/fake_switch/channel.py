@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from tests.fake_switch import multipart, refusals, statistics
 from tests.fake_switch.bundles import EXPERIMENTER_ADD, EXPERIMENTER_CONTROL, Bundled, Bundles
 from tests.fake_switch.flow_mod import SEND_FLOW_REMOVED, FlowMod, read_flow_mod
-from tests.fake_switch.monitor import Monitors
+from tests.fake_switch.monitor import EXPERIMENTER_MONITOR, Monitors
 from tests.fake_switch.roles import Role, grant_role
 from tests.fake_switch.tables import Change, Happened
 from tests.fake_switch.wire import (
@@ -283,6 +283,9 @@ class Channel:
     def _experimenter(self, message: Message) -> Iterable[bytes]:
         experimenter, kind = Cursor(message.body, refusals.BAD_LENGTH).take(_EXPERIMENTER)
         body = message.body[_EXPERIMENTER.size :]
+        if (experimenter, kind) == (ONF, EXPERIMENTER_MONITOR) and self.switch.abilities.flow_monitor:
+            self.monitors.cancel(Cursor(body, refusals.BAD_LENGTH))
+            return ()
         if experimenter != ONF or self.version != OPENFLOW_13 or not self.switch.abilities.bundles:
             raise RefusedError(refusals.BAD_EXPERIMENTER)
         if kind not in (EXPERIMENTER_CONTROL, EXPERIMENTER_ADD):

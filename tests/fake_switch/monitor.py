@@ -26,6 +26,7 @@ _ABBREVIATED = 4
 _ADD, _MODIFY, _DELETE = 0, 1, 2
 _REQUEST = struct.Struct("!IIIHBB")
 _REQUEST_13 = struct.Struct("!IHHIBxxx")
+_CANCEL_13 = struct.Struct("!I")
 _UPDATE = struct.Struct("!HHBBHHHxxxxQ")
 _UPDATE_13 = struct.Struct("!HHHHHHHBxQ")
 
@@ -66,6 +67,13 @@ class Monitors:
         if monitor.flags & _INITIAL:
             for entry in tables.entries(monitor.selection):
                 yield self._update(0 if self._version > OPENFLOW_13 else 1, entry, 0, monitor)
+
+    def cancel(self, cursor: Cursor) -> None:
+        """Delete a monitor, as the extension for OpenFlow 1.3 does it."""
+        (number,) = cursor.take(_CANCEL_13)
+        if number not in self._monitors:
+            raise RefusedError(self._refusal(3))
+        del self._monitors[number]
 
     def updates(self, changes: Iterable[Change], *, own: bool, xid: int) -> list[bytes]:
         """What there is to tell of changes; ``own`` are those of the monitoring controller itself."""
