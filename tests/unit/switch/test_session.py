@@ -5,132 +5,35 @@ from __future__ import annotations
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from op25b_app.policy.model import Mode, Place, Switch
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
-from op25b_app.rules.marker import Marker, is_marker, marker_rule, newest_marker
-from op25b_app.rules.pipeline import MARKER_PRIORITY
-from op25b_app.switch.assignment import Assignment
+from op25b_app.policy.model import Mode
+from op25b_app.rules.flow import NORMAL, Field, FlowRule
+from op25b_app.rules.marker import Marker, marker_rule, newest_marker
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import (
     ANSWER_SECONDS,
     AUDIT_SECONDS,
     RETRY_SECONDS,
-    Connection,
-    Event,
-    Outcome,
-    Session,
     State,
-    Status,
 )
-from tests.fake_switch import Abilities, Command, FakeSwitch, FlowMod, Refusal
+from tests.fake_switch import Abilities, Command, Refusal
 from tests.fake_switch.rules import put, remove, rules_on
-
-OURS = 0x25B0 << 48 | Role.PORT << 40
-LOCAL = 0xFFFFFFFE
-STATIC = 0x25B0 << 48 | Role.STATIC << 40
-DIGEST = "5eed" * 16
-TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
-PORTS = frozenset({1, 2, 25, LOCAL})
-RULES = (
-    FlowRule(2, 10, (), None, OURS | 1),
-    *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), NORMAL, STATIC | n) for n in range(20)),
-    FlowRule(1, 10, (), NORMAL, OURS | 2),
-    FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
-    FlowRule(0, 100, (), Goto(1), OURS | 4),
+from tests.world import (
+    DIGEST,
+    OURS,
+    PORTS,
+    READ_BACK,
+    RULES,
+    TCP,
+    THEIRS,
+    Messages,
+    World,
+    assignment,
+    at,
 )
-READ_BACK = f"{len(RULES)} rules read back as wanted and proven"
-THEIRS = FlowRule(0, 1, (Field("in_port", 1),), NORMAL, cookie=7)
-
-Messages = Sequence[bytes]
-
-
-def switch_of_policy(mode: Mode = Mode.ENFORCE) -> Switch:
-    place = Place("policy.yaml", 1, 1)
-    return Switch("access-1", 0x1, frozenset({1, 2}), frozenset({25}), frozenset(), mode, place)
-
-
-def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> Assignment:
-    wanted = Ruleset([rules])
-    return Assignment(switch_of_policy(mode), lambda at, tables: wanted, lambda *_: None, DIGEST)
-
-
-def at(flow: FlowMod) -> tuple[int, int]:
-    return flow.table, flow.priority
-
-
-class World:
-    """A session, its switch, and the wire between them, which a test may cut or bend."""
-
-    def __init__(
-        self, *, abilities: Abilities | None = None, version: int = 4, ports: frozenset[int] = PORTS
-    ) -> None:
-        self.switch = FakeSwitch(abilities=abilities or Abilities())
-        self.channel = self.switch.connect(version)
-        self.session = Session(0x1, now=0.0)
-        self.now = 1000.0
-        self.ports = ports
-        self.turns: list[Status] = []
-        self.events: list[Event] = []
-        self.on_wire: Callable[[bytes], Messages] = lambda message: [message]
-
-    def connect(self, wanted: Assignment | None) -> None:
-        self.run(self.session.assign(wanted, self.now))
-        connection = Connection(self.channel.version, self.switch.abilities.tables, self.ports)
-        self.run(self.session.connected(connection, self.now))
-
-    def run(self, outcome: Outcome) -> None:
-        """Carry messages to and fro until both are silent."""
-        pending = [outcome]
-        while pending:
-            outcome = pending.pop(0)
-            self.turns += [outcome.turned] if outcome.turned else []
-            self.events += outcome.events
-            for piece in outcome.pieces:
-                for message in self.channel.receive(piece, self.now):
-                    for arriving in self.on_wire(message):
-                        pending.append(self.deliver(arriving))
-
-    def deliver(self, message: bytes) -> Outcome:
-        return self.session.receive(message, self.now)
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass, with the ticks that are due."""
-        end = self.now + seconds
-        while self.now < end:
-            self.now += 1.0
-            self.switch.advance(self.now)
-            if not self.session.seconds_until_due(self.now):
-                self.run(self.session.tick(self.now))
-
-    def run_told(self) -> None:
-        """Carry what the switch tells without being asked."""
-        for message in self.channel.due(self.now):
-            self.run(self.deliver(message))
-
-    @property
-    def rules(self) -> list[FlowRule]:
-        return [rule for rule in rules_on(self.switch) if not is_marker(rule)]
-
-    @property
-    def marks(self) -> list[FlowRule]:
-        return [*filter(is_marker, rules_on(self.switch))]
-
-    @property
-    def sent(self) -> list[FlowMod]:
-        """The flow-mods sent, but for markers."""
-        return [flow for flow in self.switch.flow_mods if flow.priority != MARKER_PRIORITY]
-
-    @property
-    def states(self) -> list[str]:
-        return [turn.state.value for turn in self.turns]
-
-    @property
-    def status(self) -> tuple[str, str]:
-        return self.session.status.state.value, self.session.status.reason
 
 
 @pytest.mark.parametrize("version", [4, 5, 6])
