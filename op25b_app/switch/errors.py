@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TABLE_FULL = 5, 1
 """Type and code of FLOW_MOD_FAILED/TABLE_FULL."""
+ABOUT_RULES = (2, 3, 4, 5)
+"""The types of errors that find fault with a rule, and not with how or by whom it was sent."""
 
 _BUNDLE_FAILED = 17
 _EXPERIMENTER = 0xFFFF

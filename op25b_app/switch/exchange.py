@@ -13,7 +13,7 @@ from typing import NamedTuple
 from op25b_app.switch import bundle, codec, flow_monitor, wire
 from op25b_app.switch.batch import Batch, Change, Group, SwitchError, joined, read_error
 from op25b_app.switch.codec import InstalledRule
-from op25b_app.switch.errors import TABLE_FULL, explain
+from op25b_app.switch.errors import ABOUT_RULES, TABLE_FULL, explain
 from op25b_app.switch.plan import Abilities, Plan
 from op25b_app.switch.ruleset import Key
 from op25b_app.switch.table_features import (
@@ -21,6 +21,7 @@ from op25b_app.switch.table_features import (
     encode_table_features_request,
     is_table_features_reply,
 )
+from op25b_app.switch.transition import needs_tags
 
 MOST_WATCHED = 100
 """So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
@@ -91,7 +92,7 @@ class Exchange:
         self.room_asked = False
         self.refused: dict[Key, Refused] = {}
         self.full: set[int] = set()
-        self._bundles_fail = False
+        self._bundles_fail = self._tags_fail = False
         self._requests = 0
         self._request_xid = _REQUEST_XID
         self._parts: list[bytes] = []
@@ -103,7 +104,9 @@ class Exchange:
     def able(self) -> Abilities:
         """What the switch can do, and may be asked to do now."""
         abilities = self.abilities or Abilities()
-        return abilities._replace(bundles=abilities.bundles and not self._bundles_fail)
+        return abilities._replace(
+            bundles=abilities.bundles and not self._bundles_fail, tags=abilities.tags and not self._tags_fail
+        )
 
     @property
     def pending(self) -> int:
@@ -127,7 +130,7 @@ class Exchange:
 
     def renew(self) -> None:
         """Begin a cycle: what was refused before may be taken now."""
-        self.refused, self.full, self._bundles_fail = {}, set(), False
+        self.refused, self.full, self._bundles_fail, self._tags_fail = {}, set(), False, False
 
     def begin(self) -> bytes:
         """Read the table, after asking what the switch can do, if that is not known."""
@@ -144,7 +147,8 @@ class Exchange:
 
     def rest(self) -> None:
         """Whatever is under way does not count any more."""
-        self.phase, self._batch, self._to_come, self._parts = Phase.IDLE, None, [], []
+        self.phase, self._batch, self._failed = Phase.IDLE, None, False
+        self._to_come, self._parts = [], []
 
     def read(self) -> bytes:
         """Ask for the whole table; what others change from then on the switch tells."""
@@ -265,8 +269,7 @@ class Exchange:
 
     def _go_on(self) -> Answer:
         """Send what is still to come, or look at the table: at the end, and where something was refused."""
-        failed, self._failed = self._failed, False
-        pieces = self._send_next() if self._to_come and not failed else (self.read(),)
+        pieces = self._send_next() if self._to_come and not self._failed else (self.read(),)
         return Answer(pieces, awaited=True)
 
     def _error(self, error: SwitchError) -> Answer:
@@ -282,21 +285,22 @@ class Exchange:
         return NOTHING
 
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
-        """Note what the switch does not take; without a bundle there may be room for it."""
+        """Note what the switch does not take; there may be room for it without a bundle, or without tags."""
         self._failed = True
-        if why != TABLE_FULL:
-            self.refused[change.rule.key] = Refused(change, why)
-        elif batch.bundle is None:
-            self.full.add(change.rule.table)
-        else:
+        if batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
             self._bundles_fail = True
+        elif why == TABLE_FULL:
+            self.full.add(change.rule.table)
+        elif needs_tags(change.rule):
+            self._tags_fail = True
+        else:
+            self.refused[change.rule.key] = Refused(change, why)
 
     def _bundle_failed(self, error: SwitchError) -> Answer:
         """A bundle was not applied. Where no rule is to blame, the switch does not take bundles."""
         self._bundles_fail = self._bundles_fail or not self._failed
         if error.xid != self._request_xid:
             return NOTHING
-        self._failed = False
         return Answer((self.read(),), awaited=True)
 
     def _next_xid(self) -> int:

@@ -199,6 +199,11 @@ def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
     return reached
 
 
+def needs_tags(rule: FlowRule) -> bool:
+    """Whether a rule asks for a tag, or gives or takes one."""
+    return _tag_of(rule) != 0 or isinstance(rule.action, Tagged)
+
+
 def _written_tags(found: Ruleset) -> set[int]:
     """The tags that packets may have; 0 is none."""
     actions = chain.from_iterable(found.outcomes.values())

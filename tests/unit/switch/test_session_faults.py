@@ -1,0 +1,83 @@
+"""What a session makes of switches that refuse, are silent, are full, or are disturbed by others."""
+
+from __future__ import annotations
+
+from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
+from tests.fake_switch import Abilities, Refusal
+from tests.fake_switch.wire import Kind, Message
+from tests.world import OURS, STATIC, TCP, World, assignment, at
+
+ANOTHER_DIGEST = "beef" * 16
+ONWARD = (
+    FlowRule(2, 10, (), None, OURS | 1),
+    *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), Goto(3), STATIC | n) for n in range(20)),
+    FlowRule(3, 10, (), None, OURS | 40),
+    FlowRule(3, 132, (*TCP, Field("ipv4_dst", 5)), NORMAL, OURS | 41),
+    FlowRule(1, 10, (), Goto(3), OURS | 2),
+    FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
+    FlowRule(0, 100, (), Goto(1), OURS | 4),
+)
+"""What no order of changes in place leads to from the rules of the other policy."""
+ANOTHER = assignment(ONWARD)._replace(digest=ANOTHER_DIGEST)
+CANNOT_MATCH = Refusal(4, 6)
+ADD_TO_BUNDLE = (2301).to_bytes(4, "big")
+TO_ADDRESS_5 = b"\x80\x00\x18\x04\x00\x00\x00\x05"
+"""A field of a match."""
+
+
+def installed(**abilities: bool) -> World:
+    world = World(abilities=Abilities(**abilities))  # type: ignore[arg-type]
+    world.connect(assignment())
+    assert world.status[0] == "protected"
+    world.switch.flow_mods.clear()
+    return world
+
+
+def test_a_switch_without_bundles_and_metadata_gets_another_policy() -> None:
+    world = installed(metadata=False, bundles=False)
+    world.run(world.session.assign(ANOTHER, world.now))
+    assert world.status == ("protected", f"{len(ONWARD)} rules read back as wanted and proven")
+
+
+def test_a_rule_that_is_refused_with_a_tag_and_without_keeps_no_other_from_coming() -> None:
+    world = installed(bundles=False)
+    world.switch.conduct.refuse = lambda flow: CANNOT_MATCH if at(flow)[1] % 0x4000 == 132 else None
+    world.run(world.session.assign(ANOTHER, world.now))
+    state, reason = world.status
+    assert state == "degraded"
+    assert "refused 21 rules: it cannot match on a field of the rule" in reason
+    assert "metadata" not in reason
+    assert {rule for rule in ONWARD if rule.priority != 132} <= set(world.rules)
+
+
+def test_a_bundle_that_takes_few_messages_is_not_held_against_the_rules() -> None:
+    world = installed()
+    added: list[Message] = []
+
+    def too_many(message: Message) -> Refusal | None:
+        if message.kind != Kind.EXPERIMENTER or message.raw[12:16] != ADD_TO_BUNDLE:
+            return None
+        added.append(message)
+        return Refusal(0xFFFF, 2312, 0x4F4E4600) if len(added) > 10 else None
+
+    world.switch.conduct.refuse_message = too_many
+    world.run(world.session.assign(ANOTHER, world.now))
+    assert len(added) > 10
+    assert world.status[0] == "protected"
+
+
+def test_what_was_refused_of_an_old_policy_does_not_spoil_the_new_one() -> None:
+    """Its bundle is committed at the first attempt."""
+    world = installed()
+    world.switch.conduct.refuse_message = lambda message: (
+        CANNOT_MATCH if TO_ADDRESS_5 in message.raw else None
+    )
+    world.on_wire = lambda message: [message] if message[1] == Kind.ERROR else []
+    world.run(world.session.assign(ANOTHER, world.now))
+    world.switch.conduct.refuse_message = lambda message: None
+    world.on_wire = lambda message: [message]
+    handled: list[int] = []
+    world.channel.on_handled = lambda message: handled.append(message.kind)
+    world.run(world.session.assign(assignment(ONWARD[1:])._replace(digest="f00d" * 16), world.now))
+    assert world.status[0] == "protected"
+    assert handled.count(Kind.MULTIPART_REQUEST) == 2, "its table is read before and after"
