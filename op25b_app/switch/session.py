@@ -175,7 +175,9 @@ class Session:
         return self.fail(f"no answer for {waited:.0f} s while {self._exchange.phase.value}", now)
 
     def fail(self, reason: str, now: float) -> Outcome:
-        """Give up what is under way, and try again later."""
+        """Give up what is under way, and try again later; without a connection and a policy nothing is."""
+        if self._exchange is None or self.assignment is None:
+            return Outcome()
         self._objections = None
         self._rest(RETRY_SECONDS, now)
         return self._turn(State.DEGRADED, reason, now)
@@ -326,11 +328,11 @@ class Session:
         self._wait_for(exchange, now)
         if not comparison.repairs:
             return Outcome(pieces)
+        self._objections = None
         what = summary(comparison.differences)
         events = (Event("repair", f"put right: {what}"),) if self._settled else ()
         if self.status.state is State.DEGRADED:
             return Outcome(pieces, events=events)
-        self._objections = None
         turned = self._turn(
             State.INSTALLING, f"sending {count(len(comparison.repairs), 'change')}: {what}", now
         )

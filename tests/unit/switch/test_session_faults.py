@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
+from op25b_app.switch.session import Outcome, Session, State
 from tests.fake_switch import Abilities, Refusal
+from tests.fake_switch.rules import remove
 from tests.fake_switch.wire import Kind, Message
-from tests.world import OURS, STATIC, TCP, World, assignment, at
+from tests.world import OURS, PORTS, RULES, STATIC, TCP, World, assignment, at
 
 ANOTHER_DIGEST = "beef" * 16
 ONWARD = (
@@ -81,3 +85,24 @@ def test_what_was_refused_of_an_old_policy_does_not_spoil_the_new_one() -> None:
     world.run(world.session.assign(assignment(ONWARD[1:])._replace(digest="f00d" * 16), world.now))
     assert world.status[0] == "protected"
     assert handled.count(Kind.MULTIPART_REQUEST) == 2, "its table is read before and after"
+
+
+def test_ports_that_come_in_order_do_not_make_a_table_whole() -> None:
+    """The last judgement of the table is void once it is known to be broken."""
+    world = World(ports=PORTS | {7})
+    world.connect(assignment())
+    assert world.status[0] == "degraded"
+    remove(world.switch, RULES[0])
+    world.on_wire = lambda message: [message] if message[1] != Kind.BARRIER_REPLY else []
+    world.run_told()
+    world.wait(1)
+    world.run(world.session.ports_changed(PORTS, world.now))
+    assert world.status[0] == "degraded"
+
+
+def test_what_fails_without_a_connection_is_not_tried_again() -> None:
+    """Nor is a tick due then that nothing would come of: that is a loop without end."""
+    session = Session(0x1, now=0.0)
+    assert session.fail("internal error", now=1.0) == Outcome()
+    assert session.status.state is State.LOST
+    assert session.seconds_until_due(1000.0) == math.inf
