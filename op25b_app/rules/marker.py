@@ -15,6 +15,9 @@ from op25b_app.rules.matches import destination, source
 from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 
+MOST_REVISIONS = 1 << 64
+"""A marker with more than that is none that a controller has counted up to, and says nothing."""
+
 _DIGITS = 32
 _HOST = 128
 
@@ -40,7 +43,7 @@ def newest_marker(rules: Iterable[FlowRule]) -> Marker | None:
     """The one with the highest revision; two stand side by side while a policy is being changed."""
     markers = []
     for rule in filter(is_marker, rules):
-        fields = {field.name: field.value for field in rule.match}
-        if {"ipv6_src", "ipv6_dst"} <= fields.keys():
+        fields = {field.name: field.value for field in rule.match if field.mask is None}
+        if "ipv6_src" in fields and fields.get("ipv6_dst", MOST_REVISIONS) < MOST_REVISIONS:
             markers.append(Marker(fields["ipv6_dst"], f"{fields['ipv6_src']:0{_DIGITS}x}"))
     return max(markers, default=None)

@@ -69,7 +69,7 @@ def plan_changes(
 def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
     """What puts the marker on a switch that has the markers ``found``, and what takes old ones away."""
     present = [*found]
-    new = () if any(rule.key == mark.key for rule in present) else (Change(Command.ADD, mark),)
+    new = () if mark in present else (Change(Command.ADD, mark),)
     old = tuple(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key)
     return new, old
 

@@ -216,7 +216,7 @@ class Session:
     ) -> Outcome:
         """The table is read: send what differs, or say how it is. ValueError where rules cannot be had."""
         marks = [each.rule for each in found if is_marker(each.rule)]
-        rest = [each for each in found if each.rule not in marks] if marks else found
+        rest = [each for each in found if not is_marker(each.rule)] if marks else found
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
         wanted, shortage = self._fitting(exchange, assignment, rest, now)
