@@ -31,6 +31,7 @@ from typing import Any
 from ryu.ofproto import (
     ofproto_parser,
     ofproto_v1_0_parser,
+    ofproto_v1_2_parser,
     ofproto_v1_3_parser,
     ofproto_v1_4_parser,
     ofproto_v1_5_parser,
@@ -47,6 +48,7 @@ Parser = Callable[[Any, int, int, int, int, bytes], Any]
 
 _PARSERS = {
     1: ofproto_v1_0_parser,
+    3: ofproto_v1_2_parser,
     wire.OPENFLOW_13: ofproto_v1_3_parser,
     wire.OPENFLOW_14: ofproto_v1_4_parser,
     wire.OPENFLOW_15: ofproto_v1_5_parser,
@@ -60,8 +62,21 @@ log = logging.getLogger("op25b")
 
 def leave_unread() -> None:
     """Put this module between Ryu's connections and its parsers; once or more often, it is the same."""
-    for version, parser in _PARSERS.items():
-        ofproto_parser.register_msg_parser(version)(partial(_parse, parser.msg_parser))
+    for version in range(256):
+        parser = _PARSERS.get(version)
+        parse = partial(_parse, parser.msg_parser) if parser else _hang_up
+        ofproto_parser.register_msg_parser(version)(parse)
+
+
+def _hang_up(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:
+    """Nobody can know where in such bytes a message would begin."""
+    log.warning(
+        "the switch at %s sent bytes that are no OpenFlow, or OpenFlow of an unknown version (%d): "
+        "its connection is closed",
+        datapath.address[0],
+        version,
+    )
+    datapath.close()
 
 
 def _parse(

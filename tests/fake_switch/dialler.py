@@ -98,6 +98,11 @@ class Dialler:
         if self.link is not None:
             self.link.flush()
 
+    def send(self, data: bytes) -> None:
+        """Send what no switch would."""
+        if self.link is not None:
+            self.link.write(data)
+
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
@@ -176,6 +181,9 @@ class _Link(asyncio.Protocol):
     def flush(self) -> None:
         if self._channel is not None and not self._hanging:
             self._send(self._channel.due(time.monotonic()))
+
+    def write(self, data: bytes) -> None:
+        self._transport.write(data)
 
     def pause(self) -> None:
         self._hanging = True

@@ -1,0 +1,112 @@
+"""Switches that answer late, wrongly or not at all: each is degraded, says why, and recovers by itself."""
+
+from __future__ import annotations
+
+import random
+import struct
+from collections.abc import Callable
+
+import pytest
+
+from tests.fake_switch import Abilities, FlowMod, Kind, Message, Refusal
+from tests.fake_switch.bundles import EXPERIMENTER_CONTROL, Control
+from tests.fake_switch.conduct import Conduct
+from tests.fake_switch.multipart import is_flow_request
+from tests.faults.rig import LITTLE, Rig
+
+WITHOUT_BUNDLES = Abilities(tables=8, bundles=False)
+TABLE_FULL, BAD_FIELD, EPERM = Refusal(5, 1), Refusal(4, 6), Refusal(5, 4)
+
+
+def never(kind: Kind) -> Conduct:
+    return Conduct(silent_about=lambda message: message.kind == kind)
+
+
+def never_bundle(control: Control) -> Conduct:
+    def silent(message: Message) -> bool:
+        return message.kind == Kind.EXPERIMENTER and message.body[4:8] + message.body[12:14] == (
+            struct.pack("!IH", EXPERIMENTER_CONTROL, control)
+        )
+
+    return Conduct(silent_about=silent)
+
+
+def in_table(number: int) -> Callable[[FlowMod], bool]:
+    return lambda flow: flow.table == number
+
+
+FAULTS: dict[str, tuple[Abilities, Conduct, str]] = {
+    "barriers": (
+        WITHOUT_BUNDLES,
+        never(Kind.BARRIER_REQUEST),
+        "no answer for .* s while asking what it can do",
+    ),
+    "reading": (LITTLE, Conduct(silent_about=is_flow_request), "no answer for .* s while reading its table"),
+    "refused rule": (
+        LITTLE,
+        Conduct(refuse=lambda flow: BAD_FIELD if flow.table == 2 else None),
+        "refused .*BAD_MATCH/BAD_FIELD",
+    ),
+    "refused rule, no bundles": (
+        WITHOUT_BUNDLES,
+        Conduct(refuse=lambda flow: BAD_FIELD if flow.table == 2 else None),
+        "refused .*BAD_MATCH/BAD_FIELD",
+    ),
+    "refused rules": (LITTLE, Conduct(refuse=lambda flow: EPERM), "refused .*FLOW_MOD_FAILED/EPERM"),
+    "swallowed": (LITTLE, Conduct(swallow=in_table(2)), "missing: table 2"),
+    "refused reading": (
+        LITTLE,
+        Conduct(refuse_message=lambda message: EPERM if is_flow_request(message) else None),
+        "refused while reading its table",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_fault(rig: Rig, fault: str) -> None:
+    abilities, conduct, reason = FAULTS[fault]
+    switch = rig.new_switch(abilities)
+    switch.conduct = conduct
+    dialler = rig.dial(switch)
+    rig.wait_for(dialler, "degraded", reason)
+    rig.assert_undisturbed()
+    switch.conduct = Conduct()
+    rig.wait_for_protection(dialler)
+
+
+@pytest.mark.xfail(
+    strict=True,
+    reason="what a table held when it was full counts as its room for as long as the connection lasts",
+)
+def test_a_full_table_that_gets_room_again(rig: Rig) -> None:
+    switch = rig.new_switch(WITHOUT_BUNDLES)
+    switch.conduct.refuse = lambda flow: TABLE_FULL if flow.table == 2 else None
+    dialler = rig.dial(switch)
+    rig.wait_for(dialler, "degraded", "room for 0 of .* rules in table 2")
+    switch.conduct = Conduct()
+    rig.wait_for_protection(dialler)
+
+
+@pytest.mark.parametrize("control", [Control.CLOSE, Control.COMMIT])
+def test_a_bundle_without_an_answer(rig: Rig, control: Control) -> None:
+    switch = rig.new_switch()
+    rig.put_most_rules(switch)
+    switch.conduct = never_bundle(control)
+    dialler = rig.dial(switch)
+    doing = {Control.CLOSE: "filling a bundle", Control.COMMIT: "waiting for it to confirm changes"}[control]
+    rig.wait_for(dialler, "degraded", f"no answer for .* s while {doing}")
+    switch.conduct = Conduct()
+    rig.wait_for_protection(dialler)
+
+
+def test_slow_answers_are_answers(rig: Rig) -> None:
+    switch = rig.new_switch()
+    switch.conduct.delay = lambda message: 0.2
+    rig.wait_for_protection(rig.dial(switch))
+
+
+@pytest.mark.parametrize("abilities", [LITTLE, WITHOUT_BUNDLES], ids=["bundles", "no bundles"])
+def test_any_order_that_barriers_leave_open(rig: Rig, abilities: Abilities) -> None:
+    switch = rig.new_switch(abilities)
+    switch.conduct.shuffle = random.Random(25)
+    rig.wait_for_protection(rig.dial(switch))

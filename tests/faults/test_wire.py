@@ -1,0 +1,156 @@
+"""Connections on which something else than OpenFlow happens, or nothing any more."""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.fake_switch import Kind
+from tests.fake_switch.actions import LOCAL
+from tests.fake_switch.dialler import Fault
+from tests.fake_switch.switch import FakeSwitch
+from tests.fake_switch.wire import HEADER, MOST_BYTES, pack
+from tests.faults.rig import LITTLE, Rig
+
+GARBAGE = {
+    "zeros": bytes(200),
+    "ones": b"\xff" * 200,
+    "another protocol": b"GET / HTTP/1.0\r\n\r\n" * 10,
+    "lengths below 8": HEADER.pack(4, Kind.ECHO_REQUEST, 7, 1) * 20,
+    "length 0": HEADER.pack(4, Kind.ECHO_REQUEST, 0, 1) * 20,
+    "version 0": HEADER.pack(0, Kind.ECHO_REQUEST, 8, 1),
+    "version 2": HEADER.pack(2, Kind.ECHO_REQUEST, 8, 1),
+    "version 255": HEADER.pack(255, Kind.ECHO_REQUEST, 8, 1),
+    "error of 1.1": pack(2, Kind.ERROR, 0, struct.pack("!HH", 1, 1) + bytes(64)),
+    "version of later": pack(5, Kind.BARRIER_REPLY, 1),
+    "unknown type": pack(4, 99, 1, b"abc"),
+    "the longest message": pack(4, Kind.ECHO_REQUEST, 1, bytes(MOST_BYTES - HEADER.size)),
+    "a request for controllers": pack(4, Kind.FEATURES_REQUEST, 1),
+    "cut port status": pack(4, Kind.PORT_STATUS, 1, b"\0" * 9),
+    "cut packet-in": pack(4, Kind.PACKET_IN, 1, b"\0" * 5),
+    "cut flow-removed": pack(4, Kind.FLOW_REMOVED, 1, b"\0" * 20),
+    "cut multipart": pack(4, Kind.MULTIPART_REPLY, 1, b"\0\1"),
+    "cut port description": pack(4, Kind.MULTIPART_REPLY, 1, struct.pack("!HHxxxx", 13, 0) + bytes(30)),
+    "cut statistics": pack(4, Kind.MULTIPART_REPLY, 0x25B02501, struct.pack("!HHxxxx", 1, 0) + bytes(30)),
+    "unknown multipart": pack(4, Kind.MULTIPART_REPLY, 1, struct.pack("!HHxxxx", 77, 0)),
+    "cut experimenter": pack(4, Kind.EXPERIMENTER, 1, b"ONF"),
+    "second features": pack(4, Kind.FEATURES_REPLY, 1, bytes(24)),
+    "cut features": pack(4, Kind.FEATURES_REPLY, 1, bytes(3)),
+    "cut hello": pack(4, Kind.HELLO, 1, b"\0\1\0\xff"),
+}
+ERRORS = {
+    "without a cause": pack(4, Kind.ERROR, 1, struct.pack("!HH", 5, 1)),
+    "with a short cause": pack(4, Kind.ERROR, 1, struct.pack("!HH", 5, 1) + b"\4\xe0\0"),
+    "without anything": pack(4, Kind.ERROR, 1),
+    "with half a type": pack(4, Kind.ERROR, 1, b"\0"),
+    "of an unknown type": pack(4, Kind.ERROR, 1, struct.pack("!HH", 99, 99) + bytes(64)),
+    "of an experimenter": pack(4, Kind.ERROR, 1, struct.pack("!HHI", 0xFFFF, 1, 0x2320) + bytes(64)),
+    "of an experimenter, cut": pack(4, Kind.ERROR, 1, struct.pack("!HH", 0xFFFF, 1)),
+    "in the format of 1.0": pack(1, Kind.ERROR, 0, struct.pack("!HHII", 0xB0C2, 0, 0x2320, 0x01020600)),
+    "with text that is none": pack(4, Kind.ERROR, 1, struct.pack("!HH", 0, 0) + b"\xff\xfe\0"),
+    "of the greatest length": pack(4, Kind.ERROR, 1, struct.pack("!HH", 5, 1) + b"\xff" * (MOST_BYTES - 12)),
+}
+
+
+@pytest.mark.parametrize("what", GARBAGE)
+def test_garbage_in_the_middle(rig: Rig, what: str) -> None:
+    """Whatever the controller makes of it: afterwards the switch is protected, and no other has noticed."""
+    dialler = rig.dial(rig.new_switch())
+    rig.wait_for_protection(dialler)
+    rig.diallers.do(lambda: dialler.send(GARBAGE[what]))
+    rig.diallers.do(lambda: dialler.send(pack(4, Kind.ECHO_REQUEST, 99)))
+    time.sleep(0.5)
+    rig.assert_undisturbed()
+    rig.diallers.do(dialler.end)
+    rig.wait_until(lambda: dialler.connections > 1, lambda: "not connected again")
+    rig.wait_for_protection(dialler)
+
+
+@pytest.mark.parametrize("what", ERRORS)
+def test_odd_errors(rig: Rig, what: str) -> None:
+    """They end no connection."""
+    dialler = rig.dial(rig.new_switch())
+    rig.wait_for_protection(dialler)
+    rig.diallers.do(lambda: dialler.send(ERRORS[what]))
+    time.sleep(0.5)
+    assert rig.state(dialler)[0] == "protected"
+    assert dialler.connections == 1
+
+
+@pytest.mark.parametrize("what", ERRORS)
+def test_odd_errors_while_it_connects(rig: Rig, what: str) -> None:
+    """One behind each message that the switch sends."""
+    dialler = rig.dial(rig.new_switch(), faults=[Fault(bend=lambda message: message + ERRORS[what])])
+    rig.wait_for_protection(dialler)
+    assert dialler.connections == 1
+
+
+def with_length(message: bytes, length: int) -> bytes:
+    return message[:2] + length.to_bytes(2, "big") + message[4:]
+
+
+def cut(message: bytes) -> bytes:
+    return message[: max(8, len(message) - 5)]
+
+
+BENDS: dict[str, Callable[[bytes], bytes]] = {
+    "announces too much": lambda message: message[:2] + b"\xff\xff" + message[4:],
+    "announces too little": lambda message: with_length(message, len(cut(message))),
+    "cut at the end": lambda message: with_length(cut(message), len(cut(message))),
+    "one byte more": lambda message: with_length(message, len(message) + 1) + b"\0",
+    "flipped": lambda message: message[:8] + bytes(byte ^ 0x55 for byte in message[8:]),
+    "another xid": lambda message: message[:4] + b"\x25\xb0\x25\0" + message[8:],
+    "twice": lambda message: message * 2,
+}
+
+
+@pytest.mark.parametrize("bend", BENDS)
+@pytest.mark.parametrize("kind", ["hello", "features", "ports", "multipart", "everything later"])
+def test_bent_messages(rig: Rig, bend: str, kind: str) -> None:
+    """The first connection bends some messages; what comes of it ends with that connection."""
+
+    def bent(message: bytes) -> bytes:
+        is_ports = message[1] == Kind.MULTIPART_REPLY and message[8:10] == b"\0\x0d"
+        concerned = {
+            "hello": message[1] == Kind.HELLO,
+            "features": message[1] == Kind.FEATURES_REPLY,
+            "ports": is_ports,
+            "multipart": message[1] == Kind.MULTIPART_REPLY and not is_ports,
+            "everything later": message[1] not in (Kind.HELLO, Kind.FEATURES_REPLY) and not is_ports,
+        }[kind]
+        return BENDS[bend](message) if concerned else message
+
+    dialler = rig.dial(rig.new_switch(), faults=[Fault(bend=bent)])
+    time.sleep(1)
+    rig.assert_undisturbed()
+    if dialler.connections == 1:
+        rig.diallers.do(dialler.end)
+    rig.wait_for_protection(dialler)
+
+
+def test_a_switch_that_is_there_and_says_nothing(rig: Rig) -> None:
+    """Half-open: it is lost once it has left a few echo requests without an answer."""
+    dialler = rig.dial(rig.new_switch())
+    rig.wait_for_protection(dialler)
+    rig.diallers.do(dialler.hang)
+    rig.wait_for(dialler, "lost", "does not answer|no answer|closed")
+    rig.assert_undisturbed()
+    rig.diallers.do(dialler.go_on)
+    rig.wait_for_protection(dialler)
+
+
+def test_two_switches_with_one_datapath_id(rig: Rig) -> None:
+    """They take the connection from each other; whoever stays is protected in the end."""
+    first = rig.new_switch()
+    second = FakeSwitch(first.dpid, abilities=LITTLE, ports=(1, 2, 3, 4, LOCAL))
+    one = rig.dial(first)
+    rig.wait_for_protection(one)
+    two = rig.dial(second)
+    rig.wait_until(lambda: two.connections > 2, lambda: "no quarrel")
+    rig.assert_undisturbed()
+    assert "do two switches have this datapath id?" in rig.log
+    rig.hang_up(one)
+    rig.wait_for_protection(two)
