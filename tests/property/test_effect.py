@@ -16,7 +16,8 @@ from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect import Change, Kind, Traffic, effect, would_block_nothing
 from op25b_app.rules.effect.addresses import Ranges
-from op25b_app.rules.effect.difference import Difference, Judgement
+from op25b_app.rules.effect.comparison import Judgement
+from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.traffic import change_of
 from op25b_app.rules.lookup import headers
 from op25b_app.rules.proof.header import FIELDS, vlan_value

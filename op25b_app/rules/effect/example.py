@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping
+from types import MappingProxyType
 
 from op25b_app.rules.effect.addresses import AddressSet, Ranges, common
 from op25b_app.rules.effect.regions import Region, ranges_of
@@ -22,13 +24,16 @@ _USUAL: Mapping[str, int] = {
 _IN_PORT = LEVELS["in_port"]
 
 
-def usual_header() -> dict[str, int]:
+@functools.cache
+def usual_header() -> Mapping[str, int]:
     """All fields of a header, where none makes a difference."""
-    return {**find_header(Diagrams(SIZES).leaf(True), bool, 1), **_USUAL}
+    return MappingProxyType({**find_header(Diagrams(SIZES).leaf(True), bool, 1), **_USUAL})
 
 
 def find_usual(diagram: Diagram, wanted: Hashable, ports: Ranges, usual_port: int) -> dict[str, int] | None:
     """A header for which a function returns ``wanted``, at one of ``ports``; None where there is none."""
+    if wanted not in diagram.values:
+        return None
     usual = {**usual_header(), "in_port": usual_port}
     dead: set[Diagram] = set()
 

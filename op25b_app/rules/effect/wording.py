@@ -64,7 +64,7 @@ def headline(traffic: Traffic) -> str:
         text += " from uplinks"
     if traffic.sources is not None and traffic.destinations is not None:
         ends = f"from {_addresses(traffic.sources)} to {_addresses(traffic.destinations)}"
-        text += f", {ends}" if traffic.roles[1] is PortRole.UPLINK else f" {ends}"
+        text += f" {ends}" if text == _SUBJECTS[Kind.MAIL] else f", {ends}"
     if traffic.other_ports:
         text += f", on {_ports(traffic.ports, traffic.other_ports)}"
     if traffic.partly:
@@ -184,7 +184,10 @@ def summary(effect: Effect) -> list[str]:
                 more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
                 lines.append(f"{who}: {sentence(found[0])}{more}")
         lines.append(f"{who}: rules {rules_text(switch)}")
-    lines += map(exception_text, effect.exceptions)
+    if len(effect.exceptions) > _MOST_NAMES:
+        lines.append(f"{len(effect.exceptions):,} exceptions begin, end, or end at another time")
+    else:
+        lines += map(exception_text, effect.exceptions)
     last = list(effect.stops_blocking)[:_MOST_NAMES]
     room = _MOST_LINES - len(last)
     if len(lines) > room:

@@ -23,7 +23,8 @@ from op25b_app.rules.effect import (
     would_block_nothing,
 )
 from op25b_app.rules.effect.addresses import AddressSet, addresses_of
-from op25b_app.rules.effect.difference import Difference, Judgement
+from op25b_app.rules.effect.comparison import Judgement
+from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.wording import exception_text, headline, network_notes, notes, rules_text
 
 AT = 1_800_000_000.0

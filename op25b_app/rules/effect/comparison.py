@@ -1,0 +1,140 @@
+"""Two policies at the ports of one role: verdicts side by side, tags apart from all else.
+
+Under a tag that a port may not carry, nothing else is asked, and under one that it may, the tag makes no
+difference. So a port with a tag of its own does not cost a diagram of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from types import MappingProxyType
+from typing import NamedTuple
+
+from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
+from op25b_app.policy.packet import ETH_LENGTH
+from op25b_app.rules.effect.addresses import Ranges, common, complement, merged
+from op25b_app.rules.effect.regions import ranges_of, stretches_of_both
+from op25b_app.rules.effect.traffic import Change, change_of
+from op25b_app.rules.proof.diagram import Diagram, Diagrams, evaluate
+from op25b_app.rules.proof.header import FIELDS, LEVELS, UNTAGGED
+from op25b_app.rules.proof.prove import LOCAL_PORT
+from op25b_app.rules.proof.specification import Specification
+
+Roles = tuple[PortRole, PortRole]
+"""Before and after."""
+Carried = tuple[bool, bool]
+"""Whether a port may carry a tag, before and after."""
+_VLAN, _IN_PORT = LEVELS["vlan_vid"], LEVELS["in_port"]
+
+
+class Judgement(NamedTuple):
+    """A policy and the switch in it that is looked at."""
+
+    policy: Policy
+    switch: Switch
+
+    def verdicts(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
+        """The function from headers to verdicts under a tag that a port of ``role`` may carry."""
+        untagged = replace(self.switch, vlans=MappingProxyType({}))
+        verdicts = Specification(diagrams, self.policy, untagged, at).verdicts(role)
+        return diagrams.fix(verdicts, _VLAN, UNTAGGED)
+
+    def forbidden_tag(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
+        if role is PortRole.TRUSTED:
+            return diagrams.leaf(False)
+        return Specification(diagrams, *self, at).forbidden_tag(role)
+
+    @property
+    def block(self) -> Verdict:
+        """What becomes of a frame under a tag that its port may not carry."""
+        return Verdict.BLOCK if self.switch.mode is Mode.ENFORCE else Verdict.WOULD_BLOCK
+
+
+class Situation(NamedTuple):
+    """Tags (in the proof's domain), and ports that may carry all or none of them, before and after."""
+
+    tags: Ranges
+    ports: Ranges
+    carried: Carried
+
+
+class Comparison:
+    """What becomes of packets at ``ports``, those of a role before and a role after."""
+
+    def __init__(
+        self, diagrams: Diagrams, old: Judgement, new: Judgement, roles: Roles, ports: Ranges, at: float
+    ) -> None:
+        self.roles = roles
+        self.ports = ports
+        self._diagrams = diagrams
+        self._blocks = old.block, new.block
+        self._verdicts = old.verdicts(diagrams, roles[0], at), new.verdicts(diagrams, roles[1], at)
+        self._forbidden = (
+            old.forbidden_tag(diagrams, roles[0], at),
+            new.forbidden_tag(diagrams, roles[1], at),
+        )
+        self._changes: dict[Carried, Diagram] = {}
+
+    def change(self, header: Mapping[str, int]) -> Change | None:
+        """What becomes of the packet with a header at one of the ports."""
+        values = [header.get(name, 0) for name in FIELDS]
+        before, after = (not evaluate(forbidden, values) for forbidden in self._forbidden)
+        change: Change | None = evaluate(self.changes((before, after)), values)
+        return change
+
+    def changes(self, carried: Carried) -> Diagram:
+        """The function from headers to ``Change`` or None, for tags of which this is so."""
+        if carried not in self._changes:
+            diagrams = self._diagrams
+            before, after = (
+                verdicts if may else diagrams.leaf(block)
+                for may, verdicts, block in zip(carried, self._verdicts, self._blocks, strict=True)
+            )
+            unchanged = diagrams.leaf(None)
+            self._changes[carried] = diagrams.apply(
+                change_of, before, after, lambda one, other: unchanged if one is other else None
+            )
+        return self._changes[carried]
+
+    def changes_within(self, carried: Carried, ports: Ranges) -> Diagram:
+        """``changes`` of packets that can come in at these ports: no ethertype is below 0x600."""
+        diagrams, changes = self._diagrams, self.changes(carried)
+        yes, no = diagrams.leaf(True), diagrams.leaf(False)
+        here = diagrams.intervals(_IN_PORT, ((first, last, yes) for first, last in ports), no)
+        ethertypes = diagrams.intervals(LEVELS["eth_type"], ((ETH_LENGTH, 0xFFFF, yes),), no)
+        return diagrams.choose(diagrams.both(ethertypes, here), changes, diagrams.leaf(None))
+
+    @cached_property
+    def situations(self) -> tuple[Situation, ...]:
+        """All tags at all of the ports, the lowest tags first."""
+        tags: dict[tuple[Diagram, Diagram], list[tuple[int, int]]] = {}
+        for first, last, before, after in stretches_of_both(*self._forbidden, _VLAN):
+            tags.setdefault((before, after), []).append((first, last))
+        return tuple(
+            Situation(tuple(places), ports, (may_before, may_after))
+            for (before, after), places in tags.items()
+            for may_before in (True, False)
+            for may_after in (True, False)
+            if (ports := common(self._that_may(before, may_before), self._that_may(after, may_after)))
+        )
+
+    @cached_property
+    def usable_ports(self) -> Ranges:
+        """Those that may carry some tag, or none, both before and after."""
+        return merged(
+            [port for situation in self.situations if all(situation.carried) for port in situation.ports]
+        )
+
+    def usual_tag(self, port: int) -> int:
+        """The lowest, in the proof's domain, that a usable port may carry before and after."""
+        return next(
+            situation.tags[0][0]
+            for situation in self.situations
+            if all(situation.carried) and common(situation.ports, ((port, port),))
+        )
+
+    def _that_may(self, forbidden: Diagram, may: bool) -> Ranges:
+        closed = ranges_of(forbidden, _IN_PORT, True)
+        return common(self.ports, complement(closed, 0, LOCAL_PORT) if may else closed)
