@@ -21,7 +21,7 @@ class Disturbance(enum.IntEnum):
     """A rule of ours is, or one in a table of ours."""
 
 
-_REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.0, 2.0)}
+_REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.5, 2.0)}
 """By what happened: seconds of rest after a look, at least, and as a multiple of what the look took."""
 
 
@@ -43,8 +43,8 @@ def audit_delay(interval: float, dpid: int, audits: int) -> float:
 def look_delay(disturbance: Disturbance, began: float, ended: float, now: float) -> float:
     """How long to wait after a disturbance; the last look at the table began and ended at these times.
 
-    So however often others change something, looking takes a third of the time at most, and a twentieth for
-    rules that are not ours.
+    So however often others change something, looking takes a third of the time at most, a twentieth for
+    rules that are not ours, and is done twice a second at most.
     """
     least, multiple = _REST[disturbance]
     return max(0.0, ended + max(least, multiple * (ended - began)) - now)

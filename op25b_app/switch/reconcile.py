@@ -43,12 +43,14 @@ class Comparison(NamedTuple):
     others: tuple[FlowRule, ...] = ()
 
 
-def reconcile(wanted: Ruleset, found: Iterable[InstalledRule], *, reclaim: bool = False) -> Comparison:
+def reconcile(
+    wanted: Ruleset, found: Iterable[InstalledRule], *, reclaim: bool = False, age: float = 0.0
+) -> Comparison:
     """Compare a switch's whole table, but for markers, with the rules wanted there.
 
     Rules of others are left alone: whether they change a verdict is for the proof to say. Only where one
     stands in the very place of ours, in a table that is ours alone or, with ``reclaim``, in table 0, it is
-    replaced.
+    replaced. The table is up to ``age`` seconds older than ``wanted``.
     """
     present: set[int] = set()
     repairs: list[Change] = []
@@ -62,7 +64,7 @@ def reconcile(wanted: Ruleset, found: Iterable[InstalledRule], *, reclaim: bool 
             present.add(id(counterpart))
             if not rule.ours and rule.table == Table.ADMIT and not reclaim:
                 others.append(rule)
-            elif what := _difference(counterpart, installed):
+            elif what := _difference(counterpart, installed, age):
                 repairs.append(Change(Command.ADD, counterpart, rule))
                 differences.append(what)
             elif counterpart.hard_timeout and _ends_early(counterpart, installed):
@@ -112,7 +114,7 @@ def describe(rule: FlowRule) -> str:
     return f"table {int(rule.table)} priority {int(rule.priority)} {match} -> {action}"
 
 
-def _difference(wanted: FlowRule, installed: InstalledRule) -> Difference | None:
+def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Difference | None:
     """What tells two rules with the same key apart; one that only ends early is the same."""
     rule = installed.rule
     if not rule.ours:
@@ -124,7 +126,7 @@ def _difference(wanted: FlowRule, installed: InstalledRule) -> Difference | None
         aspect = "cookie"
     elif installed.idle_timeout or bool(wanted.hard_timeout) != bool(rule.hard_timeout):
         aspect = "time-out"
-    elif rule.hard_timeout and _seconds_left(installed) > wanted.hard_timeout + TIMEOUT_TOLERANCE:
+    elif rule.hard_timeout and _seconds_left(installed) > wanted.hard_timeout + TIMEOUT_TOLERANCE + age:
         aspect = "end"
     elif installed.flags & ~SEND_FLOW_REMOVED:
         aspect = "flag"

@@ -104,7 +104,7 @@ class Session:
         self._connection: Connection | None = None
         self._exchange: Exchange | None = None
         self._armed_at, self._wake_at = now, math.inf
-        self._began, self._looked = now, (now, now)
+        self._began, self._asked, self._looked = now, now, (now, now)
         self._rounds = 0
         self._disturbance = Disturbance.NONE
         self._wanted: Ruleset | None = None
@@ -178,7 +178,7 @@ class Session:
         """Give up what is under way, and try again later; without a connection and a policy nothing is."""
         if self._exchange is None or self.assignment is None:
             return Outcome()
-        self._objections = None
+        self._objections, self._looked = None, (self._began, now)
         self._rest(RETRY_SECONDS, now)
         return self._turn(State.DEGRADED, reason, now)
 
@@ -198,12 +198,14 @@ class Session:
             return self.fail(answer.problem, now)
         if answer.awaited:
             self._wait_for(self._exchange, now)
+        if answer.pieces:
+            self._asked = now
         return Outcome(answer.pieces)
 
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._began, self._rounds = now, 0
+        self._began, self._asked, self._rounds = now, now, 0
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
@@ -222,7 +224,7 @@ class Session:
         wanted, shortage = self._fitting(exchange, assignment, rest, now)
         if wanted is None:
             return self.fail(shortage, now)
-        comparison = reconcile(wanted, rest, reclaim=self._settled)
+        comparison = reconcile(wanted, rest, reclaim=self._settled, age=now - self._asked)
         if not exchange.room_asked and 2 * len(comparison.repairs) > len(wanted):
             pieces = (exchange.ask_room(),)
             self._wait_for(exchange, now)
@@ -363,9 +365,9 @@ class Session:
             self._disturb(concern_of(decode_flow_removed(message).rule, self._wanted), now)
         elif flow_monitor.is_flow_update(message):
             for update in flow_monitor.decode_updates(message):
-                if update.event is flow_monitor.Event.RESUMED:
+                if update.event in (flow_monitor.Event.PAUSED, flow_monitor.Event.RESUMED):
                     self._disturb(Disturbance.OURS, now)
-                elif update.event not in (flow_monitor.Event.OWN, flow_monitor.Event.PAUSED):
+                elif update.event is not flow_monitor.Event.OWN:
                     self._disturb(concern_of(update.rule, self._wanted), now)
 
     def _disturb(self, disturbance: Disturbance, now: float) -> None:

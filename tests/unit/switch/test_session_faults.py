@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import math
+import struct
+
+import pytest
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
-from op25b_app.switch.session import Outcome, Session, State
+from op25b_app.rules.marker import Marker, marker_rule
+from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.session import AUDIT_SECONDS, Outcome, Session, State
 from tests.fake_switch import Abilities, Refusal
-from tests.fake_switch.rules import remove
-from tests.fake_switch.wire import Kind, Message
-from tests.world import OURS, PORTS, RULES, STATIC, TCP, World, assignment, at
+from tests.fake_switch.rules import put, remove
+from tests.fake_switch.wire import Kind, Message, pack
+from tests.world import OURS, PORTS, RULES, STATIC, TCP, Messages, World, assignment, at
 
 ANOTHER_DIGEST = "beef" * 16
 ONWARD = (
@@ -106,3 +112,87 @@ def test_what_fails_without_a_connection_is_not_tried_again() -> None:
     assert session.fail("internal error", now=1.0) == Outcome()
     assert session.status.state is State.LOST
     assert session.seconds_until_due(1000.0) == math.inf
+
+
+def exception_until(expires: float) -> Assignment:
+    """A policy with an exception that ends then."""
+
+    def wanted(now: float, tables: int) -> Ruleset:
+        left = min(int(expires - now), 65535)
+        permit = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 99, left)
+        return Ruleset([RULES, (permit,) * (left > 0)])
+
+    return assignment()._replace(wanted=wanted)
+
+
+@pytest.mark.parametrize("seconds", [0.0, 5.0])
+def test_a_table_that_is_slow_to_read_is_as_wanted_with_an_exception_in_it(seconds: float) -> None:
+    world = World()
+
+    def slowly(message: bytes) -> Messages:
+        world.now += seconds * (message[1] == Kind.MULTIPART_REPLY)
+        return [message]
+
+    world.on_wire = slowly
+    world.connect(exception_until(world.now + 10_000))
+    assert world.status[0] == "protected"
+    assert len(world.sent) == len(RULES) + 1
+
+
+def test_an_exception_that_lasts_too_long_is_cut_short() -> None:
+    world = World()
+    world.connect(exception_until(11_000))
+    world.run(world.session.assign(exception_until(6_000), world.now))
+    assert [rule.hard_timeout for rule in world.rules if rule.hard_timeout] == [5_000]
+    assert world.status[0] == "protected"
+
+
+def test_an_exception_that_ends_while_its_table_is_read_is_not_missed() -> None:
+    world = World()
+    world.connect(exception_until(world.now + 3))
+    tables = []
+
+    def late(message: bytes) -> Messages:
+        if message[1] == Kind.MULTIPART_REPLY:
+            tables.append(message)
+            world.now += 4
+        return [message]
+
+    world.on_wire = late
+    world.run(world.session.tick(world.now + AUDIT_SECONDS * 2))
+    assert tables
+    assert world.status[0] == "protected"
+    world.wait(1)
+    assert set(world.rules) == set(RULES)
+
+
+@pytest.mark.parametrize("standing_by", [False, True])
+def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: bool) -> None:
+    """Neither where they are put right each time, nor where a newer policy forbids that."""
+    world = World()
+    world.connect(assignment())
+    if standing_by:
+        put(world.switch, marker_rule(Marker(7, ANOTHER_DIGEST), 2))
+    asked: list[int] = []
+    world.channel.on_handled = lambda message: asked.append(message.kind)
+    for _ in range(1000):
+        world.now += 0.01
+        put(world.switch, RULES[0])
+        remove(world.switch, RULES[0])
+        world.run_told()
+        if not world.session.seconds_until_due(world.now):
+            world.run(world.session.tick(world.now))
+    assert 5 <= asked.count(Kind.MULTIPART_REQUEST) <= 2 * 2 * 10 + 2
+    assert world.status[0] == "degraded" if standing_by else "protected"
+    world.wait(1)
+    assert (set(world.rules) == set(RULES)) is not standing_by
+
+
+@pytest.mark.parametrize("kind", [1871, 1872])
+def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int) -> None:
+    world = World()
+    world.connect(assignment())
+    told = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, kind))
+    world.now += 10
+    world.run(world.deliver(told))
+    assert world.session.seconds_until_due(world.now) == 0
