@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
 
 from op25b_app.policy.document import Document
+from op25b_app.policy.keys import Key, PrefixTable, end_of, key_of
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -21,6 +22,7 @@ from op25b_app.policy.model import (
 from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.prefix import Intervals, Prefix, format_address
 from op25b_app.policy.problem import Problem, error, warning
+from op25b_app.policy.space import Space
 from op25b_app.policy.tree import Tree
 
 UNBOUND_SHOWN = 3
@@ -89,9 +91,9 @@ def _serves(policy: Policy) -> Iterator[Problem]:
 
 
 def _both_dynamic_and_static(policy: Policy) -> Iterator[Problem]:
-    static = {prefix for prefix, _ in policy.static}
-    dynamic = {prefix: place for prefix, place in policy.dynamic if prefix in static}
-    for prefix, place in policy.static:
+    both = policy.space.in_both
+    dynamic = {prefix: place for prefix, place in policy.dynamic if prefix in both} if both else {}
+    for prefix, place in policy.static if both else ():
         if prefix in dynamic:
             yield error(place, f"{prefix} is dynamic as well ({dynamic[prefix]}); keep it in one of the two")
 
@@ -207,17 +209,18 @@ def _bound(policy: Policy, line: Line) -> bool:
 
 def _static_without_line(policy: Policy) -> Iterator[Problem]:
     """One warning for all, where the first of them is written."""
-    dynamic = sorted(prefix for prefix, _ in policy.dynamic)
     bound = _addresses(
         listed
         for switch in policy.switches.values()
         for binding in switch.bindings
         for listed in binding.addresses
     )
+    tables = policy.space.tables
     unbound = [
         (listed, address)
         for listed in policy.static
-        if (address := _first_unbound(listed.prefix, dynamic, bound)) is not None
+        if (address := _first_unbound(tables[listed.prefix.version], key_of(listed.prefix), bound))
+        is not None
     ]
     if not unbound:
         return
@@ -234,22 +237,21 @@ def _static_without_line(policy: Policy) -> Iterator[Problem]:
     )
 
 
-def _first_unbound(prefix: Prefix, dynamic: Sequence[Prefix], bound: Intervals) -> int | None:
-    """The first address of a static prefix that is neither bound nor taken back by a dynamic prefix in it.
-
-    ``dynamic`` is ascending.
-    """
-    version, address, length = prefix
-    last = prefix.last
-    position = bisect_left(dynamic, (version, address, length + 1))
-    while address <= last:
-        end = bound.end(version, address)
-        if end is None and position < len(dynamic) and dynamic[position][:2] <= (version, address):
-            end = dynamic[position].last
+def _first_unbound(table: PrefixTable[Space], key: Key, bound: Intervals) -> int | None:
+    """The first address of a static prefix that is neither bound nor taken back by a dynamic prefix in it."""
+    version, keys, values = table.version, table.keys, table.values
+    address, end = key >> 8, end_of(version, key)
+    position = bisect_right(keys, key)
+    while address < end:
+        while position < len(keys) and keys[position] >> 8 <= address:
+            if values[position] is Space.DYNAMIC:
+                address = max(address, end_of(version, keys[position]))
+                position = max(position, bisect_left(keys, address << 8) - 1)
             position += 1
-        if end is None:
-            return address
-        address = max(address, end + 1)
+        last = bound.end(version, address)
+        if last is None:
+            return address if address < end else None
+        address = last + 1
     return None
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +29,7 @@ class PrefixFile(NamedTuple):
 class Files:
     """Reads each file once, so that one that changes meanwhile is the same wherever it is named.
 
-    Of files of prefixes that were read ``before``, only the lines that are new are parsed.
+    Of files of prefixes that were read ``before``, only what has changed is parsed.
     """
 
     def __init__(self, read: Read, before: Mapping[Path, PrefixFile]) -> None:
@@ -66,20 +67,30 @@ class Files:
 def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> PrefixFile:
     """The prefixes that ``text`` holds one a line; ``#`` starts a comment.
 
-    ``before`` is what the file of this name held earlier.
+    ``before`` is what the file of this name held earlier; of that, only the lines from the first that differs
+    to the last are read again.
     """
-    if before is not None and before.text == text:
+    if before is None or before.problems:
+        return _parse(name, text, 1)
+    if before.text == text:
         return before
-    known = {} if before is None else _by_line(before)
+    old, new = before.text + "\n", text + "\n"
+    start = old.rfind("\n", 0, _common_start(old, new)) + 1
+    same = _common_start(old[start:][::-1], new[start:][::-1])
+    end = new.find("\n", len(new) - same) + 1 or len(new)
+    first, after = old.count("\n", 0, start) + 1, old.count("\n", 0, len(old) - len(new) + end) + 1
+    head = before.listed[: bisect_left(before.listed, first, key=_line)]
+    tail = before.listed[bisect_left(before.listed, after, key=_line) :]
+    changed = _parse(name, new[start:end], first)
+    moved = _moved(tail, new.count("\n", 0, end) + 1 - after)
+    return PrefixFile(text, (*head, *changed.listed, *moved), changed.problems)
+
+
+def _parse(name: str, text: str, first: int) -> PrefixFile:
+    """``first`` is the number of the first line."""
     listed: list[Listed] = []
     problems: list[Problem] = []
-    for number, line in enumerate(text.splitlines(), 1):
-        entry = known.get(line)
-        if entry is not None:
-            if entry.place.line != number:
-                entry = Listed(entry.prefix, Place(name, number, entry.place.column))
-            listed.append(entry)
-            continue
+    for number, line in enumerate(text.split("\n"), first):
         written = line.partition("#")[0].strip()
         if not written:
             continue
@@ -94,6 +105,23 @@ def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> 
     return PrefixFile(text, tuple(listed), tuple(problems))
 
 
-def _by_line(file: PrefixFile) -> dict[str, Listed]:
-    lines = file.text.splitlines()
-    return {lines[entry.place.line - 1]: entry for entry in file.listed}
+def _moved(listed: Sequence[Listed], lines: int) -> Iterable[Listed]:
+    if lines == 0:
+        return listed
+    return (Listed(prefix, Place(file, line + lines, column)) for prefix, (file, line, column) in listed)
+
+
+def _line(listed: Listed) -> int:
+    return listed.place.line
+
+
+def _common_start(one: str, other: str) -> int:
+    """How many characters are the same from the first."""
+    low, high = 0, min(len(one), len(other))
+    while low < high:
+        middle = (low + high + 1) // 2
+        if one[low:middle] == other[low:middle]:
+            low = middle
+        else:
+            high = middle - 1
+    return low

@@ -36,6 +36,7 @@ from op25b_app.policy.model import (
     Tunnels,
 )
 from op25b_app.policy.problem import Problem, error
+from op25b_app.policy.space import AddressSpace
 from op25b_app.policy.tree import Path, Tree, read_tree
 
 
@@ -50,10 +51,11 @@ class Parsed(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What the next load of the same files need not parse again."""
+    """What the next load of the same files need not work out again."""
 
     parsed: Parsed | None = None
     prefix_files: Mapping[FilePath, PrefixFile] = MappingProxyType({})
+    space: AddressSpace | None = None
 
 
 class Loaded(NamedTuple):
@@ -90,13 +92,13 @@ def load(
     policy = None
     if parsed is not None:
         builder = _Builder(parsed.tree, path.parent, files)
-        policy = builder.policy(parsed.document)
+        policy = builder.policy(parsed.document, memory.space)
         found = checks.check(policy, parsed.document, parsed.tree, at)
         problems = [*problems, *builder.problems, *found]
     problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
+    kept = Memory(parsed, files.prefix_files, policy.space if policy is not None else None)
     if any(problem.severity == "error" for problem in problems):
         policy = None
-    kept = Memory(parsed, files.prefix_files)
     return Loaded(policy, tuple(problems), files.contents, digest(files.contents.values()), kept)
 
 
@@ -218,7 +220,7 @@ class _Builder:
         self._files = files
         self.problems: list[Problem] = []
 
-    def policy(self, document: Document) -> Policy:
+    def policy(self, document: Document, space_before: AddressSpace | None) -> Policy:
         """The whole document; what is wrong with the files it names goes to ``problems``."""
         isp, space = document.isp, document.address_space
         return Policy(
@@ -246,6 +248,7 @@ class _Builder:
                 }
             ),
             address_space_place=self._tree.key_place(("address_space",)),
+            space_before=space_before,
         )
 
     def _hardening(self, document: Document) -> Hardening:

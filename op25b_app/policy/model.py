@@ -5,10 +5,12 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
 from op25b_app.policy.prefix import Prefix
+from op25b_app.policy.space import AddressSpace
 
 FIRST_FOREIGN_TABLE = 6
 """Tables below are ours alone; from here on a permit may hand over to another application, but for the next
@@ -164,9 +166,12 @@ class Switch:
         return port in self.subscriber_ports or port in self.uplink_ports or port in self.trusted_ports
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Policy:
-    """Everything an operator has written, checked and complete."""
+    """Everything an operator has written, checked and complete.
+
+    ``space_before`` may be the address space of an earlier policy, from which this one's is worked out.
+    """
 
     isp_name: str
     mail_destinations: tuple[Listed, ...]
@@ -178,6 +183,16 @@ class Policy:
     exceptions: tuple[MailException, ...]
     switches: Mapping[str, Switch]
     address_space_place: Place
+    space_before: AddressSpace | None = field(default=None, compare=False, repr=False)
+
+    @cached_property
+    def space(self) -> AddressSpace:
+        dynamic, static = ((prefix for prefix, _ in listed) for listed in (self.dynamic, self.static))
+        return AddressSpace(dynamic, static, self.space_before)
 
     def switch_of_dpid(self, dpid: int) -> Switch | None:
-        return next((switch for switch in self.switches.values() if switch.dpid == dpid), None)
+        return self._by_dpid.get(dpid)
+
+    @cached_property
+    def _by_dpid(self) -> Mapping[int, Switch]:
+        return {switch.dpid: switch for switch in self.switches.values()}

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
+from op25b_app.policy.keys import Key, PrefixTable, cover, difference, keys_of
 from op25b_app.policy.model import Listed, Policy, SourceValidation
 from op25b_app.policy.nat64 import embed
 from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.keys import Key, PrefixTable, cover, difference, keys_of
+from op25b_app.policy.space import Space
 from op25b_app.rules.smallest_table import NO, YES, SmallestTable
 
 VERSIONS = (4, 6)
@@ -19,16 +19,6 @@ CLOSED, READABLE, EXEMPT = 1, 2, 4
 of, or anything."""
 
 ByVersion = Mapping[int, Sequence[Key]]
-
-
-class Space(enum.IntEnum):
-    """What the longest listed prefix says of an address."""
-
-    DYNAMIC = 0
-    STATIC = 1
-    BOUND = 2
-    """Static, on one line only."""
-    UNLISTED = 3
 
 
 class Addresses:
@@ -42,9 +32,16 @@ class Addresses:
         self._before = previous._tables if previous is not None else {}
         self._tables: dict[tuple[object, int], SmallestTable] = {}
         mail = prefixes_of(policy.mail_destinations)
-        self.own = prefixes_of((*policy.dynamic, *policy.static))
         self.mail = _covers([*mail, *self.behind_nat64(mail)])
-        self.space = {version: _space(policy, version) for version in VERSIONS}
+        self.space = policy.space.tables
+
+    @property
+    def own(self) -> list[Prefix]:
+        return prefixes_of((*self._policy.dynamic, *self._policy.static))
+
+    @property
+    def has_own(self) -> bool:
+        return any(table.keys for table in self.space.values())
 
     def behind_nat64(self, prefixes: Iterable[Prefix]) -> list[Prefix]:
         """The IPv4 ones among ``prefixes`` as IPv6 hosts see them."""
@@ -76,7 +73,7 @@ class Addresses:
 
     def is_dynamic(self, version: int) -> SmallestTable:
         says = [YES if space is Space.DYNAMIC else NO for space in Space]
-        return self._smallest("dynamic", self.space[version], says, NO)
+        return self._smallest("dynamic", self.space[version], says)
 
     def may_send_mail(self, version: int) -> SmallestTable:
         """``CLOSED``, ``READABLE`` or ``EXEMPT``, by the source alone."""
@@ -85,11 +82,11 @@ class Addresses:
         if hardening.source_validation is SourceValidation.OFF:
             unlisted = READABLE if hardening.block_unreadable_tcp else EXEMPT
         says = [CLOSED, EXEMPT, CLOSED, unlisted]
-        return self._smallest("mail", self.space_by_line[version], says, unlisted)
+        return self._smallest("mail", self.space_by_line[version], says)
 
     def is_own_but_not_mail(self, version: int) -> SmallestTable:
         own = self._own[version].changed(self.mail[version], lambda _: NO)
-        return self._smallest("own but not mail", own, range(3), NO)
+        return self._smallest("own but not mail", own, range(3))
 
     def is_behind(self, served: Sequence[Prefix] | None, version: int) -> SmallestTable:
         """Own space, and of it only what is ``served``, if that is said."""
@@ -99,7 +96,7 @@ class Addresses:
             for key in cover(version, keys_of(version, served)):
                 both += [key] if own.label(key) == YES else own.inside(key)
             own = PrefixTable(version, dict.fromkeys(both, YES), NO)
-        return self._smallest(("behind", served), own, range(3), NO)
+        return self._smallest(("behind", served), own, range(3))
 
     @cached_property
     def _own(self) -> Mapping[int, PrefixTable[int]]:
@@ -109,19 +106,12 @@ class Addresses:
         }
 
     def _smallest(
-        self,
-        question: object,
-        table: PrefixTable[Space] | PrefixTable[int],
-        says: Sequence[int],
-        default: int,
+        self, question: object, table: PrefixTable[Space] | PrefixTable[int], says: Sequence[int]
     ) -> SmallestTable:
         """The answer to a question; ``says`` holds it for each label of ``table``."""
-        known = (question, table.version)
+        known = question, table.version
         if known not in self._tables:
-            labels = [says[table.labels[key]] for key in table.keys]
-            self._tables[known] = SmallestTable(
-                table.version, table.keys, labels, default, self._before.get(known)
-            )
+            self._tables[known] = SmallestTable(table, says, self._before.get(known))
         return self._tables[known]
 
 
@@ -132,12 +122,6 @@ def prefixes_of(listed: Iterable[Listed]) -> list[Prefix]:
 def _covers(prefixes: Iterable[Prefix]) -> ByVersion:
     chosen = list(prefixes)
     return {version: cover(version, keys_of(version, chosen)) for version in VERSIONS}
-
-
-def _space(policy: Policy, version: int) -> PrefixTable[Space]:
-    space = dict.fromkeys(keys_of(version, prefixes_of(policy.dynamic)), Space.DYNAMIC)
-    space.update(dict.fromkeys(keys_of(version, prefixes_of(policy.static)), Space.STATIC))
-    return PrefixTable(version, space, Space.UNLISTED)
 
 
 def _only_on_its_line(space: Space) -> Space:

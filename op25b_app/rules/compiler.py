@@ -6,13 +6,13 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from op25b_app.policy.keys import Key
 from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.addresses import Addresses
 from op25b_app.rules.admit import admit_rules
 from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules, source_batches
 from op25b_app.rules.flow import FlowRule, Match, Role
 from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
-from op25b_app.rules.keys import Key
 from op25b_app.rules.lines import line_rules
 from op25b_app.rules.ours import Batch
 from op25b_app.rules.scope import Scope

@@ -97,7 +97,7 @@ def _into_dynamic(scope: Scope, table: Table, version: int, permit: Action, matc
 
 def _validates_own(scope: Scope) -> bool:
     """May no uplink send mail from own space?"""
-    return scope.hardening.source_validation is not SourceValidation.OFF and bool(scope.addresses.own)
+    return scope.hardening.source_validation is not SourceValidation.OFF and scope.addresses.has_own
 
 
 def _asks_replies(scope: Scope) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from op25b_app.policy.keys import Key, PrefixTable, keys_of, prefix_of
 from op25b_app.policy.model import Binding, Line, SourceValidation
 from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.addresses import VERSIONS, Space, prefixes_of
+from op25b_app.policy.space import Space
+from op25b_app.rules.addresses import VERSIONS, prefixes_of
 from op25b_app.rules.egress import LINK_LOCAL, UNSPECIFIED, exception_rules, permitted, service
 from op25b_app.rules.flow import FlowRule, Role
-from op25b_app.rules.keys import Key, PrefixTable, keys_of, prefix_of
 from op25b_app.rules.matches import (
     ARP,
     Fields,

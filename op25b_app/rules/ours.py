@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from op25b_app.policy.keys import Key
 from op25b_app.policy.prefix import WIDTH
 from op25b_app.rules.flow import COOKIE_OWNER, OXM_ORDER, Action, Field, FlowRule, Match, Role, match_of
-from op25b_app.rules.keys import Key
 from op25b_app.rules.matches import IP
 from op25b_app.rules.smallest_table import NO, YES, SmallestTable
 

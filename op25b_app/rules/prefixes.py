@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from op25b_app.policy.keys import Label, PrefixTable, cover, difference, key_of, keys_of, prefix_of
 from op25b_app.policy.prefix import WIDTH, Prefix
-from op25b_app.rules.keys import Label, cover, difference, keys_of, prefix_of
 from op25b_app.rules.smallest_table import SmallestTable
 
 
@@ -40,10 +40,12 @@ def minimal_table(version: int, table: Mapping[Prefix, Label], default: Label) -
 
     The result always holds the prefix of length 0, so it is complete in itself.
     """
-    ascending = sorted(table)
-    bits = {label: 1 << index for index, label in enumerate(dict.fromkeys([default, *table.values()]))}
-    labels = [bits[table[prefix]] for prefix in ascending]
-    smallest = SmallestTable(version, keys_of(version, ascending), labels, bits[default])
+    labels = list(dict.fromkeys([default, *table.values()]))
+    number = {label: index for index, label in enumerate(labels)}
+    numbers = {key_of(prefix): number[label] for prefix, label in table.items()}
+    smallest = SmallestTable(PrefixTable(version, numbers, 0), [1 << index for index in number.values()])
     return {
-        prefix_of(version, key): label for label, bit in bits.items() for key in smallest.entries.get(bit, ())
+        prefix_of(version, key): labels[bit.bit_length() - 1]
+        for bit, keys in smallest.entries.items()
+        for key in keys
     }

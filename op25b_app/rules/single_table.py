@@ -19,14 +19,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from op25b_app.policy.keys import prefix_of
 from op25b_app.policy.model import Policy, SourceValidation, Switch
 from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.problem import Problem, error
-from op25b_app.rules.addresses import VERSIONS, Space, prefixes_of
+from op25b_app.policy.space import Space
+from op25b_app.rules.addresses import VERSIONS, prefixes_of
 from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Match, Role
 from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
-from op25b_app.rules.keys import prefix_of
 from op25b_app.rules.lines import line_rules
 from op25b_app.rules.matches import IP, in_port, source, tagged
 from op25b_app.rules.ours import rule_of, rules_of

@@ -8,11 +8,12 @@ that a set of labels is a number as well.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
+from op25b_app.policy.keys import Key, PrefixTable
 from op25b_app.policy.prefix import WIDTH
-from op25b_app.rules.keys import Key
 
 NO, YES = 1, 2
 """Labels of a table that answers a question."""
@@ -24,71 +25,42 @@ _Node = tuple[Key, int, int, Optional["_Node"], Optional["_Node"]]
 """An entry, or the place where two of them part: its key, the label of what no child holds, the labels that a
 smallest table may give the place, and its children."""
 
+Entries = defaultdict[int, list[Key]]
+"""By label."""
+
 
 class Part(NamedTuple):
-    """Entries that were worked on together, and what came of them in what has the label ``around``."""
+    """Neighbouring entries and their labels, in what has the label ``around``, and what came of them."""
 
     keys: Sequence[Key]
-    labels: Sequence[int]
+    labels: Sequence[Any]
     around: int
     node: _Node | None
+    chosen: dict[int, Entries]
+    """By the label in force around it."""
 
 
 class SmallestTable:
-    """A smallest table that means what the ascending ``keys`` mean with their ``labels``.
+    """A smallest table with the meaning of ``table``; ``says`` holds the bit for each of its labels.
 
-    ``default`` is the label of what nothing matches. ``previous`` may be the table of an earlier moment: what
-    has not changed since is not worked out again.
+    ``previous`` may be the smallest table of an earlier moment: what is as it was is not worked out again.
     """
 
     def __init__(
-        self,
-        version: int,
-        keys: Sequence[Key],
-        labels: Sequence[int],
-        default: int,
-        previous: SmallestTable | None = None,
+        self, table: PrefixTable[Any], says: Sequence[int], previous: SmallestTable | None = None
     ) -> None:
-        self.entries: dict[int, list[Key]] = {}
-        """The entries by label. One has length 0, so every address has a label."""
-        self._width = WIDTH[version]
+        self.says = says
         self.parts: dict[Key, Part] = {}
-        """By the first key of each."""
-        gathering = _Gathering(self._width, keys, labels, previous.parts if previous else {}, self.parts)
-        root = gathering.gather(0, len(keys), default)
-        if root is None or root[0] != 0:
-            possible = default if root is None else _along(root[2], default, root[0] & 0xFF)
-            root = (0, default, possible, root, None)
-        label = root[1] if root[1] & root[2] else root[2] & -root[2]
-        self._enter(0, label)
-        self._choose(root, label)
-
-    def _choose(self, node: _Node, label: int) -> None:
-        """Pass three: from the root down, an entry wherever the label in force cannot stay."""
-        key, own, _, left, right = node
-        below = (key & 0xFF) + 1
-        if left is not None and right is None and label != own:
-            self._enter(_sibling(self._width, left[0], below), own)
-        for child in (left, right):
-            if child is None:
-                return
-            in_force = label
-            child_key, child_own, possible, grandchild, _ = child
-            length = child_key & 0xFF
-            if length > below and in_force != own:
-                if length == below + 1 and possible & in_force and not possible & own:
-                    self._enter(_sibling(self._width, child_key, length), own)
-                else:
-                    self._enter(_ancestor(self._width, child_key, below), own)
-                    in_force = own
-            if not possible & in_force:
-                in_force = child_own if child_own & possible else possible & -possible
-                self._enter(child_key, in_force)
-            if grandchild is not None:
-                self._choose(child, in_force)
-
-    def _enter(self, key: Key, label: int) -> None:
-        self.entries.setdefault(label, []).append(key)
+        """By their first keys."""
+        self.entries: Entries = defaultdict(list)
+        """One of them has length 0, so every address has a label."""
+        before = previous.parts if previous is not None and previous.says == says else {}
+        root = _Gathering(table, says, before, self.parts).root()
+        _, own, possible, _, _ = root
+        label = own if own & possible else possible & -possible
+        self.entries[label].append(0)
+        parts = {id(part.node): part for part in self.parts.values()}
+        _choose(WIDTH[table.version], root, label, self.entries, parts)
 
 
 class _Gathering:
@@ -96,38 +68,46 @@ class _Gathering:
 
     def __init__(
         self,
-        width: int,
-        keys: Sequence[Key],
-        labels: Sequence[int],
+        table: PrefixTable[Any],
+        says: Sequence[int],
         before: Mapping[Key, Part],
         parts: dict[Key, Part],
     ) -> None:
-        self._width = width
-        self._keys, self._labels = keys, labels
+        self._width = WIDTH[table.version]
+        self._keys, self._labels = table.keys, table.values
+        self._says, self._default = says, says[table.default]
         self._before, self._parts = before, parts
 
-    def gather(self, low: int, high: int, around: int, in_part: bool = False) -> _Node | None:
+    def root(self) -> _Node:
+        node = self._gather(0, len(self._keys), self._default)
+        if node is None:
+            return 0, self._default, self._default, None, None
+        if node[0] == 0:
+            return node
+        return 0, self._default, _along(node[2], self._default, node[0] & 0xFF), node, None
+
+    def _gather(self, low: int, high: int, around: int, in_part: bool = False) -> _Node | None:
         """The tree of neighbouring entries, in what has the label ``around``; None where all of it has."""
         if low == high:
             return None
-        keys, own = self._keys, around
         if high - low <= PART and not in_part:
             return self._part(low, high, around)
-        first = keys[low]
+        first, own = self._keys[low], around
         if high - low == 1:
-            own = self._labels[low]
+            own = self._says[self._labels[low]]
             return None if own == around else (first, own, own, None, None)
         network, length = first >> 8, first & 0xFF
-        common = self._width - (network ^ keys[high - 1] >> 8).bit_length()
+        common = self._width - (network ^ self._keys[high - 1] >> 8).bit_length()
         if common < length:
             length = common
             first = _ancestor(self._width, first, length)
         else:
-            own = self._labels[low]
+            own = self._says[self._labels[low]]
             low += 1
-        middle = bisect_left(keys, (first >> 8 | 1 << self._width - length - 1) << 8, low, high)
-        left = self.gather(low, middle, own, in_part)
-        right = self.gather(middle, high, own, in_part)
+        upper_half = (first >> 8 | 1 << self._width - length - 1) << 8
+        middle = bisect_left(self._keys, upper_half, low, high)
+        left = self._gather(low, middle, own, in_part)
+        right = self._gather(middle, high, own, in_part)
         if left is None or right is None:
             return _with_child(first, own, around, left or right)
         return _with_children(first, own, around, left, right)
@@ -136,7 +116,7 @@ class _Gathering:
         keys, labels = self._keys[low:high], self._labels[low:high]
         part = self._before.get(keys[0])
         if part is None or part[:3] != (keys, labels, around):
-            part = Part(keys, labels, around, self.gather(low, high, around, True))
+            part = Part(keys, labels, around, self._gather(low, high, around, True), {})
         self._parts[keys[0]] = part
         return part.node
 
@@ -165,6 +145,43 @@ def _along(labels: int, own: int, steps: int) -> int:
     if steps == 1 and not labels & own:
         return labels | own
     return own
+
+
+def _choose(width: int, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
+    """Pass three: from the root down, an entry wherever the label in force cannot stay.
+
+    ``parts`` are those below, by the identity of their nodes.
+    """
+    key, own, _, left, right = node
+    below = (key & 0xFF) + 1
+    if left is not None and right is None and label != own:
+        entries[own].append(_sibling(width, left[0], below))
+    for child in (left, right):
+        if child is None:
+            return
+        in_force = label
+        child_key, child_own, possible, grandchild, _ = child
+        length = child_key & 0xFF
+        if length > below and in_force != own:
+            if length == below + 1 and possible & in_force and not possible & own:
+                entries[own].append(_sibling(width, child_key, length))
+            else:
+                entries[own].append(_ancestor(width, child_key, below))
+                in_force = own
+        if not possible & in_force:
+            in_force = child_own if child_own & possible else possible & -possible
+            entries[in_force].append(child_key)
+        if grandchild is None:
+            continue
+        part = parts.get(id(child))
+        if part is None:
+            _choose(width, child, in_force, entries, parts)
+            continue
+        if in_force not in part.chosen:
+            part.chosen[in_force] = defaultdict(list)
+            _choose(width, child, in_force, part.chosen[in_force], {})
+        for chosen, keys in part.chosen[in_force].items():
+            entries[chosen] += keys
 
 
 def _ancestor(width: int, key: Key, length: int) -> Key:

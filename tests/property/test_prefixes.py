@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.policy import keys
+from op25b_app.policy.keys import PrefixTable, keys_of, prefix_of
 from op25b_app.policy.prefix import Prefix
+from op25b_app.policy.space import AddressSpace
 from op25b_app.rules import smallest_table
-from op25b_app.rules.keys import PrefixTable, keys_of, prefix_of
 from op25b_app.rules.prefixes import minimal_cover, minimal_table
 from op25b_app.rules.smallest_table import SmallestTable
 
@@ -112,20 +114,21 @@ def test_a_table_that_knows_an_earlier_one_is_the_same(tables: list[PrefixTable[
     previous = None
     with pytest.MonkeyPatch.context() as patch:
         for table in tables:
-            labels = [1 << "abc".index(table.labels[key]) for key in table.keys]
+            numbers = {key: "abc".index(label) for key, label in table.labels.items()}
+            numbered = PrefixTable(4, numbers, 0)
             patch.setattr(smallest_table, "PART", 512)
-            afresh = SmallestTable(4, table.keys, labels, 1)
+            afresh = SmallestTable(numbered, (1, 2, 4))
             patch.setattr(smallest_table, "PART", part)
-            previous = SmallestTable(4, table.keys, labels, 1, previous)
-            assert previous.entries == afresh.entries
+            previous = SmallestTable(numbered, (1, 2, 4), previous)
+            for bit in (1, 2, 4):
+                assert sorted(previous.entries[bit]) == sorted(afresh.entries[bit])
 
 
 def test_only_what_has_changed_is_worked_out_again() -> None:
-    keys = [number << 16 | 24 for number in range(10_000)]
-    labels = [number % 3 & 1 or 2 for number in range(10_000)]
-    before = SmallestTable(4, keys, labels, 1)
-    labels[5_000] ^= 3
-    after = SmallestTable(4, keys, labels, 1, before)
+    table = PrefixTable(4, {number << 16 | 24: number % 3 & 1 for number in range(10_000)}, 0)
+    before = SmallestTable(table, (1, 2))
+    changed_table = table.updated({5_000 << 16 | 24: None})
+    after = SmallestTable(changed_table, (1, 2), before)
     changed = [start for start, part in after.parts.items() if part is not before.parts.get(start)]
     assert len(changed) == 1
     assert len(after.parts) > 10
@@ -157,3 +160,35 @@ def test_long_prefixes_keep_their_meaning(table: dict[Prefix, str]) -> None:
 def _label(table: Mapping[Prefix, str], address: int) -> str:
     labels = dict(zip(keys_of(6, table), table.values(), strict=True))
     return PrefixTable(6, labels, "a").label(address << 8 | 128)
+
+
+@settings(max_examples=500, deadline=None)
+@given(tables, st.dictionaries(short_prefixes, st.sampled_from(("a", "b", None))), st.sampled_from((0, 1000)))
+def test_an_updated_table_is_as_if_made_anew(
+    table: dict[Prefix, str], changes: dict[Prefix, str | None], few: int
+) -> None:
+    expected = keyed({prefix: label for prefix, label in {**table, **changes}.items() if label is not None})
+    by_key = dict(zip(keys_of(4, changes), changes.values(), strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keys, "FEW", few)
+        updated = keyed(table).updated(by_key)
+    assert (updated.labels, updated.keys, updated.values) == (expected.labels, expected.keys, expected.values)
+    for prefix in ALL_PREFIXES:
+        (key,) = keys_of(4, [prefix])
+        assert updated.label(key) == expected.label(key)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.tuples(st.lists(short_prefixes), st.lists(short_prefixes)), min_size=1))
+def test_a_space_that_knows_an_earlier_one_is_the_same(
+    versions: list[tuple[list[Prefix], list[Prefix]]],
+) -> None:
+    before = None
+    for dynamic, static in versions:
+        elsewhere = Prefix(6, 0, len(dynamic))
+        before = AddressSpace([*dynamic, elsewhere], static, before)
+        afresh = AddressSpace([*dynamic, elsewhere], static)
+        assert before.in_both == afresh.in_both
+        for version, table in afresh.tables.items():
+            assert before.tables[version].keys == table.keys
+            assert before.tables[version].values == table.values

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from typing import Generic, TypeVar
 
 from op25b_app.policy.prefix import WIDTH, Prefix
@@ -16,14 +17,26 @@ Key = int
 
 Label = TypeVar("Label")
 
+FEW = 1000
+"""Changes to a table that are made one by one; for more, it is made anew."""
+
 
 def keys_of(version: int, prefixes: Iterable[Prefix]) -> list[Key]:
     """The keys of those of one IP version, in their order."""
     return [network << 8 | length for which, network, length in prefixes if which == version]
 
 
+def key_of(prefix: Prefix) -> Key:
+    return prefix.network << 8 | prefix.length
+
+
 def prefix_of(version: int, key: Key) -> Prefix:
     return Prefix(version, key >> 8, key & 0xFF)
+
+
+def end_of(version: int, key: Key) -> int:
+    """The first address after those that a key holds."""
+    return (key >> 8) + (1 << WIDTH[version] - (key & 0xFF))
 
 
 def cover(version: int, keys: Iterable[Key]) -> list[Key]:
@@ -51,16 +64,11 @@ def difference(version: int, keys: Sequence[Key], without: Sequence[Key]) -> lis
     found: list[Key] = []
     for key in keys if without else ():
         low = bisect_left(without, key)
-        if low and _end(width, without[low - 1]) > key >> 8:
+        if low and end_of(version, without[low - 1]) > key >> 8:
             continue
-        holes = without[low : bisect_left(without, _end(width, key) << 8, low)]
+        holes = without[low : bisect_left(without, end_of(version, key) << 8, low)]
         found += _around(width, key, holes) if holes else (key,)
     return found if without else [*keys]
-
-
-def _end(width: int, key: Key) -> int:
-    """The first address after those that a key holds."""
-    return (key >> 8) + (1 << (width - (key & 0xFF)))
 
 
 def _around(width: int, key: Key, holes: Sequence[Key]) -> Iterator[Key]:
@@ -82,6 +90,9 @@ class PrefixTable(Generic[Label]):
         self.labels = labels
         self.default = default
         self.keys = sorted(labels)
+        """The entries, ascending."""
+        self.values = [labels[key] for key in self.keys]
+        """Their labels, in the same order."""
         self._lengths = sorted({key & 0xFF for key in self.keys}, reverse=True)
 
     def label(self, key: Key) -> Label:
@@ -98,16 +109,37 @@ class PrefixTable(Generic[Label]):
     def inside(self, key: Key) -> Sequence[Key]:
         """The entries that ``key`` covers, ascending."""
         low = bisect_left(self.keys, key)
-        return self.keys[low : bisect_left(self.keys, _end(WIDTH[self.version], key) << 8, low)]
+        return self.keys[low : bisect_left(self.keys, end_of(self.version, key) << 8, low)]
+
+    def updated(self, changes: Mapping[Key, Label | None]) -> PrefixTable[Label]:
+        """A table in which some entries have other labels, or are gone (None)."""
+        if not changes:
+            return self
+        labels = dict(self.labels)
+        for key, label in changes.items():
+            if label is None:
+                labels.pop(key, None)
+            else:
+                labels[key] = label
+        if len(changes) > FEW:
+            return PrefixTable(self.version, labels, self.default)
+        table = copy(self)
+        table.labels, table.keys, table.values = labels, [*self.keys], [*self.values]
+        table._lengths = sorted({*self._lengths, *(key & 0xFF for key in changes)}, reverse=True)
+        for key in changes:
+            position = bisect_left(table.keys, key)
+            stop = position + (key in self.labels)
+            table.keys[position:stop] = [key] if key in labels else []
+            table.values[position:stop] = [labels[key]] if key in labels else []
+        return table
 
     def changed(self, over: Iterable[Key], change: Callable[[Label], Label]) -> PrefixTable[Label]:
         """A table that gives other labels to all addresses that ``over``, disjoint keys, hold."""
-        labels = dict(self.labels)
+        changes: dict[Key, Label | None] = {}
         for key in over:
-            labels[key] = change(self.label(key))
-            for entry in self.inside(key):
-                labels[entry] = change(self.labels[entry])
-        return PrefixTable(self.version, labels, self.default)
+            changes[key] = change(self.label(key))
+            changes.update((entry, change(self.labels[entry])) for entry in self.inside(key))
+        return self.updated(changes)
 
     def cover_of(self, label: Label) -> list[Key]:
         """The fewest disjoint keys that hold the addresses that have ``label``, which is not the default.

@@ -1,0 +1,51 @@
+"""The address space of an ISP: what the longest listed prefix says of each address."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+
+from op25b_app.policy.keys import PrefixTable, key_of, keys_of
+from op25b_app.policy.prefix import WIDTH, Prefix
+
+
+class Space(enum.IntEnum):
+    DYNAMIC = 0
+    STATIC = 1
+    BOUND = 2
+    """Static, on one line only."""
+    UNLISTED = 3
+
+
+class AddressSpace:
+    """Dynamic and static prefixes, as tables by IP version; what is listed as both is static there.
+
+    ``before`` is an earlier space: only what differs from it is worked out.
+    """
+
+    def __init__(
+        self, dynamic: Iterable[Prefix], static: Iterable[Prefix], before: AddressSpace | None = None
+    ) -> None:
+        self._dynamic, self._static = frozenset(dynamic), frozenset(static)
+        self.in_both = self._dynamic & self._static
+        if before is None:
+            self.tables = {version: self._table(version) for version in WIDTH}
+        else:
+            changed = (self._dynamic ^ before._dynamic) | (self._static ^ before._static)
+            self.tables = {version: self._since(table, changed) for version, table in before.tables.items()}
+
+    def _table(self, version: int) -> PrefixTable[Space]:
+        labels = dict.fromkeys(keys_of(version, self._dynamic), Space.DYNAMIC)
+        labels.update(dict.fromkeys(keys_of(version, self._static), Space.STATIC))
+        return PrefixTable(version, labels, Space.UNLISTED)
+
+    def _since(self, table: PrefixTable[Space], changed: Iterable[Prefix]) -> PrefixTable[Space]:
+        version = table.version
+        return table.updated(
+            {key_of(prefix): self._listed_as(prefix) for prefix in changed if prefix.version == version}
+        )
+
+    def _listed_as(self, prefix: Prefix) -> Space | None:
+        if prefix in self._static:
+            return Space.STATIC
+        return Space.DYNAMIC if prefix in self._dynamic else None
