@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -29,6 +29,8 @@ class Tree:
     file: str
     value: Any
     root: Node
+    _pairs: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
+    """Keys and values of the mappings that were looked at, by the identity of the mapping."""
 
     def place(self, path: Path) -> Place:
         """Where the value at ``path`` is written, or the deepest part of the path that is there."""
@@ -59,17 +61,28 @@ class Tree:
                 del plain[step], node.value[step]
         elif step in plain:
             del plain[step]
+            self._pairs.pop(id(node), None)
             node.value = [pair for pair in node.value if pair[0].value != step]
 
     def _deepest(self, path: Path) -> tuple[Node, Node, int]:
         """The key and value nodes as far along ``path`` as there are any, and how far that is."""
         key = value = self.root
         for depth, step in enumerate(path):
-            child = _child(value, step)
+            child = self._child(value, step)
             if child is None:
                 return key, value, depth
             key, value = child
         return key, value, len(path)
+
+    def _child(self, node: Node, step: str | int) -> tuple[Node, Node] | None:
+        if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
+            return node.value[step], node.value[step]
+        if not isinstance(node, MappingNode):
+            return None
+        if id(node) not in self._pairs:
+            pairs = [(key, child) for key, child in node.value if isinstance(key, ScalarNode)]
+            self._pairs[id(node)] = {key.value: (key, child) for key, child in reversed(pairs)}
+        return self._pairs[id(node)].get(str(step))
 
     def _place_of(self, node: Node) -> Place:
         return _place(self.file, node.start_mark)
@@ -138,14 +151,6 @@ def _scalar(node: ScalarNode) -> Any:
     if kind == "int" and not _DATAPATH_ID.fullmatch(text):
         return int(text.replace("_", ""), 10 if text.lstrip("+-").isdigit() else 0)
     return text
-
-
-def _child(node: Node, step: str | int) -> tuple[Node, Node] | None:
-    if isinstance(node, MappingNode):
-        return next((pair for pair in node.value if pair[0].value == str(step)), None)
-    if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-        return node.value[step], node.value[step]
-    return None
 
 
 def _syntax_problem(file: str, failure: MarkedYAMLError) -> Problem:
