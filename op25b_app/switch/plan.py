@@ -58,7 +58,7 @@ def plan_changes(
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
     if crowded:
-        return Plan(closed_first(changes, found, wanted))
+        return Plan(closed_first(changes, found, wanted, crowded=True))
     if (groups := in_place(changes, found, wanted)) is not None:
         return Plan(groups)
     if abilities.tags and _has_room_for_both(found, wanted, abilities.room):

@@ -91,16 +91,20 @@ def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[G
     return [group for group in groups if group]
 
 
-def closed_first(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group]:
+def closed_first(
+    changes: Iterable[Change], found: Ruleset, wanted: Ruleset, *, crowded: bool = False
+) -> list[Group]:
     """The groups for a switch with no room to spare: what goes makes room for what comes.
 
-    Where every table that changes only blocks or hands on, what blocks more comes first. Otherwise table 0
-    blocks everything meanwhile, unless nothing is to be blocked afterwards anyway.
+    Where every table that changes only blocks or hands on, what blocks more comes first, unless that has to
+    wait for room in a ``crowded`` table. Otherwise table 0 blocks everything meanwhile, unless nothing is to
+    be blocked afterwards anyway.
     """
     tables = {change.rule.table for change in changes}
-    if all(_only_blocks_or_hands_on(table, found.outcomes, wanted.outcomes) for table in tables):
-        closing = Group(change for change in changes if _blocks_more(change))
-        opening = Group(change for change in changes if not _blocks_more(change))
+    closing = Group(change for change in changes if _blocks_more(change))
+    opening = Group(change for change in changes if not _blocks_more(change))
+    waits = crowded and _tables_of(closing, Command.ADD) & _tables_of(opening, Command.DELETE_STRICT)
+    if not waits and all(_only_blocks_or_hands_on(each, found.outcomes, wanted.outcomes) for each in tables):
         return [group for group in (closing, opening) if group]
     going = Group(
         change for change in changes if change.command is Command.DELETE_STRICT and change.rule != GATE
@@ -110,6 +114,10 @@ def closed_first(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> 
     opened, closed = Change(Command.DELETE_STRICT, GATE, GATE), Change(Command.ADD, GATE)
     groups = [Group([closed] if gated else []), going, coming, Group([opened])]
     return [group for group in groups if group]
+
+
+def _tables_of(changes: Iterable[Change], command: Command) -> set[int]:
+    return {change.rule.table for change in changes if change.command is command}
 
 
 def _make_before_break(changes: Iterable[Change]) -> list[Group]:
