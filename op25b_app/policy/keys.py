@@ -71,12 +71,23 @@ def difference(version: int, keys: Sequence[Key], without: Sequence[Key]) -> lis
     return found if without else [*keys]
 
 
+def halves(width: int, key: Key) -> tuple[Key, Key]:
+    lower = key + 1
+    return lower, lower | 256 << (width - (lower & 0xFF))
+
+
+def common_ancestor(width: int, one: Key, other: Key) -> Key:
+    """The longest key that covers both; ``one`` sorts before ``other``."""
+    length = min(one & 0xFF, width - (one >> 8 ^ other >> 8).bit_length())
+    shift = width - length + 8
+    return one >> shift << shift | length
+
+
 def _around(width: int, key: Key, holes: Sequence[Key]) -> Iterator[Key]:
     if not holes:
         yield key
     elif holes[0] != key:
-        lower = key + 1
-        upper = lower | 256 << (width - (lower & 0xFF))
+        lower, upper = halves(width, key)
         middle = bisect_left(holes, upper)
         yield from _around(width, lower, holes[:middle])
         yield from _around(width, upper, holes[middle:])
@@ -142,14 +153,25 @@ class PrefixTable(Generic[Label]):
         return self.updated(changes)
 
     def cover_of(self, label: Label) -> list[Key]:
-        """The fewest disjoint keys that hold the addresses that have ``label``, which is not the default.
-
-        Costs the square of how deeply entries of both kinds are nested, so it is for small tables.
-        """
+        """The fewest disjoint keys that hold the addresses that have ``label``."""
         held: list[Key] = []
-        for length in reversed(self._lengths):
-            level = [key for key in self.keys if key & 0xFF == length]
-            wanted = [key for key in level if self.labels[key] == label]
-            others = [key for key in level if self.labels[key] != label]
-            held = cover(self.version, difference(self.version, cover(self.version, held + wanted), others))
-        return held
+        self._gather(held, label, 0, 0, len(self.keys), self.default == label)
+        return cover(self.version, held)
+
+    def _gather(self, held: list[Key], label: Label, block: Key, low: int, high: int, is_held: bool) -> None:
+        """Add what ``block`` holds of ``label``; entries ``low`` to ``high`` are those in it."""
+        width, keys = WIDTH[self.version], self.keys
+        while low < high:
+            if not is_held:
+                block = common_ancestor(width, keys[low], keys[high - 1])
+            if keys[low] != block:
+                break
+            is_held = self.values[low] == label
+            low += 1
+        if low == high:
+            held += [block] if is_held else []
+            return
+        lower, upper = halves(width, block)
+        middle = bisect_left(keys, upper, low, high)
+        self._gather(held, label, lower, low, middle, is_held)
+        self._gather(held, label, upper, middle, high, is_held)

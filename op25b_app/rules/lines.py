@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from op25b_app.policy.keys import Key, PrefixTable, keys_of, prefix_of
+from op25b_app.policy.keys import Key, PrefixTable, cover, keys_of
 from op25b_app.policy.model import Binding, Line, SourceValidation
-from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.space import Space
 from op25b_app.rules.addresses import VERSIONS, prefixes_of
 from op25b_app.rules.egress import LINK_LOCAL, UNSPECIFIED, exception_rules, permitted, service
@@ -22,7 +21,7 @@ from op25b_app.rules.matches import (
     in_port,
     source,
 )
-from op25b_app.rules.ours import rule_of
+from op25b_app.rules.ours import Batch, batch, rule_of, rules_of
 from op25b_app.rules.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
 from op25b_app.rules.prefixes import minimal_cover
 from op25b_app.rules.scope import Scope, bound_by_port
@@ -31,19 +30,21 @@ from op25b_app.rules.scope import Scope, bound_by_port
 def line_rules(scope: Scope) -> Iterator[FlowRule]:
     """What the lines of the switch have of their own."""
     if scope.hardening.source_validation is SourceValidation.BINDING:
-        yield from _bound_sources(scope)
+        yield from rules_of(_bound_sources(scope))
         yield from _claims(scope)
-    yield from _bound_static_sources(scope)
+    yield from rules_of(_bound_static_sources(scope))
     for exception in scope.exceptions:
         line = exception.source
         if isinstance(line, Line) and line.switch == scope.switch.name:
             yield from exception_rules(scope, exception, in_port(line.port), None)
 
 
-def _bound_sources(scope: Scope) -> Iterator[FlowRule]:
-    table, at = Table.EGRESS_SOURCE, EgressSource.SOURCE
-    for binding, prefix in _bound(scope):
-        yield rule_of(table, at, Role.SOURCE, scope.forward, *_line(binding), *source(prefix))
+def _bound_sources(scope: Scope) -> Iterator[Batch]:
+    table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (Role.SOURCE, scope.forward)
+    for binding in scope.switch.bindings:
+        for version in VERSIONS:
+            keys = cover(version, keys_of(version, prefixes_of(binding.addresses)))
+            yield batch(table, at, what, version, "src", keys, _line(binding))
 
 
 def _claims(scope: Scope) -> Iterator[FlowRule]:
@@ -57,12 +58,12 @@ def _claims(scope: Scope) -> Iterator[FlowRule]:
     yield service(scope, claim, arp_sender(UNSPECIFIED[4]))
     yield rule_of(Table.EGRESS, block, *scope.block, *advertisement)
     targets: list[Fields] = [claimed(LINK_LOCAL[6])]
-    for binding, prefix in _bound(scope):
-        if prefix.version == 4:
+    for binding in scope.switch.bindings:
+        bound = prefixes_of(binding.addresses)
+        for prefix in minimal_cover(4, bound):
             sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))
             yield service(scope, claim, (*_line(binding), *sender))
-        else:
-            targets.append((*_line(binding), *claimed(prefix)))
+        targets += [(*_line(binding), *claimed(prefix)) for prefix in minimal_cover(6, bound)]
     for target in targets:
         match = (*advertisement, *target)
         yield rule_of(Table.EGRESS, claim, Role.SERVICE, permitted(scope), *match)
@@ -70,20 +71,13 @@ def _claims(scope: Scope) -> Iterator[FlowRule]:
             yield service(scope, claim + 1, (*match, *source(prefix)))
 
 
-def _bound(scope: Scope) -> Iterator[tuple[Binding, Prefix]]:
-    """What is bound to each line of this switch."""
-    for binding in scope.switch.bindings:
-        for version in VERSIONS:
-            for prefix in minimal_cover(version, prefixes_of(binding.addresses)):
-                yield binding, prefix
-
-
 def _line(binding: Binding) -> Fields:
     return *in_port(binding.port), *eth_source(binding.mac)
 
 
-def _bound_static_sources(scope: Scope) -> Iterator[FlowRule]:
+def _bound_static_sources(scope: Scope) -> Iterator[Batch]:
     """Static addresses that are bound here: exempt on their own line."""
+    table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (Role.STATIC, permitted(scope))
     for version in VERSIONS:
         space = scope.addresses.space[version]
         for port, bound in bound_by_port(scope.switch, version).items():
@@ -91,8 +85,5 @@ def _bound_static_sources(scope: Scope) -> Iterator[FlowRule]:
             for key in keys_of(version, bound):
                 here[key] = space.label(key)
                 here.update((inner, space.labels[inner]) for inner in space.inside(key))
-            for key in PrefixTable(version, here, Space.UNLISTED).cover_of(Space.STATIC):
-                fields = (*in_port(port), *source(prefix_of(version, key)))
-                yield rule_of(
-                    Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, Role.STATIC, permitted(scope), *fields
-                )
+            static = PrefixTable(version, here, Space.UNLISTED).cover_of(Space.STATIC)
+            yield batch(table, at, what, version, "src", static, in_port(port))
