@@ -42,6 +42,7 @@ INBOX = 256
 """Events that may wait for one switch's session; then its part of Ryu waits."""
 MOST_SECONDS = 5.0
 """How long a switch's thread sleeps at most; a clock that was set forward is noticed then."""
+MOST_NAMES = 20
 LOOK_SECONDS = 2.0
 """How often the policy's files are looked at, where that is wanted."""
 HELLO_SECONDS = 60.0
@@ -96,14 +97,18 @@ class Op25b(app_manager.RyuApp):
         if self._control is not None:
             self._control.close()
 
-    def reload(self, *, yes: bool = False, unless_same: bool = False) -> tuple[Examined, bool]:
+    def reload(
+        self, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
+    ) -> tuple[Examined, bool]:
         """Read the policy again and put it in force, or leave the one in force if it is refused.
 
         With ``yes`` it may stop blocking where it blocked; ``unless_same`` leaves alone what is in force
-        already. Tells whether it is in force now.
+        already; ``with_effect`` works out, before, what changes. Tells whether it is in force now.
         """
         with self._reloading:
-            examined, applied = self._policies.reload(_now(), yes=yes, unless_same=unless_same)
+            examined, applied = self._policies.reload(
+                _now(), yes=yes, unless_same=unless_same, with_effect=with_effect
+            )
             if applied:
                 self._put_in_force()
             return examined, applied
@@ -198,11 +203,12 @@ class Op25b(app_manager.RyuApp):
         """Tell every switch, known or not, what the policy says of it."""
         in_force = self._policies.in_force
         policy = in_force.policy
-        names = ", ".join(policy.switches)
-        text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
+        names = [*policy.switches][:MOST_NAMES]
+        more = f" and {len(policy.switches) - MOST_NAMES} more" if len(policy.switches) > MOST_NAMES else ""
+        text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {', '.join(names)}{more}"
         self._tell(logging.INFO, "policy", text)
         self._generation += 1
-        self._assignments = Assignments(policy, in_force.digest, self._assignments)
+        self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
         for switch in policy.switches.values():
             self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)
         for dpid, known in [*self._switches.items()]:
@@ -233,12 +239,15 @@ class Op25b(app_manager.RyuApp):
         return "200 OK", {"versions": versions(), "access": access(self.CONF, web=web), "switches": switches}
 
     def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
-        """With ``yes=1`` the policy may stop blocking; with ``dry_run=1`` it is examined only."""
+        """With ``yes=1`` the policy may stop blocking; with ``dry_run=1`` it is examined only.
+
+        With ``effect=0`` nobody waits for what changes to be worked out first.
+        """
         yes = query.get("yes") == "1"
         if query.get("dry_run") == "1":
             with self._reloading:
                 return reload_report(in_background(self._policies.examine, _now()), self._path, yes=yes)
-        examined, applied = self.reload(yes=yes)
+        examined, applied = self.reload(yes=yes, with_effect=query.get("effect") != "0")
         return reload_report(examined, self._path, yes=yes, applied=applied)
 
 
@@ -246,7 +255,7 @@ class _Switch:
     """One switch: its session, the green thread that feeds it, and the connection in use."""
 
     def __init__(self, dpid: int, journal: Journal, forget: Callable[[int], None]) -> None:
-        self.session = Session(dpid, _now())
+        self.session = Session(dpid, _now(), settings.audit_seconds())
         self.generation = 0
         """Which of the policies that have been put in force the session follows."""
         self._journal = journal

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from op25b_app.operate.endpoint import control_socket
 POLICY = "OP25B_POLICY"
 STATE_DIRECTORY = "OP25B_STATE_DIRECTORY"
 RELOAD_ON_CHANGE = "OP25B_RELOAD_ON_CHANGE"
+AUDIT_SECONDS = "OP25B_AUDIT_SECONDS"
 YES = "OP25B_YES"
 
 cfg.CONF.register_opts(
@@ -21,6 +23,7 @@ cfg.CONF.register_opts(
         cfg.StrOpt("control_socket", help="where 'op25b status' and the like reach this controller"),
         cfg.StrOpt("state_directory", help="where the last policy in force is kept"),
         cfg.BoolOpt("reload_on_change", default=False, help="reload when the policy's files have changed"),
+        cfg.FloatOpt("audit_seconds", default=300.0, min=1.0, help="about how often tables are read again"),
         cfg.BoolOpt("yes", default=False, help="start even with a policy that stops blocking on a switch"),
     ],
     "op25b",
@@ -58,6 +61,19 @@ def state_directory() -> Path:
 
 def reload_on_change() -> bool:
     return os.environ.get(RELOAD_ON_CHANGE) == "1" or bool(cfg.CONF.op25b.reload_on_change)
+
+
+def audit_seconds() -> float:
+    """How often the table of a switch that is as wanted is read again, about; at least a second."""
+    told = os.environ.get(AUDIT_SECONDS)
+    try:
+        seconds = float(cfg.CONF.op25b.audit_seconds if told is None else told)
+    except ValueError:
+        seconds = math.nan
+    if seconds >= 1:
+        return seconds
+    _log.error("%s=%s is not a number of seconds from 1 on", AUDIT_SECONDS, told)
+    raise SystemExit(1)
 
 
 def may_stop_blocking() -> bool:

@@ -24,6 +24,7 @@ AS_WANTED = ("protected", "monitoring")
 @click.command(short_help="Have a running controller read its policy again.")
 @click.option("--yes", is_flag=True, help="Even if it stops blocking on a switch that blocks now.")
 @click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
+@click.option("--no-effect", is_flag=True, help="Do not work out first what changes.")
 @click.option(
     "--wait",
     "seconds",
@@ -35,15 +36,18 @@ AS_WANTED = ("protected", "monitoring")
 )
 @socket_option
 @json_option
-def command(yes: bool, dry_run: bool, seconds: float, path: Path | None, as_json: bool) -> None:
+def command(
+    yes: bool, dry_run: bool, no_effect: bool, seconds: float, path: Path | None, as_json: bool
+) -> None:
     """Have the controller that runs on this machine read its policy file again, as SIGHUP does.
 
-    Tells what changes, then waits until each connected switch holds the new policy. A policy that has errors,
-    or that blocks nothing on a switch that blocks now, is refused: the one in force stays in force.
+    Tells what changes, which takes long for many prefixes, then waits until each connected switch holds the
+    new policy. A policy that has errors, or that blocks nothing on a switch that blocks now, is refused: the
+    one in force stays in force.
 
     Exits with 0 where the policy is in force and each connected switch is protected or monitoring.
     """
-    query = urlencode({"yes": int(yes), "dry_run": int(dry_run)})
+    query = urlencode({"yes": int(yes), "dry_run": int(dry_run), "effect": int(not no_effect)})
     answer = ask_or_exit(path, "POST", f"/reload?{query}", as_json=as_json, seconds=EXAMINE_SECONDS)
     if not as_json:
         _print_answer(answer, dry_run=dry_run)

@@ -56,10 +56,18 @@ class Examined(NamedTuple):
         return InForce(loaded.policy, loaded.digest, since)
 
 
-def examine(path: Path, before: InForce | None, at: float, previous: Loaded | None = None) -> Examined:
-    """Read a policy file and compare it with the policy in force; quick only for a small one.
+def examine(
+    path: Path,
+    before: InForce | None,
+    at: float,
+    previous: Loaded | None = None,
+    *,
+    with_effect: bool = False,
+) -> Examined:
+    """Read a policy file and compare it with the policy in force.
 
-    ``previous`` is what was loaded before, of which unchanged parts need no second reading.
+    ``previous`` is what was loaded before, of which unchanged parts need no second reading. The effect takes
+    long to tell of many prefixes, and is told only ``with_effect``.
     """
     named: set[Path] = set()
 
@@ -74,7 +82,7 @@ def examine(path: Path, before: InForce | None, at: float, previous: Loaded | No
     return Examined(
         loaded,
         frozenset(named),
-        tuple(effect(old, new, at).summary()),
+        tuple(effect(old, new, at).summary()) if with_effect else (),
         tuple(stops_blocking(old, new, at)),
     )
 

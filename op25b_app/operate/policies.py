@@ -47,12 +47,14 @@ class Policies:
             self.in_force = last
             self._tell_refused(examined, f"the last one in force goes on, kept in {store.place(path)}")
 
-    def reload(self, at: float, *, yes: bool = False, unless_same: bool = False) -> tuple[Examined, bool]:
+    def reload(
+        self, at: float, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
+    ) -> tuple[Examined, bool]:
         """Read the file again; whether what it holds is in force now. If not, nothing has changed.
 
         ``unless_same`` leaves alone what is in force already.
         """
-        examined = in_background(self.examine, at)
+        examined = in_background(self.examine, at, with_effect=with_effect)
         if unless_same and not self.in_force.kept and examined.loaded.digest == self.in_force.digest:
             return examined, False
         self._tell_problems(examined)
@@ -63,9 +65,9 @@ class Policies:
         in_background(self._keep, examined)
         return examined, True
 
-    def examine(self, at: float) -> Examined:
+    def examine(self, at: float, *, with_effect: bool = True) -> Examined:
         """What the file would change now."""
-        examined = examine(self._path, self.in_force, at, self._loaded)
+        examined = examine(self._path, self.in_force, at, self._loaded, with_effect=with_effect)
         self.named = examined.named
         self._loaded = examined.loaded
         return examined

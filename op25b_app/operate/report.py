@@ -66,6 +66,7 @@ def _switch(session: Session, current: set[int]) -> dict[str, Any]:
         "in_policy": session.assignment is not None,
         "current": session.dpid in current,
         "rules": status.rules,
+        "revision": session.revision,
         "mode": session.assignment.switch.mode.value if session.assignment else None,
         "openflow": session.openflow_version,
     }
