@@ -7,7 +7,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
@@ -271,11 +271,3 @@ class Diallers:
 
     def _await(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
-
-
-def at_every_byte(sent: int, received: int) -> Iterator[Fault]:
-    """Ends of a connection at every byte of an exchange of so many bytes, in turn with FIN and RST."""
-    for number in range(sent + 1):
-        yield Fault(sends=number, reset=number % 2 == 1)
-    for number in range(received + 1):
-        yield Fault(receives=number, reset=number % 2 == 1)

@@ -19,6 +19,7 @@ from tests.fake_switch.rules import put, rules_on
 from tests.openvswitch.running import Op25bController, policy_text
 
 SECONDS = 20.0
+START_SECONDS = 90.0
 HURRIED = str(Path(__file__).parent / "hurried.py")
 LITTLE = Abilities(tables=8)
 """A switch of a few tables: what it tells of them is short."""
@@ -28,7 +29,7 @@ class Rig:
     """A controller of switches ``s1`` to as many, with these datapath ids, in a process of its own.
 
     ``steady`` is the last of them, connected all the time. ``options`` are ryu-manager's, for its
-    configuration file; ``more`` goes into the policy of every switch.
+    configuration file. ``pools`` are further prefixes of static space, ``settings`` go into the policy.
     """
 
     def __init__(
@@ -37,12 +38,15 @@ class Rig:
         *,
         applications: Sequence[str] = (),
         options: Mapping[str, float] = MappingProxyType({}),
-        more: str = "",
+        pools: Sequence[str] = (),
+        settings: str = "",
     ) -> None:
         self.directory = Path(tempfile.mkdtemp(prefix="faults-"))
         policy = self.directory / "policy.yaml"
         numbers = range(1, switches + 1)
-        policy.write_text(policy_text(*(f"s{number} {number:#x} {more}" for number in numbers)))
+        text = policy_text(*(f"s{number} {number:#x}" for number in numbers))
+        policy.write_text(text.replace("static: [", "static: [{file: pools.txt}, ") + settings)
+        (self.directory / "pools.txt").write_text("".join(f"{pool}\n" for pool in pools))
         configuration = self.directory / "ryu.conf"
         lines = (f"{name} = {value}\n" for name, value in options.items())
         configuration.write_text("[DEFAULT]\n" + "".join(lines))
@@ -55,16 +59,17 @@ class Rig:
             environment={"OP25B_STATE_DIRECTORY": str(self.directory / "state")},
         )
         self.diallers = Diallers(self.controller.port)
-        self._unused = iter(numbers)
+        self._unused = iter(numbers[:-1])
         self._dialled: list[Dialler] = []
         self._log_seen = 0
         self._steady_number = switches
 
     def __enter__(self) -> Rig:
-        self.controller.wait_for("in force")
+        self.controller.wait_for("in force", seconds=START_SECONDS)
+        self.wait_until(self._socket.exists, lambda: f"no {self._socket}")
         self.diallers.__enter__()
         self.steady = self.diallers.dial(FakeSwitch(self._steady_number, abilities=LITTLE))
-        self.wait_for(self.steady, "protected")
+        self.wait_for(self.steady, "protected", seconds=START_SECONDS)
         return self
 
     def __exit__(

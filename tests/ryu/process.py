@@ -33,13 +33,13 @@ class Controller:
         environment: Mapping[str, str] | None = None,
         port: int | None = None,
     ) -> None:
-        self._path = directory / "controller.log"
+        self.path = directory / "controller.log"
         self.port = port or free_port()
         self.web_port = free_port()
         port_option = "--ofp-ssl-listen-port" if "--ctl-cert" in command else "--ofp-tcp-listen-port"
         ports = [port_option, str(self.port), "--wsapi-port", str(self.web_port)]
         own = {"PYTHONPATH": str(HERE), "OP25B_STATE_DIRECTORY": str(directory / "state")}
-        with self._path.open("wb") as stderr:
+        with self.path.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [*command, *ports],
                 stdin=subprocess.DEVNULL,
@@ -58,7 +58,7 @@ class Controller:
 
     @property
     def log(self) -> str:
-        return self._path.read_text()
+        return self.path.read_text()
 
     def wait_for(self, text: str, *, times: int = 1, seconds: float = START_SECONDS) -> None:
         """Return as soon as ``text`` stands ``times`` times in the log; AssertionError when it never does."""

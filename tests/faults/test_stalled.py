@@ -1,0 +1,39 @@
+"""Switches that stop reading for longer than Ryu waits (5 s), with more rules for them than sockets hold."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.rig import Rig
+
+POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]
+STALL_SECONDS = 8.0
+"""Longer than Ryu's time-out for sending."""
+PATIENCE = 90.0
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    with Rig(5, pools=POOLS) as rig:
+        yield rig
+
+
+@pytest.mark.parametrize("position", [0, 1 << 20], ids=["at once", "in the middle"])
+def test_a_switch_that_stops_reading(rig: Rig, position: int) -> None:
+    """Meanwhile others come and go; afterwards it is protected by itself."""
+    stalling = rig.dial(rig.new_switch(), receive_buffer=1 << 14)
+    rig.wait_until(lambda: stalling.received > position, lambda: "nothing sent", PATIENCE)
+    rig.diallers.do(stalling.hang)
+    began = time.monotonic()
+    other = rig.dial(rig.new_switch())
+    rig.wait_for_protection(other, PATIENCE)
+    assert rig.state(rig.steady)[0] == "protected"
+    time.sleep(max(0.0, began + STALL_SECONDS - time.monotonic()))
+    rig.diallers.do(stalling.go_on)
+    rig.wait_for_protection(stalling, PATIENCE)
+    rig.assert_undisturbed()
