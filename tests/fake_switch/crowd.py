@@ -14,10 +14,10 @@ import asyncio
 import gc
 import json
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
 
 from tests.fake_switch.actions import LOCAL
 from tests.fake_switch.conduct import Abilities
@@ -128,8 +128,8 @@ class _Watch:
             self._crowd.quiet_since = time.monotonic()
 
 
-async def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Have the crowd connect, ``options.rounds`` times, and tell what each switch has seen."""
+async def measure(options: argparse.Namespace) -> None:
+    """Have the crowd connect, ``options.rounds`` times, and print what each switch has seen."""
     abilities = Abilities(
         versions=(options.version,),
         tables=options.tables,
@@ -158,9 +158,12 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
                 "switches": [asdict(member) for member in crowd.members],
             }
         )
-    await crowd.stop()
     usage = resource.getrusage(resource.RUSAGE_SELF)
-    return {"rounds": rounds, "cpu": usage.ru_utime + usage.ru_stime, "peak_kib": usage.ru_maxrss}
+    seen = {"rounds": rounds, "cpu": usage.ru_utime + usage.ru_stime, "peak_kib": usage.ru_maxrss}
+    print(json.dumps(seen), flush=True)
+    if options.hold:
+        await asyncio.to_thread(sys.stdin.read)
+    await crowd.stop()
 
 
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -177,8 +180,9 @@ def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=1, help="how often all connect at once")
     parser.add_argument("--seconds", type=float, default=120.0, help="how long a round may take")
     parser.add_argument("--quiet", type=float, default=2.0, help="how long nothing happens at the end of one")
+    parser.add_argument("--hold", action="store_true", help="stay connected until standard input ends")
     return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":
-    print(json.dumps(asyncio.run(measure(options_of()))))
+    asyncio.run(measure(options_of()))

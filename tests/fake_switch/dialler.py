@@ -153,7 +153,7 @@ class _Link(asyncio.Protocol):
         dialler.connections += 1
         dialler.sent = dialler.received = 0
         channel = self._channel = dialler.switch.connect()
-        channel.on_handled = dialler.on_handled
+        channel.on_handled = lambda message: dialler.on_handled(message)
         dialler.on_connected()
         if dialler._hanging:
             self.pause()

@@ -1,0 +1,92 @@
+"""A thousand switches that connect at once, and all at once again, beside one that is served meanwhile."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from tests.fake_switch import Kind, Message
+from tests.fake_switch.wire import pack
+from tests.faults.rig import Rig
+
+SWITCHES = 1000
+PROBE_SECONDS = 5.0
+"""Open vSwitch's inactivity probe: an echo request that is not answered for so long ends the connection."""
+GROWTH_KIB = 64_000
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def rig() -> Iterator[Rig]:
+    with Rig(SWITCHES + 1) as rig:
+        yield rig
+
+
+class Probe:
+    """Echo requests of the steady switch, one after the other, and how long their answers took."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.seconds: list[float] = []
+        self._rig = rig
+        self._sent = time.monotonic()
+        rig.steady.on_handled = self._handled
+
+    def ask(self) -> None:
+        """Send one and wait for its answer."""
+        number = len(self.seconds)
+        self._sent = time.monotonic()
+        self._rig.diallers.do(lambda: self._rig.steady.send(pack(4, Kind.ECHO_REQUEST, number)))
+        self._rig.wait_until(lambda: len(self.seconds) > number, lambda: "no answer to an echo request")
+
+    def _handled(self, message: Message) -> None:
+        if message.kind == Kind.ECHO_REPLY and message.xid == len(self.seconds):
+            self.seconds.append(time.monotonic() - self._sent)
+
+
+@pytest.fixture
+def crowd(rig: Rig) -> Iterator[subprocess.Popen[str]]:
+    """Connects, then all at once again; its switches keep their rules."""
+    command = [sys.executable, "-m", "tests.fake_switch.crowd", "--port", str(rig.controller.port)]
+    options = ["--switches", str(SWITCHES), "--tables", "8", "--rounds", "2", "--hold"]
+    with subprocess.Popen(
+        [*command, *options],
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        yield process
+        process.communicate(timeout=30)
+
+
+def test_a_thousand_at_once(rig: Rig, crowd: subprocess.Popen[str]) -> None:
+    probe = Probe(rig)
+    before = rig.memory
+    assert crowd.stdout is not None
+    with ThreadPoolExecutor(1) as reader:
+        line = reader.submit(crowd.stdout.readline)
+        while not line.done():
+            probe.ask()
+            time.sleep(0.1)
+    first, again = json.loads(line.result())["rounds"]
+    wanted = len(rig.controller.wanted("s1"))
+    assert first["settled"]
+    assert {member["flow_mods"] for member in first["switches"]} == {wanted + 1}, "the rules and the marker"
+    assert again["settled"]
+    assert {member["flow_mods"] for member in again["switches"]} == {0}, "they had their rules"
+    rig.wait_until(
+        lambda: Counter(state for state, _ in rig.states().values()) == {"protected": SWITCHES + 1},
+        lambda: str(Counter(rig.states().values())),
+    )
+    assert max(probe.seconds) < PROBE_SECONDS
+    assert rig.memory - before < GROWTH_KIB
+    rig.assert_undisturbed()
