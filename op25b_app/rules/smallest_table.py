@@ -43,6 +43,7 @@ class Part(NamedTuple):
 class SmallestTable:
     """A smallest table with the meaning of ``table``; ``says`` holds the bit for each of its labels.
 
+    Of equally small ones it is one whose entry for everything has the default label, if there is one.
     ``previous`` may be the smallest table of an earlier moment: what is as it was is not worked out again.
     """
 
@@ -56,8 +57,9 @@ class SmallestTable:
         """One of them has length 0, so every address has a label."""
         before = previous.parts if previous is not None and previous.says == says else {}
         root = _Gathering(table, says, before, self.parts).root()
-        _, own, possible, _, _ = root
-        label = own if own & possible else possible & -possible
+        _, _, possible, _, _ = root
+        default = says[table.default]
+        label = default if default & possible else possible & -possible
         self.entries[label].append(0)
         parts = {id(part.node): part for part in self.parts.values()}
         _choose(WIDTH[table.version], root, label, self.entries, parts)
