@@ -25,6 +25,7 @@ from benchmarks.proof import proof_costs
 from benchmarks.report import fill, markdown, write_report
 from benchmarks.requirements import missing
 from benchmarks.results import CacheSize, ProcessorTime, ProofCost, Run, read_run
+from benchmarks.switches import switch_times
 from tests.openvswitch.private_ovs import PrivateOvs
 
 ROOT = Path(__file__).parents[1]
@@ -50,6 +51,10 @@ def _install(settings: Settings) -> Iterator[Any]:
 
 def _change(settings: Settings) -> Iterator[Any]:
     return changes(settings.rounds)
+
+
+def _switches(settings: Settings) -> Iterator[Any]:
+    return switch_times(settings.rounds)
 
 
 def _flow_cache(settings: Settings) -> Iterator[CacheSize]:
@@ -80,6 +85,7 @@ def _proof(settings: Settings) -> Iterator[ProofCost]:
 PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
     "install": _install,
     "change": _change,
+    "switches": _switches,
     "flow-cache": _flow_cache,
     "processor": _processor,
     "proof": _proof,
@@ -118,11 +124,14 @@ PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
     help="Where benchmarks.md, benchmarks.json and plots are written.  [default: build/benchmarks]",
 )
 @click.option(
+    "--keep", is_flag=True, help="With --only: keep the other parts of the run that is there, which say so."
+)
+@click.option(
     "--document",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="Measure nothing: put what this benchmarks.json holds into docs/speed.md and docs/cost.md.",
 )
-def main(parts: tuple[str, ...], out: Path, document: Path | None, **settings: Any) -> None:
+def main(parts: tuple[str, ...], out: Path, keep: bool, document: Path | None, **settings: Any) -> None:
     """Install, change, flow cache, CPU time and proof: op25b beside its peers, in one run."""
     if document is not None:
         run = read_run(document)
@@ -136,15 +145,15 @@ def main(parts: tuple[str, ...], out: Path, document: Path | None, **settings: A
         for environment in ENVIRONMENTS:
             environment.install()
         enter_new_network()
-        run = _run(parts or tuple(PARTS), Settings(**settings), out)
+        run = _run(parts or tuple(PARTS), Settings(**settings), out, keep=keep)
     except PeerError as error:
         raise click.ClickException(str(error)) from None
     click.echo(markdown(run))
 
 
-def _run(parts: tuple[str, ...], settings: Settings, out: Path) -> Run:
+def _run(parts: tuple[str, ...], settings: Settings, out: Path, *, keep: bool) -> Run:
     """Each part is written down as soon as it is there."""
-    run = Run(about())
+    run = _kept(read_run(out / "benchmarks.json"), parts) if keep else Run(about())
     for name in PARTS:
         if name in parts:
             rows: dict[str, Any] = {name.replace("-", "_"): list(PARTS[name](settings))}
@@ -152,6 +161,14 @@ def _run(parts: tuple[str, ...], settings: Settings, out: Path) -> Run:
             path = write_report(run, out)
             click.echo(f"{name}: {path}", err=True)
     return run
+
+
+def _kept(run: Run, parts: tuple[str, ...]) -> Run:
+    """A run without the parts that are about to be run again; it tells when the others were."""
+    others = [name for name in PARTS if name not in parts and getattr(run, name.replace("-", "_"))]
+    told = f"{', '.join(others)} of {run.about['date']}, {run.about['op25b']}"
+    empty: dict[str, Any] = {name.replace("-", "_"): [] for name in parts}
+    return replace(run, about={**about(), "kept": told}, **empty)
 
 
 def _listed(folder: Path | None) -> list[Space]:

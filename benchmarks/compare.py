@@ -62,7 +62,7 @@ def _labels(row: Any) -> tuple[str, ...]:
     return tuple(each.name for each in fields(row) if each.name in _LABELS)
 
 
-_LABELS = ("size", "prefixes", "space", "peer", "workload", "filter")
+_LABELS = ("size", "switches", "prefixes", "space", "peer", "workload", "filter")
 
 
 def _figure(value: Any) -> Figure | None:

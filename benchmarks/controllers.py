@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
-from benchmarks.peers.environments import FAUCET, RYU, PeerError
+from benchmarks.peers.environments import FAUCET, RYU, PeerError, TooSlowError
 from op25b_app.operate.endpoint import NoControllerError, ask
 
 PORT = 6653
@@ -150,7 +150,7 @@ class Running:
                     f"{self.controller.name} ended with {self.process.returncode}:\n{self.log[-2000:]}"
                 )
             if time.monotonic() > give_up:
-                raise PeerError(f"{self.controller.name} has not read its rules within {self._limit:.0f} s")
+                raise TooSlowError(f"{self.controller.name} had not read its rules", self._limit)
             time.sleep(0.05)
 
 

@@ -125,8 +125,11 @@ def subscribers(space: Space) -> list[Subscriber]:
     return found
 
 
-def write_policy(folder: Path, space: Space, hardening: str) -> Path:
-    """A policy file, beside it its lists of prefixes; ``hardening`` is one of ``HARDENINGS``."""
+def write_policy(folder: Path, space: Space, hardening: str, *, switches: int = 1) -> Path:
+    """A policy file, beside it its lists of prefixes; ``hardening`` is one of ``HARDENINGS``.
+
+    Bindings are those of the first of the switches, which are alike and have datapath ids from 1 on.
+    """
     _write_list(folder / "mail.txt", mail_destinations())
     _write_list(folder / "dynamic.txt", space.dynamic)
     _write_list(folder / "static.txt", space.static)
@@ -135,19 +138,19 @@ def write_policy(folder: Path, space: Space, hardening: str) -> Path:
         "address_space: {dynamic: [{file: dynamic.txt}], static: [{file: static.txt}]}",
         f"hardening: {HARDENINGS[hardening]}",
         "switches:",
-        f"  {SWITCH}:",
-        "    dpid: 0x1",
-        f"    subscriber_ports: [{LINES[0]}-{LINES[-1]}]",
-        f"    uplink_ports: [{UPLINK}]",
-        "    bindings:",
+        *(f"  access-{dpid}: {{dpid: {dpid:#x}, {_PORTS}}}" for dpid in range(2, switches + 1)),
+        f"  {SWITCH}: {{dpid: 0x1, {_PORTS}, bindings: [",
     ]
     for line in subscribers(space):
         if line.is_static or hardening == "binding":
             addresses = [format_address(*address) for address in line.addresses.items()]
-            lines.append(f"    - {{port: {line.port}, addresses: {addresses}}}")
+            lines.append(f"    {{port: {line.port}, addresses: {addresses}}},")
     path = folder / "policy.yaml"
-    path.write_text("\n".join([*lines, ""]))
+    path.write_text("\n".join([*lines, "  ]}", ""]))
     return path
+
+
+_PORTS = f"subscriber_ports: [{LINES[0]}-{LINES[-1]}], uplink_ports: [{UPLINK}]"
 
 
 def read_policy(path: Path) -> Policy:

@@ -14,6 +14,7 @@ _TITLES = {
     "goals": "Goals",
     "install": "Installing rules",
     "change": "A change of one prefix",
+    "switches": "Many switches",
     "flow-cache": "Flow cache",
     "processor": "CPU time",
     "proof": "Proof",

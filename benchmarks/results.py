@@ -31,7 +31,7 @@ def spread_of(values: Sequence[float]) -> Spread:
 class Install:
     """``rules`` on one switch; times in seconds, ``ratio`` to the raw socket within a round.
 
-    ``failure`` says why there are no times.
+    ``failure`` says why there are no times; ``gave_up_after`` so many seconds, where it was too slow.
     """
 
     size: int
@@ -43,6 +43,7 @@ class Install:
     switch_cpu: Spread | None = None
     proven_seconds: Spread | None = None
     failure: str = ""
+    gave_up_after: float | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,29 @@ class Change:
     blocked: int
     leaked: int
     timeline: list[tuple[float, int]]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """``switches`` at one controller, ``rules`` on each: seconds and CPU seconds of the controller.
+
+    From when they begin to connect until the last has confirmed its rules, and until the last is proven; the
+    same when all connect again with their rules there. ``peak`` memory in MB; ``idle`` is the share of a core
+    afterwards.
+    """
+
+    switches: int
+    peer: str
+    rules: int
+    confirmed_seconds: Spread | None = None
+    confirmed_cpu: Spread | None = None
+    proven_seconds: Spread | None = None
+    proven_cpu: Spread | None = None
+    again_seconds: Spread | None = None
+    again_cpu: Spread | None = None
+    peak: Spread | None = None
+    idle: Spread | None = None
+    failure: str = ""
 
 
 @dataclass(frozen=True)
@@ -125,6 +149,7 @@ class Run:
     about: dict[str, str]
     install: list[Install] = field(default_factory=list)
     change: list[Change] = field(default_factory=list)
+    switches: list[Switches] = field(default_factory=list)
     flow_cache: list[CacheSize] = field(default_factory=list)
     processor: list[ProcessorTime] = field(default_factory=list)
     proof: list[ProofCost] = field(default_factory=list)

@@ -16,6 +16,7 @@ def sections(run: Run) -> dict[str, str]:
     found: dict[str, tuple[list[Any], Callable[[Run], str]]] = {
         "install": (run.install, _install),
         "change": (run.change, _change),
+        "switches": (run.switches, _switches),
         "flow-cache": (run.flow_cache, _flow_cache),
         "processor": (run.processor, _processor),
         "proof": (run.proof, _proof),
@@ -82,6 +83,40 @@ def _change(run: Run) -> str:
 
 def _kinds(kinds: dict[str, int]) -> str:
     return ", ".join(f"{count:,} {kind}" for kind, count in sorted(kinds.items(), key=lambda pair: -pair[1]))
+
+
+def _switches(run: Run) -> str:
+    heads = [
+        "way",
+        "switches",
+        "rules on each",
+        "until confirmed",
+        "CPU",
+        "until proven",
+        "CPU",
+        "connected again, until proven",
+        "CPU",
+        "memory, MB",
+        "idle, % of a core",
+        "runs",
+    ]
+    lines = []
+    for row in run.switches:
+        if row.idle is None or row.peak is None:
+            lines.append([row.peer, f"{row.switches:,}", f"{row.rules:,}", row.failure, *[_NONE] * 8])
+            continue
+        times = (
+            row.confirmed_seconds,
+            row.confirmed_cpu,
+            row.proven_seconds,
+            row.proven_cpu,
+            row.again_seconds,
+            row.again_cpu,
+        )
+        idle = _spread(row.idle, lambda value: f"{100 * value:.1f}")
+        cells = [*(_seconds(each) for each in times), f"{row.peak.median:,.0f}", idle, f"{row.idle.values}"]
+        lines.append([row.peer, f"{row.switches:,}", f"{row.rules:,}", *cells])
+    return table(heads, lines)
 
 
 def _flow_cache(run: Run) -> str:

@@ -201,10 +201,11 @@ class Tap:
             _shut(each)
 
     def _is_due(self, content: bytes) -> bool:
-        if content[1] == _FEATURES_REPLY or not self.snapshots:
+        if len(content) < _HEADER_BYTES or content[1] == _FEATURES_REPLY or not self.snapshots:
             return True
-        is_barrier = content[-_HEADER_BYTES:][1:4] == bytes((_BARRIER_REPLY, 0, _HEADER_BYTES))
-        return is_barrier and time.monotonic() - self.snapshots[-1].at > _SNAPSHOT_SECONDS
+        ends_with_barrier = content[-_HEADER_BYTES:][1:4] == bytes((_BARRIER_REPLY, 0, _HEADER_BYTES))
+        confirms = ends_with_barrier or content[1] in _CONFIRMATIONS
+        return confirms and time.monotonic() - self.snapshots[-1].at > _SNAPSHOT_SECONDS
 
 
 def _split(rest: bytearray, chunk: _Chunk) -> Iterator[Message]:

@@ -20,6 +20,14 @@ class PeerError(Exception):
     """A peer cannot be installed or does not start; the text is what it said."""
 
 
+class TooSlowError(PeerError):
+    """A peer was given ``seconds`` and was not done."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(f"{what} after {seconds:.0f} s")
+        self.seconds = seconds
+
+
 class Environment(NamedTuple):
     name: str
     packages: tuple[str, ...]
