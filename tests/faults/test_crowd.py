@@ -20,7 +20,7 @@ from tests.faults.rig import Rig
 SWITCHES = 1000
 PROBE_SECONDS = 5.0
 """Open vSwitch's inactivity probe: an echo request that is not answered for so long ends the connection."""
-GROWTH_KIB = 64_000
+GROWTH_KIB = 100_000
 
 pytestmark = pytest.mark.slow
 
