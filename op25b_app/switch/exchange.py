@@ -25,6 +25,8 @@ from op25b_app.switch.transition import needs_tags
 
 MOST_WATCHED = 100
 """So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
+MOST_BYTES = 1 << 28
+"""No table is longer, as the switch describes it: some two million rules."""
 
 _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
@@ -92,10 +94,14 @@ class Exchange:
         self.room_asked = False
         self.refused: dict[Key, Refused] = {}
         self.full: set[int] = set()
+        self.pending = 0
+        """How many changes the switch has not confirmed."""
         self._bundles_fail = self._tags_fail = False
+        self._probe = -1
         self._requests = 0
         self._request_xid = _REQUEST_XID
         self._parts: list[bytes] = []
+        self._bytes = 0
         self._batch: Batch | None = None
         self._to_come: list[_Step] = []
         self._failed = False
@@ -107,11 +113,6 @@ class Exchange:
         return abilities._replace(
             bundles=abilities.bundles and not self._bundles_fail, tags=abilities.tags and not self._tags_fail
         )
-
-    @property
-    def pending(self) -> int:
-        """How many changes the switch is carrying out."""
-        return 0 if self._batch is None else len(self._batch)
 
     @property
     def will_read(self) -> bool:
@@ -133,9 +134,11 @@ class Exchange:
         self.refused, self.full, self._bundles_fail, self._tags_fail = {}, set(), False, False
 
     def begin(self) -> bytes:
-        """Read the table, after asking what the switch can do, if that is not known."""
+        """Read the table as it is once all is done that was sent; first ask what the switch can do."""
         self.renew()
-        return self.read() if self.abilities else self._ask()
+        if not self.abilities:
+            return self._ask()
+        return codec.encode_barrier_request(version=self.version, xid=self._next_xid()) + self.read()
 
     def ask_room(self) -> bytes:
         """Ask how many rules the tables hold, and read them again then. Open vSwitch's answer has 1.2 MB."""
@@ -148,7 +151,13 @@ class Exchange:
     def rest(self) -> None:
         """Whatever is under way does not count any more."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
-        self._to_come, self._parts = [], []
+        self._to_come, self._parts, self._bytes = [], [], 0
+
+    def give_up(self) -> None:
+        """The switch does not answer. If that was to a bundle, it gets no other on this connection."""
+        if self.abilities and self._batch is not None and self._batch.bundle is not None:
+            self.abilities = self.abilities._replace(bundles=False)
+        self.rest()
 
     def read(self) -> bytes:
         """Ask for the whole table; what others change from then on the switch tells."""
@@ -189,28 +198,29 @@ class Exchange:
 
     def _ask(self) -> bytes:
         """Ask for what not every switch has; what is not granted before the barrier is not there."""
-        version = self.version
+        version, self._probe = self.version, self._next_xid()
         self.phase = Phase.ASKING
         self.abilities, self._watching = Abilities(), False
         return b"".join(
             (
                 flow_monitor.encode_monitor_request(version=version, xid=self._next_xid()),
                 flow_monitor.encode_monitor_cancel(version=version, xid=self._next_xid()),
-                bundle.encode_open(version=version, bundle=0, xid=self._next_xid()),
-                bundle.encode_discard(version=version, bundle=0, xid=self._next_xid()),
+                bundle.encode_open(version=version, bundle=self._probe, xid=self._probe),
+                bundle.encode_discard(version=version, bundle=self._probe, xid=self._next_xid()),
                 codec.encode_barrier_request(version=version, xid=self._next_xid()),
             )
         )
 
     def _monitor_reply(self, xid: int) -> Answer:
         ours = is_request_xid(xid)
-        if self.phase is Phase.ASKING and ours and self.abilities:
+        if ours and self.abilities:
             self.abilities = self.abilities._replace(monitor=True)
         return Answer(awaited=ours and self.phase in (Phase.ASKING, Phase.READING))
 
     def _table_features(self, message: bytes, xid: int) -> Answer:
         if is_request_xid(xid) and self.abilities:
-            room = {each.table: each.max_entries for each in decode_table_features(message)}
+            told = decode_table_features(message)
+            room = {each.table: each.max_entries for each in told if each.max_entries}
             self.abilities = self.abilities._replace(room={**self.abilities.room, **room})
         return Answer(awaited=self.phase is Phase.ASKING)
 
@@ -218,9 +228,12 @@ class Exchange:
         if self.phase is not Phase.READING:
             return NOTHING
         self._parts.append(message)
+        self._bytes += len(message)
+        if self._bytes > MOST_BYTES:
+            raise ValueError(f"its table takes more than {MOST_BYTES} bytes: too large to be read")
         if codec.has_more(message):
-            return Answer(awaited=True)
-        parts, self._parts = self._parts, []
+            return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
+        parts, self._parts, self.pending = self._parts, [], 0
         return Answer(table=[rule for part in parts for rule in codec.decode_flow_stats(part)])
 
     def _send_next(self, *, bundled: bool = False) -> tuple[bytes, ...]:
@@ -228,6 +241,7 @@ class Exchange:
         step, number = self._to_come.pop(0), self._next_xid() if bundled else None
         flags = 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
         batch = self._batch = Batch(*step, self.version, flags, number)
+        self.pending += len(batch)
         if number is None:
             self.phase = Phase.CONFIRMING
             unwatched = self._stop_watching() if len(batch) > MOST_WATCHED else b""
@@ -245,11 +259,14 @@ class Exchange:
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
 
     def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
-        if self.phase is Phase.ASKING and self.abilities:
+        if reply.bundle == self._probe and self.abilities:
             able = self.abilities.bundles or reply.kind is bundle.Control.OPENED
             self.abilities = self.abilities._replace(bundles=able)
-            return Answer(awaited=True)
-        if self._batch is None or reply.bundle != self._batch.bundle or reply.xid != self._request_xid:
+            return Answer(awaited=self.phase is Phase.ASKING)
+        if self._batch is None or reply.bundle != self._batch.bundle:
+            given_up = reply.kind is bundle.Control.CLOSED and is_request_xid(reply.bundle)
+            return Answer((self._discard(reply.bundle),)) if given_up else NOTHING
+        if reply.xid != self._request_xid:
             return NOTHING
         if self.phase is Phase.BUNDLING and reply.kind is bundle.Control.CLOSED:
             return Answer((self._end_bundle(reply.bundle),), awaited=True)
@@ -261,6 +278,10 @@ class Exchange:
         end = bundle.encode_discard if self._failed else bundle.encode_commit
         return end(version=self.version, bundle=number, xid=self._next_xid())
 
+    def _discard(self, number: int) -> bytes:
+        """Have a switch forget a bundle that nobody waits for any more."""
+        return bundle.encode_discard(version=self.version, bundle=number, xid=number)
+
     def _barrier(self) -> Answer:
         """The switch has handled what was sent. Whether it has accepted it, its table says."""
         if self.phase is Phase.ASKING:
@@ -269,6 +290,7 @@ class Exchange:
 
     def _go_on(self) -> Answer:
         """Send what is still to come, or look at the table: at the end, and where something was refused."""
+        self.pending = 0
         pieces = self._send_next() if self._to_come and not self._failed else (self.read(),)
         return Answer(pieces, awaited=True)
 
@@ -281,7 +303,7 @@ class Exchange:
         if change := self._batch.refused(error):
             self._refuse(self._batch, change, (error.type, error.code))
         elif self._batch.bundle is not None and error.xid in (self._batch.bundle, self._request_xid):
-            return self._bundle_failed(error)
+            return self._bundle_failed(error, self._batch.bundle)
         return NOTHING
 
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
@@ -296,12 +318,13 @@ class Exchange:
         else:
             self.refused[change.rule.key] = Refused(change, why)
 
-    def _bundle_failed(self, error: SwitchError) -> Answer:
+    def _bundle_failed(self, error: SwitchError, number: int) -> Answer:
         """A bundle was not applied. Where no rule is to blame, the switch does not take bundles."""
         self._bundles_fail = self._bundles_fail or not self._failed
         if error.xid != self._request_xid:
             return NOTHING
-        return Answer((self.read(),), awaited=True)
+        discard = self._discard(number) if self.phase is Phase.BUNDLING else b""
+        return Answer((discard + self.read(),), awaited=True)
 
     def _next_xid(self) -> int:
         self._requests = (self._requests + 1) % _REQUESTS

@@ -171,8 +171,9 @@ class Session:
             return Outcome()
         if self._exchange.phase is Phase.IDLE:
             return self._begin(now)
-        waited = now - self._armed_at
-        return self.fail(f"no answer for {waited:.0f} s while {self._exchange.phase.value}", now)
+        reason = f"no answer for {now - self._armed_at:.0f} s while {self._exchange.phase.value}"
+        self._exchange.give_up()
+        return self.fail(reason, now)
 
     def fail(self, reason: str, now: float) -> Outcome:
         """Give up what is under way, and try again later; without a connection and a policy nothing is."""
@@ -184,13 +185,13 @@ class Session:
 
     def receive(self, message: bytes, now: float) -> Outcome:
         """A whole message of the switch, header included; what is not meant for us counts for nothing."""
-        if self._exchange is None or self.assignment is None:
+        if self._exchange is None:
             return Outcome()
         try:
-            if not self._exchange.will_read:
+            if self.assignment is not None and not self._exchange.will_read:
                 self._notice(message, now)
             answer = self._exchange.receive(message)
-            if answer.table is not None:
+            if answer.table is not None and self.assignment is not None:
                 return self._compare(self._exchange, self.assignment, answer.table, now)
         except ValueError as problem:
             return self.fail(str(problem), now)
@@ -198,8 +199,7 @@ class Session:
             return self.fail(answer.problem, now)
         if answer.awaited:
             self._wait_for(self._exchange, now)
-        if answer.pieces:
-            self._asked = now
+            self._asked = now if answer.pieces else self._asked
         return Outcome(answer.pieces)
 
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:

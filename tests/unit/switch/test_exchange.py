@@ -1,0 +1,241 @@
+"""The dialogue with a switch where an answer is late, odd, too long or never comes."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+
+import pytest
+
+from op25b_app.switch import bundle, exchange
+from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.batch import Change, Group
+from op25b_app.switch.codec import Command
+from op25b_app.switch.exchange import Exchange, Phase, is_request_xid
+from op25b_app.switch.plan import Plan
+from op25b_app.switch.session import ANSWER_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
+from tests.fake_switch import Abilities, FakeSwitch, Refusal
+from tests.fake_switch.wire import Kind, Message, Stream, pack
+from tests.world import READ_BACK, RULES, World, assignment
+
+CLOSE, COMMIT, DISCARD = 2, 4, 6
+FEWER = assignment(RULES[5:])._replace(digest="beef" * 16)
+FEWER_READ_BACK = f"{len(RULES) - 5} rules read back as wanted and proven"
+
+
+def control_of(message: bytes) -> int | None:
+    """What a bundle control message of OpenFlow 1.3, or the reply to one, is about."""
+    if message[1] != Kind.EXPERIMENTER or struct.unpack_from("!I", message, 12) != (2300,):
+        return None
+    (kind,) = struct.unpack_from("!H", message, 20)
+    return int(kind)
+
+
+def protected() -> World:
+    world = World()
+    world.connect(assignment())
+    assert world.status == ("protected", READ_BACK)
+    return world
+
+
+def bundles_open(world: World) -> int:
+    return len(world.channel.bundles._flags)
+
+
+def handled_by(world: World) -> list[Message]:
+    handled: list[Message] = []
+    world.channel.on_handled = handled.append
+    return handled
+
+
+def test_what_a_switch_can_do_is_known_though_another_policy_comes_while_it_is_asked() -> None:
+    world = World()
+    late: list[bytes] = []
+    world.on_wire = lambda message: late.append(message) or []  # type: ignore[func-returns-value]
+    world.connect(assignment())
+    world.on_wire = lambda message: [message]
+    begun = world.session.assign(assignment(), world.now)
+    for message in late:
+        world.run(world.deliver(message))
+    world.run(begun)
+    assert world.status == ("protected", READ_BACK)
+    handled = handled_by(world)
+    world.run(world.session.assign(FEWER, world.now))
+    assert COMMIT in map(control_of, (message.raw for message in handled))
+
+
+def test_the_question_for_bundles_touches_no_bundle_of_another_application() -> None:
+    world = World()
+    theirs = bundle.encode_open(version=4, bundle=0, xid=1)
+    world.channel.receive(theirs, world.now)
+    world.connect(assignment())
+    (answer,) = world.channel.receive(bundle.encode_close(version=4, bundle=0, xid=2), world.now)
+    assert control_of(answer) == CLOSE + 1
+    assert bundles_open(world) == 1
+
+
+@pytest.mark.parametrize("control", [CLOSE, COMMIT])
+def test_a_switch_that_never_answers_in_a_bundle_gets_its_rules_without(control: int) -> None:
+    world = protected()
+    world.on_wire = lambda message: [] if control_of(message) == control + 1 else [message]
+    if control == COMMIT:
+        world.switch.conduct.swallow = lambda flow: True
+    world.run(world.session.assign(FEWER, world.now))
+    assert world.session.status.state.value == "installing"
+    world.wait(ANSWER_SECONDS + 2)
+    assert world.status[0] == "degraded"
+    assert "no answer for" in world.status[1]
+    world.switch.conduct.swallow = lambda flow: False
+    world.wait(RETRY_SECONDS)
+    assert world.status == ("protected", FEWER_READ_BACK)
+
+
+def test_a_late_answer_to_a_commit_does_no_harm() -> None:
+    world = protected()
+    late: list[bytes] = []
+
+    def hold(message: bytes) -> list[bytes]:
+        (late if control_of(message) == COMMIT + 1 else passed).append(message)
+        return [passed.pop()] if passed else []
+
+    passed: list[bytes] = []
+    world.on_wire = hold
+    world.run(world.session.assign(FEWER, world.now))
+    world.wait(ANSWER_SECONDS + 2)
+    assert (len(late), world.status[0]) == (1, "degraded")
+    world.run(world.deliver(late[0]))
+    assert world.status[0] == "degraded"
+    world.wait(RETRY_SECONDS)
+    assert world.status == ("protected", FEWER_READ_BACK)
+
+
+@pytest.mark.parametrize("policy", [assignment(), None])
+def test_a_bundle_that_another_policy_overtakes_is_discarded(policy: Assignment | None) -> None:
+    world = protected()
+    late: list[bytes] = []
+    world.on_wire = lambda message: late.append(message) or []  # type: ignore[func-returns-value]
+    world.run(world.session.assign(FEWER, world.now))
+    assert bundles_open(world) == 1
+    world.on_wire = lambda message: [message]
+    begun = world.session.assign(policy, world.now)
+    for message in late:
+        world.run(world.deliver(message))
+    world.run(begun)
+    assert bundles_open(world) == 0
+    assert set(world.rules) == set(RULES)
+    assert world.status[0] == ("protected" if policy else "unknown")
+
+
+def test_a_bundle_that_a_switch_opens_and_does_not_close_is_discarded() -> None:
+    world = protected()
+    world.switch.conduct.refuse_message = lambda message: (
+        Refusal(0xFFFF, 2315, 0x4F4E4600) if control_of(message.raw) == CLOSE else None
+    )
+    world.run(world.session.assign(FEWER, world.now))
+    assert world.status == ("protected", FEWER_READ_BACK)
+    assert bundles_open(world) == 0
+
+
+def test_a_connection_that_ends_in_a_commit_leaves_what_the_next_one_finds() -> None:
+    for carried_out in (True, False):
+        world = protected()
+        world.switch.conduct.silent_about = lambda message: control_of(message.raw) == COMMIT
+        world.switch.conduct.swallow = lambda flow, done=carried_out: not done  # type: ignore[misc]
+        world.run(world.session.assign(FEWER, world.now))
+        world.run(world.session.disconnected(world.now))
+        assert (set(world.rules) == set(RULES[5:])) is carried_out
+        world.switch.conduct.silent_about = lambda message: False
+        world.switch.conduct.swallow = lambda flow: False
+        world.channel.close()
+        world.channel = world.switch.connect(4)
+        world.connect(FEWER)
+        assert world.status == ("protected", FEWER_READ_BACK)
+
+
+def test_a_table_is_read_once_all_is_done_that_was_sent_before() -> None:
+    world = protected()
+    handled = handled_by(world)
+    world.run(world.session.assign(assignment(), world.now))
+    kinds = [message.kind for message in handled]
+    assert kinds[0] == Kind.BARRIER_REQUEST
+    assert kinds[1] == Kind.MULTIPART_REQUEST
+
+
+def test_a_switch_has_time_for_what_an_older_policy_has_sent_it() -> None:
+    world = World()
+    world.on_wire = lambda message: (
+        [] if message[1] == Kind.BARRIER_REPLY and world.switch.flow_mods else [message]
+    )
+    world.connect(assignment())
+    unconfirmed = len(world.switch.flow_mods)
+    assert unconfirmed > 10
+    world.session.assign(FEWER, world.now)
+    patience = world.session.seconds_until_due(world.now)
+    assert patience >= ANSWER_SECONDS + SECONDS_PER_CHANGE * unconfirmed
+
+
+def answers(asked: bytes, **abilities: object) -> Iterator[bytes]:
+    """What a switch without rules says."""
+    channel = FakeSwitch(abilities=Abilities(**abilities)).connect(4)  # type: ignore[arg-type]
+    return iter(channel.receive(asked, 0.0))
+
+
+def reading() -> tuple[Exchange, int]:
+    """A dialogue in which the table is being read, and the xid of that request."""
+    dialogue = Exchange(4)
+    pieces: tuple[bytes, ...] = ()
+    for message in answers(dialogue.begin()):
+        pieces = dialogue.receive(message).pieces or pieces
+    *_, request = Stream().feed(b"".join(pieces))
+    assert dialogue.phase is Phase.READING
+    return dialogue, request.xid
+
+
+def part_of_table(xid: int, body: bytes, *, more: bool) -> bytes:
+    return pack(4, Kind.MULTIPART_REPLY, xid, struct.pack("!HHxxxx", 1, more) + body)
+
+
+def test_a_table_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
+    dialogue, xid = reading()
+    part = part_of_table(xid, bytes(60_000), more=True)
+    assert dialogue.receive(part).awaited
+    with pytest.raises(ValueError, match="more than 100000 bytes"):
+        dialogue.receive(part)
+
+
+def test_a_part_without_rules_is_no_progress() -> None:
+    dialogue, xid = reading()
+    assert not dialogue.receive(part_of_table(xid, b"", more=True)).awaited
+    assert dialogue.receive(part_of_table(xid, b"", more=False)).table == []
+
+
+def test_a_late_barrier_of_an_older_cycle_confirms_nothing() -> None:
+    dialogue, _ = reading()
+    barriers = []
+    for rule in RULES[:2]:
+        pieces = dialogue.carry_out(Plan([Group([Change(Command.ADD, rule)])]))
+        *_, barrier = Stream().feed(b"".join(pieces))
+        barriers.append(pack(4, Kind.BARRIER_REPLY, barrier.xid))
+    assert dialogue.receive(barriers[0]).pieces == ()
+    (then,) = dialogue.receive(barriers[1]).pieces
+    assert then[1] == Kind.MULTIPART_REQUEST
+
+
+def test_requests_are_told_from_those_of_others() -> None:
+    dialogue, _ = reading()
+    xids = []
+    for _ in range(300):
+        *_, request = Stream().feed(dialogue.read())
+        xids.append(request.xid)
+    assert all(map(is_request_xid, xids))
+    assert len(set(xids[:250])) == 250
+    assert not is_request_xid(0)
+
+
+def test_a_table_that_says_it_takes_no_rules_has_said_nothing() -> None:
+    dialogue, _ = reading()
+    for message in answers(dialogue.ask_room(), room_of={1: 7, 2: 0}):
+        dialogue.receive(message)
+    assert dialogue.able.room[1] == 7
+    assert 2 not in dialogue.able.room
