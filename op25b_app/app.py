@@ -206,9 +206,9 @@ class Op25b(app_manager.RyuApp):
         names = [*policy.switches][:MOST_NAMES]
         more = f" and {len(policy.switches) - MOST_NAMES} more" if len(policy.switches) > MOST_NAMES else ""
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {', '.join(names)}{more}"
-        self._tell(logging.INFO, "policy", text)
         self._generation += 1
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
+        self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)
         for dpid, known in [*self._switches.items()]:

@@ -144,7 +144,7 @@ def test_a_rule_of_ours_says_itself_that_it_is_gone(ovs: PrivateOvs, version: in
         assert switch.received() == []
         assert {each.flags for each in switch.read()} == {codec.SEND_FLOW_REMOVED}
         ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=9,tcp,nw_src=10.0.0.0/8")
-        (message,) = switch.received()
+        message = switch.await_message()
         assert is_flow_removed(message)
         gone = OURS._replace(action=None)
         assert decode_flow_removed(message) == Removed(gone, Reason.DELETE, 0, 0)
