@@ -7,9 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, newest_marker
+from op25b_app.rules.pipeline import Table
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.errors import explain
 from op25b_app.switch.exchange import Refused
+from op25b_app.switch.plan import GATES, MARKERS
 from op25b_app.switch.reconcile import Comparison, Difference, describe
 from op25b_app.switch.room import fit
 from op25b_app.switch.ruleset import Key, Ruleset
@@ -37,12 +39,17 @@ def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
 def fitting(
     wanted: Ruleset, found: Sequence[InstalledRule], room: Mapping[int, int]
 ) -> tuple[Ruleset | None, str]:
-    """What is wanted as far as the tables have room for it, and in words what there is no room for."""
-    if not room:
+    """What is wanted as far as the tables have room for it, and in words what there is no room for.
+
+    What a switch says of its room is advice (OpenFlow 1.3.5, section 7.3.5.5); what it holds is a fact. Some
+    places are kept for what plans need on top.
+    """
+    if all(len(found) + len(wanted) + MARKERS + GATES <= places for places in room.values()):
         return wanted, ""
+    held = Counter(each.rule.table for each in found)
     others = Counter(each.rule.table for each in found if not each.rule.ours)
-    marked = wanted.last_own_table
-    left = {table: places - others[table] - (table == marked) for table, places in room.items()}
+    others.update({wanted.last_own_table: MARKERS, Table.ADMIT: GATES})
+    left = {table: max(places, held[table]) - others[table] for table, places in room.items()}
     return fit(wanted, left) or (wanted, "")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule
@@ -56,29 +57,32 @@ def read_error(message: bytes) -> SwitchError:
 class Batch(NamedTuple):
     """Changes that are sent together, in a bundle if that has a number, with these flags.
 
-    ``first`` and ``last`` are sent before and after the group.
+    ``first`` is sent before the group.
     """
 
     group: Group
     first: tuple[Change, ...]
-    last: tuple[Change, ...]
     version: int
     flags: int
     bundle: int | None = None
 
     def __len__(self) -> int:
-        return len(self.group) + len(self.first) + len(self.last)
+        return len(self.group) + len(self.first)
 
     def pieces(self) -> Iterator[bytes]:
-        """Xids count the changes of the group, then those before and after it."""
-        first = range(len(self.group), len(self.group) + len(self.first))
-        last = range(first.stop, len(self))
-        yield from joined(map(self._message, first))
+        """Xids count the changes of the group, then those before it."""
+        yield from joined(map(self._message, range(len(self.group), len(self))))
         if self.bundle is None:
             yield from self.group.pieces(self.version, self.flags)
         else:
             yield from joined(map(self._message, range(len(self.group))))
-        yield from joined(map(self._message, last))
+
+    def deletions(self, table: int) -> int:
+        """How many rules of a table are to go."""
+        gone = (
+            each.rule.table for each in chain(self.group, self.first) if each.command is Command.DELETE_STRICT
+        )
+        return sum(each == table for each in gone)
 
     def refused(self, error: SwitchError) -> Change | None:
         """The change that an error is about; None where it is about something else."""
@@ -92,7 +96,7 @@ class Batch(NamedTuple):
 
     def _change(self, number: int) -> Change:
         beyond = number - len(self.group)
-        return self.group[number] if beyond < 0 else (*self.first, *self.last)[beyond]
+        return self.group[number] if beyond < 0 else self.first[beyond]
 
     def _message(self, number: int) -> bytes:
         message = _flow_mod(self._change(number), number, self.version, self.flags)

@@ -65,14 +65,6 @@ class Refused(NamedTuple):
     why: tuple[int, int]
 
 
-class _Step(NamedTuple):
-    """What is sent together: a group, and what goes before and after it."""
-
-    group: Group
-    first: tuple[Change, ...]
-    last: tuple[Change, ...]
-
-
 def is_request_xid(xid: int) -> bool:
     """Whether an xid is one of those that are given to requests here."""
     return _REQUEST_XID <= xid < _REQUEST_XID + _REQUESTS
@@ -81,8 +73,8 @@ def is_request_xid(xid: int) -> bool:
 class Exchange:
     """One connection's dialogue.
 
-    ``refused`` and ``full`` gather, until :meth:`begin` is called again, the changes that the switch did not
-    make, by the rule's key, and the tables that had no room for one.
+    ``refused`` gathers, until :meth:`begin` is called again, the changes that the switch did not make, by the
+    rule's key.
     """
 
     def __init__(self, version: int) -> None:
@@ -93,7 +85,10 @@ class Exchange:
         self._watching = False
         self.room_asked = False
         self.refused: dict[Key, Refused] = {}
-        self.full: set[int] = set()
+        self._full: dict[int, int] = {}
+        """Tables that had no room for a rule, and how many rules have gone since, or may have."""
+        self._room: dict[int, int] = {}
+        """How many rules those tables held."""
         self.pending = 0
         """How many changes the switch has not confirmed."""
         self._bundles_fail = self._tags_fail = False
@@ -103,7 +98,7 @@ class Exchange:
         self._parts: list[bytes] = []
         self._bytes = 0
         self._batch: Batch | None = None
-        self._to_come: list[_Step] = []
+        self._to_come: list[Group] = []
         self._failed = False
 
     @property
@@ -111,7 +106,9 @@ class Exchange:
         """What the switch can do, and may be asked to do now."""
         abilities = self.abilities or Abilities()
         return abilities._replace(
-            bundles=abilities.bundles and not self._bundles_fail, tags=abilities.tags and not self._tags_fail
+            bundles=abilities.bundles and not self._bundles_fail,
+            tags=abilities.tags and not self._tags_fail,
+            room={**abilities.room, **self._room},
         )
 
     @property
@@ -121,17 +118,19 @@ class Exchange:
 
     def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
         """How many rules tables hold: what the switch said, and what was there when they were full."""
-        abilities = self.abilities or Abilities()
-        if not self.full:
-            return abilities.room
-        held = Counter(each.rule.table for each in found)
-        room = {**abilities.room, **{table: held[table] for table in self.full}}
-        self.abilities, self.full = abilities._replace(room=room), set()
-        return room
+        if self._full:
+            held = Counter(each.rule.table for each in found)
+            self._room.update((table, held[table] + gone) for table, gone in self._full.items())
+            self._full.clear()
+        return self.able.room
+
+    def forget_room(self) -> None:
+        """There may be room again where there was none."""
+        self._room.clear()
 
     def renew(self) -> None:
         """Begin a cycle: what was refused before may be taken now."""
-        self.refused, self.full, self._bundles_fail, self._tags_fail = {}, set(), False, False
+        self.refused, self._full, self._bundles_fail, self._tags_fail = {}, {}, False, False
 
     def begin(self) -> bytes:
         """Read the table as it is once all is done that was sent; first ask what the switch can do."""
@@ -171,11 +170,8 @@ class Exchange:
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
         """Send the first group; the others follow as the switch confirms. Then its table is read."""
-        groups = [*plan.groups] or [Group()]
-        self._to_come = [_Step(group, (), ()) for group in groups]
-        self._to_come[0] = self._to_come[0]._replace(first=plan.first)
-        self._to_come[-1] = self._to_come[-1]._replace(last=plan.last)
-        return self._send_next(bundled=plan.bundled)
+        self._to_come = [*plan.groups] or [Group()]
+        return self._send_next(plan.first, bundled=plan.bundled)
 
     def receive(self, message: bytes) -> Answer:
         """A message of the switch. Raises ValueError, in words, for one that breaks the format."""
@@ -236,11 +232,11 @@ class Exchange:
         parts, self._parts, self.pending = self._parts, [], 0
         return Answer(table=[rule for part in parts for rule in codec.decode_flow_stats(part)])
 
-    def _send_next(self, *, bundled: bool = False) -> tuple[bytes, ...]:
-        """The next group, in a bundle or with a barrier behind it."""
-        step, number = self._to_come.pop(0), self._next_xid() if bundled else None
+    def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
+        """The next group behind what goes first, in a bundle or with a barrier behind it."""
+        group, number = self._to_come.pop(0), self._next_xid() if bundled else None
         flags = 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
-        batch = self._batch = Batch(*step, self.version, flags, number)
+        batch = self._batch = Batch(group, first, self.version, flags, number)
         self.pending += len(batch)
         if number is None:
             self.phase = Phase.CONFIRMING
@@ -312,7 +308,7 @@ class Exchange:
         if batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
             self._bundles_fail = True
         elif why == TABLE_FULL:
-            self.full.add(change.rule.table)
+            self._full.setdefault(change.rule.table, batch.deletions(change.rule.table))
         elif needs_tags(change.rule):
             self._tags_fail = True
         else:

@@ -13,7 +13,11 @@ from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
 from op25b_app.switch.reconcile import absent
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.transition import closed_first, in_place, staged, visited
+from op25b_app.switch.transition import behind_gate, closed_first, in_place, staged, visited
+
+MARKERS = 2
+"""How many markers there may be at a time."""
+GATES = 1
 
 
 class Abilities(NamedTuple):
@@ -32,46 +36,39 @@ class Abilities(NamedTuple):
 class Plan(NamedTuple):
     """Groups of changes, each to be confirmed before the next; the first one all at once if ``bundled``.
 
-    ``first`` and ``last`` need no order of their own: they go with the first group and the last.
+    Those of ``first`` need no order of their own: they go before the first group.
     """
 
     groups: Sequence[Group]
     bundled: bool = False
     first: tuple[Change, ...] = ()
-    last: tuple[Change, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.groups or self.first or self.last)
+        return bool(self.groups or self.first)
 
 
-def plan_changes(
-    changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities, *, crowded: bool = False
-) -> Plan:
+def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities) -> Plan:
     """The safest plan that the switch can carry out: see :mod:`op25b_app.switch.transition`.
 
-    ``changes`` lead from ``found``, the whole table, to ``wanted``. With ``crowded``, deletions have to make
-    room for additions.
+    ``changes`` lead from ``found``, the whole table, to ``wanted``.
     """
     reached = visited(found.outcomes) if changes else {Table.ADMIT}
     if reached == {Table.ADMIT} and changes is absent(wanted).repairs:
         return Plan(_installation(wanted))
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
-    if crowded:
-        return Plan(closed_first(changes, found, wanted, crowded=True))
-    if (groups := in_place(changes, found, wanted)) is not None:
-        return Plan(groups)
-    if abilities.tags and _has_room_for_both(found, wanted, abilities.room):
-        return Plan(staged(changes, found, wanted))
-    return Plan(closed_first(changes, found, wanted))
+    for order in (in_place, staged, closed_first) if abilities.tags else (in_place, closed_first):
+        groups = order(changes, found, wanted)
+        if groups is not None and _fit(groups, found, wanted, abilities.room):
+            return Plan(groups)
+    return Plan(behind_gate(changes, wanted))
 
 
-def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[tuple[Change, ...], tuple[Change, ...]]:
-    """What puts the marker on a switch that has the markers ``found``, and what takes old ones away."""
+def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:
+    """What puts the marker on a switch that has the markers ``found``, and then takes old ones away."""
     present = [*found]
     new = () if mark in present else (Change(Command.ADD, mark),)
-    old = tuple(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key)
-    return new, old
+    return (*new, *(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key))
 
 
 def _installation(wanted: Ruleset) -> Sequence[Group]:
@@ -90,6 +87,16 @@ def _deletions_first(change: Change) -> bool:
     return change.command is Command.ADD
 
 
-def _has_room_for_both(found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
-    needed = Counter(rule.table for rule in (*found.rules, *wanted.rules) if rule.table != Table.ADMIT)
-    return all(needed[table] <= room.get(table, needed[table]) for table in needed)
+def _fit(groups: Sequence[Group], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
+    """Whether tables with so much room hold the most that they have to at any moment of a plan."""
+    most = len(found) + sum(map(len, groups)) + MARKERS
+    if all(most <= places for places in room.values()):
+        return True
+    held = Counter(rule.table for rule in found.rules)
+    held[wanted.last_own_table] += MARKERS
+    for group in groups:
+        held.update(change.rule.table for change in group if change.before is None)
+        if any(held[table] > room.get(table, held[table]) for table in held):
+            return False
+        held.subtract(change.rule.table for change in group if change.command is Command.DELETE_STRICT)
+    return True

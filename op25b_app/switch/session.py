@@ -26,7 +26,6 @@ from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
 from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_delay
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.reconcile import Comparison, difference, reconcile
-from op25b_app.switch.room import fit
 from op25b_app.switch.ruleset import Ruleset
 
 ANSWER_SECONDS = 10.0
@@ -108,7 +107,6 @@ class Session:
         self._rounds = 0
         self._disturbance = Disturbance.NONE
         self._wanted: Ruleset | None = None
-        self._crowded = False
         self._settled = False
         self._confirmed = 0
         self._objections: list[str] | None = None
@@ -132,7 +130,7 @@ class Session:
         self.revision = None if assignment is None else assignment.revision
         held = self._held
         self._forget_table()
-        if self._connection is None:
+        if self._exchange is None:
             return Outcome()
         if assignment is None:
             return self._leave_alone(
@@ -140,6 +138,7 @@ class Session:
             )
         if held is not None and (outcome := self._change_over(*held, assignment, now)):
             return outcome
+        self._exchange.forget_room()
         return self._begin(now, State.INSTALLING, "reading its table for a new policy")
 
     def connected(self, connection: Connection, now: float) -> Outcome:
@@ -221,7 +220,7 @@ class Session:
         rest = [each for each in found if not is_marker(each.rule)] if marks else found
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
-        wanted, shortage = self._fitting(exchange, assignment, rest, now)
+        wanted, shortage = self._fitting(exchange, assignment, found, now)
         if wanted is None:
             return self.fail(shortage, now)
         comparison = reconcile(wanted, rest, reclaim=self._settled, age=now - self._asked)
@@ -265,10 +264,7 @@ class Session:
         assert self._connection is not None
         if self._wanted is None or self._wanted.timed:
             self._wanted = assignment.wanted(now, self._connection.tables)
-        self._crowded = self._crowded or bool(exchange.full)
-        wanted, shortage = fitting(self._wanted, found, exchange.room_seen(found))
-        self._crowded = self._crowded or bool(shortage)
-        return wanted, shortage
+        return fitting(self._wanted, found, exchange.room_seen(found))
 
     def _plan(
         self,
@@ -283,16 +279,18 @@ class Session:
         if refused := exchange.refused:
             repairs = Group(change for change in repairs if change.rule.key not in refused)
             renewals = tuple(change for change in renewals if change.rule.key not in refused)
-        plan = plan_changes(repairs, found, wanted, exchange.able, crowded=self._crowded)
+        plan = plan_changes(repairs, found, wanted, exchange.able)
         assert self._mark is not None
-        new, old = mark_changes(self._mark, marks)
-        return plan._replace(first=() if self._mark.key in refused else new, last=(*renewals, *old))
+        marking = mark_changes(self._mark, marks)
+        if self._mark.key in refused:
+            marking = ()
+        return plan._replace(first=(*marking, *renewals))
 
     @property
     def _held(self) -> tuple[Exchange, Ruleset, FlowRule] | None:
         """The rules and the marker that the switch is known to hold, as it would tell of changes."""
         exchange, known = self._exchange, self._settled and not self._disturbance
-        if exchange is None or self._wanted is None or self._mark is None or self._crowded or not known:
+        if exchange is None or self._wanted is None or self._mark is None or not known:
             return None
         if exchange.phase is not Phase.IDLE or not exchange.able.monitor:
             return None
@@ -307,12 +305,12 @@ class Session:
             wanted = assignment.wanted(now, self._connection.tables)
         except ValueError:
             return None
-        if fit(wanted, exchange.able.room) or self._take_revision(assignment, [mark]):
+        _, shortage = fitting(wanted, (), exchange.able.room)
+        if shortage or self._take_revision(assignment, [mark]):
             return None
         self._mark = marker_rule(self._marker, wanted.last_own_table)
         plan = plan_changes(difference(held, wanted), held, wanted, exchange.able)
-        new, old = mark_changes(self._mark, [mark])
-        plan = plan._replace(first=new, last=old)
+        plan = plan._replace(first=mark_changes(self._mark, [mark]))
         if not plan:
             return None
         self._wanted, self._began, self._rounds, self._objections = wanted, now, 1, None
@@ -392,7 +390,7 @@ class Session:
 
     def _forget_table(self) -> None:
         self._wanted = self._mark = None
-        self._crowded = self._settled = False
+        self._settled = False
 
     def _rest(self, seconds: float, now: float) -> None:
         if self._exchange is not None:

@@ -12,7 +12,8 @@ is to have. Three orders do that, for what a switch can:
   packet has, and then has table 0 give that tag (a two-phase update: Reitblatt et al., "Abstractions for
   Network Update", SIGCOMM 2012). It takes room for both.
 - :func:`closed_first` is for a switch that has no room for that: it may block for a moment, and never
-  permits what neither says.
+  permits what neither says. It suits tables that only block or hand on.
+- :func:`behind_gate` suits every change: table 0 blocks everything meanwhile, which takes a place there.
 
 A switch that takes bundles needs none of them (OpenFlow 1.4.1, section 6.9).
 """
@@ -91,33 +92,34 @@ def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[G
     return [group for group in groups if group]
 
 
-def closed_first(
-    changes: Iterable[Change], found: Ruleset, wanted: Ruleset, *, crowded: bool = False
-) -> list[Group]:
-    """The groups for a switch with no room to spare: what goes makes room for what comes.
+def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+    """The groups that block more and then those that permit more; None where a table does more than that.
 
-    Where every table that changes only blocks or hands on, what blocks more comes first, unless that has to
-    wait for room in a ``crowded`` table. Otherwise table 0 blocks everything meanwhile, unless nothing is to
-    be blocked afterwards anyway.
+    Of either, what goes makes room for what comes.
     """
     tables = {change.rule.table for change in changes}
-    closing = Group(change for change in changes if _blocks_more(change))
-    opening = Group(change for change in changes if not _blocks_more(change))
-    waits = crowded and _tables_of(closing, Command.ADD) & _tables_of(opening, Command.DELETE_STRICT)
-    if not waits and all(_only_blocks_or_hands_on(each, found.outcomes, wanted.outcomes) for each in tables):
-        return [group for group in (closing, opening) if group]
-    going = Group(
-        change for change in changes if change.command is Command.DELETE_STRICT and change.rule != GATE
-    )
-    coming = Group(change for change in changes if change.command is not Command.DELETE_STRICT)
+    if not all(_only_blocks_or_hands_on(table, found.outcomes, wanted.outcomes) for table in tables):
+        return None
+    closing = [change for change in changes if _blocks_more(change)]
+    opening = [change for change in changes if not _blocks_more(change)]
+    return [*_going_first(closing), *_going_first(opening)]
+
+
+def behind_gate(changes: Iterable[Change], wanted: Ruleset) -> list[Group]:
+    """The groups behind a rule that blocks everything, unless nothing is to be blocked afterwards anyway."""
     gated = any(None in actions for actions in wanted.outcomes.values())
+    between = _going_first(change for change in changes if change.rule != GATE)
     opened, closed = Change(Command.DELETE_STRICT, GATE, GATE), Change(Command.ADD, GATE)
-    groups = [Group([closed] if gated else []), going, coming, Group([opened])]
-    return [group for group in groups if group]
+    return [*([Group([closed])] if gated else []), *between, Group([opened])]
 
 
-def _tables_of(changes: Iterable[Change], command: Command) -> set[int]:
-    return {change.rule.table for change in changes if change.command is command}
+def _going_first(changes: Iterable[Change]) -> list[Group]:
+    """What goes, and then what comes."""
+    going: list[Change] = []
+    coming: list[Change] = []
+    for change in changes:
+        (going if change.command is Command.DELETE_STRICT else coming).append(change)
+    return [Group(group) for group in (going, coming) if group]
 
 
 def _make_before_break(changes: Iterable[Change]) -> list[Group]:

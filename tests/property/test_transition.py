@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from typing import Any, NamedTuple, cast
 
 from hypothesis import given, settings
@@ -20,7 +19,7 @@ from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.transition import GATE, closed_first, in_place, staged
+from op25b_app.switch.transition import behind_gate, closed_first, in_place, staged
 from tests.generated import NOW, SWITCH, policies
 
 HANDOVER = 7
@@ -49,6 +48,15 @@ def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
 def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
     groups = in_place(changes, found, wanted)
     return staged(changes, found, wanted) if groups is None else groups
+
+
+def gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+    return behind_gate(changes, wanted)
+
+
+def closed_first_or_gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+    groups = closed_first(changes, found, wanted)
+    return behind_gate(changes, wanted) if groups is None else groups
 
 
 def moments(
@@ -152,24 +160,11 @@ def test_closed_first_never_permits_what_neither_policy_permits(
 ) -> None:
     found, wanted, verdicts = rules_of(old).rules, rules_of(new), Verdicts()
     before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
-    crowded = data.draw(st.booleans())
-    seen, end = moments(data, found, wanted, partial(closed_first, crowded=crowded))
+    seen, end = moments(data, found, wanted, data.draw(st.sampled_from((closed_first_or_gated, gated))))
     assert_reached(end, wanted)
     for moment in seen:
         now = verdicts.passing(moment.holding.values())
         assert verdicts.all_hold(no_more_than_either, now, before, after), moment.sent
-
-
-@settings(max_examples=100, deadline=None)
-@given(policies(), policies())
-def test_in_a_crowded_table_what_goes_makes_room_for_what_comes(old: Policy, new: Policy) -> None:
-    found, wanted = rules_of(old), rules_of(new)
-    coming: set[int] = set()
-    for group in closed_first(changes_from(found.rules, wanted), found, wanted, crowded=True):
-        changes = [change for change in group if change.rule != GATE]
-        going = {change.rule.table for change in changes if change.command is Command.DELETE_STRICT}
-        assert not coming & going
-        coming |= {change.rule.table for change in changes if change.command is Command.ADD}
 
 
 @settings(max_examples=100, deadline=None)

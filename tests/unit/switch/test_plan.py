@@ -1,0 +1,119 @@
+"""Which order is chosen for what a switch can and has room for."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from op25b_app.policy.model import Policy
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.rules.marker import Marker, marker_rule
+from op25b_app.switch.batch import Group
+from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.switch.plan import Abilities, Plan, mark_changes, plan_changes
+from op25b_app.switch.reconcile import reconcile
+from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.transition import GATE, needs_tags
+from tests.generated import NOW, SWITCH, policies
+from tests.world import RULES
+
+BLOCK = 0x25B0 << 48 | Role.BLOCK << 40
+BUNDLES = Abilities(bundles=True)
+
+
+def blocks(first: int, count: int) -> list[FlowRule]:
+    return [
+        FlowRule(2, 132, (Field("ipv4_src", number),), None, BLOCK | number)
+        for number in range(first, first + count)
+    ]
+
+
+def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
+    return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
+
+
+def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], abilities: Abilities) -> Plan:
+    after = Ruleset([wanted])
+    return plan_changes(changes_from(found, after), Ruleset([found]), after, abilities)
+
+
+def planned(found: Sequence[FlowRule], wanted: Sequence[FlowRule], **abilities: Any) -> Sequence[Group]:
+    """The groups of a plan without a bundle."""
+    return plan(found, wanted, Abilities(**abilities)).groups
+
+
+def rules_in(groups: Iterable[Group]) -> set[FlowRule]:
+    return {change.rule for group in groups for change in group}
+
+
+def commands(groups: Iterable[Group]) -> list[Command]:
+    return [change.command for group in groups for change in group]
+
+
+def test_many_changes_go_in_a_bundle_with_what_goes_first() -> None:
+    bundle = plan(RULES, [*RULES[:1], *blocks(1, 9), *RULES[5:]], BUNDLES)
+    assert bundle.bundled
+    assert commands(bundle.groups) == [Command.DELETE_STRICT] * 4 + [Command.ADD] * 9
+
+
+def test_one_change_needs_no_bundle_and_nothing_needs_no_plan() -> None:
+    one, nothing = plan(RULES, RULES[1:], BUNDLES), plan(RULES, RULES, BUNDLES)
+    assert (one.bundled, len(one.groups)) == (False, 1)
+    assert not nothing
+    assert nothing._replace(first=mark_changes(marker_rule(Marker(1, "5eed" * 8), 2), ()))
+
+
+BEFORE, AFTER = [*RULES[:1], *blocks(1, 20), *RULES[-3:]], [*RULES[:1], *blocks(21, 20), *RULES[-3:]]
+OVER_THERE = [rule._replace(action=Goto(3)) if rule.action == NORMAL else rule for rule in RULES]
+
+
+def test_changes_are_made_in_place_where_there_is_room_for_old_and_new() -> None:
+    for room in ({}, {2: 43}):
+        groups = planned(BEFORE, AFTER, room=room)
+        assert commands(groups) == [Command.ADD] * 20 + [Command.DELETE_STRICT] * 20
+
+
+def test_what_blocks_waits_behind_a_gate_for_the_room_of_what_blocked() -> None:
+    closed, *between, opened = planned(BEFORE, AFTER, room={0: 9, 2: 42})
+    assert rules_in([closed]) == rules_in([opened]) == {GATE}
+    assert commands(between) == [Command.DELETE_STRICT] * 20 + [Command.ADD] * 20
+
+
+def test_what_only_permits_makes_room_without_a_gate() -> None:
+    moved = [rule._replace(match=(Field("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
+    groups = planned(RULES, [*RULES[:1], *moved, *RULES[-3:]], room={0: 9, 2: 23})
+    assert commands(groups) == [Command.DELETE_STRICT] * 20 + [Command.ADD] * 20
+
+
+def test_a_stage_is_built_where_there_are_tags_and_room_for_both() -> None:
+    further = [*OVER_THERE, FlowRule(3, 10, (), None, BLOCK)]
+    tagged = [*filter(needs_tags, rules_in(planned(RULES, further)))]
+    assert tagged
+    assert not [*filter(needs_tags, rules_in(planned(RULES, further, tags=False)))]
+    held = Counter(rule.table for rule in (*RULES, *further))
+    assert GATE not in rules_in(planned(RULES, further, room={3: 4, 2: held[2]}))
+    assert GATE in rules_in(planned(RULES, further, room={3: 4, 2: held[2] - 1}))
+
+
+@settings(max_examples=150, deadline=None)
+@given(policies(), policies(), st.integers(0, 12), st.booleans())
+def test_no_table_ever_holds_more_than_it_has_room_for(
+    old: Policy, new: Policy, spare: int, tags: bool
+) -> None:
+    """As long as it has room for either policy, one gate and two markers."""
+    found, wanted = (compile_rules(each, each.switches[SWITCH], NOW) for each in (old, new))
+    either = Counter(rule.table for rule in found) | Counter(rule.table for rule in wanted)
+    room = {table: count + spare for table, count in either.items()}
+    room[0] += 1
+    room[Ruleset([wanted]).last_own_table] += 2
+    held = Counter(rule.table for rule in found)
+    held[Ruleset([wanted]).last_own_table] += 2
+    for group in planned(found, wanted, room=room, tags=tags):
+        held.update(change.rule.table for change in group if change.before is None)
+        assert all(held[table] <= room.get(table, 0) for table in held), group
+        held.subtract(change.rule.table for change in group if change.command is Command.DELETE_STRICT)
