@@ -65,7 +65,7 @@ class Assignments:
         if wanted.last_table < tables:
             return wanted
         try:
-            return self._shared([compile_single_table(self._policy, switch, at)])
+            return self._shared([self._known(compile_single_table(self._policy, switch, at))])
         except CannotExpressError as error:
             reasons = "; ".join(str(problem) for problem in error.problems)
             raise ValueError(
@@ -75,7 +75,7 @@ class Assignments:
 
     def _shared(self, segments: Iterable[Segment]) -> Ruleset:
         """The same object for the same rules, unless some of them have time-outs."""
-        known = [self._segments.setdefault(each, each) if len(each) < _SMALL else each for each in segments]
+        known = [self._known(each) if len(each) < _SMALL else each for each in segments]
         identity = tuple(map(id, known))
         if identity not in self._rulesets:
             ruleset = Ruleset(known)
@@ -83,6 +83,11 @@ class Assignments:
                 return ruleset
             self._rulesets[identity] = ruleset
         return self._rulesets[identity]
+
+    def _known(self, segment: Segment) -> Segment:
+        """The same object for the same rules; those with time-outs are others at every moment."""
+        ending = any(rule.hard_timeout for rule in segment)
+        return segment if ending else self._segments.setdefault(segment, segment)
 
     def _objection(
         self,

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from op25b_app.switch import bundle, codec, flow_monitor, wire
 from op25b_app.switch.batch import Batch, Change, Group, SwitchError, joined, read_error
-from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.errors import ABOUT_RULES, TABLE_FULL, explain
 from op25b_app.switch.plan import Abilities, Plan
 from op25b_app.switch.ruleset import Key
@@ -21,7 +21,7 @@ from op25b_app.switch.table_features import (
     encode_table_features_request,
     is_table_features_reply,
 )
-from op25b_app.switch.transition import needs_tags
+from op25b_app.switch.transition import GATE, needs_tags
 
 MOST_WATCHED = 100
 """So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
@@ -151,6 +151,12 @@ class Exchange:
         """Whatever is under way does not count any more."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
         self._to_come, self._parts, self._bytes = [], [], 0
+
+    def leave(self) -> tuple[bytes, ...]:
+        """Have no more to do with the switch, and leave no gate closed."""
+        self.rest()
+        opened = Group([Change(Command.DELETE_STRICT, GATE, GATE)])
+        return tuple(Batch(opened, (), self.version, flags=0).pieces())
 
     def give_up(self) -> None:
         """The switch does not answer. If that was to a bundle, it gets no other on this connection."""

@@ -37,7 +37,9 @@ RETRY_SECONDS = 30.0
 AUDIT_SECONDS = 300.0
 """How often the table of a switch that is as wanted is read again; rules with time-outs are renewed then."""
 ROUNDS = 8
-"""How often one cycle plans: again if the table changed in between, or without what the switch refused."""
+"""How often one cycle plans: again if the table changed in between, or does not take what was planned.
+
+What others the switch refused in a group of changes is no such reason: it is seen group by group."""
 
 
 class State(enum.Enum):
@@ -104,7 +106,7 @@ class Session:
         self._exchange: Exchange | None = None
         self._armed_at, self._wake_at = now, math.inf
         self._began, self._asked, self._looked = now, now, (now, now)
-        self._rounds = 0
+        self._rounds = self._refused = 0
         self._disturbance = Disturbance.NONE
         self._wanted: Ruleset | None = None
         self._settled = False
@@ -133,9 +135,9 @@ class Session:
         if self._exchange is None:
             return Outcome()
         if assignment is None:
-            return self._leave_alone(
-                "no longer in the policy; its rules stay as they are" if removed else "", now
-            )
+            reason = "no longer in the policy; its rules stay as they are" if removed else ""
+            pieces = self._exchange.leave() if removed else ()
+            return self._leave_alone(reason, now)._replace(pieces=pieces)
         if held is not None and (outcome := self._change_over(*held, assignment, now)):
             return outcome
         self._exchange.forget_room()
@@ -204,7 +206,7 @@ class Session:
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._began, self._asked, self._rounds = now, now, 0
+        self._began, self._asked, self._rounds, self._refused = now, now, 0, 0
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
@@ -313,7 +315,8 @@ class Session:
         plan = plan._replace(first=mark_changes(self._mark, [mark]))
         if not plan:
             return None
-        self._wanted, self._began, self._rounds, self._objections = wanted, now, 1, None
+        self._wanted, self._began, self._objections = wanted, now, None
+        self._rounds, self._refused = 1, 0
         exchange.renew()
         pieces = exchange.carry_out(plan)
         self._wait_for(exchange, now)
@@ -323,7 +326,8 @@ class Session:
         )
 
     def _carry_out(self, exchange: Exchange, plan: Plan, comparison: Comparison, now: float) -> Outcome:
-        self._rounds += 1
+        refused, self._refused = self._refused, len(exchange.refused)
+        self._rounds += refused == self._refused
         pieces = exchange.carry_out(plan)
         self._wait_for(exchange, now)
         if not comparison.repairs:

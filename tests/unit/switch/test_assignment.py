@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import Policy, Switch
+from op25b_app.policy.model import MailException, Policy, Switch
+from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import NORMAL, Field, FlowRule
 from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.proof.stored import StoredRule
@@ -79,6 +80,23 @@ def test_a_changed_policy_keeps_the_rules_it_does_not_change_as_objects(policy: 
     changed = replace(policy, static=())
     wanted = Assignments(changed, "beef" * 16, before).of(changed.switches["one"]).wanted(AT, TABLES)
     assert 0 < len(wanted.without(held)) + len(held.without(wanted)) < 10
+
+
+def test_rules_that_are_asked_for_again_and_again_are_not_kept_again_and_again(policy: Policy) -> None:
+    """Neither with the time-outs of every moment, nor in one table, whose segment is large."""
+    (entry,), place = policy.dynamic, policy.switches["one"].place
+    many = tuple(entry._replace(prefix=Prefix(4, 10 << 24 | number << 9, 24)) for number in range(300))
+    exception = MailException("ticket", Prefix.parse("100.64.3.7"), None, int(AT) + 9000, "", place)
+    for changed in (replace(policy, exceptions=(exception,)), replace(policy, dynamic=many)):
+        assignments = Assignments(changed, "5eed" * 16)
+        one = assignments.of(changed.switches["one"])
+        for tables in (TABLES, 1):
+            one.wanted(AT, tables)
+        kept = len(assignments._segments), len(assignments._rulesets)
+        for moment in range(1, 5):
+            for tables in (TABLES, 1):
+                one.wanted(AT + moment, tables)
+        assert (len(assignments._segments), len(assignments._rulesets)) == kept
 
 
 def test_a_switch_with_one_table_gets_the_single_table_form(policy: Policy) -> None:

@@ -11,7 +11,8 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
 from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import AUDIT_SECONDS, Outcome, Session, State
+from op25b_app.switch.session import AUDIT_SECONDS, ROUNDS, Outcome, Session, State
+from op25b_app.switch.transition import GATE
 from tests.fake_switch import Abilities, Refusal
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, pack
@@ -196,3 +197,35 @@ def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int)
     world.now += 10
     world.run(world.deliver(told))
     assert world.session.seconds_until_due(world.now) == 0
+
+
+def test_what_is_refused_group_by_group_keeps_no_other_from_coming() -> None:
+    """However many groups there are: a switch that cannot match IPv6 has one for each prefix length."""
+    world = installed(bundles=False)
+    odd = [FlowRule(2, 300 + number, (), NORMAL, OURS | number) for number in range(3 * ROUNDS)]
+    low = FlowRule(2, 200, (), NORMAL, OURS | 300)
+    world.switch.conduct.refuse = lambda flow: CANNOT_MATCH if flow.priority >= 300 else None
+    new = [*RULES, *odd, low]
+    world.run(world.session.assign(assignment(new)._replace(digest=ANOTHER_DIGEST), world.now))
+    assert low in world.rules
+    assert world.status[0] == "degraded"
+    assert world.status[1].startswith(f"refused {len(odd)} rules")
+
+
+def test_a_switch_that_never_has_what_it_was_sent_is_not_sent_it_for_ever() -> None:
+    world = installed(bundles=False)
+    world.switch.conduct.swallow = lambda flow: at(flow) == (2, 131)
+    new = [*RULES, FlowRule(2, 131, (), NORMAL, OURS | 300)]
+    world.run(world.session.assign(assignment(new)._replace(digest=ANOTHER_DIGEST), world.now))
+    assert world.status[1].startswith("its table is not as sent: missing: table 2 priority 131")
+    assert len(world.sent) == ROUNDS
+
+
+def test_a_switch_that_leaves_the_policy_while_it_is_behind_a_gate_is_let_out() -> None:
+    world = installed(bundles=False, metadata=False)
+    world.on_wire = lambda message: [] if GATE in world.rules else [message]
+    world.run(world.session.assign(ANOTHER, world.now))
+    assert GATE in world.rules
+    world.run(world.session.assign(None, world.now))
+    assert GATE not in world.rules
+    assert world.status == ("unknown", "no longer in the policy; its rules stay as they are")
