@@ -45,16 +45,16 @@ def cover(version: int, keys: Iterable[Key]) -> list[Key]:
     found: list[Key] = []
     end = 0
     for key in sorted(keys):
-        size = width - (key & 0xFF)
-        if key >> 8 < end:
+        if key < end:
             continue
-        end = (key >> 8) + (1 << size)
-        found.append(key)
-        upper_half = 256 << size
-        while key & upper_half and len(found) > 1 and found[-2] == key ^ upper_half:
+        length = key & 0xFF
+        upper_half = 256 << width - length
+        end = key - length + upper_half
+        while key & upper_half and found and found[-1] == key ^ upper_half:
             found.pop()
-            key = found[-1] = (key ^ upper_half) - 1
+            key = (key ^ upper_half) - 1
             upper_half <<= 1
+        found.append(key)
     return found
 
 

@@ -12,8 +12,15 @@ WIDTH = {4: 32, 6: 128}
 """Address length in bits by IP version."""
 
 _OCTETS = {str(number): number for number in range(256)}
-_LENGTHS = {str(number): number for number in range(129)}
-_HEXADECIMAL = re.compile("[0-9a-fA-F]*").fullmatch
+_LENGTHS = {
+    version: {None: width, **{str(length): length for length in range(width + 1)}}
+    for version, width in WIDTH.items()
+}
+"""By IP version; a prefix that is written without a length is an address."""
+_HOST_BITS = {
+    version: [(1 << width - length) - 1 for length in range(width + 1)] for version, width in WIDTH.items()
+}
+_HEXADECIMAL = re.compile("[0-9a-fA-F:]+").fullmatch
 
 
 class Prefix(NamedTuple):
@@ -118,31 +125,36 @@ def _remedy(text: str, error: ValueError) -> str:
 
 def _plain(text: str) -> Prefix | None:
     """A prefix written in the usual way, read quickly; None for all else, be it right or wrong."""
-    address, slash, written = text.partition("/")
-    version, network = (6, _hextets(address)) if ":" in address else (4, _octets(address))
-    length = _LENGTHS.get(written) if slash else WIDTH[version]
-    if network is None or length is None or length > WIDTH[version]:
-        return None
-    host = WIDTH[version] - length
-    return Prefix(version, network, length) if network >> host << host == network else None
-
-
-def _octets(text: str) -> int | None:
     try:
-        first, second, third, fourth = text.split(".")
-        return _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+        if ":" in text:
+            version = 6
+            address, slash, written = text.partition("/")
+            network = _hextets(address)
+        else:
+            version = 4
+            first, second, third, last = text.split(".")
+            fourth, slash, written = last.partition("/")
+            network = _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
+        length = _LENGTHS[version][written if slash else None]
     except (KeyError, ValueError):
         return None
+    return None if network & _HOST_BITS[version][length] else Prefix(version, network, length)
 
 
-def _hextets(text: str) -> int | None:
-    """RFC 4291, section 2.2, forms 1 and 2."""
+def _hextets(text: str) -> int:
+    """RFC 4291, section 2.2, forms 1 and 2; ValueError for other texts."""
     head, gap, tail = text.partition("::")
-    groups = head.split(":") if head else []
-    if gap:
-        after = tail.split(":") if tail else []
-        groups += ["0"] * max(1, 8 - len(groups) - len(after)) + after
-    digits = "".join([group.zfill(4) for group in groups])
-    if "" in groups or len(digits) != 32 or not _HEXADECIMAL(digits):
-        return None
-    return int(digits, 16)
+    before, after = head.split(":") if head else [], tail.split(":") if tail else []
+    missing = 8 - len(before) - len(after)
+    if not _HEXADECIMAL(text) or (missing < 1 if gap else missing != 0):
+        raise ValueError
+    return _joined(before) << 16 * (missing + len(after)) | (_joined(after) if after else 0)
+
+
+def _joined(groups: Iterable[str]) -> int:
+    value = 0
+    for group in groups:
+        if len(group) > 4:
+            raise ValueError
+        value = value << 16 | int(group, 16)
+    return value
