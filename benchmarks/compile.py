@@ -156,7 +156,7 @@ def _compile(path: Path) -> dict[str, Any]:
     reloads, changed = [], []
     for number in range(RELOADS):
         position = len(lines) * (number + 1) // (RELOADS + 1)
-        lines[position : position + number % 2] = [f"172.31.{number}.0/25"]
+        lines[position : position + number % 2] = [f"203.0.113.{16 * number}/29"]
         contents = {static: "\n".join(lines).encode()}
         seconds, (loaded, compiler, after) = _timed(partial(_reloaded, path, contents, loaded, compiler))
         reloads.append(seconds)

@@ -1,0 +1,1 @@
+"""Does a table change without a wrong moment? Real Open vSwitch, a real controller, packets all the time."""

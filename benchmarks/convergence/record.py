@@ -1,0 +1,82 @@
+"""Which policies a switch may be following at which moment, and what became of the packets sent then."""
+
+from __future__ import annotations
+
+import enum
+from bisect import insort
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+REVALIDATION_SECONDS = 0.05
+"""Open vSwitch looks through its cached flows a moment after a change that it has confirmed."""
+_BEFORE_SECONDS = 0.1
+"""What a packet may be on its way when a change is asked for."""
+
+
+class Kind(enum.Enum):
+    BEFORE = "before first protection"
+    STEADY = "steady"
+    CHANGING = "while a policy is being changed"
+    REVALIDATING = f"within {REVALIDATION_SECONDS * 1000:.0f} ms after a confirmed change"
+    EMPTY = "while a switch comes back empty"
+
+
+class Moment(NamedTuple):
+    """From ``begin`` (seconds since 1970) on; ``policies`` are numbers of those that may decide, new last."""
+
+    begin: float
+    kind: Kind
+    policies: tuple[int, ...]
+
+
+class Record:
+    """One switch's moments, written down in the order in which they come, or later."""
+
+    def __init__(self, begin: float, policy: int) -> None:
+        self._moments = [Moment(begin - 1, Kind.BEFORE, (policy,))]
+
+    def protected(self, confirmed: float, policy: int, *, before: int | None = None) -> None:
+        """A change was confirmed; ``before`` is the policy that cached flows may still follow."""
+        both = (policy,) if before is None else (before, policy)
+        insort(self._moments, Moment(confirmed, Kind.REVALIDATING, both))
+        insort(self._moments, Moment(confirmed + REVALIDATION_SECONDS, Kind.STEADY, (policy,)))
+
+    def changing(self, asked: float, before: int, policy: int) -> None:
+        insort(self._moments, Moment(asked - _BEFORE_SECONDS, Kind.CHANGING, (before, policy)))
+
+    def emptied(self, at: float, *policies: int) -> None:
+        """The switch restarts: what is in its queues is gone, and so are its rules."""
+        insort(self._moments, Moment(at - 1, Kind.EMPTY, policies))
+
+    def moments(self) -> list[Moment]:
+        return [*self._moments]
+
+
+@dataclass
+class Count:
+    """Packets sent at moments of one kind, by what the policies say that may decide then."""
+
+    blocked: int = 0
+    leaked: int = 0
+    permitted: int = 0
+    lost: int = 0
+    either: int = 0
+    as_before: int = 0
+    """Of ``either``, those that were treated as the old policy says."""
+
+    def add(self, passes: Sequence[bool], *, arrived: bool) -> None:
+        """``passes``: does the packet, under each policy, the new one last?"""
+        if len({*passes}) > 1:
+            self.either += 1
+            self.as_before += arrived is not passes[-1]
+        elif passes[-1]:
+            self.permitted += 1
+            self.lost += not arrived
+        else:
+            self.blocked += 1
+            self.leaked += arrived
+
+    def __add__(self, other: Count) -> Count:
+        mine, theirs = vars(self), vars(other)
+        return Count(**{name: mine[name] + theirs[name] for name in mine})

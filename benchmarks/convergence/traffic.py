@@ -1,0 +1,114 @@
+"""Numbered packets, sent all the time, and which of them arrive."""
+
+from __future__ import annotations
+
+import itertools
+import selectors
+import socket
+import struct
+import threading
+import time
+from array import array
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import NamedTuple
+
+from benchmarks.convergence.probes import Probe
+from benchmarks.convergence.record import Count, Record
+
+_TRAILER = struct.Struct("!IQ")
+"""Behind the packet, where no switch looks: a mark and the packet's number."""
+_MARK = 0x25B0_5EED
+_BUFFER_BYTES = 1 << 24
+_SO_RCVBUFFORCE = 33
+_SETTLE_SECONDS = 1.0
+
+Wires = Mapping[int, socket.socket]
+"""By port."""
+
+
+class _Receiver(NamedTuple):
+    site: str
+    wire: socket.socket
+
+
+class Traffic:
+    """A context manager: sends each probe in turn on every site, so many in a second on each.
+
+    At its end all that was sent has been dealt with.
+    """
+
+    def __init__(self, sites: Mapping[str, Wires], probes: Sequence[Probe], rate: float) -> None:
+        self._sites = sites
+        self._probes = probes
+        self._pause = 1 / rate
+        self._sent = array("d")
+        """When each packet was sent (``time.time``), by its number; a moment before it was, never after."""
+        self._arrived: Mapping[str, set[int]] = {site: set() for site in sites}
+        self._ends, self._is_over = threading.Event(), threading.Event()
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._receive)]
+
+    def __enter__(self) -> Traffic:
+        for wires in self._sites.values():
+            for wire in wires.values():
+                wire.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+                wire.setblocking(False)
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ends.set()
+        self._threads[0].join()
+        time.sleep(_SETTLE_SECONDS)
+        self._is_over.set()
+        self._threads[1].join()
+
+    def counts(self, site: str, record: Record) -> dict[str, Count]:
+        """By the kind of moment at which it was sent: what became of every packet of a site."""
+        found: dict[str, Count] = {}
+        arrived = self._arrived[site]
+        moments = record.moments()
+        for number, at in enumerate(self._sent):
+            while len(moments) > 1 and moments[1].begin <= at:
+                moments.pop(0)
+            moment = moments[0]
+            count = found.setdefault(moment.kind.value, Count())
+            passes = self._probes[number % len(self._probes)].passes
+            count.add([passes[policy] for policy in moment.policies], arrived=number in arrived)
+        return found
+
+    def _send(self) -> None:
+        due = time.monotonic()
+        for number in itertools.count():
+            if self._ends.is_set():
+                return
+            probe = self._probes[number % len(self._probes)]
+            frame = probe.frame + _TRAILER.pack(_MARK, number)
+            self._sent.append(time.time())
+            for wires in self._sites.values():
+                wires[probe.port].send(frame)
+            due = max(due + self._pause, time.monotonic() - 1)
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def _receive(self) -> None:
+        with selectors.DefaultSelector() as selector:
+            for site, wires in self._sites.items():
+                for wire in wires.values():
+                    selector.register(wire, selectors.EVENT_READ, _Receiver(site, wire))
+            while not self._is_over.is_set():
+                for key, _ in selector.select(0.1):
+                    self._take(key.data)
+
+    def _take(self, receiver: _Receiver) -> None:
+        while True:
+            try:
+                frame = receiver.wire.recv(2048)
+            except BlockingIOError:
+                return
+            if len(frame) > _TRAILER.size:
+                mark, number = _TRAILER.unpack_from(frame, len(frame) - _TRAILER.size)
+                if mark == _MARK:
+                    self._arrived[receiver.site].add(number)

@@ -1,0 +1,160 @@
+"""One Open vSwitch with a few switches, and one controller of all of them, alone in a network namespace."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NamedTuple
+
+from benchmarks.convergence.channel import Channel
+from benchmarks.convergence.plans import PORTS
+from benchmarks.convergence.traffic import Wires
+from benchmarks.network import new_network, two_way_wire
+from op25b_app.operate.endpoint import NoControllerError, ask
+from tests.openvswitch.private_ovs import PrivateOvs
+from tests.openvswitch.running import Op25bController
+from tests.ryu.process import free_port
+
+AS_WANTED = ("protected", "monitoring")
+_POLL_SECONDS = 0.02
+_LIMIT_SECONDS = 60.0
+
+
+class Site(NamedTuple):
+    """A switch: its name, what it speaks, and its :class:`Channel`; a crowded one has room for one policy."""
+
+    name: str
+    protocols: str = "OpenFlow13"
+    plain: bool = False
+    pace: float | None = None
+    crowded: bool = False
+
+
+BUNDLES_13, BUNDLES_14 = Site("bundles-13"), Site("bundles-14", "OpenFlow14")
+BUNDLES_15 = Site("bundles-15", "OpenFlow15")
+PLAIN = Site("plain", plain=True)
+PLAIN_15 = Site("plain-15", "OpenFlow15", plain=True)
+CROWDED = Site("crowded", plain=True, crowded=True)
+
+
+class World:
+    """A context manager; the controller is started and killed by whoever uses it."""
+
+    def __init__(self, sites: Sequence[Site], folder: Path) -> None:
+        self.sites = sites
+        self.policy = folder / "policy.yaml"
+        self.starts = 0
+        self._folder = folder
+        self._open = ExitStack()
+
+    def __enter__(self) -> World:
+        with self._open as starting:
+            starting.enter_context(new_network())
+            subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+            self.ovs = starting.enter_context(PrivateOvs(dummy=False))
+            self._port = free_port()
+            self.channels: dict[str, Channel] = {}
+            self.wires: dict[str, Wires] = {}
+            for number, site in enumerate(self.sites):
+                channel = Channel(self._port, plain=site.plain, pace=site.pace)
+                self.channels[site.name] = starting.enter_context(channel)
+                self.wires[site.name] = {
+                    port: starting.enter_context(two_way_wire(f"{site.name}-{port}", f"end{number}-{port}"))
+                    for port in PORTS
+                }
+            starting.callback(self.kill)
+            self.controller: Op25bController | None = None
+            self._open = starting.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    @property
+    def names(self) -> list[str]:
+        return [site.name for site in self.sites]
+
+    @property
+    def log(self) -> str:
+        assert self.controller is not None
+        return self.controller.log
+
+    def start(self) -> None:
+        """Start the controller; its switches come by themselves."""
+        self.starts += 1
+        folder = self._folder / f"controller-{self.starts}"
+        folder.mkdir()
+        self.controller = Op25bController(
+            folder,
+            self.policy,
+            socket=self._socket,
+            port=self._port,
+            environment={"OP25B_STATE_DIRECTORY": str(self._folder / "state")},
+        )
+
+    def kill(self) -> None:
+        """As a crash would (SIGKILL)."""
+        if self.controller is not None:
+            self.controller.process.kill()
+            self.controller.process.wait()
+
+    def connect(self, room: Mapping[int, int] | None = None) -> None:
+        """Add the switches, each with its channel for a controller; ``room`` is that of crowded ones."""
+        for dpid, site in enumerate(self.sites, start=1):
+            self.ovs.add_bridge(
+                site.name,
+                PORTS,
+                dpid=dpid,
+                protocols=site.protocols,
+                datapath_type="netdev",
+            )
+            for table, rules in (room or {}).items() if site.crowded else ():
+                limit = (
+                    "--id=@limit",
+                    "create",
+                    "Flow_Table",
+                    f"flow_limit={rules}",
+                    "overflow_policy=refuse",
+                )
+                self.ovs.vsctl(*limit, "--", "set", "Bridge", site.name, f"flow_tables:{table}=@limit")
+            self.ovs.vsctl("set-controller", site.name, self.channels[site.name].target)
+
+    def status(self) -> Mapping[str, Any]:
+        """Of each switch, as ``op25b status`` tells it; nothing while no controller answers."""
+        try:
+            switches: Mapping[str, Any] = ask(self._socket, "GET", "/status").body["switches"]
+        except NoControllerError:
+            return {}
+        return switches
+
+    def events(self) -> list[dict[str, Any]]:
+        events: list[dict[str, Any]] = ask(self._socket, "GET", "/events").body["events"]
+        return events
+
+    def reload(self) -> None:
+        answer = ask(self._socket, "POST", "/reload?yes=1").body
+        assert answer["applied"], answer
+
+    def wait_until_protected(self) -> dict[str, float]:
+        """When each switch was first seen to be as the policy in force wants it (``time.time``)."""
+        seen: dict[str, float] = {}
+        end = time.monotonic() + _LIMIT_SECONDS
+        while len(seen) < len(self.sites):
+            status = self.status()
+            for name in self.names:
+                switch = status.get(name)
+                if name not in seen and switch and switch["current"] and switch["state"] in AS_WANTED:
+                    seen[name] = time.time()
+            assert time.monotonic() < end, f"after {_LIMIT_SECONDS:.0f} s: {status}\n{self.log[-4000:]}"
+            time.sleep(_POLL_SECONDS)
+        return seen
+
+    @property
+    def _socket(self) -> Path:
+        return self.ovs.directory / "control.sock"

@@ -1,0 +1,119 @@
+"""What others do to our rules is seen, told and put right, on real switches of every OpenFlow version."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from benchmarks.convergence.repair import delete, repairs
+from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.rules.ofctl import format_rule
+from op25b_app.rules.pipeline import Table
+from tests.openvswitch.private_ovs import PrivateOvs
+from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
+
+EXAMPLE = Path(__file__).parents[2] / "example.yaml"
+SWITCHES = {"mended-13": 4, "mended-14": 5, "mended-15": 6}
+PROTOCOLS = {4: "OpenFlow13", 5: "OpenFlow14", 6: "OpenFlow15"}
+SECONDS = 10.0
+"""Generous; benchmarks.convergence measures how long it takes."""
+FOREIGN = "cookie=0x7,table=2,priority=999,tcp,tp_dst=25,actions=NORMAL"
+
+
+@pytest.fixture(scope="module")
+def controller(ovs: PrivateOvs, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Op25bController]:
+    directory = tmp_path_factory.mktemp("repair")
+    policy = directory / "policy.yaml"
+    policy.write_text(policy_text(*(f"{name} {0x90 + version:#x}" for name, version in SWITCHES.items())))
+    with Op25bController(directory, policy, socket=ovs.directory / "repair.sock") as controller:
+        controller.wait_for("in force")
+        for name, version in SWITCHES.items():
+            ovs.add_bridge(
+                name,
+                range(1, 5),
+                dpid=0x90 + version,
+                protocols=PROTOCOLS[version],
+                controllers=[controller.target],
+            )
+        for name in SWITCHES:
+            controller.wait_for_state(name, "protected")
+        yield controller
+    for name in SWITCHES:
+        ovs.vsctl("--if-exists", "del-br", name)
+
+
+def events(controller: Op25bController, switch: str) -> list[dict[str, Any]]:
+    lines = controller.command("events", "--json").stdout.splitlines()
+    return [event for event in map(json.loads, lines) if event["switch"] == switch]
+
+
+def await_event(controller: Op25bController, switch: str, kind: str, text: str) -> None:
+    def told() -> bool:
+        return any(event["kind"] == kind and text in event["text"] for event in events(controller, switch))
+
+    wait_until(told, lambda: f"no {kind} with {text!r} in {events(controller, switch)[-5:]}", SECONDS)
+
+
+def await_rules(ovs: PrivateOvs, controller: Op25bController, switch: str) -> None:
+    wanted, version = controller.wanted(switch), SWITCHES[switch]
+    wait_until(lambda: rules_on(ovs, switch, version) == wanted, lambda: controller.log[-3000:], SECONDS)
+    controller.wait_for_state(switch, "protected", seconds=SECONDS)
+
+
+def drop_rule(controller: Op25bController, switch: str) -> FlowRule:
+    """The one that blocks mail of subscribers that nothing permits."""
+    [rule] = (
+        rule
+        for rule in controller.wanted(switch)
+        if rule.role is Role.BLOCK and rule.table == Table.EGRESS_SMTP and not rule.match
+    )
+    return rule
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_deleted_rule_is_back(ovs: PrivateOvs, controller: Op25bController, switch: str) -> None:
+    delete(ovs, switch, drop_rule(controller, switch), PROTOCOLS[SWITCHES[switch]])
+    await_event(controller, switch, "repair", "put right: missing: table 2 priority")
+    await_rules(ovs, controller, switch)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_an_overwritten_rule_is_ours_again(ovs: PrivateOvs, controller: Op25bController, switch: str) -> None:
+    theirs = drop_rule(controller, switch)._replace(cookie=0x8)
+    line = format_rule(theirs).replace("actions=drop", "actions=NORMAL")
+    ovs.add_flows(switch, line, protocols=PROTOCOLS[SWITCHES[switch]])
+    await_event(controller, switch, "repair", "put right: overwritten by a rule with cookie 0x8: table 2")
+    await_rules(ovs, controller, switch)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_modified_rule_is_as_it_was(ovs: PrivateOvs, controller: Op25bController, switch: str) -> None:
+    rule = drop_rule(controller, switch)
+    match = format_rule(rule).partition(",")[2].replace("actions=drop", "actions=NORMAL")
+    ovs.ofctl("--strict", "mod-flows", switch, match, protocols=PROTOCOLS[SWITCHES[switch]])
+    await_event(controller, switch, "repair", "put right: has another action than wanted: table 2")
+    await_rules(ovs, controller, switch)
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_rule_of_others_that_opens_port_25_is_named_and_left(
+    ovs: PrivateOvs, controller: Op25bController, switch: str
+) -> None:
+    protocols = PROTOCOLS[SWITCHES[switch]]
+    ovs.add_flows(switch, FOREIGN, protocols=protocols)
+    told = "not proven: a rule of another application, table 2 priority 999"
+    controller.wait_for_state(switch, "degraded", told, seconds=SECONDS)
+    await_event(controller, switch, "state", told)
+    assert len(ovs.dump_flows(switch, "cookie=0x7/-1", protocols=protocols)) == 1
+    ovs.ofctl("del-flows", switch, "cookie=0x7/-1", protocols=protocols)
+    controller.wait_for_state(switch, "protected", seconds=60)
+
+
+def test_every_repair_is_told_once(tmp_path: Path) -> None:
+    found = repairs("example", EXAMPLE, "access-1", tmp_path, 5, 25, range(1, 27))
+    assert found.events == len(found.seconds) == 5
+    assert max(found.seconds) < SECONDS
