@@ -15,6 +15,8 @@ import click
 
 from benchmarks.about import about
 from benchmarks.change import changes
+from benchmarks.compile import COVERED, compile_costs, cover_costs
+from benchmarks.compile import SIZES as COMPILED_PREFIXES
 from benchmarks.flow_cache import cache_sizes
 from benchmarks.install import install_times
 from benchmarks.network import enter_new_network
@@ -24,7 +26,8 @@ from benchmarks.processor import MIXED, PLAIN, connection_times, packet_times
 from benchmarks.proof import proof_costs
 from benchmarks.report import fill, markdown, write_report
 from benchmarks.requirements import missing
-from benchmarks.results import CacheSize, ProcessorTime, ProofCost, Run, read_run
+from benchmarks.results import CacheSize, ProcessorTime, ProofCost
+from benchmarks.run import Run, read_run
 from benchmarks.switches import switch_times
 from tests.openvswitch.private_ovs import PrivateOvs
 
@@ -82,6 +85,14 @@ def _proof(settings: Settings) -> Iterator[ProofCost]:
             yield from proof_costs(ovs, generated_space(size), PROOF_REPETITIONS)
 
 
+def _compile(settings: Settings) -> Iterator[Any]:
+    return compile_costs(COMPILED_PREFIXES, settings.rounds)
+
+
+def _cover(settings: Settings) -> Iterator[Any]:
+    return cover_costs(COVERED, settings.rounds)
+
+
 PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
     "install": _install,
     "change": _change,
@@ -89,6 +100,8 @@ PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
     "flow-cache": _flow_cache,
     "processor": _processor,
     "proof": _proof,
+    "compile": _compile,
+    "cover": _cover,
 }
 
 
@@ -132,7 +145,7 @@ PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
     help="Measure nothing: put what this benchmarks.json holds into docs/speed.md and docs/cost.md.",
 )
 def main(parts: tuple[str, ...], out: Path, keep: bool, document: Path | None, **settings: Any) -> None:
-    """Install, change, flow cache, CPU time and proof: op25b beside its peers, in one run."""
+    """Rules, changes, many switches, packets, proofs and compiling: op25b beside its peers, in one run."""
     if document is not None:
         run = read_run(document)
         for page in DOCUMENTS:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import click
 
-from benchmarks.results import Run, Spread, read_run
+from benchmarks.results import Spread
+from benchmarks.run import Run, read_run
 from benchmarks.tables import table
 
 _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -62,7 +63,7 @@ def _labels(row: Any) -> tuple[str, ...]:
     return tuple(each.name for each in fields(row) if each.name in _LABELS)
 
 
-_LABELS = ("size", "switches", "prefixes", "space", "peer", "workload", "filter")
+_LABELS = ("size", "switches", "prefixes", "space", "peer", "workload", "filter", "way")
 
 
 def _figure(value: Any) -> Figure | None:

@@ -7,7 +7,8 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.filters import DEFAULTS
-from benchmarks.results import Install, Run
+from benchmarks.results import Install
+from benchmarks.run import Run
 from benchmarks.tables import readable_seconds, table
 
 
@@ -23,7 +24,7 @@ class Goal(NamedTuple):
 def goals_table(run: Run) -> str:
     lines = [
         [goal.work, goal.wanted, goal.found, "met" if goal.met else "missed"]
-        for part in (_install, _change, _switches, _flow_cache, _processor)
+        for part in (_install, _change, _switches, _compile, _flow_cache, _processor)
         for goal in part(run)
     ]
     return table(["work", "goal", "measured", ""], lines)
@@ -48,6 +49,10 @@ _CHANGE_MESSAGES, _CHANGE_FACTOR = 10, 1_000
 _CROWD, _CROWD_FACTOR, _CROWD_MEGABYTES = 1_000, 40, 200
 _IDLE_LIMITS = {100: 0.02, 1_000: 0.15}
 """By the number of switches: the share of a core."""
+_COMPILE_LIMITS = ((100_000, 2.0, 300), (500_000, 12.0, None))
+"""Prefixes, seconds of CPU, megabytes."""
+_RELOADED, _RELOAD_SECONDS = 100_000, 0.3
+_COVER_FACTORS = {"netaddr": 5, "ipaddress": 10}
 _CACHE_LIMIT = 40
 _CACHE_WORKLOAD = "2,000 plain connections"
 _PROCESSOR_LIMIT = 1.05
@@ -126,6 +131,28 @@ def _switches(run: Run) -> Iterator[Goal]:
             yield Goal(work, wanted, readable_seconds(spread.median), spread.median < most)
         megabytes = ours.peak.median
         yield Goal(work, f"under {_CROWD_MEGABYTES} MB", f"{megabytes:,.0f} MB", megabytes < _CROWD_MEGABYTES)
+
+
+def _compile(run: Run) -> Iterator[Goal]:
+    for prefixes, seconds, megabytes in _COMPILE_LIMITS:
+        for row in run.compile:
+            if row.prefixes != prefixes:
+                continue
+            wanted = f"under {seconds} s" + (f" and {megabytes} MB" if megabytes else "")
+            found = f"{row.cpu:.2g} s, {row.peak.median:,.0f} MB"
+            met = row.cpu < seconds and (not megabytes or row.peak.median < megabytes)
+            yield Goal(f"{row.space}, from file to rules", wanted, found, met)
+            if prefixes == _RELOADED:
+                reload = f"{1000 * row.reload.median:,.0f} ms"
+                is_quick = row.reload.median < _RELOAD_SECONDS
+                yield Goal(f"{row.space}, one changed", "compiled in under 300 ms", reload, is_quick)
+    for cover in run.cover:
+        factor = next((least for way, least in _COVER_FACTORS.items() if way in cover.way), None)
+        if factor is not None:
+            found = f"{cover.whole_ratio.median:.1f} times"
+            work = f"{cover.space} to the fewest prefixes"
+            wanted = f"at least {factor} times {cover.way}"
+            yield Goal(work, wanted, found, cover.whole_ratio.median >= factor)
 
 
 def _flow_cache(run: Run) -> Iterator[Goal]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from benchmarks.results import Run
+from benchmarks.run import Run
 
 _SIZE_INCHES = (7.6, 4.0)
 

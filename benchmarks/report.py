@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.compile import markdown as compile_tables
 from benchmarks.goals import goals_table
 from benchmarks.plots import write_plots
-from benchmarks.results import Run, write_run
+from benchmarks.run import Run, write_run
 from benchmarks.tables import sections
 
 _TITLES = {
@@ -16,8 +17,10 @@ _TITLES = {
     "change": "A change of one prefix",
     "switches": "Many switches",
     "flow-cache": "Flow cache",
-    "processor": "CPU time",
+    "processor-plain": "CPU time, plain connections",
+    "processor-mixed": "CPU time, mixed traffic",
     "proof": "Proof",
+    "compile": "From a policy to rules",
 }
 
 
@@ -53,4 +56,7 @@ def fill(page: str, run: Run) -> str:
 
 
 def _sections(run: Run) -> dict[str, str]:
-    return {"goals": goals_table(run), **sections(run)}
+    found = {"goals": goals_table(run), **sections(run)}
+    if run.compile or run.cover:
+        found["compile"] = compile_tables(run.compile, run.cover).strip()
+    return found

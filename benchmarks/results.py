@@ -1,13 +1,10 @@
-"""What a run of the benchmarks found, and its JSON."""
+"""What the parts of a run find: numbers, without how they are found or shown."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-
-from pydantic import TypeAdapter
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -140,27 +137,3 @@ class ProofCost:
     cpu: float
     peak: float
     inside: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run, part by part; a part that was not run is empty."""
-
-    about: dict[str, str]
-    install: list[Install] = field(default_factory=list)
-    change: list[Change] = field(default_factory=list)
-    switches: list[Switches] = field(default_factory=list)
-    flow_cache: list[CacheSize] = field(default_factory=list)
-    processor: list[ProcessorTime] = field(default_factory=list)
-    proof: list[ProofCost] = field(default_factory=list)
-
-
-_ADAPTER = TypeAdapter(Run)
-
-
-def read_run(path: Path) -> Run:
-    return _ADAPTER.validate_json(path.read_bytes())
-
-
-def write_run(run: Run, path: Path) -> None:
-    path.write_bytes(_ADAPTER.dump_json(run, indent=1) + b"\n")

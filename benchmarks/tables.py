@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from benchmarks.results import CacheSize, ProcessorTime, Run, Spread
+from benchmarks.results import CacheSize, ProcessorTime, Spread
+
+if TYPE_CHECKING:
+    from benchmarks.run import Run
 
 _COMPARED_CACHE = "unhardened"
 _NONE = "-"
@@ -18,7 +21,8 @@ def sections(run: Run) -> dict[str, str]:
         "change": (run.change, _change),
         "switches": (run.switches, _switches),
         "flow-cache": (run.flow_cache, _flow_cache),
-        "processor": (run.processor, _processor),
+        "processor-plain": (_processor_rows(run, "plain"), lambda run: _processor(run, "plain")),
+        "processor-mixed": (_processor_rows(run, "mixed"), lambda run: _processor(run, "mixed")),
         "proof": (run.proof, _proof),
     }
     about = "Measured: " + "; ".join(f"{name} {value}" for name, value in run.about.items()) + "."
@@ -141,9 +145,14 @@ def _cache_sizes(rows: Sequence[CacheSize], workload: str) -> str:
     return f"Megaflows / masks after {workload}:\n\n{table(heads, lines)}"
 
 
-def _processor(run: Run) -> str:
-    workloads = _each((row.workload, row.prefixes) for row in run.processor)
-    return "\n\n".join(_processor_times(run.processor, *workload) for workload in workloads)
+def _processor_rows(run: Run, traffic: str) -> list[ProcessorTime]:
+    return [row for row in run.processor if row.workload.startswith(traffic)]
+
+
+def _processor(run: Run, traffic: str) -> str:
+    rows = _processor_rows(run, traffic)
+    workloads = _each((row.workload, row.prefixes) for row in rows)
+    return "\n\n".join(_processor_times(rows, *workload) for workload in workloads)
 
 
 def _processor_times(rows: Sequence[ProcessorTime], workload: str, prefixes: int) -> str:

@@ -1,0 +1,37 @@
+"""One run of the benchmarks, and its JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from benchmarks.compile import CompileCost, CoverCost
+from benchmarks.results import CacheSize, Change, Install, ProcessorTime, ProofCost, Switches
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run, part by part; a part that was not run is empty."""
+
+    about: dict[str, str]
+    install: list[Install] = field(default_factory=list)
+    change: list[Change] = field(default_factory=list)
+    switches: list[Switches] = field(default_factory=list)
+    flow_cache: list[CacheSize] = field(default_factory=list)
+    processor: list[ProcessorTime] = field(default_factory=list)
+    proof: list[ProofCost] = field(default_factory=list)
+    compile: list[CompileCost] = field(default_factory=list)
+    cover: list[CoverCost] = field(default_factory=list)
+
+
+_ADAPTER = TypeAdapter(Run)
+
+
+def read_run(path: Path) -> Run:
+    return _ADAPTER.validate_json(path.read_bytes())
+
+
+def write_run(run: Run, path: Path) -> None:
+    path.write_bytes(_ADAPTER.dump_json(run, indent=1) + b"\n")
