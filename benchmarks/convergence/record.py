@@ -6,12 +6,13 @@ import enum
 from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import NamedTuple
 
 REVALIDATION_SECONDS = 0.05
 """Open vSwitch looks through its cached flows a moment after a change that it has confirmed."""
-_BEFORE_SECONDS = 0.1
-"""What a packet may be on its way when a change is asked for."""
+_BEFORE_SECONDS, _QUEUE_SECONDS = 0.1, 1.0
+"""What a packet may be on its way when a change is asked for, and when a switch ends with all it holds."""
 
 
 class Kind(enum.Enum):
@@ -31,23 +32,28 @@ class Moment(NamedTuple):
 
 
 class Record:
-    """One switch's moments, written down in the order in which they come, or later."""
+    """One switch's moments, from ``begin`` (seconds since 1970) on, when it is protected by policy 0."""
 
-    def __init__(self, begin: float, policy: int) -> None:
-        self._moments = [Moment(begin - 1, Kind.BEFORE, (policy,))]
+    def __init__(self, begin: float) -> None:
+        self._moments = [Moment(-inf, Kind.BEFORE, (0,))]
+        self.protected(begin, 0)
+
+    def changing(self, asked: float, *policies: int) -> None:
+        """A reload was asked for: these policies may decide from now on."""
+        self._note(Moment(asked - _BEFORE_SECONDS, Kind.CHANGING, policies))
+
+    def emptied(self, at: float, *policies: int) -> None:
+        """The switch restarts: what is in its queues is gone, and so are its rules."""
+        self._note(Moment(at - _QUEUE_SECONDS, Kind.EMPTY, policies))
 
     def protected(self, confirmed: float, policy: int, *, before: int | None = None) -> None:
         """A change was confirmed; ``before`` is the policy that cached flows may still follow."""
         both = (policy,) if before is None else (before, policy)
-        insort(self._moments, Moment(confirmed, Kind.REVALIDATING, both))
-        insort(self._moments, Moment(confirmed + REVALIDATION_SECONDS, Kind.STEADY, (policy,)))
+        self._note(Moment(confirmed, Kind.REVALIDATING, both))
+        self._note(Moment(confirmed + REVALIDATION_SECONDS, Kind.STEADY, (policy,)))
 
-    def changing(self, asked: float, before: int, policy: int) -> None:
-        insort(self._moments, Moment(asked - _BEFORE_SECONDS, Kind.CHANGING, (before, policy)))
-
-    def emptied(self, at: float, *policies: int) -> None:
-        """The switch restarts: what is in its queues is gone, and so are its rules."""
-        insort(self._moments, Moment(at - 1, Kind.EMPTY, policies))
+    def _note(self, moment: Moment) -> None:
+        insort(self._moments, moment, key=lambda each: each.begin)
 
     def moments(self) -> list[Moment]:
         return [*self._moments]

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from benchmarks.convergence.plans import LINES, UPLINK, Variant, binding
 from benchmarks.convergence.probes import probes
@@ -24,16 +25,26 @@ _SPARE_RULES = 3
 _AT = 1_800_000_000.0
 
 
+class Step(NamedTuple):
+    """One reload on one switch: its order, the flow-mods sent, seconds from asking until confirmed."""
+
+    to: str
+    order: str
+    flow_mods: int
+    seconds: float
+
+
 @dataclass(frozen=True)
 class Reload:
-    """One switch through all reloads: order, flow-mods and seconds of each; packets by moment."""
+    """One switch through all reloads, and what became of the packets, by kind of moment."""
 
     switch: str
-    policies: tuple[str, ...]
-    orders: tuple[str, ...]
-    flow_mods: tuple[int, ...]
-    seconds: tuple[float, ...]
+    steps: tuple[Step, ...]
     counts: dict[str, Count]
+
+    @property
+    def orders(self) -> set[str]:
+        return {step.order for step in self.steps}
 
     @property
     def total(self) -> Count:
@@ -51,36 +62,24 @@ def reloads(
         variants[0].write(world.policy, names)
         world.start()
         world.connect(_room(policies, names[0]))
-        for name in names:
+        for site in sites:
             world.ovs.add_flows(
-                name, f"table={FORWARDING_TABLE},actions=NORMAL", protocols=_spoken(sites, name)
+                site.name, f"table={FORWARDING_TABLE},actions=NORMAL", protocols=site.protocols
             )
         world.wait_until_protected()
-        records = {name: Record(time.time(), 0) for name in names}
-        for record in records.values():
-            record.protected(time.time(), 0)
-        steps: dict[str, list[tuple[str, int, float]]] = {name: [] for name in names}
+        records = {name: Record(time.time()) for name in names}
+        steps: dict[str, list[Step]] = {name: [] for name in names}
         with Traffic(world.wires, frames, rate) as traffic:
             time.sleep(_BETWEEN_SECONDS)
             for number, variant in enumerate(variants[1:], start=1):
-                variant.write(world.policy, names)
-                for name, step in _step(world, records, number).items():
+                for name, step in _reload(world, records, number, variant).items():
                     steps[name].append(step)
                 time.sleep(_BETWEEN_SECONDS)
-    return [
-        Reload(
-            name,
-            policies=tuple(variant.name for variant in variants),
-            orders=tuple(order for order, _, _ in steps[name]),
-            flow_mods=tuple(sent for _, sent, _ in steps[name]),
-            seconds=tuple(taken for _, _, taken in steps[name]),
-            counts=traffic.counts(name, records[name]),
-        )
-        for name in names
-    ]
+    return [Reload(name, tuple(steps[name]), traffic.counts(name, records[name])) for name in names]
 
 
-def _step(world: World, records: dict[str, Record], number: int) -> dict[str, tuple[str, int, float]]:
+def _reload(world: World, records: dict[str, Record], number: int, variant: Variant) -> dict[str, Step]:
+    variant.write(world.policy, world.names)
     before = {name: channel.flow_mods for name, channel in world.channels.items()}
     for channel in world.channels.values():
         channel.take_order()
@@ -93,7 +92,8 @@ def _step(world: World, records: dict[str, Record], number: int) -> dict[str, tu
     for name, channel in world.channels.items():
         confirmed = max(asked, channel.confirmed)
         records[name].protected(confirmed, number, before=number - 1)
-        found[name] = (channel.take_order(), channel.flow_mods - before[name], confirmed - asked)
+        flow_mods = channel.flow_mods - before[name]
+        found[name] = Step(variant.name, channel.take_order(), flow_mods, confirmed - asked)
     return found
 
 
@@ -134,7 +134,3 @@ def hardening_variants(space: Space) -> list[Variant]:
         default._replace(name="table 20", more=f"{bound}, forwarding: {{table: {FORWARDING_TABLE}}}"),
         default._replace(name="normal again"),
     ]
-
-
-def _spoken(sites: Sequence[Site], name: str) -> str:
-    return next(site.protocols for site in sites if site.name == name)

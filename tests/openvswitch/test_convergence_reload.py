@@ -63,7 +63,7 @@ def test_from_one_address_plan_to_another_and_back(
     between_plans: dict[str, Reload], switch: object, order: str
 ) -> None:
     reload = between_plans[getattr(switch, "name")]  # noqa: B009
-    assert set(reload.orders) == {order}
+    assert reload.orders == {order}
     assert_no_wrong_verdict(reload)
 
 
@@ -71,7 +71,7 @@ def test_a_switch_without_room_for_both_plans_may_block_and_never_leaks(
     between_plans: dict[str, Reload],
 ) -> None:
     reload = between_plans[CROWDED.name]
-    assert set(reload.orders) == {CLOSED_FIRST}
+    assert reload.orders == {CLOSED_FIRST}
     assert reload.total.leaked == 0, reload
     assert reload.total.blocked > 100
 
@@ -79,7 +79,7 @@ def test_a_switch_without_room_for_both_plans_may_block_and_never_leaks(
 def test_changes_of_hardening_ports_and_modes(between_hardenings: dict[str, Reload]) -> None:
     with_bundles, plain = between_hardenings[BUNDLES_15.name], between_hardenings[PLAIN_15.name]
     assert BUNDLE in with_bundles.orders
-    assert {STAGED, IN_PLACE} == set(plain.orders)
+    assert plain.orders == {STAGED, IN_PLACE}
     for reload in (with_bundles, plain):
         assert_no_wrong_verdict(reload)
 
@@ -94,8 +94,7 @@ def test_this_traffic_notices_rules_that_are_deleted_and_added_again(tmp_path: P
         world.start()
         world.connect()
         world.wait_until_protected()
-        record = Record(time.time(), 0)
-        record.protected(time.time(), 0)
+        record = Record(time.time())
         with Traffic(world.wires, frames, PACKETS_PER_SECOND) as traffic:
             time.sleep(0.5)
             dump = "\n".join(world.ovs.dump_flows(names[0]))
