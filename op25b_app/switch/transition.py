@@ -2,7 +2,7 @@
 
 A switch may handle messages between two barriers in any order, so a plan is a sequence of groups: whatever
 part of a group is in force, on top of all groups before, every packet gets the verdict it had or the one it
-is to have. Three orders do that, for what a switch can:
+is to have. These orders do that, for what a switch can:
 
 - :func:`in_place` changes the rules where they are. In one table: what is new from the highest priority to
   the lowest, then what has another action, then what goes, from the lowest priority to the highest. A packet
@@ -15,6 +15,7 @@ is to have. Three orders do that, for what a switch can:
   permits what neither says. It suits tables that only block or hand on.
 - :func:`behind_gate` suits every change: table 0 blocks everything meanwhile, which takes a place there.
 
+All of them suppose that each table that is wanted has a rule for what no other of its rules matches.
 A switch that takes bundles needs none of them (OpenFlow 1.4.1, section 6.9).
 """
 
@@ -71,15 +72,20 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
     return [group for group in groups if group]
 
 
-def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group]:
-    """The groups that lead from ``found``, a whole table, to ``wanted`` by way of tagged packets."""
+def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+    """The groups that lead from ``found``, a whole table, to ``wanted`` by way of tagged packets.
+
+    None where a table is handed over to another application: nobody knows what is to be there for a tag.
+    """
     live = _written_tags(found)
     tag = next(each for each in TAGS if each not in live)
     own = frozenset(wanted.outcomes)
-    behind = [rule for rule in wanted.rules if rule.table != Table.ADMIT]
-    stage = [_staged_rule(rule, tag, own) for rule in behind]
     admitting = [change for change in changes if change.rule.table == Table.ADMIT]
     later = [change for change in changes if change.rule.table != Table.ADMIT]
+    if not visited(wanted.outcomes).isdisjoint({change.rule.table for change in later} - own):
+        return None
+    behind = [rule for rule in wanted.rules if rule.table != Table.ADMIT]
+    stage = [_staged_rule(rule, tag, own) for rule in behind]
     plain, tagging = _tagging(admitting, found, wanted, tag, own)
     groups = [
         Group(change for change in later if _tag_of(change.rule) not in live),
