@@ -36,6 +36,7 @@ _BAD_REQUEST, _BAD_TYPE, _BAD_MULTIPART, _BAD_EXPERIMENTER = 1, 1, 2, 3
 _METADATA_AND_MASK = bytes.fromhex("80000510")
 """Header of the OXM field by which staged rules match (OpenFlow 1.3.5, section 7.2.3.7)."""
 _SLICE_BYTES = 1 << 13
+_DIAL_SECONDS = 0.05
 
 BUNDLE, STAGED, CLOSED_FIRST, IN_PLACE = "bundle", "staged", "closed first", "in place"
 
@@ -88,16 +89,21 @@ class Channel:
                 switch, _ = self._listener.accept()
             except OSError:
                 return
-            try:
-                controller = socket.create_connection(("127.0.0.1", self._controller_port))
-            except OSError:
+            threading.Thread(target=self._connect, args=(switch,), daemon=True).start()
+
+    def _connect(self, switch: socket.socket) -> None:
+        """Find the controller for a switch, as long as that has patience."""
+        self._sockets.append(switch)
+        while (controller := _dialled(self._controller_port)) is None:
+            if _is_closed(switch):
                 switch.close()
-                continue
-            for each in (switch, controller):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._sockets.append(each)
-            for pair in ((switch, controller, self._told), (controller, switch, self._asked)):
-                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+                return
+            time.sleep(_DIAL_SECONDS)
+        self._sockets.append(controller)
+        for each in (switch, controller):
+            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for pair in ((switch, controller, self._told), (controller, switch, self._asked)):
+            threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
 
     def _pass_on(
         self, giver: socket.socket, taker: socket.socket, follow: Callable[[bytes], bytes | None]
@@ -206,6 +212,23 @@ def _read(giver: socket.socket) -> Iterator[list[bytes]]:
         rest = rest[start:]
         if messages:
             yield messages
+
+
+def _dialled(port: int) -> socket.socket | None:
+    try:
+        return socket.create_connection(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Whether the other side has closed; what it has sent is left to be read."""
+    try:
+        return connection.recv(1 << 16, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _shut(connection: socket.socket) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from bisect import insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
@@ -11,8 +10,10 @@ from typing import NamedTuple
 
 REVALIDATION_SECONDS = 0.05
 """Open vSwitch looks through its cached flows a moment after a change that it has confirmed."""
-_BEFORE_SECONDS, _QUEUE_SECONDS = 0.1, 1.0
-"""What a packet may be on its way when a change is asked for, and when a switch ends with all it holds."""
+QUEUE_SECONDS = 1.0
+"""What a packet may have been on its way when a switch ends, with all it holds."""
+_BEFORE_SECONDS = 0.1
+"""The same when a change is asked for."""
 
 
 class Kind(enum.Enum):
@@ -32,7 +33,7 @@ class Moment(NamedTuple):
 
 
 class Record:
-    """One switch's moments, from ``begin`` (seconds since 1970) on, when it is protected by policy 0."""
+    """One switch's moments as they come; protected by policy 0 from ``begin`` (seconds since 1970) on."""
 
     def __init__(self, begin: float) -> None:
         self._moments = [Moment(-inf, Kind.BEFORE, (0,))]
@@ -44,7 +45,7 @@ class Record:
 
     def emptied(self, at: float, *policies: int) -> None:
         """The switch restarts: what is in its queues is gone, and so are its rules."""
-        self._note(Moment(at - _QUEUE_SECONDS, Kind.EMPTY, policies))
+        self._note(Moment(at - QUEUE_SECONDS, Kind.EMPTY, policies))
 
     def protected(self, confirmed: float, policy: int, *, before: int | None = None) -> None:
         """A change was confirmed; ``before`` is the policy that cached flows may still follow."""
@@ -53,7 +54,8 @@ class Record:
         self._note(Moment(confirmed + REVALIDATION_SECONDS, Kind.STEADY, (policy,)))
 
     def _note(self, moment: Moment) -> None:
-        insort(self._moments, moment, key=lambda each: each.begin)
+        """From its begin on, it holds in place of whatever was noted before."""
+        self._moments = [each for each in self._moments if each.begin < moment.begin] + [moment]
 
     def moments(self) -> list[Moment]:
         return [*self._moments]
@@ -67,21 +69,25 @@ class Count:
     leaked: int = 0
     permitted: int = 0
     lost: int = 0
+    stale: int = 0
+    """Neither leaked nor lost by the tables, but by a stale flow in the cache of Open vSwitch."""
     either: int = 0
     as_before: int = 0
     """Of ``either``, those that were treated as the old policy says."""
 
-    def add(self, passes: Sequence[bool], *, arrived: bool) -> None:
+    def add(self, passes: Sequence[bool], *, arrived: bool, stale: bool = False) -> None:
         """``passes``: does the packet, under each policy, the new one last?"""
         if len({*passes}) > 1:
             self.either += 1
             self.as_before += arrived is not passes[-1]
         elif passes[-1]:
             self.permitted += 1
-            self.lost += not arrived
+            self.lost += not arrived and not stale
+            self.stale += not arrived and stale
         else:
             self.blocked += 1
-            self.leaked += arrived
+            self.leaked += arrived and not stale
+            self.stale += arrived and stale
 
     def __add__(self, other: Count) -> Count:
         mine, theirs = vars(self), vars(other)

@@ -9,12 +9,12 @@ import struct
 import threading
 import time
 from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import NamedTuple
 
 from benchmarks.convergence.probes import Probe
-from benchmarks.convergence.record import Count, Record
+from benchmarks.convergence.record import Count, Kind, Record
 
 _TRAILER = struct.Struct("!IQ")
 """Behind the packet, where no switch looks: a mark and the packet's number."""
@@ -22,6 +22,8 @@ _MARK = 0x25B0_5EED
 _BUFFER_BYTES = 1 << 24
 _SO_RCVBUFFORCE = 33
 _SETTLE_SECONDS = 1.0
+_ARRIVAL_SECONDS = 0.02
+"""In which a packet has arrived, if it does."""
 
 Wires = Mapping[int, socket.socket]
 """By port."""
@@ -45,6 +47,8 @@ class Traffic:
         self._sent = array("d")
         """When each packet was sent (``time.time``), by its number; a moment before it was, never after."""
         self._arrived: Mapping[str, set[int]] = {site: set() for site in sites}
+        self._stale: Mapping[str, set[int]] = {site: set() for site in sites}
+        self._examined = dict.fromkeys(sites, 0)
         self._ends, self._is_over = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._receive)]
 
@@ -69,16 +73,36 @@ class Traffic:
     def counts(self, site: str, record: Record) -> dict[str, Count]:
         """By the kind of moment at which it was sent: what became of every packet of a site."""
         found: dict[str, Count] = {}
-        arrived = self._arrived[site]
-        moments = record.moments()
-        for number, at in enumerate(self._sent):
-            while len(moments) > 1 and moments[1].begin <= at:
-                moments.pop(0)
-            moment = moments[0]
-            count = found.setdefault(moment.kind.value, Count())
-            passes = self._probes[number % len(self._probes)].passes
-            count.add([passes[policy] for policy in moment.policies], arrived=number in arrived)
+        for number, kind, passes in self._judged(site, record, 0, len(self._sent)):
+            arrived, stale = number in self._arrived[site], number in self._stale[site]
+            found.setdefault(kind.value, Count()).add(passes, arrived=arrived, stale=stale)
         return found
+
+    def examine(self, site: str, record: Record, passes_tables: Callable[[Probe], bool]) -> None:
+        """Look at each packet, since this was last asked, that leaked or was lost.
+
+        Where the tables would have treated it rightly, it is a stale flow in the switch's cache that did not,
+        and the packet counts as that.
+        """
+        first, end = self._examined[site], len(self._sent)
+        time.sleep(_ARRIVAL_SECONDS)
+        for number, kind, passes in self._judged(site, record, first, end):
+            wrong = len({*passes}) == 1 and (number in self._arrived[site]) is not passes[-1]
+            probe = self._probes[number % len(self._probes)]
+            if wrong and kind is Kind.STEADY and passes_tables(probe) is passes[-1]:
+                self._stale[site].add(number)
+        self._examined[site] = end
+
+    def _judged(
+        self, site: str, record: Record, first: int, end: int
+    ) -> Iterator[tuple[int, Kind, list[bool]]]:
+        """Of each packet of some numbers: when it was sent, and whether it passes under what held then."""
+        moments = record.moments()
+        for number in range(first, end):
+            while len(moments) > 1 and moments[1].begin <= self._sent[number]:
+                moments.pop(0)
+            passes = self._probes[number % len(self._probes)].passes
+            yield number, moments[0].kind, [passes[policy] for policy in moments[0].policies]
 
     def _send(self) -> None:
         due = time.monotonic()

@@ -98,6 +98,10 @@ class World:
             environment={"OP25B_STATE_DIRECTORY": str(self._folder / "state")},
         )
 
+    def signal(self, number: int) -> None:
+        assert self.controller is not None
+        self.controller.process.send_signal(number)
+
     def kill(self) -> None:
         """As a crash would (SIGKILL)."""
         if self.controller is not None:
@@ -132,6 +136,10 @@ class World:
         except NoControllerError:
             return {}
         return switches
+
+    def passes_tables(self, switch: str, port: int, frame: bytes) -> bool:
+        """Whether a frame passes by a switch's tables as they are, whatever its cache does."""
+        return "Datapath actions: drop" not in self.ovs.trace(switch, port, frame)
 
     def events(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = ask(self._socket, "GET", "/events").body["events"]

@@ -1,0 +1,111 @@
+"""What was measured, as Markdown."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import re
+import statistics
+import subprocess
+from collections.abc import Iterable, Sequence
+from importlib.metadata import version
+from textwrap import fill
+
+from benchmarks.convergence.kills import RESTART_EVERY, Kills
+from benchmarks.convergence.record import Count, Kind
+from benchmarks.convergence.reload import Reload
+from benchmarks.convergence.repair import Repairs
+
+_WIDTH = 118
+_COUNTED = ("", "blocked", "leaked", "permitted", "lost", "stale", "either", "as the old one")
+
+
+def repairs_table(found: Iterable[Repairs]) -> str:
+    rows = [
+        (
+            each.policy,
+            f"{each.rules:,}",
+            str(len(each.seconds)),
+            *(f"{seconds * 1000:.0f} ms" for seconds in (each.median, each.nine_in_ten, max(each.seconds))),
+            str(each.events),
+        )
+        for each in found
+    ]
+    return _table(("policy", "rules", "deletions", "median", "9 of 10", "longest", "events"), rows)
+
+
+def reload_tables(found: Sequence[Reload]) -> str:
+    steps = [
+        (each.switch, step.to, step.order, f"{step.flow_mods:,}", f"{step.seconds * 1000:.0f} ms")
+        for each in found
+        for step in each.steps
+    ]
+    packets = [(f"{each.switch}, {kind}", count) for each in found for kind, count in each.counts.items()]
+    return (
+        f"{_table(('switch', 'to', 'order', 'flow-mods', 'until confirmed'), steps)}\n\n{_packets(packets)}"
+    )
+
+
+def kills_page(found: Kills) -> str:
+    """The figures of a campaign, with what they mean and the versions they belong to."""
+    rounds = len(found.recoveries)
+    moments = [(moment, str(number)) for moment, number in found.moments.items()]
+    packets = [(kind.value, found.total(kind)) for kind in Kind if any(vars(found.total(kind)).values())]
+    restarts = len(found.empty_seconds) // len(found.counts)
+    paragraphs = (
+        f"Result: **{'nothing leaked, nothing stopped' if found.as_expected else 'NOT as expected'}**, "
+        f"{found.tracebacks} tracebacks.",
+        f"Within {found.seconds / 60:.0f} minutes the controller of {len(found.counts)} switches was killed "
+        f"{rounds} times with SIGKILL, and started again at once; nothing else was done. Meanwhile "
+        f"{found.deletions:,} rules were deleted with `ovs-ofctl`, policies with {found.rules[0]:,} and "
+        f"{found.rules[1]:,} rules were reloaded, and every {RESTART_EVERY}th time ovs-vswitchd was killed "
+        f"before, {restarts} times. From a start until every switch was seen protected again it took "
+        f"{_seconds(found.recoveries)}, most of which a switch waits before it calls again; from a restart "
+        f"of ovs-vswitchd {_seconds(found.empty_seconds)}. What the controller was about when it was killed:",
+        _table(("begun, and as far as it told", "kills"), moments),
+        "Packets of all switches, by the moment at which they were sent:",
+        _packets(packets),
+        "*Blocked* and *permitted* are packets about which the policies agree that may be in force at that "
+        "moment, *either* those about which they do not. A switch that comes back empty (the second before "
+        "counts, for what is in its queues) passes nothing until its rules are there: so permitted packets "
+        "are lost then.",
+        "*Stale* packets were treated against the switch's tables, as `ofproto/trace` said at once: a flow of "
+        "the rules before stayed in the cache of Open vSwitch. A packet that misses the cache while rules "
+        "change can leave one behind, which no controller sees; it goes when it has not been used for ten "
+        "seconds, or with `ovs-appctl revalidator/purge`.",
+        about(),
+    )
+    return "\n\n".join(each if each[0] == "|" else fill(each, _WIDTH) for each in paragraphs) + "\n"
+
+
+def about() -> str:
+    """When, and with which versions."""
+    vswitchd = subprocess.run(["ovs-vswitchd", "--version"], check=True, capture_output=True, text=True)
+    return (
+        f"Measured on {datetime.datetime.now(datetime.timezone.utc).date()}, with op25b {version('op25b')}, "
+        f"Python {platform.python_version()}, Ryu {version('ryu')}, eventlet {version('eventlet')}, "
+        f"Open vSwitch {vswitchd.stdout.split()[3]} (user-space datapath), "
+        f"Linux {platform.release().split('-')[0]}."
+    )
+
+
+def placed(page: str, name: str, text: str) -> str:
+    """A page with ``text`` between ``<!-- run: NAME -->`` and ``<!-- end of run -->``, or ``text``."""
+    begin, end = f"<!-- run: {name} -->\n", "<!-- end of run -->"
+    place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    return place.sub(lambda _: f"{begin}{text}{end}", page) if place.search(page) else text
+
+
+def _packets(rows: Iterable[tuple[str, Count]]) -> str:
+    return _table(
+        _COUNTED, [(name, *(f"{number:,}" for number in vars(count).values())) for name, count in rows]
+    )
+
+
+def _seconds(values: Sequence[float]) -> str:
+    return f"{statistics.median(values):.1f} s (median; at most {max(values):.1f} s)"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---", *["---:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
