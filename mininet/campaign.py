@@ -22,6 +22,7 @@ from isolation import run_isolated
 from running_lab import RunningLab
 from scenarios import SMTP, SUBMISSION, SUBMISSIONS, Attempt
 
+from benchmarks.convergence.page import put_into
 from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import Role
 
@@ -121,7 +122,7 @@ def measure(lab: RunningLab, rounds: int) -> Figures:
 @click.option("--topology", default="single", show_default=True)
 @click.option("--rounds", default=10, show_default=True, type=click.IntRange(min=1))
 @click.option(
-    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Write Markdown to this file."
+    "--output", type=click.Path(dir_okay=False, path_type=Path), help="Put Markdown into this page."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def main(topology: str, rounds: int, output: Path | None, as_json: bool) -> None:
@@ -136,7 +137,7 @@ def main(topology: str, rounds: int, output: Path | None, as_json: bool) -> None
         figures = measure(lab, rounds)
         text = as_markdown(figures)
         if output:
-            output.write_text(text)
+            put_into(output, "mail", text)
         plain = {**asdict(figures), "as_expected": figures.as_expected}
         click.echo(json.dumps(plain, indent=2) if as_json else text)
         return 0 if figures.as_expected else 1

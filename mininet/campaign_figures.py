@@ -56,8 +56,6 @@ def as_markdown(figures: Figures) -> str:
     usual, longest = statistics.median(figures.recoveries), max(figures.recoveries)
     today = datetime.datetime.now(datetime.timezone.utc).date()
     return f"""\
-# Controller killed and restarted while mail flows
-
 Result: **{"nothing leaked, nothing stopped" if figures.as_expected else "NOT as expected"}**.
 
 Within {figures.seconds:.0f} s the controller was killed {rounds} times with SIGKILL, and started again two

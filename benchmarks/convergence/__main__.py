@@ -14,8 +14,9 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks.convergence.figures import about, kills_page, placed, reload_tables, repairs_table
+from benchmarks.convergence.figures import about, kills_page, reload_tables, repairs_table
 from benchmarks.convergence.kills import kills
+from benchmarks.convergence.page import put_into
 from benchmarks.convergence.plans import Variant, two_plans
 from benchmarks.convergence.reload import hardening_variants, reloads
 from benchmarks.convergence.repair import repairs, repairs_of
@@ -88,8 +89,7 @@ def kill(lists: Path | None, rounds: int, rate: float, document: Path | None, as
     with TemporaryDirectory() as folder:
         found = kills((first, second), Path(folder), rounds, rate=rate, count=900)
     if document is not None:
-        page = document.read_text() if document.exists() else ""
-        document.write_text(placed(page, "kills", kills_page(found)))
+        put_into(document, "kills", kills_page(found))
     click.echo(json.dumps(asdict(found), indent=1) if as_json else kills_page(found))
     sys.exit(0 if found.as_expected else 1)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import platform
-import re
 import statistics
 import subprocess
 from collections.abc import Iterable, Sequence
@@ -69,7 +68,7 @@ def kills_page(found: Kills) -> str:
         "moment, *either* those about which they do not. A switch that comes back empty (the second before "
         "counts, for what is in its queues) passes nothing until its rules are there: so permitted packets "
         "are lost then.",
-        "*Stale* packets were treated against the switch's tables, as `ofproto/trace` said at once: a flow of "
+        "*Stale* packets were treated against the tables, as `ofproto/trace` said at once: a flow of "
         "the rules before stayed in the cache of Open vSwitch. A packet that misses the cache while rules "
         "change can leave one behind, which no controller sees; it goes when it has not been used for ten "
         "seconds, or with `ovs-appctl revalidator/purge`.",
@@ -87,13 +86,6 @@ def about() -> str:
         f"Open vSwitch {vswitchd.stdout.split()[3]} (user-space datapath), "
         f"Linux {platform.release().split('-')[0]}."
     )
-
-
-def placed(page: str, name: str, text: str) -> str:
-    """A page with ``text`` between ``<!-- run: NAME -->`` and ``<!-- end of run -->``, or ``text``."""
-    begin, end = f"<!-- run: {name} -->\n", "<!-- end of run -->"
-    place = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    return place.sub(lambda _: f"{begin}{text}{end}", page) if place.search(page) else text
 
 
 def _packets(rows: Iterable[tuple[str, Count]]) -> str:
