@@ -7,16 +7,17 @@ order goes wrong; tests/property/test_transition.py has those.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache, reduce
-from itertools import groupby, product
+from functools import cache, lru_cache, reduce
+from itertools import groupby, permutations, product
 from operator import or_
 from typing import NamedTuple
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
-from op25b_app.switch.batch import Group
+from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset
@@ -41,6 +42,7 @@ ALL = (1 << len(PACKETS)) - 1
 
 Rules = frozenset[FlowRule]
 Order = Callable[[Group, Ruleset, Ruleset], "list[Group] | None"]
+Arrangement = Callable[[Group], Sequence[Change]]
 
 
 class Verdicts(NamedTuple):
@@ -71,7 +73,8 @@ def tag_asked(rule: FlowRule) -> int | None:
     return next((value for name, value, _ in rule.match if name == "metadata"), None)
 
 
-def verdicts(rules: Iterable[FlowRule]) -> Verdicts:
+@lru_cache(1 << 12)
+def verdicts(rules: Rules) -> Verdicts:
     """What may become of every packet: of rules of one priority, a switch takes any."""
     tables: dict[int, list[tuple[FlowRule, ...]]] = {}
     order = sorted(rules, key=lambda rule: (rule.table, -rule.priority))
@@ -100,23 +103,10 @@ def verdicts(rules: Iterable[FlowRule]) -> Verdicts:
 
 
 def matches() -> st.SearchStrategy[Match]:
-    one = st.sampled_from(((0, 2), (2, 2), (0, None), (1, None), (2, None), (3, None)))
-    field = st.one_of(st.none(), one)
-    return st.tuples(field, field).map(
+    one = st.sampled_from((None, (0, 2), (2, 2), (0, None), (3, None)))
+    return st.tuples(one, one).map(
         lambda pair: tuple(Field(name, *part) for name, part in zip(FIELDS, pair, strict=True) if part)
     )
-
-
-@st.composite
-def actions(draw: st.DrawFn) -> Callable[[int], st.SearchStrategy[Action]]:
-    """What rules of a table may do: most tables do one thing with all that they do not block."""
-    of_table: dict[int, st.SearchStrategy[Action]] = {}
-    for table in TABLES:
-        onward = [NORMAL, Goto(THEIRS), *(Goto(later) for later in TABLES if later > table)]
-        only = draw(st.sampled_from(onward))
-        several = draw(st.integers(0, 3)) == 0
-        of_table[table] = st.sampled_from([None, *onward] if several else [None, only])
-    return lambda table: of_table[table]
 
 
 def unambiguous(rules: Iterable[FlowRule]) -> Iterator[FlowRule]:
@@ -133,38 +123,98 @@ def unambiguous(rules: Iterable[FlowRule]) -> Iterator[FlowRule]:
             yield rule
 
 
+class Plans(NamedTuple):
+    """What the rules of one table may be, in several rulesets."""
+
+    places: list[tuple[int, Match]]
+    does: list[list[Action]]
+    changes: bool
+
+
 @st.composite
-def rulesets(draw: st.DrawFn, count: int) -> list[Rules]:
+def plans(draw: st.DrawFn, table: int, count: int) -> Plans:
+    """Most tables do one thing with all that they do not block, and many do not change."""
+    onward: list[Action] = [NORMAL, Goto(THEIRS), *(Goto(later) for later in TABLES if later > table)]
+    one: st.SearchStrategy[list[Action]] = st.sampled_from(onward).map(lambda action: [None, action])
+    does = draw(st.one_of(one, one, one, st.just([None, *onward])))
+    kinds = [does] * count if draw(st.integers(0, 3)) else draw(st.lists(one, min_size=count, max_size=count))
+    places = st.lists(st.tuples(st.integers(3, 6), matches()), max_size=6, unique=True)
+    return Plans(draw(places), kinds, draw(st.booleans()))
+
+
+@st.composite
+def of_any_kind(draw: st.DrawFn, count: int) -> list[Rules]:
     """Several that have rules in common, each with a last rule in every table that it leads to."""
-    doing = draw(actions())
-    places = st.tuples(st.sampled_from(TABLES), st.integers(3, 8), matches())
-    common = draw(st.lists(places, min_size=4, max_size=18, unique=True))
+    found: list[set[FlowRule]] = [set() for _ in range(count)]
+    used = draw(st.lists(st.sets(st.sampled_from(TABLES[1:])), min_size=1, max_size=2))
+    for table in TABLES:
+        places, does, changes = draw(plans(table, count))
+        same: list[FlowRule] | None = None
+        for number, rules in enumerate(found):
+            there = {0, *used[number % len(used)]}
+            if table not in there:
+                continue
+            if same is None or changes:
+                chosen = [place for place in places if draw(st.booleans())]
+                action = st.sampled_from(does[number])
+                same = [FlowRule(table, *place, draw(action), OURS) for place in (*chosen, (2, ()))]
+            rules.update(unambiguous(led_to(there, rule) for rule in same))
+    return [frozenset(rules) for rules in found]
+
+
+ROADS: Sequence[tuple[tuple[Action, ...], ...]] = (
+    ((Goto(1),), (Goto(2),), (Goto(3),), (NORMAL,)),
+    ((Goto(1), Goto(2)), (Goto(3),), (Goto(3),), (NORMAL,)),
+    ((Goto(1), Goto(3)), (Goto(2),), (NORMAL,), (NORMAL,)),
+    ((Goto(1), Goto(2), Goto(3)), (NORMAL,), (NORMAL,), (Goto(THEIRS),)),
+)
+"""By table: where its packets may go on to."""
+
+
+@st.composite
+def of_roads(draw: st.DrawFn, count: int) -> list[Rules]:
+    """Several in which tables only block or hand on, but for table 0, which stays as it is."""
+    roads = draw(st.lists(st.sampled_from(ROADS), min_size=1, max_size=2))
+    way = st.tuples(st.just(3), matches(), st.sampled_from([*roads[0][0], None]))
+    admitting = [FlowRule(0, *each, OURS) for each in draw(st.lists(way, max_size=2))]
+    first = {FlowRule(0, 2, (), roads[0][0][0], OURS), *unambiguous(admitting)}
+    place = st.tuples(st.sampled_from(TABLES[1:]), st.integers(3, 5), matches(), st.booleans())
+    places = draw(st.lists(place, min_size=2, max_size=8, unique_by=lambda place: place[:3]))
     found = []
-    for _ in range(count):
-        used = draw(st.sets(st.sampled_from(TABLES[1:]))) | {0}
-        chosen = [place for place in common if place[0] in used and draw(st.integers(0, 3))]
-        rules = []
-        for place in (*chosen, *((table, 2, ()) for table in used)):
-            action = draw(doing(place[0]))
-            if not isinstance(action, Goto) or action.table in used or action.table == THEIRS:
-                rules.append(FlowRule(*place, action, OURS))
-            elif place[1] == 2:
-                rules.append(FlowRule(*place, None, OURS))
-        found.append(frozenset(unambiguous(rules)))
+    for number in range(count):
+        road = roads[number % len(roads)]
+        last = [FlowRule(table, 2, (), road[table][0], OURS) for table in TABLES[1:]]
+        some = [place for place in places if draw(st.booleans())]
+        rules = [
+            FlowRule(table, priority, match, road[table][0] if hands_on else None, OURS)
+            for table, priority, match, hands_on in some
+        ]
+        found.append(frozenset((*first, *last, *unambiguous(rules))))
     return found
 
 
-def others() -> st.SearchStrategy[Rules]:
-    """Rules of another application, in table 0."""
-    doing: st.SearchStrategy[Action] = st.sampled_from((None, NORMAL, Goto(THEIRS)))
-    rule = st.builds(FlowRule, st.just(0), st.sampled_from((1, 5, 9)), matches(), doing, st.just(7))
-    return st.lists(rule, max_size=2, unique_by=lambda rule: rule.key).map(frozenset)
+def rulesets(count: int) -> st.SearchStrategy[list[Rules]]:
+    return of_any_kind(count) | of_roads(count)
 
 
-def moments(
-    data: st.DataObject, order: Order, found: Rules, wanted: Rules
-) -> tuple[list[Rules], Rules] | None:
-    """What a switch holds after each message, in an order in which it may handle them, and at the end."""
+def led_to(tables: Iterable[int], rule: FlowRule) -> FlowRule:
+    """The rule, if it leads to one of these tables or of others, and otherwise one that blocks."""
+    known = not isinstance(rule.action, Goto) or rule.action.table in (*tables, THEIRS)
+    return rule if known else rule._replace(action=None)
+
+
+@st.composite
+def with_others(draw: st.DrawFn, first: Rules, last: Rules) -> Rules:
+    """The first with rules of another application in table 0, some of which stand in the place of ours."""
+    taken = [(rule.priority, rule.match) for rule in sorted_rules(last) if rule.table == 0]
+    places = st.one_of(st.tuples(st.sampled_from((1, 5, 9)), matches()), st.sampled_from(taken))
+    does: st.SearchStrategy[Action] = st.sampled_from((None, NORMAL, Goto(THEIRS)))
+    theirs = [FlowRule(0, *place, draw(does), 7) for place in draw(st.lists(places, max_size=2))]
+    return frozenset({rule.key: rule for rule in (*first, *theirs)}.values())
+
+
+def moments(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) -> list[Rules] | None:
+    """What a switch holds before and after each message, which it handles ``arranged`` within each group."""
     before, after = Ruleset([sorted_rules(found)]), Ruleset([sorted_rules(wanted)])
     changes = reconcile(after, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in before.rules]).repairs
     groups = order(changes, before, after)
@@ -174,14 +224,14 @@ def moments(
     seen = [found]
     for group in groups:
         assert group
-        for change in data.draw(st.permutations(group)):
+        for change in arranged(group):
             if change.command is Command.ADD:
-                assert change.before in (None, holding.get(change.rule.key)), "what stands there is known"
+                assert change.rule == GATE or change.before == holding.get(change.rule.key)
                 holding[change.rule.key] = change.rule
             elif holding.get(change.rule.key) == change.rule:
                 del holding[change.rule.key]
             seen.append(frozenset(holding.values()))
-    return seen, seen[-1]
+    return seen
 
 
 def sorted_rules(rules: Iterable[FlowRule]) -> Sequence[FlowRule]:
@@ -198,24 +248,28 @@ def meant(found: Rules, wanted: Rules) -> Rules:
     return frozenset({**{rule.key: rule for rule in wanted}, **theirs}.values())
 
 
-def check(data: st.DataObject, order: Order, found: Rules, wanted: Rules, *, may_block: bool = False) -> None:
-    told = moments(data, order, found, wanted)
-    assume(told is not None)
-    assert told is not None
-    seen, end = told
-    assert end == meant(found, wanted)
-    permitted = [verdicts(found), verdicts(end), Verdicts(0, ALL if may_block else 0)]
+def check(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) -> list[Rules] | None:
+    """The moments of a plan, where there is one, all as they should be."""
+    seen = moments(order, found, wanted, arranged)
+    if seen is None:
+        return None
+    assert seen[-1] == meant(found, wanted)
+    blocked = Verdicts(0, ALL if order in (closed_first, gated) else 0)
     for holding in dict.fromkeys(seen):
-        assert verdicts(holding).among(*permitted)
+        assert verdicts(holding).among(verdicts(found), verdicts(seen[-1]), blocked)
+    return seen
 
 
 def interrupted(data: st.DataObject, found: Rules, wanted: Rules) -> Rules:
     """What is there when some plan stops somewhere."""
     order = data.draw(st.sampled_from((in_place, staged, staged, closed_first, gated)))
-    told = moments(data, order, found, wanted)
-    assume(told is not None)
-    assert told is not None
-    return data.draw(st.sampled_from(told[0]))
+    seen = moments(order, found, wanted, shuffled(data))
+    assume(seen is not None)
+    return data.draw(st.sampled_from(seen or ()))
+
+
+def shuffled(data: st.DataObject) -> Arrangement:
+    return lambda group: data.draw(st.permutations(group))
 
 
 STRICT = st.sampled_from((in_place, staged))
@@ -223,36 +277,34 @@ CLOSING = st.sampled_from((closed_first, gated))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.data(), rulesets(2), others(), STRICT)
+@given(st.data(), rulesets(2), STRICT)
 def test_every_packet_is_treated_as_before_or_after(
-    data: st.DataObject, both: list[Rules], theirs: Rules, order: Order
+    data: st.DataObject, both: list[Rules], order: Order
 ) -> None:
     found, wanted = both
-    check(data, order, meant(theirs, found), wanted)
+    assume(check(order, data.draw(with_others(found, wanted)), wanted, shuffled(data)))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.data(), rulesets(3), others(), STRICT)
+@given(st.data(), rulesets(3), STRICT)
 def test_so_it_is_after_a_plan_that_was_interrupted(
-    data: st.DataObject, three: list[Rules], theirs: Rules, order: Order
+    data: st.DataObject, three: list[Rules], order: Order
 ) -> None:
-    first, second, third = three
-    found = interrupted(data, meant(theirs, first), second)
-    if data.draw(st.booleans()):
+    found = data.draw(with_others(three[0], three[1]))
+    for _ in range(data.draw(st.integers(1, 2))):
         found = interrupted(data, found, data.draw(st.sampled_from(three)))
-    check(data, order, found, third)
+    assume(check(order, found, data.draw(st.sampled_from(three)), shuffled(data)))
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.data(), rulesets(3), others(), CLOSING, st.booleans())
+@given(st.data(), rulesets(3), CLOSING, st.booleans())
 def test_nothing_is_permitted_that_neither_permits_where_there_is_no_room(
-    data: st.DataObject, three: list[Rules], theirs: Rules, order: Order, again: bool
+    data: st.DataObject, three: list[Rules], order: Order, again: bool
 ) -> None:
-    first, second, third = three
-    found = meant(theirs, first)
+    found = data.draw(with_others(three[0], three[1]))
     if again:
-        found = interrupted(data, found, second)
-    check(data, order, found, third, may_block=True)
+        found = interrupted(data, found, three[1])
+    assume(check(order, found, data.draw(st.sampled_from(three)), shuffled(data)))
 
 
 def rule(table: int, priority: int, action: Action, *match: Field) -> FlowRule:
@@ -269,6 +321,36 @@ ONE, OTHER = Field("eth_dst", 1), Field("eth_dst", 2)
 LEADING = (rule(0, 5, Goto(1)), rule(1, 5, Goto(2)), rule(2, 5, NORMAL))
 
 
+CASES = {
+    "layers": ([rule(0, 5, NORMAL)], [rule(0, 7, NORMAL), rule(0, 6, None), rule(0, 5, NORMAL)]),
+    "actions": (
+        [rule(0, 7, NORMAL, ONE), rule(0, 6, None), rule(0, 5, NORMAL)],
+        [rule(0, 7, None, OTHER), rule(0, 6, NORMAL), rule(0, 5, None)],
+    ),
+    "chain": (
+        [*LEADING, rule(1, 6, None, ONE), rule(2, 6, None, OTHER)],
+        [*LEADING, rule(1, 6, None, OTHER), rule(2, 6, None, ONE)],
+    ),
+    "roads": (
+        [*LEADING, rule(0, 6, NORMAL, ONE), rule(1, 6, None, OTHER), rule(1, 7, NORMAL, OTHER)],
+        [rule(0, 5, Goto(2)), rule(2, 6, None, ONE), rule(2, 5, Goto(3)), rule(3, 5, Goto(THEIRS))],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_each_order_at_each_moment_and_each_plan_after_that(case: str, backwards: bool) -> None:
+    """Messages of a group are handled as they are sent, or the last one first."""
+    arranged: Arrangement = (lambda group: group[::-1]) if backwards else tuple
+    both = [frozenset(rules) for rules in CASES[case]]
+    orders: Sequence[Order] = (in_place, staged, closed_first, gated)
+    for found, wanted in permutations(both):
+        seen = [each for order in orders for each in check(order, found, wanted, arranged) or ()]
+        for holding, then, order in product(dict.fromkeys(seen), both, orders):
+            check(order, holding, then, arranged)
+
+
 def test_what_blocks_in_one_table_and_permits_in_another_needs_no_stage() -> None:
     """In either direction, as each table does one thing with what it does not block."""
     old, new = (*LEADING, rule(1, 6, None, ONE)), (*LEADING, rule(2, 6, None, ONE))
@@ -281,10 +363,44 @@ def test_what_blocks_in_one_table_and_permits_in_another_needs_no_stage() -> Non
         ]
 
 
+def test_two_tables_that_block_more_and_permit_more_are_not_changed_in_place() -> None:
+    """What one blocks no more the other does not block yet, whichever comes first."""
+    old = (*LEADING, rule(1, 6, None, ONE), rule(2, 6, None, OTHER))
+    new = (*LEADING, rule(1, 6, None, OTHER), rule(2, 6, None, ONE))
+    assert planned(in_place, old, new) is None
+    assert planned(in_place, new, old) is None
+
+
+def test_a_table_that_leads_to_another_one_only_afterwards_is_not_changed_in_place() -> None:
+    roads = (rule(0, 6, Goto(2), OTHER), rule(0, 5, Goto(1)), rule(2, 5, NORMAL))
+    old = (*roads, rule(1, 5, NORMAL), rule(2, 6, None, ONE))
+    new = (*roads, rule(1, 5, Goto(2)))
+    assert planned(in_place, old, new) is None
+
+
+def test_tables_that_meet_in_a_third_one_are_changed_together() -> None:
+    roads = (rule(0, 6, Goto(2), ONE), rule(0, 5, Goto(1)), *(rule(each, 5, Goto(3)) for each in (1, 2)))
+    old = (*roads, rule(3, 5, NORMAL), rule(3, 6, None, ONE))
+    new = (*roads, rule(3, 5, NORMAL), rule(2, 6, None, ONE), rule(1, 6, None, OTHER))
+    assert check(in_place, frozenset(old), frozenset(new), tuple)
+
+
 def test_tables_apart_from_each_other_may_do_whatever_they_like() -> None:
     apart = (rule(0, 6, Goto(1), ONE), rule(0, 5, Goto(2)), rule(1, 5, NORMAL), rule(2, 5, Goto(THEIRS)))
     changed = (rule(1, 6, Goto(THEIRS), OTHER), rule(2, 6, NORMAL, ONE), rule(2, 7, None, OTHER))
     assert planned(in_place, apart, (*apart, *changed)) is not None
+
+
+def test_what_is_left_of_a_stage_that_no_packet_sees_stands_in_no_way() -> None:
+    """Whatever it does: it goes first, all at once."""
+    before = (*LEADING[:2], rule(2, 5, Goto(THEIRS)), rule(1, 6, None, ONE), rule(2, 6, None, OTHER))
+    groups = planned(staged, before, (*before, rule(2, 7, None, ONE)))
+    assert groups is not None
+    left = {change.rule for change in groups[0]}
+    assert len(left) == 5
+    then = planned(in_place, (*before, *left), (*before[:3], rule(1, 6, None, OTHER)))
+    assert then is not None
+    assert {change.rule for change in then[0]} == left
 
 
 def test_a_table_that_nobody_sees_is_changed_before_or_after_the_others() -> None:
@@ -325,6 +441,15 @@ def test_a_stage_that_was_left_behind_is_not_taken_for_a_new_one() -> None:
     assert again is not None
     assert {change.rule for change in again[0]} == {*left}
     assert {change.command for change in again[0]} == {Command.DELETE_STRICT}
+
+
+def test_nothing_passes_a_gate() -> None:
+    found = frozenset((rule(0, 0xFFFE, NORMAL), rule(1, 5, None)))
+    seen = moments(gated, found, frozenset((*LEADING, rule(1, 6, None, ONE))), tuple)
+    assert seen is not None
+    passing = [verdicts(each).passing for each in seen]
+    assert set(passing[1:-1]) == {0}
+    assert passing[-1]
 
 
 def test_nothing_is_gated_where_nothing_is_blocked_afterwards() -> None:
