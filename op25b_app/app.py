@@ -308,7 +308,10 @@ class _Switch:
 
     def _take(self, step: Step, *, large: bool = False) -> None:
         def take() -> Outcome:
-            return step(self.session, _now())
+            began = _now()
+            outcome = step(self.session, began)
+            self.session.ended(began, _now())
+            return outcome
 
         try:
             outcome = in_background(take) if large else take()

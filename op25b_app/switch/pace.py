@@ -40,11 +40,11 @@ def audit_delay(interval: float, dpid: int, audits: int) -> float:
     return interval * (0.75 + (dpid + audits) * _GOLDEN_RATIO % 1 / 2)
 
 
-def look_delay(disturbance: Disturbance, began: float, ended: float, now: float) -> float:
-    """How long to wait after a disturbance; the last look at the table began and ended at these times.
+def look_at(disturbance: Disturbance, began: float, ended: float) -> float:
+    """When to look after a disturbance; the last look at the table began and ended at these times.
 
     So however often others change something, looking takes a third of the time at most, a twentieth for
     rules that are not ours, and is done twice a second at most.
     """
     least, multiple = _REST[disturbance]
-    return max(0.0, ended + max(least, multiple * (ended - began)) - now)
+    return ended + max(least, multiple * (ended - began))

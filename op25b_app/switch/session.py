@@ -23,7 +23,7 @@ from op25b_app.switch.batch import Group
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.exchange import Exchange, Phase
 from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
-from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_delay
+from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.reconcile import Comparison, difference, reconcile
 from op25b_app.switch.ruleset import Ruleset
@@ -165,10 +165,15 @@ class Session:
 
     def seconds_until_due(self, now: float) -> float:
         """How long a tick can wait."""
-        return max(0.0, self._wake_at - now)
+        return max(0.0, self._due_at - now)
+
+    def ended(self, began: float, now: float) -> None:
+        """A step that was given at ``began`` has taken until now: that counts as a part of a look."""
+        if self._looked[1] == began:
+            self._looked = self._looked[0], now
 
     def tick(self, now: float) -> Outcome:
-        if now < self._wake_at or self._exchange is None or self.assignment is None:
+        if now < self._due_at or self._exchange is None or self.assignment is None:
             return Outcome()
         if self._exchange.phase is Phase.IDLE:
             return self._begin(now)
@@ -190,7 +195,7 @@ class Session:
             return Outcome()
         try:
             if self.assignment is not None and not self._exchange.will_read:
-                self._notice(message, now)
+                self._notice(message)
             answer = self._exchange.receive(message)
             if answer.table is not None and self.assignment is not None:
                 return self._compare(self._exchange, self.assignment, answer.table, now)
@@ -361,22 +366,19 @@ class Session:
                 f"subscriber ports: name them in {switch.name}"
             )
 
-    def _notice(self, message: bytes, now: float) -> None:
+    def _notice(self, message: bytes) -> None:
         """What the switch tells of rules that others have added, changed or removed."""
         if is_flow_removed(message):
-            self._disturb(concern_of(decode_flow_removed(message).rule, self._wanted), now)
+            self._disturb(concern_of(decode_flow_removed(message).rule, self._wanted))
         elif flow_monitor.is_flow_update(message):
             for update in flow_monitor.decode_updates(message):
                 if update.event in (flow_monitor.Event.PAUSED, flow_monitor.Event.RESUMED):
-                    self._disturb(Disturbance.OURS, now)
+                    self._disturb(Disturbance.OURS)
                 elif update.event is not flow_monitor.Event.OWN:
-                    self._disturb(concern_of(update.rule, self._wanted), now)
+                    self._disturb(concern_of(update.rule, self._wanted))
 
-    def _disturb(self, disturbance: Disturbance, now: float) -> None:
-        if disturbance > self._disturbance:
-            self._disturbance = disturbance
-            if self._exchange is not None and self._exchange.phase is Phase.IDLE:
-                self._arm_look(now)
+    def _disturb(self, disturbance: Disturbance) -> None:
+        self._disturbance = max(self._disturbance, disturbance)
 
     def _leave_alone(self, reason: str, now: float) -> Outcome:
         self._rest(math.inf, now)
@@ -400,8 +402,6 @@ class Session:
         if self._exchange is not None:
             self._exchange.rest()
         self._arm(seconds, now)
-        if self._disturbance and seconds < math.inf:
-            self._arm_look(now)
 
     def _wait_for(self, exchange: Exchange, now: float) -> None:
         """Give the switch the time it may need for what it was asked."""
@@ -409,10 +409,13 @@ class Session:
             self._disturbance = Disturbance.NONE
         self._arm(ANSWER_SECONDS + SECONDS_PER_CHANGE * exchange.pending, now)
 
-    def _arm_look(self, now: float) -> None:
-        """Look at the table soon, if nothing else has it looked at earlier."""
-        delay = look_delay(self._disturbance, *self._looked, now)
-        self._arm(min(delay, self.seconds_until_due(now)), now)
+    @property
+    def _due_at(self) -> float:
+        """When there is something to do: as armed, or earlier where a table at rest was disturbed."""
+        at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
+        if not self._disturbance or not at_rest or self.assignment is None:
+            return self._wake_at
+        return min(self._wake_at, look_at(self._disturbance, *self._looked))
 
     def _arm(self, seconds: float, now: float) -> None:
         self._armed_at, self._wake_at = now, now + seconds

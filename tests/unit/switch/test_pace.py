@@ -1,0 +1,71 @@
+"""When tables are looked at: never all at once, soon after a disturbance, and not all the time."""
+
+from __future__ import annotations
+
+import pytest
+
+from op25b_app.rules.flow import Field, FlowRule
+from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
+from op25b_app.switch.ruleset import Ruleset
+from tests.fake_switch.rules import put, remove
+from tests.world import OURS, RULES, THEIRS, World, assignment
+
+WANTED = Ruleset([RULES])
+
+
+@pytest.mark.parametrize(
+    ("rule", "concern"),
+    [
+        (FlowRule(9, 1, (), None, OURS), Disturbance.OURS),
+        (RULES[0]._replace(cookie=7), Disturbance.OURS),
+        (RULES[-1]._replace(cookie=7), Disturbance.OURS),
+        (THEIRS._replace(table=2), Disturbance.OURS),
+        (THEIRS, Disturbance.OTHERS),
+        (THEIRS._replace(table=3), Disturbance.NONE),
+    ],
+)
+def test_what_others_do_concerns_us_by_where_and_to_what_it_is_done(
+    rule: FlowRule, concern: Disturbance
+) -> None:
+    assert concern_of(rule, WANTED) is concern
+
+
+def test_audits_of_many_switches_are_spread_over_half_the_interval() -> None:
+    delays = [audit_delay(300.0, dpid, audits=3) for dpid in range(1000)]
+    assert min(delays) >= 225
+    assert max(delays) <= 375
+    for part in range(225, 375, 15):
+        assert 80 <= sum(part <= delay < part + 15 for delay in delays) <= 120
+    assert len({audit_delay(300.0, 1, audits) for audits in range(100)}) == 100
+
+
+def test_looks_rest_twice_as_long_as_they_took_and_twenty_times_for_what_is_not_ours() -> None:
+    assert look_at(Disturbance.OURS, 100.0, 100.1) == pytest.approx(100.6)
+    assert look_at(Disturbance.OURS, 100.0, 103.0) == pytest.approx(109.0)
+    assert look_at(Disturbance.OTHERS, 100.0, 100.1) == pytest.approx(105.1)
+    assert look_at(Disturbance.OTHERS, 100.0, 103.0) == pytest.approx(163.0)
+
+
+def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
+    """The time at which a step ends is known only afterwards."""
+    world = World()
+    world.connect(assignment())
+    began, ended = world.now, world.now + 4.0
+    world.session.ended(began, ended)
+    put(world.switch, THEIRS)
+    world.run_told()
+    assert world.session.seconds_until_due(ended) == pytest.approx(20 * 4)
+    remove(world.switch, RULES[0])
+    world.run_told()
+    assert world.session.seconds_until_due(ended) == pytest.approx(2 * 4)
+    world.session.ended(ended - 1, ended + 100)
+    assert world.session.seconds_until_due(ended) == pytest.approx(2 * 4)
+
+
+def test_a_disturbance_after_a_quiet_time_is_looked_at_at_once() -> None:
+    world = World()
+    world.connect(assignment())
+    world.now += world.session.seconds_until_due(world.now) - 1.0
+    put(world.switch, FlowRule(0, 1, (Field("in_port", 2),), None, 7))
+    world.run_told()
+    assert world.session.seconds_until_due(world.now) == 0
