@@ -29,6 +29,9 @@ LISTS = click.option(
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder of AS*.txt, lists of prefixes of real networks; without it plans are generated.",
 )
+DOCUMENT = click.option(
+    "--document", type=click.Path(dir_okay=False, path_type=Path), help="Put the figures into this page."
+)
 LARGE, MIDDLE, SMALL = ("AS7922", "AS7018"), ("AS17676", "AS2516"), ("AS2518", "AS2527")
 
 
@@ -40,13 +43,17 @@ def main() -> None:
 @main.command()
 @click.option("--count", default=50, show_default=True, type=click.IntRange(2), help="Deletions.")
 @click.option("--prefixes", default=10_000, show_default=True, type=click.IntRange(10))
-def repair(count: int, prefixes: int) -> None:
+@DOCUMENT
+def repair(count: int, prefixes: int, document: Path | None) -> None:
     """Delete drop rules at random moments; how long it takes until each is back."""
     with TemporaryDirectory() as folder:
         example = repairs("example.yaml", EXAMPLE, "access-1", Path(folder), count, 25, range(1, 27))
     with TemporaryDirectory() as folder:
         large = repairs_of(Variant(f"{prefixes:,} prefixes", scattered_space(prefixes)), Path(folder), count)
-    click.echo(f"{repairs_table([example, large])}\n\n{about()}")
+    text = f"{repairs_table([example, large])}\n\n{about()}\n"
+    if document is not None:
+        put_into(document, "repair", text)
+    click.echo(text)
 
 
 @main.command()
@@ -76,9 +83,7 @@ def reload(lists: Path | None, rounds: int, rate: float, size: str) -> None:
 @LISTS
 @click.option("--rounds", default=200, show_default=True, type=click.IntRange(1))
 @click.option("--rate", default=200.0, show_default=True, help="Packets a second on each switch.")
-@click.option(
-    "--document", type=click.Path(dir_okay=False, path_type=Path), help="Put the figures into this page."
-)
+@DOCUMENT
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def kill(lists: Path | None, rounds: int, rate: float, document: Path | None, as_json: bool) -> None:
     """Kill the controller at random moments while it installs, reloads and repairs, under traffic.

@@ -80,11 +80,12 @@ def kills_page(found: Kills) -> str:
 def about() -> str:
     """When, and with which versions."""
     vswitchd = subprocess.run(["ovs-vswitchd", "--version"], check=True, capture_output=True, text=True)
-    return (
+    return fill(
         f"Measured on {datetime.datetime.now(datetime.timezone.utc).date()}, with op25b {version('op25b')}, "
         f"Python {platform.python_version()}, Ryu {version('ryu')}, eventlet {version('eventlet')}, "
         f"Open vSwitch {vswitchd.stdout.split()[3]} (user-space datapath), "
-        f"Linux {platform.release().split('-')[0]}."
+        f"Linux {platform.release().split('-')[0]}.",
+        _WIDTH,
     )
 
 
