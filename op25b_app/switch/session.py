@@ -204,14 +204,13 @@ class Session:
         if answer.problem:
             return self.fail(answer.problem, now)
         if answer.awaited:
-            self._wait_for(self._exchange, now)
-            self._asked = now if answer.pieces else self._asked
+            self._wait_for(self._exchange, now, asked=bool(answer.pieces))
         return Outcome(answer.pieces)
 
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._began, self._asked, self._rounds, self._refused = now, now, 0, 0
+        self._began, self._rounds, self._refused = now, 0, 0
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
@@ -403,10 +402,10 @@ class Session:
             self._exchange.rest()
         self._arm(seconds, now)
 
-    def _wait_for(self, exchange: Exchange, now: float) -> None:
-        """Give the switch the time it may need for what it was asked."""
-        if exchange.phase is Phase.READING:
-            self._disturbance = Disturbance.NONE
+    def _wait_for(self, exchange: Exchange, now: float, *, asked: bool = True) -> None:
+        """Give the switch the time it may need for what it is asked now, or goes on to answer."""
+        if asked and exchange.phase is Phase.READING:
+            self._asked, self._disturbance = now, Disturbance.NONE
         self._arm(ANSWER_SECONDS + SECONDS_PER_CHANGE * exchange.pending, now)
 
     @property

@@ -229,3 +229,23 @@ def test_a_switch_that_leaves_the_policy_while_it_is_behind_a_gate_is_let_out() 
     world.run(world.session.assign(None, world.now))
     assert GATE not in world.rules
     assert world.status == ("unknown", "no longer in the policy; its rules stay as they are")
+
+
+def test_a_rule_that_goes_while_the_rest_of_the_table_is_read_is_not_thought_to_be_there() -> None:
+    world = World(abilities=Abilities(part_bytes=200))
+    world.connect(assignment())
+    parts: list[bytes] = []
+
+    def remove_what_was_read(message: bytes) -> Messages:
+        parts.append(message)
+        if len(parts) != 5:
+            return [message]
+        remove(world.switch, RULES[-1])
+        return [*world.channel.due(world.now), message]
+
+    world.on_wire = remove_what_was_read
+    world.run(world.session.assign(assignment(), world.now))
+    assert len(parts) > 5
+    assert RULES[-1] not in world.rules
+    world.wait(1)
+    assert set(world.rules) == set(RULES)
