@@ -17,7 +17,8 @@ from op25b_app.switch.ruleset import Ruleset
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
-_MOST_PROOFS = 1 << 12
+_MOST_PROOFS = 1 << 16
+"""So many proofs are remembered, each rule of others that one is about counting as another one."""
 
 Objection = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
 
@@ -52,6 +53,7 @@ class Assignments:
         self._rulesets: dict[tuple[int, ...], Ruleset] = {}
         self._segments: dict[Segment, Segment] = {}
         self._proofs: dict[Hashable, str | None] = {}
+        self._remembered = 0
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
     def of(self, switch: Switch) -> Assignment:
@@ -102,8 +104,10 @@ class Assignments:
         if name in self._proofs and not (wanted.timed and self._proofs[name]):
             return self._proofs[name]
         rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *marks)]
-        if len(self._proofs) >= _MOST_PROOFS:
+        self._remembered += 1 + len(others)
+        if self._remembered > _MOST_PROOFS:
             self._proofs.clear()
+            self._remembered = 0
         self._proofs[name] = objection(self._policy, switch, rules, at)
         return self._proofs[name]
 

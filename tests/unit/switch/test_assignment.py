@@ -74,6 +74,20 @@ def test_a_table_is_proven_again_when_others_have_changed_it(policy: Policy, pro
     assert proofs == ["one"] * 3
 
 
+def test_proofs_about_many_rules_of_others_are_not_remembered_for_ever(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another application's rules may be as many, and as short-lived, as a subscriber likes."""
+    monkeypatch.setattr("op25b_app.switch.assignment._MOST_PROOFS", 100)
+    assignments = Assignments(policy, "5eed" * 16)
+    one = assignments.of(policy.switches["one"])
+    wanted = one.wanted(AT, TABLES)
+    for number in range(0, 400, 20):
+        others = frozenset(THEIRS._replace(match=(Field("eth_dst", number + n),)) for n in range(20))
+        one.objection(wanted, others, (), AT)
+        assert len(assignments._proofs) <= 5
+
+
 def test_a_changed_policy_keeps_the_rules_it_does_not_change_as_objects(policy: Policy) -> None:
     before = Assignments(policy, "5eed" * 16)
     held = before.of(policy.switches["one"]).wanted(AT, TABLES)
