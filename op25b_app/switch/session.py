@@ -295,7 +295,8 @@ class Session:
     @property
     def _held(self) -> tuple[Exchange, Ruleset, FlowRule] | None:
         """The rules and the marker that the switch is known to hold, as it would tell of changes."""
-        exchange, known = self._exchange, self._settled and not self._disturbance
+        exchange = self._exchange
+        known = self._settled and self._objections is not None and not self._disturbance
         if exchange is None or self._wanted is None or self._mark is None or not known:
             return None
         if exchange.phase is not Phase.IDLE or not exchange.able.monitor:

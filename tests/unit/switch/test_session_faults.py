@@ -11,7 +11,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
 from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import AUDIT_SECONDS, ROUNDS, Outcome, Session, State
+from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Outcome, Session, State
 from op25b_app.switch.transition import GATE
 from tests.fake_switch import Abilities, Refusal
 from tests.fake_switch.rules import put, remove
@@ -249,3 +249,19 @@ def test_a_rule_that_goes_while_the_rest_of_the_table_is_read_is_not_thought_to_
     assert RULES[-1] not in world.rules
     world.wait(1)
     assert set(world.rules) == set(RULES)
+
+
+def test_a_table_that_was_not_put_right_is_read_before_another_policy_changes_it() -> None:
+    world = World()
+    world.connect(assignment())
+    remove(world.switch, RULES[0])
+    world.on_wire = lambda message: [message] if message[1] != Kind.BARRIER_REPLY else []
+    world.run_told()
+    world.wait(ANSWER_SECONDS + 2)
+    assert world.status[0] == "degraded"
+    handled: list[int] = []
+    world.channel.on_handled = lambda message: handled.append(message.kind)
+    world.on_wire = lambda message: [message]
+    world.run(world.session.assign(ANOTHER, world.now))
+    assert handled[:2] == [Kind.BARRIER_REQUEST, Kind.MULTIPART_REQUEST]
+    assert world.status[0] == "protected"
