@@ -45,7 +45,7 @@ def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
     return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
 
 
-def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group] | None:
     groups = in_place(changes, found, wanted)
     return staged(changes, found, wanted) if groups is None else groups
 
