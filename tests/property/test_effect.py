@@ -15,13 +15,13 @@ from op25b_app.policy.model import Mode, Policy, PortRole, SourceValidation, Swi
 from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect import Change, Kind, Traffic, effect, would_block_nothing
-from op25b_app.rules.effect.addresses import Ranges
 from op25b_app.rules.effect.comparison import Judgement
 from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.traffic import change_of
 from op25b_app.rules.lookup import headers
 from op25b_app.rules.proof.header import FIELDS, vlan_value
 from op25b_app.rules.proof.witness import packet_of
+from op25b_app.rules.ranges import Ranges
 from tests.generated import IN_PORTS, NOW, SWITCH, edges, packet, packets, policies
 from tests.generated_frames import frames
 

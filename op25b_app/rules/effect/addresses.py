@@ -1,4 +1,4 @@
-"""Sets of numbers as intervals, and sets of addresses as people write them: in prefixes."""
+"""Sets of addresses as people write them: in prefixes."""
 
 from __future__ import annotations
 
@@ -8,59 +8,15 @@ from functools import cached_property
 
 from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.rules.prefixes import cover_of_interval, minimal_table
+from op25b_app.rules.ranges import Ranges, complement, merged, size
 
 _MOST_WITH_HOLES = 1000
 """A set of more prefixes is told by those alone: nobody reads them all."""
-
-Ranges = tuple[tuple[int, int], ...]
-"""First and last values, both included, ascending and apart."""
-
-
-def complement(ranges: Ranges, first: int, last: int) -> Ranges:
-    """What of ``first`` to ``last`` is not in ``ranges``."""
-    gaps = []
-    for begin, end in ranges:
-        if first < begin:
-            gaps.append((first, min(begin - 1, last)))
-        first = max(first, end + 1)
-    if first <= last:
-        gaps.append((first, last))
-    return tuple(gaps)
-
-
-def common(one: Ranges, other: Ranges) -> Ranges:
-    """What is in both."""
-    found = []
-    here = there = 0
-    while here < len(one) and there < len(other):
-        first, last = max(one[here][0], other[there][0]), min(one[here][1], other[there][1])
-        if first <= last:
-            found.append((first, last))
-        if one[here][1] < other[there][1]:
-            here += 1
-        else:
-            there += 1
-    return tuple(found)
-
-
-def merged(ranges: list[tuple[int, int]]) -> Ranges:
-    """``ranges`` in any order, overlapping or not, as one set."""
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(last, found[-1][1])
-        else:
-            found.append((first, last))
-    return tuple(found)
 
 
 def held_by(prefixes: Iterable[Prefix]) -> Ranges:
     """The addresses of ``prefixes``, all of one version."""
     return merged([(prefix.first, prefix.last) for prefix in prefixes])
-
-
-def size(ranges: Ranges) -> int:
-    return sum(last - first + 1 for first, last in ranges)
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,13 @@ from op25b_app.policy.model import (
 )
 from op25b_app.policy.nat64 import embed
 from op25b_app.policy.prefix import WIDTH, Prefix
-from op25b_app.rules.effect.addresses import Ranges, complement, held_by
+from op25b_app.rules.effect.addresses import held_by
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.wording import names
 from op25b_app.rules.proof.diagram import Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification, longest_match_stretches
+from op25b_app.rules.ranges import Ranges, complement
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)

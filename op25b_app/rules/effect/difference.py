@@ -9,7 +9,6 @@ from dataclasses import replace
 
 from op25b_app.policy.model import PortRole, Switch
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, TCP
-from op25b_app.rules.effect.addresses import Ranges, common, complement, merged
 from op25b_app.rules.effect.comparison import Comparison, Judgement, Roles
 from op25b_app.rules.effect.example import find_in_region, find_usual
 from op25b_app.rules.effect.kinds import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
@@ -19,6 +18,7 @@ from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.prove import LAST_PORT, LOCAL_PORT
 from op25b_app.rules.proof.specification import Specification
+from op25b_app.rules.ranges import Ranges, common, complement, merged
 
 _ETH_TYPE = LEVELS["eth_type"]
 _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}

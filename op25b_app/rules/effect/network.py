@@ -10,13 +10,14 @@ from typing import NamedTuple
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.effect.addresses import Ranges, held_by
+from op25b_app.rules.effect.addresses import held_by
 from op25b_app.rules.effect.blocking import stops_blocking
 from op25b_app.rules.effect.comparison import Judgement
 from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.traffic import Traffic
 from op25b_app.rules.effect.wording import summary
+from op25b_app.rules.ranges import Ranges
 
 
 class RuleChanges(NamedTuple):

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from op25b_app.policy.model import PortRole, Verdict
-from op25b_app.rules.effect.addresses import AddressSet, Ranges
+from op25b_app.rules.effect.addresses import AddressSet
+from op25b_app.rules.ranges import Ranges
 
 
 class Change(enum.Enum):

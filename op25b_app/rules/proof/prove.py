@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from op25b_app.policy.decide import Decision, decide
@@ -16,6 +16,7 @@ from op25b_app.rules.proof.stored import StoredRule
 from op25b_app.rules.proof.tables import CannotDecideError, TableVerdicts, Undecided
 from op25b_app.rules.proof.walk import Walk, walk
 from op25b_app.rules.proof.witness import describe, find_header, frame_of, openflow_fields, packet_of
+from op25b_app.rules.ranges import complement
 
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""
@@ -134,17 +135,8 @@ def _ports(switch: Switch, role: PortRole) -> list[tuple[int, int]]:
     others = sorted(switch.uplink_ports | switch.trusted_ports)
     if role is not PortRole.SUBSCRIBER:
         return [(port, port) for port in others if switch.role_of(port) is role]
-    ranges = list(_gaps(others, 1, LAST_PORT))
-    return ranges if LOCAL_PORT in others else [*ranges, (LOCAL_PORT, LOCAL_PORT)]
-
-
-def _gaps(taken: Sequence[int], first: int, last: int) -> Iterator[tuple[int, int]]:
-    for port in taken:
-        if first < port <= last:
-            yield first, port - 1
-        first = max(first, port + 1)
-    if first <= last:
-        yield first, last
+    taken = tuple((port, port) for port in others)
+    return [*complement(taken, 1, LAST_PORT), *complement(taken, LOCAL_PORT, LOCAL_PORT)]
 
 
 def _domain(diagrams: Diagrams, ports: list[tuple[int, int]]) -> Diagram:
