@@ -79,12 +79,10 @@ def examine(
     if loaded.policy is None or before is None or loaded.digest == before.digest:
         return Examined(loaded, frozenset(named))
     old, new = before.policy, loaded.policy
-    return Examined(
-        loaded,
-        frozenset(named),
-        tuple(effect(old, new, at).summary()) if with_effect else (),
-        tuple(stops_blocking(old, new, at)),
-    )
+    if not with_effect:
+        return Examined(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)))
+    told = effect(old, new, at)
+    return Examined(loaded, frozenset(named), tuple(told.summary()), told.stops_blocking)
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
