@@ -27,11 +27,9 @@ def descendants(process: int) -> Iterator[int]:
 
 def peak_megabytes(process: int) -> float:
     """The most memory that a process has held at once so far."""
-    return _status_megabytes(process, "VmHWM")
-
-
-def resident_megabytes(process: int) -> float:
-    return _status_megabytes(process, "VmRSS")
+    found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
+    assert found, f"no VmHWM of process {process}"
+    return int(found[1]) / 1024
 
 
 def _own_cpu_nanoseconds(process: int) -> int:
@@ -42,9 +40,3 @@ def _own_cpu_nanoseconds(process: int) -> int:
         except (FileNotFoundError, ProcessLookupError):
             continue  # a thread that just ended
     return total
-
-
-def _status_megabytes(process: int, name: str) -> float:
-    found = re.search(rf"{name}:\s+(\d+) kB", Path(f"/proc/{process}/status").read_text())
-    assert found, f"no {name} of process {process}"
-    return int(found[1]) / 1024

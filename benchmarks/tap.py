@@ -6,14 +6,13 @@ it has heard is read as OpenFlow messages afterwards.
 
 from __future__ import annotations
 
-import contextlib
 import socket
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import NamedTuple
+
+from benchmarks.relay import Relay, dialled
 
 _CHUNK_BYTES = 1 << 18
 _SNAPSHOT_SECONDS = 0.002
@@ -86,7 +85,7 @@ class _Convergence:
             self._awaited.add(message.xid)
 
 
-class Tap:
+class Tap(Relay):
     """A context manager that listens on ``port`` and passes on to ``controller_port``, both of this host.
 
     ``cpu`` gives the CPU times of controller and switch (ns); it is asked when the switch says what it is,
@@ -94,26 +93,14 @@ class Tap:
     """
 
     def __init__(self, port: int, controller_port: int, cpu: Callable[[], tuple[int, int]]) -> None:
+        super().__init__(controller_port, port)
         self.snapshots: list[Snapshot] = []
-        self._controller_port = controller_port
         self._cpu = cpu
         self._chunks: list[_Chunk] = []
         self._messages: list[Message] = []
         self._rest = {True: bytearray(), False: bytearray()}
         self._read = 0
         self._convergence = _Convergence()
-        self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", port))
-
-    def __enter__(self) -> Tap:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for each in (self._listener, *self._sockets):
-            _shut(each)
 
     def handshake(self) -> float:
         """When the switch first said what it is, its features: from here on a controller can act."""
@@ -171,34 +158,15 @@ class Tap:
         self.snapshots.append(taken)
         return taken
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                switch, _ = self._listener.accept()
-            except OSError:
-                return
-            try:
-                controller = socket.create_connection(("127.0.0.1", self._controller_port))
-            except OSError:
-                switch.close()
-                continue
-            for each in (switch, controller):
-                each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._sockets.append(each)
-            for pair in ((switch, controller, True), (controller, switch, False)):
-                threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+    def _dial(self, switch: socket.socket) -> socket.socket | None:
+        return dialled(self._controller_port)
 
-    def _pass_on(self, giver: socket.socket, taker: socket.socket, from_switch: bool) -> None:
-        try:
-            while content := giver.recv(_CHUNK_BYTES):
-                self._chunks.append(_Chunk(time.monotonic(), from_switch, content))
-                taker.sendall(content)
-                if from_switch and self._is_due(content):
-                    self.snapshot()
-        except OSError:
-            pass
-        for each in (giver, taker):
-            _shut(each)
+    def _copy(self, giver: socket.socket, taker: socket.socket, *, from_switch: bool) -> None:
+        while content := giver.recv(_CHUNK_BYTES):
+            self._chunks.append(_Chunk(time.monotonic(), from_switch, content))
+            taker.sendall(content)
+            if from_switch and self._is_due(content):
+                self.snapshot()
 
     def _is_due(self, content: bytes) -> bool:
         if len(content) < _HEADER_BYTES or content[1] == _FEATURES_REPLY or not self.snapshots:
@@ -220,9 +188,3 @@ def _split(rest: bytearray, chunk: _Chunk) -> Iterator[Message]:
         yield Message(chunk.at, chunk.from_switch, rest[start + 1], length, xid)
         start += length
     del rest[:start]
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()

@@ -5,15 +5,13 @@ So a real Open vSwitch can be a switch that knows neither bundles nor flow monit
 
 from __future__ import annotations
 
-import contextlib
 import socket
 import struct
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from types import TracebackType
+from collections.abc import Iterator
 
+from benchmarks.relay import Relay, dialled
 from op25b_app.switch.transition import GATE
 from op25b_app.switch.wire import (
     BARRIER_REPLY,
@@ -41,7 +39,7 @@ _DIAL_SECONDS = 0.05
 BUNDLE, STAGED, CLOSED_FIRST, IN_PLACE = "bundle", "staged", "closed first", "in place"
 
 
-class Channel:
+class Channel(Relay):
     """A context manager that listens on ``port`` and passes on to ``controller_port``, both of this host.
 
     With ``plain`` the switch has neither bundles nor a flow monitor: both are answered as a switch answers
@@ -49,29 +47,16 @@ class Channel:
     """
 
     def __init__(self, controller_port: int, *, plain: bool = False, pace: float | None = None) -> None:
+        super().__init__(controller_port)
         self.confirmed = 0.0
         """When the switch last confirmed a change (``time.time``)."""
         self.flow_mods = 0
         """Of the controller, those in bundles among them."""
         self._plain = plain
         self._pace = pace
-        self._controller_port = controller_port
         self._kinds: Counter[str] = Counter()
         self._awaited: int | None = None
         self._changing = False
-        self._sockets: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = int(self._listener.getsockname()[1])
-
-    def __enter__(self) -> Channel:
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for each in (self._listener, *self._sockets):
-            _shut(each)
 
     @property
     def target(self) -> str:
@@ -83,44 +68,26 @@ class Channel:
         kinds, self._kinds = self._kinds, Counter()
         return next((order for order in (BUNDLE, STAGED, CLOSED_FIRST) if kinds[order]), IN_PLACE)
 
-    def _accept(self) -> None:
-        while True:
-            try:
-                switch, _ = self._listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._connect, args=(switch,), daemon=True).start()
-
-    def _connect(self, switch: socket.socket) -> None:
+    def _dial(self, switch: socket.socket) -> socket.socket | None:
         """Find the controller for a switch, as long as that has patience."""
-        self._sockets.append(switch)
-        while (controller := _dialled(self._controller_port)) is None:
+        while (controller := dialled(self._controller_port)) is None:
             if _is_closed(switch):
-                switch.close()
-                return
+                return None
             time.sleep(_DIAL_SECONDS)
-        self._sockets.append(controller)
-        for each in (switch, controller):
-            each.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for pair in ((switch, controller, self._told), (controller, switch, self._asked)):
-            threading.Thread(target=self._pass_on, args=pair, daemon=True).start()
+        return controller
 
-    def _pass_on(
-        self, giver: socket.socket, taker: socket.socket, follow: Callable[[bytes], bytes | None]
-    ) -> None:
-        """``follow`` looks at each message; what it returns goes back instead of the message going on."""
-        with contextlib.suppress(OSError):
-            for messages in _read(giver):
-                passing = bytearray()
-                for message in messages:
-                    answer = follow(message)
-                    if answer is None:
-                        passing += message
-                    else:
-                        giver.sendall(answer)
-                self._send(taker, passing, slowly=follow == self._asked)
-        for each in (giver, taker):
-            _shut(each)
+    def _copy(self, giver: socket.socket, taker: socket.socket, *, from_switch: bool) -> None:
+        """What is answered here goes back instead of going on."""
+        follow = self._told if from_switch else self._asked
+        for messages in _read(giver):
+            passing = bytearray()
+            for message in messages:
+                answer = follow(message)
+                if answer is None:
+                    passing += message
+                else:
+                    giver.sendall(answer)
+            self._send(taker, passing, slowly=not from_switch)
 
     def _send(self, taker: socket.socket, content: bytearray, *, slowly: bool) -> None:
         if self._pace is None or not slowly:
@@ -214,13 +181,6 @@ def _read(giver: socket.socket) -> Iterator[list[bytes]]:
             yield messages
 
 
-def _dialled(port: int) -> socket.socket | None:
-    try:
-        return socket.create_connection(("127.0.0.1", port))
-    except OSError:
-        return None
-
-
 def _is_closed(connection: socket.socket) -> bool:
     """Whether the other side has closed; what it has sent is left to be read."""
     try:
@@ -229,9 +189,3 @@ def _is_closed(connection: socket.socket) -> bool:
         return False
     except OSError:
         return True
-
-
-def _shut(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    connection.close()
