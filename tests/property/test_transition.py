@@ -99,14 +99,19 @@ class Verdicts:
         verdicts = TableVerdicts(self._diagrams, told, HANDOVER).verdicts()
         return self._diagrams.map(_passes, verdicts)
 
-    def all_hold(self, what: Callable[..., bool], *diagrams: Diagram) -> bool:
+    def assert_hold(
+        self, what: Callable[..., bool], seen: Iterable[Moment], before: Diagram, after: Diagram
+    ) -> None:
+        """At each moment, of what may become of every packet now, before and after."""
+
         def join(values: Any, value: Any) -> Any:
             return (*values, value)
 
-        joined = self._diagrams.map(lambda value: (value,), diagrams[0])
-        for diagram in diagrams[1:]:
-            joined = self._diagrams.apply(join, joined, diagram)
-        return all(what(*cast("tuple[Any, ...]", values)) for values in joined.values)
+        for moment in seen:
+            joined = self._diagrams.map(lambda value: (value,), self.passing(moment.holding.values()))
+            for diagram in (before, after):
+                joined = self._diagrams.apply(join, joined, diagram)
+            assert all(what(*cast("tuple[Any, ...]", values)) for values in joined.values), moment.sent
 
 
 def _passes(verdict: object) -> frozenset[bool]:
@@ -131,9 +136,7 @@ def test_no_packet_is_treated_as_neither_policy_says(data: st.DataObject, old: P
     before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
     seen, end = moments(data, found, wanted, in_place_or_staged)
     assert_reached(end, wanted)
-    for moment in seen:
-        now = verdicts.passing(moment.holding.values())
-        assert verdicts.all_hold(as_one_of_both, now, before, after), moment.sent
+    verdicts.assert_hold(as_one_of_both, seen, before, after)
 
 
 @settings(max_examples=50, deadline=None)
@@ -148,9 +151,7 @@ def test_nor_where_a_plan_was_interrupted_and_another_one_begins(
         before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
         seen, end = moments(data, found, wanted, in_place_or_staged)
         assert_reached(end, wanted)
-        for later in seen:
-            now = verdicts.passing(later.holding.values())
-            assert verdicts.all_hold(as_one_of_both, now, before, after), later.sent
+        verdicts.assert_hold(as_one_of_both, seen, before, after)
 
 
 @settings(max_examples=100, deadline=None)
@@ -162,9 +163,7 @@ def test_closed_first_never_permits_what_neither_policy_permits(
     before, after = verdicts.passing(found), verdicts.passing(wanted.rules)
     seen, end = moments(data, found, wanted, data.draw(st.sampled_from((closed_first_or_gated, gated))))
     assert_reached(end, wanted)
-    for moment in seen:
-        now = verdicts.passing(moment.holding.values())
-        assert verdicts.all_hold(no_more_than_either, now, before, after), moment.sent
+    verdicts.assert_hold(no_more_than_either, seen, before, after)
 
 
 @settings(max_examples=100, deadline=None)
@@ -173,6 +172,4 @@ def test_an_empty_switch_is_closed_until_all_is_there(data: st.DataObject, polic
     wanted, verdicts = rules_of(policy), Verdicts()
     after = verdicts.passing(wanted.rules)
     seen, _ = moments(data, (), wanted, in_place_or_staged)
-    for moment in seen:
-        now = verdicts.passing(moment.holding.values())
-        assert verdicts.all_hold(no_more_than_either, now, after, after), moment.sent
+    verdicts.assert_hold(no_more_than_either, seen, after, after)
