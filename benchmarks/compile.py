@@ -83,6 +83,7 @@ class CoverCost:
 
 
 def compile_costs(sizes: Sequence[int], rounds: int) -> Iterator[CompileCost]:
+    """Of each kind of address space and each number of prefixes, from the policy file to rules."""
     for space in (make(size) for make in SPACES for size in sizes):
         with TemporaryDirectory() as folder:
             path = write_policy(Path(folder), space, "defaults")

@@ -54,6 +54,7 @@ def rest_firewall() -> Controller:
 
 
 def faucet(configuration: Path) -> Controller:
+    """Faucet as its package installs it; it writes its logs beside its configuration."""
     folder = configuration.parent
     log, exceptions = folder / "faucet.log", folder / "faucet-exceptions.log"
     environment = {
