@@ -36,7 +36,7 @@ from op25b_app.operate.report import reload_report, status_report
 from op25b_app.switch import codec
 from op25b_app.switch.assignment import Assignment, Assignments
 from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
-from op25b_app.unread import leave_unread
+from op25b_app.unread import leave_unread, why_ended
 
 INBOX = 256
 """Events that may wait for one switch's session; then its part of Ryu waits."""
@@ -290,7 +290,7 @@ class _Switch:
     def disconnect(self, datapath: Any) -> None:
         def step(session: Session, now: float) -> Outcome:
             self._use(None)
-            return session.disconnected(now)
+            return session.disconnected(now, why_ended(datapath))
 
         self.post(step, datapath)
 

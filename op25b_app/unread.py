@@ -64,19 +64,25 @@ def leave_unread() -> None:
     """Put this module between Ryu's connections and its parsers; once or more often, it is the same."""
     for version in range(256):
         parser = _PARSERS.get(version)
-        parse = partial(_parse, parser.msg_parser) if parser else _hang_up
+        parse = partial(_parse, parser.msg_parser) if parser else _refuse
         ofproto_parser.register_msg_parser(version)(parse)
 
 
-def _hang_up(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:
+def _refuse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:
     """Nobody can know where in such bytes a message would begin."""
-    log.warning(
-        "the switch at %s sent bytes that are no OpenFlow, or OpenFlow of an unknown version (%d): "
-        "its connection is closed",
-        datapath.address[0],
-        version,
-    )
+    why = f"sent bytes that are no OpenFlow, or OpenFlow of an unknown version ({version})"
+    log.warning("the switch at %s %s: its connection is closed", datapath.address[0], why)
+    datapath.op25b_refused = f"it {why}"
     datapath.close()
+
+
+def why_ended(datapath: Any) -> str:
+    """Why a connection of Ryu's is at its end."""
+    if why := getattr(datapath, "op25b_refused", ""):
+        return f"connection closed: {why}"
+    if len(datapath.unreplied_echo_requests) > datapath.max_unreplied_echo_requests:
+        return "connection closed: it gave no answer to echo requests"
+    return "connection closed"
 
 
 def _parse(

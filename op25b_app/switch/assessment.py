@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from op25b_app.policy.model import Switch
 from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.marker import Marker, newest_marker
+from op25b_app.rules.marker import Marker, is_marker, newest_marker
 from op25b_app.rules.pipeline import Table
-from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch import codec
+from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.errors import explain
 from op25b_app.switch.exchange import Refused
 from op25b_app.switch.plan import GATES, MARKERS
 from op25b_app.switch.reconcile import Comparison, Difference, describe
-from op25b_app.switch.room import fit
+from op25b_app.switch.room import fit, is_dispensable
 from op25b_app.switch.ruleset import Key, Ruleset
 
 
@@ -53,16 +55,49 @@ def fitting(
     return fit(wanted, left) or (wanted, "")
 
 
-def objections_to(comparison: Comparison, refused: Mapping[Key, Refused], shortage: str) -> Iterator[str]:
-    """Why a table is not what was wanted."""
+def acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
+    """What is wanted but for what a switch has refused; None where without that more would pass.
+
+    Of refused rules, those that permit something to some addresses can be done without.
+    """
+    if not refused:
+        return wanted
+    left_out: set[Key] = set()
+    for key, (change, _) in refused.items():
+        if is_marker(change.rule):
+            continue
+        if change.command is Command.DELETE_STRICT or not is_dispensable(change.rule):
+            return None
+        if change.before is None or change.before.action != change.rule.action:
+            left_out.add(key)
+    return Ruleset([[rule for rule in wanted.rules if rule.key not in left_out]]) if left_out else wanted
+
+
+def objections_to(comparison: Comparison, shortage: str) -> Iterator[str]:
+    """Why a table that has all the switch takes is not what was wanted."""
     if shortage:
         yield shortage
-    unexplained = [each for each in comparison.differences if each.rule.key not in refused]
-    if unexplained:
-        yield f"its table is not as sent: {summary(unexplained)}"
+    if comparison.differences:
+        yield f"its table is not as sent: {summary(comparison.differences)}"
+
+
+def refusals(refused: Mapping[Key, Refused], *, go_on: bool) -> Iterator[str]:
+    """What a switch has refused and why, and whether that kept anything else from being sent."""
     for why, number in Counter(each.why for each in refused.values()).items():
         first = next(each.change for each in refused.values() if each.why == why)
         yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(first.rule)}"
+    if not go_on:
+        yield "nothing that takes it for granted was sent, so that nothing opens"
+
+
+def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
+    """Which of a switch's ports the policy does not name."""
+    physical = sorted(port for port in ports if port < codec.FIRST_RESERVED_PORT)
+    if strange := [str(port) for port in physical if not switch.has_role(port)]:
+        yield (
+            f"no role in the policy for port{'s' * (len(strange) > 1)} {', '.join(strange)}, taken for "
+            f"subscriber ports: name them in {switch.name}"
+        )
 
 
 def summary(differences: Sequence[Difference]) -> str:

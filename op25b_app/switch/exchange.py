@@ -124,8 +124,11 @@ class Exchange:
             self._full.clear()
         return self.able.room
 
+    def has_refused(self, change: Change) -> bool:
+        refused = self.refused.get(change.rule.key)
+        return refused is not None and refused.change.command is change.command
+
     def forget_room(self) -> None:
-        """There may be room again where there was none."""
         self._room.clear()
 
     def renew(self) -> None:

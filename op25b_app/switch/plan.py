@@ -36,12 +36,14 @@ class Abilities(NamedTuple):
 class Plan(NamedTuple):
     """Groups of changes, each to be confirmed before the next; the first one all at once if ``bundled``.
 
-    Those of ``first`` need no order of their own: they go before the first group.
+    Those of ``first`` need no order of their own: they go before the first group. A plan that
+    ``blocks_meanwhile`` does so for good if it is not carried out to its end.
     """
 
     groups: Sequence[Group]
     bundled: bool = False
     first: tuple[Change, ...] = ()
+    blocks_meanwhile: bool = False
 
     def __bool__(self) -> bool:
         return bool(self.groups or self.first)
@@ -60,8 +62,8 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
     for order in (in_place, staged, closed_first) if abilities.tags else (in_place, closed_first):
         groups = order(changes, found, wanted)
         if groups is not None and _fit(groups, found, wanted, abilities.room):
-            return Plan(groups)
-    return Plan(behind_gate(changes, wanted))
+            return Plan(groups, blocks_meanwhile=order is closed_first)
+    return Plan(behind_gate(changes, wanted), blocks_meanwhile=True)
 
 
 def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:

@@ -1,4 +1,4 @@
-"""Which rules to do without where a table has no room for all of them."""
+"""Which rules to do without where a table has no room for all of them, or does not take some."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.switch.ruleset import Ruleset
 
-_DISPENSABLE = (Role.TUNNEL, Role.SOURCE, Role.STATIC, Role.EXCEPTION, Role.MAIL_DESTINATION)
+_DISPENSABLE_ROLES = (Role.TUNNEL, Role.SOURCE, Role.STATIC, Role.EXCEPTION, Role.MAIL_DESTINATION)
 """What permits something to some addresses, in the order in which it is left out."""
 
 
@@ -49,13 +49,14 @@ def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
     return Fit(kept, f"{' and '.join(words)}: what the others would permit is blocked")
 
 
+def is_dispensable(rule: FlowRule) -> bool:
+    """Whether a table without this rule only blocks more."""
+    return rule.role in _DISPENSABLE_ROLES and rule.action is not None
+
+
 def _dispensable(wanted: Ruleset, table: int) -> list[FlowRule]:
     """The rules without which a table only blocks more, the first ones first to go."""
     return sorted(
-        (
-            rule
-            for rule in wanted.rules
-            if rule.table == table and rule.role in _DISPENSABLE and rule.action is not None
-        ),
-        key=lambda rule: _DISPENSABLE.index(rule.role),
+        (rule for rule in wanted.rules if rule.table == table and is_dispensable(rule)),
+        key=lambda rule: _DISPENSABLE_ROLES.index(rule.role),
     )

@@ -10,14 +10,25 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from itertools import filterfalse
 from typing import NamedTuple
 
-from op25b_app.policy.model import Mode, Switch
+from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, is_marker, marker_rule
 from op25b_app.switch import codec, flow_monitor
-from op25b_app.switch.assessment import count, fitting, newer_policy, next_revision, objections_to, summary
+from op25b_app.switch.assessment import (
+    acceptable,
+    count,
+    fitting,
+    newer_policy,
+    next_revision,
+    objections_to,
+    refusals,
+    strange_ports,
+    summary,
+)
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.batch import Group
 from op25b_app.switch.codec import InstalledRule
@@ -27,6 +38,7 @@ from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.reconcile import Comparison, difference, reconcile
 from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.transition import in_use
 
 ANSWER_SECONDS = 10.0
 """How long a switch may take to answer, or to go on with an answer."""
@@ -108,7 +120,10 @@ class Session:
         self._began, self._asked, self._looked = now, now, (now, now)
         self._rounds = self._refused = 0
         self._disturbance = Disturbance.NONE
+        self._room_sought = now
         self._wanted: Ruleset | None = None
+        self._before: Ruleset | None = None
+        """What the switch had before changes that may block too much for as long as they are under way."""
         self._settled = False
         self._confirmed = 0
         self._objections: list[str] | None = None
@@ -140,7 +155,7 @@ class Session:
             return self._leave_alone(reason, now)._replace(pieces=pieces)
         if held is not None and (outcome := self._change_over(*held, assignment, now)):
             return outcome
-        self._exchange.forget_room()
+        self._seek_room(self._exchange, now)
         return self._begin(now, State.INSTALLING, "reading its table for a new policy")
 
     def connected(self, connection: Connection, now: float) -> Outcome:
@@ -151,10 +166,10 @@ class Session:
             return self._leave_alone("", now)
         return self._begin(now, State.CONNECTING, "reading its table")
 
-    def disconnected(self, now: float) -> Outcome:
+    def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
         self._rest(math.inf, now)
         self._connection = self._exchange = None
-        return self._turn(State.LOST, "connection closed", now)
+        return self._turn(State.LOST, why, now)
 
     def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
         """The switch's ports are these now."""
@@ -176,6 +191,8 @@ class Session:
         if now < self._due_at or self._exchange is None or self.assignment is None:
             return Outcome()
         if self._exchange.phase is Phase.IDLE:
+            if now - self._room_sought >= self._audit_seconds and not self._disturbance:
+                self._seek_room(self._exchange, now)
             return self._begin(now)
         reason = f"no answer for {now - self._armed_at:.0f} s while {self._exchange.phase.value}"
         self._exchange.give_up()
@@ -207,10 +224,15 @@ class Session:
             self._wait_for(self._exchange, now, asked=bool(answer.pieces))
         return Outcome(answer.pieces)
 
+    def _seek_room(self, exchange: Exchange, now: float) -> None:
+        """Where a table was full there may be room again."""
+        exchange.forget_room()
+        self._room_sought = now
+
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._began, self._rounds, self._refused = now, 0, 0
+        self._began, self._rounds, self._refused, self._before = now, 0, 0, None
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
@@ -229,26 +251,43 @@ class Session:
         wanted, shortage = self._fitting(exchange, assignment, found, now)
         if wanted is None:
             return self.fail(shortage, now)
-        comparison = reconcile(wanted, rest, reclaim=self._settled, age=now - self._asked)
+        accepted = acceptable(wanted, exchange.refused)
+        target = self._before if accepted is None else accepted
+        refused = [*refusals(exchange.refused, go_on=accepted is not None)]
+        if target is None:
+            return self._conclude(assignment, wanted, refused, (), marks, now)
+        comparison = reconcile(target, rest, reclaim=self._settled, age=now - self._asked)
         if not exchange.room_asked and 2 * len(comparison.repairs) > len(wanted):
             pieces = (exchange.ask_room(),)
             self._wait_for(exchange, now)
             return Outcome(pieces)
         self._mark = marker_rule(self._marker, wanted.last_own_table)
         table = Ruleset([[each.rule for each in rest]])
-        if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, table, marks, wanted)):
+        if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, table, marks, target)):
             return self._carry_out(exchange, plan, comparison, now)
+        differs = () if accepted is None else objections_to(comparison, shortage)
+        return self._conclude(assignment, wanted, [*differs, *refused], comparison.others, marks, now)
+
+    def _conclude(
+        self,
+        assignment: Assignment,
+        wanted: Ruleset,
+        objections: list[str],
+        others: Iterable[FlowRule],
+        marks: Iterable[FlowRule],
+        now: float,
+    ) -> Outcome:
+        """Nothing more is to be sent: say how the table is, and when to look again."""
         self._confirmed = len(wanted)
-        self._objections = [*objections_to(comparison, exchange.refused, shortage)]
-        self._settled = not self._objections
-        if self._settled:
-            objection = assignment.objection(wanted, frozenset(comparison.others), marks, now)
-            self._objections = [objection] if objection else []
+        self._settled = not objections
+        if self._settled and (objection := assignment.objection(wanted, frozenset(others), marks, now)):
+            objections = [objection]
+        self._objections = objections
         self._looked = self._began, now
         self._audits += 1
         audit = audit_delay(self._audit_seconds, self.dpid, self._audits)
-        self._rest(RETRY_SECONDS if self._objections else audit, now)
-        return self._judge(self._objections, now)
+        self._rest(RETRY_SECONDS if objections else audit, now)
+        return self._judge(objections, now)
 
     @property
     def _marker(self) -> Marker:
@@ -281,16 +320,16 @@ class Session:
         wanted: Ruleset,
     ) -> Plan:
         """What to send, without what the switch has refused."""
-        repairs, renewals = comparison.repairs, comparison.renewals
-        if refused := exchange.refused:
-            repairs = Group(change for change in repairs if change.rule.key not in refused)
-            renewals = tuple(change for change in renewals if change.rule.key not in refused)
-        plan = plan_changes(repairs, found, wanted, exchange.able)
         assert self._mark is not None
-        marking = mark_changes(self._mark, marks)
-        if self._mark.key in refused:
-            marking = ()
-        return plan._replace(first=(*marking, *renewals))
+        repairs = comparison.repairs
+        first = (*mark_changes(self._mark, marks), *comparison.renewals)
+        if exchange.refused:
+            repairs = Group(filterfalse(exchange.has_refused, repairs))
+            first = (*filterfalse(exchange.has_refused, first),)
+        plan = plan_changes(repairs, found, wanted, exchange.able)._replace(first=first)
+        if plan.blocks_meanwhile and self._before is None:
+            self._before = in_use(found)
+        return plan
 
     @property
     def _held(self) -> tuple[Exchange, Ruleset, FlowRule] | None:
@@ -322,6 +361,7 @@ class Session:
             return None
         self._wanted, self._began, self._objections = wanted, now, None
         self._rounds, self._refused = 1, 0
+        self._before = in_use(held) if plan.blocks_meanwhile else None
         exchange.renew()
         pieces = exchange.carry_out(plan)
         self._wait_for(exchange, now)
@@ -350,21 +390,13 @@ class Session:
     def _judge(self, objections: Sequence[str], now: float) -> Outcome:
         """Say in which state a compared table and the ports leave the switch."""
         assert self.assignment is not None
-        if reasons := [*objections, *self._strange_ports(self.assignment.switch)]:
+        assert self._connection is not None
+        if reasons := [*objections, *strange_ports(self.assignment.switch, self._connection.ports)]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
         confirmed = f"{count(self._confirmed, 'rule')} read back as wanted and proven"
         if self.assignment.switch.mode is Mode.MONITOR:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)
-
-    def _strange_ports(self, switch: Switch) -> Iterator[str]:
-        assert self._connection is not None
-        physical = sorted(port for port in self._connection.ports if port < codec.FIRST_RESERVED_PORT)
-        if strange := [str(port) for port in physical if not switch.has_role(port)]:
-            yield (
-                f"no role in the policy for port{'s' * (len(strange) > 1)} {', '.join(strange)}, taken for "
-                f"subscriber ports: name them in {switch.name}"
-            )
 
     def _notice(self, message: bytes) -> None:
         """What the switch tells of rules that others have added, changed or removed."""

@@ -134,10 +134,13 @@ class Rig:
     def wait_for_protection(self, dialler: Dialler, seconds: float = SECONDS) -> None:
         """Return once a switch is protected and holds exactly the rules that the policy asks for."""
         self.wait_for(dialler, "protected", seconds=seconds)
+        assert self.holds_all(dialler)
+
+    def holds_all(self, dialler: Dialler) -> bool:
+        """Whether a switch has exactly the rules that the policy asks for, and a marker."""
         wanted = self.controller.wanted(f"s{dialler.switch.dpid}")
         found = self.diallers.do(lambda: rules_on(dialler.switch))
-        assert wanted <= set(found)
-        assert len(found) - len(wanted) == 1, "the marker and nothing else"
+        return wanted <= set(found) and len(found) - len(wanted) == 1
 
     def wait_until(
         self, condition: Callable[[], bool], complaint: Callable[[], str], seconds: float = SECONDS

@@ -59,6 +59,7 @@ class Tampering(enum.Enum):
 
 class Misconduct(enum.Enum):
     REFUSE = "refuses rules of a table"
+    FULL = "has no more room in a table"
     SWALLOW = "drops rules of a table without a word"
     SILENT = "does not answer"
 
@@ -228,6 +229,7 @@ class SessionMachine(RuleBasedStateMachine):
         table, priority = choice % 7, (1, 50, 1000)[choice % 3]
         added = FlowRule(table, priority, (Field("in_port", 1 + choice % 2 * 2),), action, THEIRS)
         self.possible = None
+        self.switch.tables.room_of = {}
         if how is Tampering.ADD:
             put(self.switch, added)
         elif how is Tampering.ADD_AS_OURS:
@@ -248,16 +250,27 @@ class SessionMachine(RuleBasedStateMachine):
     def misbehave(self, how: Misconduct, table: int, kind: Kind) -> None:
         conduct = self.switch.conduct
         if how is Misconduct.REFUSE:
+            self.may_be_blocked()
             conduct.refuse = lambda flow: EPERM if flow.table == table else None
+        elif how is Misconduct.FULL:
+            self.may_be_blocked()
+            held = sum(each.table == table for each in rules_on(self.switch))
+            self.switch.tables.room_of = {table: held}
         elif how is Misconduct.SWALLOW:
             self.possible = None
             conduct.swallow = lambda flow: flow.table == table
         else:
             conduct.silent_about = lambda message: message.kind == kind
 
+    def may_be_blocked(self) -> None:
+        """What a switch does not take may block more than the policies do, until all is as wanted again."""
+        for verdicts in self.possible or ():
+            verdicts.add(False)
+
     @rule()
     def behave(self) -> None:
         self.switch.conduct = Conduct(shuffle=self.shuffle)
+        self.switch.tables.room_of = {}
 
     @rule()
     def leave_in_peace(self) -> None:

@@ -14,6 +14,7 @@ from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Outcome, Session, State
 from op25b_app.switch.transition import GATE
 from tests.fake_switch import Abilities, Refusal
+from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, pack
 from tests.world import OURS, PORTS, RULES, STATIC, TCP, Messages, World, assignment, at
@@ -23,7 +24,7 @@ ONWARD = (
     FlowRule(2, 10, (), None, OURS | 1),
     *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), Goto(3), STATIC | n) for n in range(20)),
     FlowRule(3, 10, (), None, OURS | 40),
-    FlowRule(3, 132, (*TCP, Field("ipv4_dst", 5)), NORMAL, OURS | 41),
+    FlowRule(3, 132, (*TCP, Field("ipv4_dst", 5)), NORMAL, STATIC | 41),
     FlowRule(1, 10, (), Goto(3), OURS | 2),
     FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
     FlowRule(0, 100, (), Goto(1), OURS | 4),
@@ -50,9 +51,11 @@ def test_a_switch_without_bundles_and_metadata_gets_another_policy() -> None:
     assert world.status == ("protected", f"{len(ONWARD)} rules read back as wanted and proven")
 
 
-def test_a_rule_that_is_refused_with_a_tag_and_without_keeps_no_other_from_coming() -> None:
+def test_what_permits_and_is_refused_with_a_tag_and_without_keeps_no_other_from_coming() -> None:
     world = installed(bundles=False)
-    world.switch.conduct.refuse = lambda flow: CANNOT_MATCH if at(flow)[1] % 0x4000 == 132 else None
+    world.switch.conduct.refuse = lambda flow: (
+        CANNOT_MATCH if flow.command is Command.ADD and flow.priority % 0x4000 == 132 else None
+    )
     world.run(world.session.assign(ANOTHER, world.now))
     state, reason = world.status
     assert state == "degraded"
@@ -199,10 +202,10 @@ def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int)
     assert world.session.seconds_until_due(world.now) == 0
 
 
-def test_what_is_refused_group_by_group_keeps_no_other_from_coming() -> None:
-    """However many groups there are: a switch that cannot match IPv6 has one for each prefix length."""
+def test_what_permits_and_is_refused_keeps_no_other_from_coming() -> None:
+    """However many groups there are, one for each prefix length."""
     world = installed(bundles=False)
-    odd = [FlowRule(2, 300 + number, (), NORMAL, OURS | number) for number in range(3 * ROUNDS)]
+    odd = [FlowRule(2, 300 + number, (), NORMAL, STATIC | number) for number in range(3 * ROUNDS)]
     low = FlowRule(2, 200, (), NORMAL, OURS | 300)
     world.switch.conduct.refuse = lambda flow: CANNOT_MATCH if flow.priority >= 300 else None
     new = [*RULES, *odd, low]
