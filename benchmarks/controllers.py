@@ -95,6 +95,11 @@ def op25b_state(policy: Path, switch: str) -> str:
     return str(status["switches"].get(switch, {}).get("state", ""))
 
 
+def longest_lag(socket: Path) -> float:
+    """Seconds by which op25b's event loop was late at most, since it started."""
+    return float(ask(socket, "GET", "/status").body["event_loop"]["longest_lag"])
+
+
 class Running:
     """A context manager around a controller that has read its rules and listens."""
 

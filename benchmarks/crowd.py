@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import click
 
+from benchmarks.controllers import longest_lag
 from benchmarks.policies import UPLINK
 from benchmarks.processes import cpu_nanoseconds, peak_megabytes
 from op25b_app.operate.endpoint import NoControllerError, ask
@@ -74,6 +75,8 @@ async def _measure(
     await asyncio.sleep(idle)
     found["idle"] = watch.passed().cpu / idle
     found["peak"] = peak_megabytes(pid)
+    if socket is not None:
+        found["lag"] = longest_lag(socket)
     await crowd.stop()
     return found
 

@@ -7,7 +7,7 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.filters import DEFAULTS
-from benchmarks.results import Install
+from benchmarks.results import Install, Spread
 from benchmarks.run import Run
 from benchmarks.tables import readable_seconds, table
 
@@ -49,6 +49,7 @@ _CHANGE_MESSAGES, _CHANGE_FACTOR = 10, 1_000
 _CROWD, _CROWD_FACTOR, _CROWD_MEGABYTES = 1_000, 40, 200
 _IDLE_LIMITS = {100: 0.02, 1_000: 0.15}
 """By the number of switches: the share of a core."""
+_LAG_SECONDS = 0.05
 _COMPILE_LIMITS = ((100_000, 2.0, 300), (500_000, 12.0, None))
 """Prefixes, seconds of CPU, megabytes."""
 _RELOADED, _RELOAD_SECONDS = 100_000, 0.3
@@ -68,6 +69,13 @@ def _install(run: Run) -> Iterator[Goal]:
             peer = rows.get(bound.peer)
             if peer is not None:
                 yield _compared(f"install {size:,} rules", bound, ours, peer)
+        yield from _lag(f"install {size:,} rules", ours.lag)
+
+
+def _lag(work: str, lag: Spread | None) -> Iterator[Goal]:
+    if lag is not None:
+        wanted = f"the event loop at most {readable_seconds(_LAG_SECONDS)} late"
+        yield Goal(work, wanted, readable_seconds(lag.median), lag.median <= _LAG_SECONDS)
 
 
 def _compared(work: str, bound: _Bound, ours: Install, peer: Install) -> Goal:
@@ -120,6 +128,7 @@ def _switches(run: Run) -> Iterator[Goal]:
         if limit is not None:
             found = f"{100 * ours.idle.median:.1f} % of a core"
             yield Goal(f"{work}, idle", f"under {100 * limit:.0f} %", found, ours.idle.median < limit)
+        yield from _lag(work, ours.lag)
         if count != _CROWD:
             continue
         if plain is not None and plain.confirmed_cpu is not None:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import click
 
 from benchmarks import controllers
-from benchmarks.controllers import PORT, WEB_PORT, Controller, Running, op25b_state
+from benchmarks.controllers import PORT, WEB_PORT, Controller, Running, longest_lag, op25b_socket, op25b_state
 from benchmarks.peers.environments import PeerError, TooSlowError
 from benchmarks.policies import LINES, SWITCH, UPLINK, write_policy
 from benchmarks.processes import cpu_nanoseconds
@@ -46,13 +46,14 @@ _PROVEN_SECONDS = 120.0
 
 
 class Once(NamedTuple):
-    """Seconds; CPU seconds. ``rules`` were in the table afterwards."""
+    """Seconds; CPU seconds. ``rules`` were in the table afterwards; ``lag`` is that of the event loop."""
 
     seconds: float
     controller_cpu: float
     switch_cpu: float
     rules: int
     proven: float | None = None
+    lag: float | None = None
 
 
 @dataclass
@@ -132,6 +133,7 @@ def _summaries(size: int, ways: list[Way], taken: dict[str, dict[int, Once]]) ->
             yield Install(size, way.name, size, failure=way.failure, gave_up_after=way.gave_up_after)
             continue
         proven = [once.proven for once in rounds.values() if once.proven is not None]
+        lags = [once.lag for once in rounds.values() if once.lag is not None]
         yield Install(
             size,
             way.name,
@@ -141,6 +143,7 @@ def _summaries(size: int, ways: list[Way], taken: dict[str, dict[int, Once]]) ->
             spread_of([once.controller_cpu for once in rounds.values()]),
             spread_of([once.switch_cpu for once in rounds.values()]),
             _spread_or_none(proven),
+            _spread_or_none(lags),
         )
 
 
@@ -170,6 +173,7 @@ def _by_controller(
                 (after.switch - before.switch) / 1e9,
                 _count(ovs),
                 None if proven is None else proven - connected,
+                None if policy is None else longest_lag(op25b_socket(policy)),
             )
 
 

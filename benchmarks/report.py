@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from benchmarks.compile import markdown as compile_tables
+from benchmarks.fleet import fleet_table
 from benchmarks.goals import goals_table
 from benchmarks.plots import write_plots
 from benchmarks.run import Run, write_run
@@ -21,6 +22,7 @@ _TITLES = {
     "processor-mixed": "CPU time, mixed traffic",
     "proof": "Proof",
     "compile": "From a policy to rules",
+    "fleet": "How many controllers",
 }
 
 
@@ -57,6 +59,8 @@ def fill(page: str, run: Run) -> str:
 
 def _sections(run: Run) -> dict[str, str]:
     found = {"goals": goals_table(run), **sections(run)}
+    if fleet := fleet_table(run):
+        found["fleet"] = fleet
     if run.compile or run.cover:
         found["compile"] = compile_tables(run.compile, run.cover).strip()
     return found

@@ -28,7 +28,8 @@ def spread_of(values: Sequence[float]) -> Spread:
 class Install:
     """``rules`` on one switch; times in seconds, ``ratio`` to the raw socket within a round.
 
-    ``failure`` says why there are no times; ``gave_up_after`` so many seconds, where it was too slow.
+    ``lag`` is by how many seconds the controller's event loop was late at most. ``failure`` says why there
+    are no times; ``gave_up_after`` so many seconds, where it was too slow.
     """
 
     size: int
@@ -39,6 +40,7 @@ class Install:
     controller_cpu: Spread | None = None
     switch_cpu: Spread | None = None
     proven_seconds: Spread | None = None
+    lag: Spread | None = None
     failure: str = ""
     gave_up_after: float | None = None
 
@@ -74,7 +76,7 @@ class Switches:
 
     From when they begin to connect until the last has confirmed its rules, and until the last is proven; the
     same when all connect again with their rules there. ``peak`` memory in MB; ``idle`` is the share of a core
-    afterwards.
+    afterwards; ``lag`` is by how many seconds the controller's event loop was late at most.
     """
 
     switches: int
@@ -88,6 +90,7 @@ class Switches:
     again_cpu: Spread | None = None
     peak: Spread | None = None
     idle: Spread | None = None
+    lag: Spread | None = None
     failure: str = ""
 
 

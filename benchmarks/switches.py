@@ -84,6 +84,7 @@ def _summary(peer: str, switches: int, rules: int, found: list[dict[str, Any]]) 
         _spread(complete, "reconnected", 1),
         spread_of([each["peak"] for each in complete]),
         spread_of([each["idle"] for each in complete]),
+        spread_of([each["lag"] for each in complete]) if "lag" in complete[0] else None,
     )
 
 

@@ -102,12 +102,13 @@ def _switches(run: Run) -> str:
         "CPU",
         "memory, MB",
         "idle, % of a core",
+        "longest lag of the event loop",
         "runs",
     ]
     lines = []
     for row in run.switches:
         if row.idle is None or row.peak is None:
-            lines.append([row.peer, f"{row.switches:,}", f"{row.rules:,}", row.failure, *[_NONE] * 8])
+            lines.append([row.peer, f"{row.switches:,}", f"{row.rules:,}", row.failure, *[_NONE] * 9])
             continue
         times = (
             row.confirmed_seconds,
@@ -118,8 +119,8 @@ def _switches(run: Run) -> str:
             row.again_cpu,
         )
         idle = _spread(row.idle, lambda value: f"{100 * value:.1f}")
-        cells = [*(_seconds(each) for each in times), f"{row.peak.median:,.0f}", idle, f"{row.idle.values}"]
-        lines.append([row.peer, f"{row.switches:,}", f"{row.rules:,}", *cells])
+        cells = [*map(_seconds, times), f"{row.peak.median:,.0f}", idle, _seconds(row.lag)]
+        lines.append([row.peer, f"{row.switches:,}", f"{row.rules:,}", *cells, f"{row.idle.values}"])
     return table(heads, lines)
 
 

@@ -30,6 +30,7 @@ from op25b_app.operate.events import Journal
 from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import Changes, look_at
 from op25b_app.operate.in_force import Examined
+from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
@@ -66,6 +67,7 @@ class Op25b(app_manager.RyuApp):
         super().__init__(*args, **kwargs)
         self._path = settings.policy_path()
         self._journal = Journal(_now())
+        self._loop_lag = LoopLag()
         self._policies = self._read_policies()
         self._switches: dict[int, _Switch] = {}
         self._tables: dict[Any, int] = {}
@@ -79,6 +81,7 @@ class Op25b(app_manager.RyuApp):
     def start(self) -> None:
         super().start()
         signals.install(self.reload)
+        hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
         self._put_in_force()
         if settings.reload_on_change():
             hub.spawn(self._reload_on_change)
@@ -226,7 +229,8 @@ class Op25b(app_manager.RyuApp):
     def _answer_status(self, query: Query) -> tuple[str, dict[str, Any]]:
         sessions = {dpid: switch.session for dpid, switch in self._switches.items()}
         current = [dpid for dpid, switch in self._switches.items() if switch.generation == self._generation]
-        return "200 OK", status_report(self._path, self._policies.in_force, sessions, current)
+        report = status_report(self._path, self._policies.in_force, sessions, current)
+        return "200 OK", {**report, "event_loop": self._loop_lag.report()}
 
     def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
         return "200 OK", self._journal.report(int(query.get("after", "0")))
