@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -63,14 +60,13 @@ class Once(NamedTuple):
 
 @dataclass
 class _Subject:
-    """A controller under a policy; ``write`` writes it with or without the prefix, ``apply`` has it read.
+    """A controller under a policy; ``write`` writes it with or without the prefix, SIGHUP has it read.
 
     Its table is whole with ``at_least`` as many rules.
     """
 
     controller: Controller
     write: Callable[[bool], None]
-    apply: Callable[[Running], None]
     at_least: int
 
 
@@ -92,14 +88,7 @@ def _op25b(ruleset: Ruleset, folder: Path) -> _Subject:
         dynamic = (*space.dynamic, CHANGED) if with_prefix else space.dynamic
         write_policy(folder, Space(space.name, dynamic, space.static, space.enclosed_by), "defaults")
 
-    def apply(running: Running) -> None:
-        op25b = str(Path(sys.executable).with_name("op25b"))
-        environment = {**os.environ, **running.controller.environment}
-        result = subprocess.run([op25b, "reload"], env=environment, capture_output=True, text=True)
-        if result.returncode:
-            raise PeerError(f"op25b reload: {result.stdout}{result.stderr}")
-
-    return _Subject(controllers.op25b(policy), write, apply, len(ruleset.rules))
+    return _Subject(controllers.op25b(policy), write, len(ruleset.rules))
 
 
 def _faucet(ruleset: Ruleset, folder: Path) -> _Subject:
@@ -109,10 +98,7 @@ def _faucet(ruleset: Ruleset, folder: Path) -> _Subject:
     def write(with_prefix: bool) -> None:
         write_faucet(configuration, count, [LINES[0]], [CHANGED] if with_prefix else [])
 
-    def apply(running: Running) -> None:
-        running.process.send_signal(signal.SIGHUP)
-
-    return _Subject(controllers.faucet(configuration), write, apply, count)
+    return _Subject(controllers.faucet(configuration), write, count)
 
 
 def _change(subject: _Subject, ruleset: Ruleset, folder: Path, rounds: int) -> Change:
@@ -154,7 +140,7 @@ def _once(
     with MailPackets(wires, sources, space) as mail:
         time.sleep(_BEFORE_SECONDS)
         before, cpu, begun = sizes.latest, tap.snapshot(), time.monotonic()
-        subject.apply(running)
+        running.process.send_signal(signal.SIGHUP)
         done = _converged(tap, subject, begun, sizes)
     return Once(
         tap.counts(begun),
