@@ -14,7 +14,7 @@ from tests.bypasses.namespaces import Namespace
 from tests.bypasses.network import LineNetwork
 from tests.bypasses.wires import Program
 
-SECONDS = 5.0
+SECONDS = 10.0
 QUIET_SECONDS = 1.0
 """In which a frame has crossed the switch."""
 LARGE = 4000

@@ -92,7 +92,7 @@ class Op25bController(Controller):
         found: dict[str, Any] = {}
 
         def reached() -> bool:
-            found.update(self.status()["switches"].get(name, {"state": None, "reason": ""}))
+            found.update(self.status().get("switches", {}).get(name, {"state": None, "reason": ""}))
             return found["state"] == state and reason in found["reason"]
 
         wait_until(
