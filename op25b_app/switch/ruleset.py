@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
+from operator import itemgetter
 
 from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Tagged
 from op25b_app.rules.pipeline import Table
@@ -12,6 +13,9 @@ from op25b_app.rules.pipeline import Table
 Key = tuple[int, int, Match]
 MOST_SEEN = 3
 """How many objects are remembered for each rule; they are kept alive, so that no other has their identity."""
+
+_OUTCOME = itemgetter(FlowRule._fields.index("table"), FlowRule._fields.index("action"))
+_HARD_TIMEOUT = itemgetter(FlowRule._fields.index("hard_timeout"))
 
 Outcomes = Mapping[int, frozenset[Action]]
 """By table: what may become of a packet there."""
@@ -43,7 +47,7 @@ class Ruleset:
     @cached_property
     def timed(self) -> bool:
         """Whether some of the rules end by themselves, so that later ones are wanted with other time-outs."""
-        return any(rule.hard_timeout for rule in self.rules)
+        return any(map(_HARD_TIMEOUT, self.rules))
 
     @cached_property
     def meaning(self) -> Hashable:
@@ -81,15 +85,15 @@ class Ruleset:
         """The rules that are not, as objects, in ``other``."""
         shared = set(map(id, other.segments))
         mine = [segment for segment in self.segments if id(segment) not in shared]
-        known = {id(rule) for segment in other.segments for rule in segment} if mine else set()
+        known = set(map(id, chain.from_iterable(other.segments))) if mine else set()
         return [rule for segment in mine for rule in segment if id(rule) not in known]
 
 
 def outcomes_of(rules: Iterable[FlowRule]) -> Outcomes:
     """What may become of a packet in each table."""
     outcomes: dict[int, set[Action]] = {}
-    for rule in rules:
-        outcomes.setdefault(rule.table, set()).add(rule.action)
+    for table, action in set(map(_OUTCOME, rules)):
+        outcomes.setdefault(table, set()).add(action)
     return {table: frozenset(actions) for table, actions in outcomes.items()}
 
 
