@@ -22,7 +22,7 @@ from ryu.controller.handler import (
 )
 from ryu.lib import hub
 
-from op25b_app import settings, signals
+from op25b_app import backlog, settings, signals
 from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
@@ -77,6 +77,7 @@ class Op25b(app_manager.RyuApp):
         self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
         leave_unread()
+        backlog.widen()
 
     def start(self) -> None:
         super().start()

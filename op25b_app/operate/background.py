@@ -12,6 +12,7 @@ import eventlet.tpool
 MANY_OBJECTS = 100_000
 
 _turn = eventlet.semaphore.Semaphore()
+eventlet.tpool.set_num_threads(1)
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -22,7 +23,8 @@ def in_background(
 ) -> _Result:
     """Do work in a thread of the operating system; the green thread that asked waits for its result.
 
-    One work at a time: more threads would take their turns at the interpreter before the event loop's.
+    One work at a time: more threads would take their turns at the interpreter before the event loop's, and
+    each would keep memory of its own.
     """
     with _turn:
         result: _Result = eventlet.tpool.execute(_spared_collection, work, *arguments, **named)

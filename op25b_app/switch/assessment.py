@@ -46,7 +46,8 @@ def fitting(
     What a switch says of its room is advice (OpenFlow 1.3.5, section 7.3.5.5); what it holds is a fact. Some
     places are kept for what plans need on top.
     """
-    if all(len(found) + len(wanted) + MARKERS + GATES <= places for places in room.values()):
+    most = len(found) + len(wanted) + MARKERS + GATES
+    if most <= min(room.values(), default=most):
         return wanted, ""
     held = Counter(each.rule.table for each in found)
     others = Counter(each.rule.table for each in found if not each.rule.ours)

@@ -54,7 +54,9 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
 
     ``changes`` lead from ``found``, the whole table, to ``wanted``.
     """
-    reached = visited(found.outcomes) if changes else {Table.ADMIT}
+    if not changes:
+        return Plan(())
+    reached = visited(found.outcomes)
     if reached == {Table.ADMIT} and changes is absent(wanted).repairs:
         return Plan(_installation(wanted))
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
@@ -92,7 +94,7 @@ def _deletions_first(change: Change) -> bool:
 def _fit(groups: Sequence[Group], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
     """Whether tables with so much room hold the most that they have to at any moment of a plan."""
     most = len(found) + sum(map(len, groups)) + MARKERS
-    if all(most <= places for places in room.values()):
+    if most <= min(room.values(), default=most):
         return True
     held = Counter(rule.table for rule in found.rules)
     held[wanted.last_own_table] += MARKERS

@@ -59,8 +59,10 @@ def reconcile(
     others: list[FlowRule] = []
     for installed in found:
         rule = installed.rule
-        counterpart = wanted.counterpart(rule)
-        if counterpart is not None:
+        counterpart, is_same = wanted.counterpart(rule)
+        if is_same and not installed.idle_timeout and not installed.flags & ~SEND_FLOW_REMOVED:
+            present.add(id(counterpart))
+        elif counterpart is not None:
             present.add(id(counterpart))
             if not rule.ours and rule.table == Table.ADMIT and not reclaim:
                 others.append(rule)

@@ -30,7 +30,7 @@ class Ruleset:
 
     def __init__(self, segments: Iterable[Sequence[FlowRule]]) -> None:
         self.segments = tuple(segments)
-        self._seen: dict[int, tuple[FlowRule, FlowRule]] = {}
+        self._seen: dict[int, tuple[FlowRule, FlowRule, bool]] = {}
 
     @cached_property
     def rules(self) -> tuple[FlowRule, ...]:
@@ -69,17 +69,22 @@ class Ruleset:
     def __len__(self) -> int:
         return sum(map(len, self.segments))
 
-    def counterpart(self, rule: FlowRule) -> FlowRule | None:
-        """The rule of this set in the place of another one, which is the same object whenever it is read."""
+    def counterpart(self, rule: FlowRule) -> tuple[FlowRule | None, bool]:
+        """The rule of this set in the place of another one, and whether that is the same and lasts.
+
+        The other one is the same object whenever it is read.
+        """
         seen = self._seen.get(id(rule))
         if seen is not None:
-            return seen[1]
+            return seen[1:]
         here = self.by_key.get(rule.key)
-        if here is not None:
-            if len(self._seen) >= MOST_SEEN * len(self):
-                self._seen.clear()
-            self._seen[id(rule)] = rule, here
-        return here
+        if here is None:
+            return None, False
+        if len(self._seen) >= MOST_SEEN * len(self):
+            self._seen.clear()
+        is_same = here == rule and not rule.hard_timeout
+        self._seen[id(rule)] = rule, here, is_same
+        return here, is_same
 
     def without(self, other: Ruleset) -> list[FlowRule]:
         """The rules that are not, as objects, in ``other``."""
