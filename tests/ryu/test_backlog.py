@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.backlog import BACKLOG
 from tests.openvswitch.running import policy_text
 from tests.ryu.process import COMMANDS, Controller
 
@@ -26,4 +25,4 @@ def test_there_is_room_for_many(tmp_path: Path, command: list[str]) -> None:
             check=True,
         ).stdout
     most = int(Path("/proc/sys/net/core/somaxconn").read_text())
-    assert int(listening.split()[2]) == min(BACKLOG, most)
+    assert int(listening.split()[2]) == min(4096, most)
