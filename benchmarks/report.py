@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.answers import answers_table
 from benchmarks.compile import markdown as compile_tables
 from benchmarks.fleet import fleet_table
 from benchmarks.goals import goals_table
@@ -23,6 +24,7 @@ _TITLES = {
     "proof": "Proof",
     "compile": "From a policy to rules",
     "fleet": "How many controllers",
+    "answers": "What an operator asks",
 }
 
 
@@ -59,8 +61,7 @@ def fill(page: str, run: Run) -> str:
 
 def _sections(run: Run) -> dict[str, str]:
     found = {"goals": goals_table(run), **sections(run)}
-    if fleet := fleet_table(run):
-        found["fleet"] = fleet
+    found |= {"fleet": fleet_table(run), "answers": answers_table(run)}
     if run.compile or run.cover:
         found["compile"] = compile_tables(run.compile, run.cover).strip()
-    return found
+    return {name: text for name, text in found.items() if text}
