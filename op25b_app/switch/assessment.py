@@ -1,22 +1,14 @@
-"""What a table that was read says: whose policy it holds, whether there is room, what stands in the way."""
+"""What a switch says: whose policy it holds, what differs, which ports it has."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from op25b_app.policy.model import Switch
 from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.marker import Marker, is_marker, newest_marker
-from op25b_app.rules.pipeline import Table
+from op25b_app.rules.marker import Marker, newest_marker
 from op25b_app.switch import codec
-from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.errors import explain
-from op25b_app.switch.exchange import Refused
-from op25b_app.switch.plan import GATES, MARKERS
-from op25b_app.switch.reconcile import Comparison, Difference, describe
-from op25b_app.switch.room import fit, is_dispensable
-from op25b_app.switch.ruleset import Key, Ruleset
+from op25b_app.switch.reconcile import Difference
 
 
 def next_revision(digest: str, found: Iterable[FlowRule]) -> int:
@@ -36,59 +28,6 @@ def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
         f"holds revision {newest.revision} of another policy, and this one is revision {own.revision}: "
         f"nothing was sent; 'op25b reload' puts this one in force after all"
     )
-
-
-def fitting(
-    wanted: Ruleset, found: Sequence[InstalledRule], room: Mapping[int, int]
-) -> tuple[Ruleset | None, str]:
-    """What is wanted as far as the tables have room for it, and in words what there is no room for.
-
-    What a switch says of its room is advice (OpenFlow 1.3.5, section 7.3.5.5); what it holds is a fact. Some
-    places are kept for what plans need on top.
-    """
-    most = len(found) + len(wanted) + MARKERS + GATES
-    if most <= min(room.values(), default=most):
-        return wanted, ""
-    held = Counter(each.rule.table for each in found)
-    others = Counter(each.rule.table for each in found if not each.rule.ours)
-    others.update({wanted.last_own_table: MARKERS, Table.ADMIT: GATES})
-    left = {table: max(places, held[table]) - others[table] for table, places in room.items()}
-    return fit(wanted, left) or (wanted, "")
-
-
-def acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
-    """What is wanted but for what a switch has refused; None where without that more would pass.
-
-    Of refused rules, those that permit something to some addresses can be done without.
-    """
-    if not refused:
-        return wanted
-    left_out: set[Key] = set()
-    for key, (change, _) in refused.items():
-        if is_marker(change.rule):
-            continue
-        if change.command is Command.DELETE_STRICT or not is_dispensable(change.rule):
-            return None
-        if change.before is None or change.before.action != change.rule.action:
-            left_out.add(key)
-    return Ruleset([[rule for rule in wanted.rules if rule.key not in left_out]]) if left_out else wanted
-
-
-def objections_to(comparison: Comparison, shortage: str) -> Iterator[str]:
-    """Why a table that has all the switch takes is not what was wanted."""
-    if shortage:
-        yield shortage
-    if comparison.differences:
-        yield f"its table is not as sent: {summary(comparison.differences)}"
-
-
-def refusals(refused: Mapping[Key, Refused], *, go_on: bool) -> Iterator[str]:
-    """What a switch has refused and why, and whether that kept anything else from being sent."""
-    for why, number in Counter(each.why for each in refused.values()).items():
-        first = next(each.change for each in refused.values() if each.why == why)
-        yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(first.rule)}"
-    if not go_on:
-        yield "nothing that takes it for granted was sent, so that nothing opens"
 
 
 def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:

@@ -36,14 +36,15 @@ def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
     if not full:
         return None
     words = [
-        f"room for {full[table]} of {sizes[table]} rules in table {int(table)}" for table in sorted(full)
+        f"room for {max(0, full[table])} of {sizes[table]} rules in table {int(table)}"
+        for table in sorted(full)
     ]
     left_out: set[FlowRule] = set()
     for table, places in full.items():
         dispensable = _dispensable(wanted, table)
         missing = sizes[table] - places
         if missing > len(dispensable):
-            return Fit(None, f"{' and '.join(words)}, too little for those that block: nothing was sent")
+            return Fit(None, f"{' and '.join(words)}, too little for those that block")
         left_out |= {*dispensable[:missing]}
     kept = Ruleset([[rule for rule in wanted.rules if rule not in left_out]])
     return Fit(kept, f"{' and '.join(words)}: what the others would permit is blocked")

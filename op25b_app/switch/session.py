@@ -18,17 +18,8 @@ from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, is_marker, marker_rule
 from op25b_app.switch import codec, flow_monitor
-from op25b_app.switch.assessment import (
-    acceptable,
-    count,
-    fitting,
-    newer_policy,
-    next_revision,
-    objections_to,
-    refusals,
-    strange_ports,
-    summary,
-)
+from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
+from op25b_app.switch.assessment import count, newer_policy, next_revision, strange_ports, summary
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.batch import Group
 from op25b_app.switch.codec import InstalledRule
@@ -38,7 +29,6 @@ from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.reconcile import Comparison, difference, reconcile
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.transition import in_use
 
 ANSWER_SECONDS = 10.0
 """How long a switch may take to answer, or to go on with an answer."""
@@ -122,8 +112,10 @@ class Session:
         self._disturbance = Disturbance.NONE
         self._room_sought = now
         self._wanted: Ruleset | None = None
-        self._before: Ruleset | None = None
-        """What the switch had before changes that may block too much for as long as they are under way."""
+        self._closes = False
+        """Whether changes that the switch refused block too much for as long as they are under way."""
+        self._last: tuple[Assignment, FlowRule] | None = None
+        """What the switch was last seen to hold as a whole, and its marker."""
         self._settled = False
         self._confirmed = 0
         self._objections: list[str] | None = None
@@ -232,7 +224,7 @@ class Session:
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._began, self._rounds, self._refused, self._before = now, 0, 0, None
+        self._began, self._rounds, self._refused, self._closes = now, 0, 0, False
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
@@ -248,45 +240,60 @@ class Session:
         rest = [each for each in found if not is_marker(each.rule)] if marks else found
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
-        wanted, shortage = self._fitting(exchange, assignment, found, now)
-        if wanted is None:
-            return self.fail(shortage, now)
-        accepted = acceptable(wanted, exchange.refused)
-        target = self._before if accepted is None else accepted
-        refused = [*refusals(exchange.refused, go_on=accepted is not None)]
-        if target is None:
-            return self._conclude(assignment, wanted, refused, (), marks, now)
+        aim = self._aim(exchange, assignment, found, now)
+        if aim.intent is None:
+            return self._conclude(assignment, aim.objections, (), marks, now)
+        target, self._mark = aim.intent
         comparison = reconcile(target, rest, reclaim=self._settled, age=now - self._asked)
-        if not exchange.room_asked and 2 * len(comparison.repairs) > len(wanted):
+        if not exchange.room_asked and 2 * len(comparison.repairs) > len(target):
             pieces = (exchange.ask_room(),)
             self._wait_for(exchange, now)
             return Outcome(pieces)
-        self._mark = marker_rule(self._marker, wanted.last_own_table)
         table = Ruleset([[each.rule for each in rest]])
         if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, table, marks, target)):
             return self._carry_out(exchange, plan, comparison, now)
-        differs = () if accepted is None else objections_to(comparison, shortage)
-        return self._conclude(assignment, wanted, [*differs, *refused], comparison.others, marks, now)
+        objections = [*aim.objections]
+        if comparison.differences:
+            objections.append(f"its table is not as sent: {summary(comparison.differences)}")
+        return self._conclude(assignment, objections, comparison.others, marks, now)
+
+    def _aim(
+        self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
+    ) -> Aim:
+        def before() -> Intent | None:
+            return None if self._last is None else Intent(self._wanted_by(self._last[0], now), self._last[1])
+
+        if self._wanted is None or self._wanted.timed:
+            self._wanted = self._wanted_by(assignment, now)
+        wanted = Intent(self._wanted, marker_rule(self._marker, self._wanted.last_own_table))
+        return aim_at(wanted, before, found, exchange.room_seen(found), exchange.refused)
+
+    def _wanted_by(self, assignment: Assignment, now: float) -> Ruleset:
+        assert self._connection is not None
+        return assignment.wanted(now, self._connection.tables)
 
     def _conclude(
         self,
         assignment: Assignment,
-        wanted: Ruleset,
         objections: list[str],
         others: Iterable[FlowRule],
         marks: Iterable[FlowRule],
         now: float,
     ) -> Outcome:
         """Nothing more is to be sent: say how the table is, and when to look again."""
-        self._confirmed = len(wanted)
+        assert self._wanted is not None
+        self._confirmed = len(self._wanted)
         self._settled = not objections
-        if self._settled and (objection := assignment.objection(wanted, frozenset(others), marks, now)):
-            objections = [objection]
+        if self._settled:
+            assert self._mark is not None
+            self._last = assignment, self._mark
+            objection = assignment.objection(self._wanted, frozenset(others), marks, now)
+            objections = [objection] if objection else []
         self._objections = objections
         self._looked = self._began, now
         self._audits += 1
         audit = audit_delay(self._audit_seconds, self.dpid, self._audits)
-        self._rest(RETRY_SECONDS if objections else audit, now)
+        self._rest(RETRY_SECONDS if objections and not self._closes else audit, now)
         return self._judge(objections, now)
 
     @property
@@ -298,18 +305,10 @@ class Session:
     def _take_revision(self, assignment: Assignment, marks: Iterable[FlowRule]) -> str | None:
         """Settle which revision the policy has on this switch; a sentence where it holds a newer one."""
         if self.revision is None:
-            self.revision = next_revision(assignment.digest, marks)
+            known = marks if self._last is None else (*marks, self._last[1])
+            self.revision = next_revision(assignment.digest, known)
             return None
         return newer_policy(self._marker, marks)
-
-    def _fitting(
-        self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
-    ) -> tuple[Ruleset | None, str]:
-        """What is wanted as far as there is room, and in words what there is no room for."""
-        assert self._connection is not None
-        if self._wanted is None or self._wanted.timed:
-            self._wanted = assignment.wanted(now, self._connection.tables)
-        return fitting(self._wanted, found, exchange.room_seen(found))
 
     def _plan(
         self,
@@ -327,8 +326,7 @@ class Session:
             repairs = Group(filterfalse(exchange.has_refused, repairs))
             first = (*filterfalse(exchange.has_refused, first),)
         plan = plan_changes(repairs, found, wanted, exchange.able)._replace(first=first)
-        if plan.blocks_meanwhile and self._before is None:
-            self._before = in_use(found)
+        self._closes |= plan.blocks_meanwhile and bool(exchange.refused)
         return plan
 
     @property
@@ -348,7 +346,7 @@ class Session:
         """Go from one policy to the next without reading the table first; None where that is wiser."""
         assert self._connection is not None
         try:
-            wanted = assignment.wanted(now, self._connection.tables)
+            wanted = self._wanted_by(assignment, now)
         except ValueError:
             return None
         _, shortage = fitting(wanted, (), exchange.able.room)
@@ -360,8 +358,7 @@ class Session:
         if not plan:
             return None
         self._wanted, self._began, self._objections = wanted, now, None
-        self._rounds, self._refused = 1, 0
-        self._before = in_use(held) if plan.blocks_meanwhile else None
+        self._rounds, self._refused, self._closes = 1, 0, False
         exchange.renew()
         pieces = exchange.carry_out(plan)
         self._wait_for(exchange, now)

@@ -220,14 +220,6 @@ def needs_tags(rule: FlowRule) -> bool:
     return _tag_of(rule) != 0 or isinstance(rule.action, Tagged)
 
 
-def in_use(found: Ruleset) -> Ruleset:
-    """Our rules among those found, but for what ends by itself and what no packet has the tag for."""
-    live = _written_tags(found)
-    return Ruleset(
-        [[rule for rule in found.rules if rule.ours and not rule.hard_timeout and _tag_of(rule) in live]]
-    )
-
-
 def _written_tags(found: Ruleset) -> set[int]:
     """The tags that packets may have; 0 is none."""
     actions = chain.from_iterable(found.outcomes.values())

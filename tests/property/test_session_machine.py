@@ -25,6 +25,7 @@ from op25b_app.rules.marker import is_marker
 from op25b_app.switch.assignment import Assignment, Assignments
 from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Outcome, Session, State
 from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
+from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove, rules_on
 from tests.fake_switch.wire import Stream
 from tests.generated import NOW, SWITCH, packets, policies
@@ -59,6 +60,7 @@ class Tampering(enum.Enum):
 
 class Misconduct(enum.Enum):
     REFUSE = "refuses rules of a table"
+    REFUSE_NEW = "refuses what is new in a table, and deletes"
     FULL = "has no more room in a table"
     SWALLOW = "drops rules of a table without a word"
     SILENT = "does not answer"
@@ -139,6 +141,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.session = Session(1, NOW)
         self.channel: Channel | None = None
         self.in_force: Candidate | None = None
+        self.earlier: list[Candidate] = []
+        self.picky = False
         self.to_switch: deque[bytes] = deque()
         self.to_session: deque[bytes] = deque()
         put(self.switch, HANDOVER)
@@ -150,6 +154,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(number=st.integers(0, POLICIES - 1))
     def put_in_force(self, number: int) -> None:
         self.in_force = self.candidates[number]
+        self.earlier.append(self.in_force)
         if self.possible is not None:
             for verdicts, passes in zip(self.possible, self.in_force.passes, strict=True):
                 verdicts.add(passes)
@@ -183,6 +188,8 @@ class SessionMachine(RuleBasedStateMachine):
             self.cut_off()
         wanted = self.in_force.passes if self.in_force is not None else [False] * len(self.packets)
         self.possible = [{False, passes} for passes in wanted]
+        if self.picky:
+            self.may_fall_back()
 
     @rule(steps=st.lists(st.integers(0, 8), max_size=12))
     def carry_some(self, steps: list[int]) -> None:
@@ -250,10 +257,15 @@ class SessionMachine(RuleBasedStateMachine):
     def misbehave(self, how: Misconduct, table: int, kind: Kind) -> None:
         conduct = self.switch.conduct
         if how is Misconduct.REFUSE:
-            self.may_be_blocked()
+            self.may_fall_back()
             conduct.refuse = lambda flow: EPERM if flow.table == table else None
+        elif how is Misconduct.REFUSE_NEW:
+            self.may_fall_back()
+            conduct.refuse = lambda flow: (
+                EPERM if flow.table == table and flow.command is Command.ADD else None
+            )
         elif how is Misconduct.FULL:
-            self.may_be_blocked()
+            self.may_fall_back()
             held = sum(each.table == table for each in rules_on(self.switch))
             self.switch.tables.room_of = {table: held}
         elif how is Misconduct.SWALLOW:
@@ -262,10 +274,11 @@ class SessionMachine(RuleBasedStateMachine):
         else:
             conduct.silent_about = lambda message: message.kind == kind
 
-    def may_be_blocked(self) -> None:
-        """What a switch does not take may block more than the policies do, until all is as wanted again."""
-        for verdicts in self.possible or ():
-            verdicts.add(False)
+    def may_fall_back(self) -> None:
+        """Until all is as wanted again, the switch may block more than policies do, or hold an earlier one."""
+        self.picky = True
+        for number, verdicts in enumerate(self.possible or ()):
+            verdicts |= {False, *(candidate.passes[number] for candidate in self.earlier)}
 
     @rule()
     def behave(self) -> None:
@@ -292,6 +305,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert frozenset(self.held()) == self.in_force.wanted
         assert self.passing() == [*self.in_force.passes]
         self.possible = [{passes} for passes in self.in_force.passes]
+        self.earlier, self.picky = [self.in_force], False
 
     def teardown(self) -> None:
         if hasattr(self, "session"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
-from op25b_app.switch.assessment import fitting
+from op25b_app.switch.aim import fitting
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.room import fit
 from op25b_app.switch.ruleset import Ruleset
@@ -139,6 +139,4 @@ def test_what_permits_is_left_out_in_order_and_what_blocks_or_leads_on_never() -
     too_little = fit(Ruleset([rules]), {2: 2})
     assert too_little is not None
     assert too_little.wanted is None
-    assert too_little.shortage == (
-        "room for 2 of 7 rules in table 2, too little for those that block: nothing was sent"
-    )
+    assert too_little.shortage == ("room for 2 of 7 rules in table 2, too little for those that block")

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
+from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS
 from tests.fake_switch import Abilities, FlowMod, Refusal
-from tests.world import OURS, RULES, TCP, World, assignment
+from tests.fake_switch.flow_mod import Command
+from tests.fake_switch.rules import remove
+from tests.fake_switch.wire import Kind
+from tests.world import OURS, RULES, TCP, World, assignment, at
 
 SMTP = (*TCP, Field("tcp_dst", 25))
 SOME_SMTP = (*TCP, Field("ipv4_dst", 0, 0x80000000), Field("tcp_dst", 25))
@@ -45,6 +51,8 @@ def moved(rule: FlowRule) -> FlowRule:
 
 ELSEWHERE = [moved(rule) for rule in RULES]
 """What needs tags, or a gate."""
+EXCEPTION = FlowRule(1, 500, (*TCP, Field("ipv4_src", 5)), NORMAL, 0x25B0 << 48 | Role.EXCEPTION << 40 | 9)
+BLOCK, SELECT = (0x25B0 << 48 | role << 40 | 7 for role in (Role.BLOCK, Role.SELECT))
 SUBMISSION = {**PACKET, "tcp_dst": 587}
 
 
@@ -63,10 +71,12 @@ def test_a_switch_that_was_behind_a_gate_gets_what_it_had(metadata: bool) -> Non
     assert world.status[0] == "degraded"
     assert "refused 1 rule" in world.status[1]
     assert set(world.rules) == set(RULES)
+    assert world.status[1].endswith("it keeps the rules of the policy before")
+    gated.clear()
     world.wait(3 * RETRY_SECONDS)
-    assert set(world.rules) == set(RULES)
+    assert not any(gated), "the gate is not closed again before the next audit"
     world.switch.conduct.refuse = lambda flow: None
-    world.wait(RETRY_SECONDS)
+    world.wait(2 * AUDIT_SECONDS)
     assert world.status[0] == "protected"
 
 
@@ -109,6 +119,89 @@ def test_a_full_table_that_gets_room_is_filled_at_an_audit() -> None:
     world.switch.tables.room_of = {}
     world.wait(2 * AUDIT_SECONDS)
     assert world.status[0] == "protected"
+
+
+@pytest.mark.parametrize("metadata", [True, False])
+def test_what_was_there_and_is_refused_now_keeps_the_gate_closed(metadata: bool) -> None:
+    """Neither the new rules nor the old ones can be had as a whole."""
+    world = World(abilities=Abilities(bundles=False, metadata=metadata))
+    world.connect(assignment())
+    leaked = world_leaks(world)
+    world.switch.conduct.refuse = lambda flow: (
+        EPERM if flow.command is Command.ADD and flow.priority % 0x4000 == 200 else None
+    )
+    world.run(world.session.assign(assignment(ELSEWHERE), world.now))
+    world.wait(100)
+    assert not any(leaked)
+    assert "everything is blocked" in world.status[1]
+    world.switch.conduct.refuse = lambda flow: None
+    world.wait(2 * AUDIT_SECONDS)
+    assert world.status[0] == "protected"
+
+
+@pytest.mark.parametrize("silent_at", range(1, 14))
+def test_a_switch_that_is_silent_behind_the_gate_gets_what_it_had(silent_at: int) -> None:
+    world = World(abilities=Abilities(bundles=False, metadata=False))
+    world.connect(assignment())
+    leaked = world_leaks(world)
+    barriers = itertools.count(1)
+    world.switch.conduct.refuse = lambda flow: EPERM if flow.table == 2 and flow.priority == 200 else None
+    world.switch.conduct.silent_about = lambda message: (
+        message.kind == Kind.BARRIER_REQUEST and next(barriers) == silent_at
+    )
+    world.run(world.session.assign(assignment(ELSEWHERE), world.now))
+    world.wait(3 * RETRY_SECONDS)
+    assert not any(leaked)
+    assert set(world.rules) == set(RULES)
+
+
+@pytest.mark.parametrize("bundles", [True, False])
+def test_repair_goes_on_while_a_new_policy_is_refused(bundles: bool) -> None:
+    world = World(abilities=Abilities(bundles=bundles))
+    world.connect(assignment(OLD))
+    world.switch.conduct.refuse = lambda flow: EPERM if flow.priority == 101 else None
+    world.run(world.session.assign(assignment((NEW[0], *OLD)), world.now))
+    remove(world.switch, OLD[0])
+    world.run_told()
+    world.wait(2 * RETRY_SECONDS)
+    assert set(world.rules) == set(OLD)
+    assert not world.switch.forward(PACKET).passes
+
+
+def test_what_blocks_is_repaired_while_another_repair_is_refused() -> None:
+    """So it is where the switch was seen to hold the policy: what is there is known to be its."""
+    select, blocks = RULES[-2]._replace(cookie=SELECT), RULES[0]._replace(cookie=BLOCK)
+    world = World(abilities=Abilities(bundles=False))
+    world.connect(assignment([blocks, *RULES[1:-2], select, RULES[-1]]))
+    remove(world.switch, select, blocks, RULES[-3])
+    world.switch.conduct.refuse = lambda flow: EPERM if at(flow) == (1, 10) else None
+    world.wait(2 * AUDIT_SECONDS)
+    assert world.status[0] == "degraded"
+    assert {select, blocks} <= set(world.rules)
+    assert not world.switch.forward({**PACKET, "ipv4_src": 5}).passes
+
+
+def test_exceptions_go_on_where_the_rules_before_come_back() -> None:
+    def wanted(now: float, tables: int) -> Ruleset:
+        return Ruleset([RULES, (EXCEPTION._replace(hard_timeout=int(11_000 - now)),)])
+
+    world = World(abilities=Abilities(bundles=False, metadata=False))
+    world.connect(assignment()._replace(wanted=wanted))
+    world.switch.conduct.refuse = lambda flow: EPERM if flow.table == 2 and flow.priority == 200 else None
+    world.now += 100
+    world.switch.advance(world.now)
+    world.run(world.session.assign(assignment(ELSEWHERE), world.now))
+    assert world.status[1].endswith("it keeps the rules of the policy before")
+    (timed,) = (rule for rule in world.rules if rule.hard_timeout)
+    assert timed.key == EXCEPTION.key
+    assert timed.hard_timeout <= 11_000 - world.now
+
+
+def world_leaks(world: World) -> list[bool]:
+    """Whether port 25 passes, for each message that the switch handles from now on."""
+    leaked: list[bool] = []
+    world.switch.on_handled = lambda: leaked.append(world.switch.forward({**PACKET, "ipv4_src": 5}).passes)
+    return leaked
 
 
 def about(flow: FlowMod, rule: FlowRule) -> bool:

@@ -1,0 +1,118 @@
+"""What to make of a table: what the policy wants, as far as the switch has room for it and takes it.
+
+Where less than the whole would open something, the aim is what the policy before wanted.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.rules.marker import is_marker
+from op25b_app.rules.pipeline import Table
+from op25b_app.switch.assessment import count
+from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.switch.errors import explain
+from op25b_app.switch.exchange import Refused
+from op25b_app.switch.plan import GATES, MARKERS
+from op25b_app.switch.reconcile import describe
+from op25b_app.switch.room import fit, is_dispensable
+from op25b_app.switch.ruleset import Key, Ruleset
+from op25b_app.switch.transition import GATE
+
+_RESTRICTING = (Role.BLOCK, Role.WOULD_BLOCK, Role.SELECT)
+"""What blocks, or hands over to a table that does."""
+
+
+class Intent(NamedTuple):
+    """The rules that a policy wants on a switch, and its marker."""
+
+    rules: Ruleset
+    mark: FlowRule
+
+
+class Aim(NamedTuple):
+    """What is to be made of a table, and in words what stands in the way of all that the policy wants.
+
+    Without an ``intent`` the table is to stay as it is.
+    """
+
+    intent: Intent | None
+    objections: list[str]
+
+
+def aim_at(
+    wanted: Intent,
+    before: Callable[[], Intent | None],
+    found: Sequence[InstalledRule],
+    room: Mapping[int, int],
+    refused: Mapping[Key, Refused],
+) -> Aim:
+    """``before`` gives what the policy wants now that the switch held as a whole the last time, if any."""
+    rules, shortage = fitting(wanted.rules, found, room)
+    objections = [*([shortage] if shortage else ()), *_refusals(refused)]
+    if rules is not None and (taken := _acceptable(rules, refused)) is not None:
+        return Aim(wanted._replace(rules=taken), objections)
+    earlier, present = before(), {each.rule.key for each in found}
+    if earlier is not None:
+        rules, shortage = fitting(earlier.rules, found, room)
+        if rules is not None and not shortage and (taken := _acceptable(rules, refused)) is not None:
+            kept = "it keeps the rules of the policy before"
+            return Aim(earlier._replace(rules=taken), [*objections, kept])
+    if GATE.key in present:
+        return Aim(None, [*objections, "everything is blocked, so that nothing opens"])
+    if earlier is not None and earlier.mark == wanted.mark:
+        restricting = (
+            rule
+            for rule in wanted.rules.rules
+            if rule.key in present or (rule.role in _RESTRICTING and rule.key not in refused)
+        )
+        partial = wanted._replace(rules=Ruleset([[*restricting]]))
+        return Aim(partial, [*objections, "nothing else that permits anything is put right"])
+    return Aim(None, [*objections, "no more was sent, so that nothing opens"])
+
+
+def fitting(
+    wanted: Ruleset, found: Sequence[InstalledRule], room: Mapping[int, int]
+) -> tuple[Ruleset | None, str]:
+    """What is wanted as far as the tables have room for it, and in words what there is no room for.
+
+    What a switch says of its room is advice (OpenFlow 1.3.5, section 7.3.5.5); what it holds is a fact. Some
+    places are kept for what plans need on top.
+    """
+    most = len(found) + len(wanted) + MARKERS + GATES
+    if most <= min(room.values(), default=most):
+        return wanted, ""
+    held = Counter(each.rule.table for each in found)
+    others = Counter(each.rule.table for each in found if not each.rule.ours)
+    others.update({wanted.last_own_table: MARKERS, Table.ADMIT: GATES})
+    left = {table: max(places, held[table]) - others[table] for table, places in room.items()}
+    return fit(wanted, left) or (wanted, "")
+
+
+def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
+    """What is wanted but for what a switch has refused; None where without that more would pass.
+
+    Of refused rules, those that permit something to some addresses can be done without. What is not wanted
+    does not matter.
+    """
+    left_out: set[Key] = set()
+    for key, (change, _) in refused.items():
+        rule = wanted.by_key.get(key)
+        is_wanted = rule is None if change.command is Command.DELETE_STRICT else rule is not None
+        if is_marker(change.rule) or not is_wanted or (rule and rule.action != change.rule.action):
+            continue
+        if rule is None or not is_dispensable(rule):
+            return None
+        if change.before is None or change.before.action != rule.action:
+            left_out.add(key)
+    return Ruleset([[rule for rule in wanted.rules if rule.key not in left_out]]) if left_out else wanted
+
+
+def _refusals(refused: Mapping[Key, Refused]) -> Iterator[str]:
+    """What a switch has refused, and why."""
+    for why, number in Counter(each.why for each in refused.values()).items():
+        first = next(each.change for each in refused.values() if each.why == why)
+        yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(first.rule)}"
