@@ -275,7 +275,7 @@ class SessionMachine(RuleBasedStateMachine):
             conduct.silent_about = lambda message: message.kind == kind
 
     def may_fall_back(self) -> None:
-        """Until all is as wanted again, the switch may block more than policies do, or hold an earlier one."""
+        """Until all is as wanted again, the switch may block more, or hold an earlier policy."""
         self.picky = True
         for number, verdicts in enumerate(self.possible or ()):
             verdicts |= {False, *(candidate.passes[number] for candidate in self.earlier)}
