@@ -82,7 +82,7 @@ def fleet_table(
             f"{switches * subscribers:,} in all, by what {measured.switches:,} such switches take:",
             table(["so that", "all take", "a controller may", "controllers"], lines),
             f"**{most:,} controllers** of one core each, and as many again to stand by, one for each: "
-            f"{switches / most:,.0f} switches, {switches * subscribers / most:,.0f} subscribers a controller.",
+            f"{switches / most:,.0f} switches, {switches * subscribers / most:,.0f} subscribers each.",
         )
     )
 
