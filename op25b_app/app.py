@@ -211,7 +211,10 @@ class Op25b(app_manager.RyuApp):
         more = f" and {len(policy.switches) - MOST_NAMES} more" if len(policy.switches) > MOST_NAMES else ""
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {', '.join(names)}{more}"
         self._generation += 1
+        is_first = self._assignments is None
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
+        if is_first:
+            in_background(self._assignments.prepare, _now())
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)

@@ -12,8 +12,10 @@ from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.single_table import CannotExpressError, compile_single_table
 from op25b_app.switch.instructions import stored_rule
+from op25b_app.switch.plan import installation
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.wire import OPENFLOW_13
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
@@ -55,6 +57,14 @@ class Assignments:
         self._proofs: dict[Hashable, str | None] = {}
         self._remembered = 0
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
+
+    def prepare(self, at: float) -> None:
+        """Have ready what empty switches get, in the form of OpenFlow 1.3, before they connect."""
+        for switch in self._policy.switches.values():
+            wanted = self._shared(self._compiler.segments(switch, at))
+            if not wanted.timed:
+                for group in installation(wanted):
+                    group.pieces(OPENFLOW_13, flags=0)
 
     def of(self, switch: Switch) -> Assignment:
         """What the policy says of one of its switches."""

@@ -58,7 +58,7 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
         return Plan(())
     reached = visited(found.outcomes)
     if reached == {Table.ADMIT} and changes is absent(wanted).repairs:
-        return Plan(_installation(wanted))
+        return Plan(installation(wanted))
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
     for order in (in_place, staged, closed_first) if abilities.tags else (in_place, closed_first):
@@ -75,7 +75,7 @@ def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...
     return (*new, *(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key))
 
 
-def _installation(wanted: Ruleset) -> Sequence[Group]:
+def installation(wanted: Ruleset) -> Sequence[Group]:
     """The groups for an empty switch; the same objects whenever they are asked for."""
     if wanted not in _installations:
         groups = in_place(absent(wanted).repairs, Ruleset(()), wanted)

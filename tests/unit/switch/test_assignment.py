@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +13,13 @@ from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
 from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import NORMAL, Field, FlowRule
+from op25b_app.rules.marker import is_marker
 from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.proof.stored import StoredRule
+from op25b_app.switch import codec
 from op25b_app.switch.assignment import Assignments
+from op25b_app.switch.codec import encode_flow_mod
+from tests.world import World
 
 TABLES = 254
 AT = 1_800_000_000.0
@@ -119,3 +124,33 @@ def test_a_switch_with_one_table_gets_the_single_table_form(policy: Policy) -> N
     tabled = replace(policy.switches["one"], forwarding_table=9)
     with pytest.raises(ValueError, match="has 1 table and its rules need 10, or one if the policy said less"):
         Assignments(policy, "5eed" * 16).of(tabled).wanted(AT, 1)
+
+
+@pytest.mark.parametrize("prepared", [True, False])
+def test_flow_mods_are_written_once_for_equal_switches(
+    policy: Policy, monkeypatch: pytest.MonkeyPatch, prepared: bool
+) -> None:
+    """And for those that are prepared, before any of them connects."""
+    written: list[FlowRule] = []
+
+    def counted(rule: FlowRule, **how: Any) -> bytes:
+        written.append(rule)
+        return encode_flow_mod(rule, **how)
+
+    monkeypatch.setattr(codec, "encode_flow_mod", counted)
+    assignments = Assignments(policy, "5eed" * 16)
+    wanted = {
+        name: set(assignments.of(policy.switches[name]).wanted(AT, TABLES).rules) for name in ("one", "other")
+    }
+    if prepared:
+        assignments.prepare(AT)
+        assert len(written) == len(wanted["one"]) + len(wanted["other"])
+        written.clear()
+    for name in ("one", "two"):
+        world = World(ports=frozenset({1, 2, 3, 4}))
+        world.now = AT
+        world.connect(assignments.of(policy.switches[name]))
+        assert world.status[0] == "protected"
+        assert set(world.rules) == wanted["one"]
+    rules = [rule for rule in written if not is_marker(rule)]
+    assert len(rules) == (0 if prepared else len(wanted["one"]))
