@@ -6,6 +6,7 @@ holds up neither the event loop nor another switch.
 
 from __future__ import annotations
 
+import gc
 import logging
 import time
 from collections.abc import Callable
@@ -84,6 +85,9 @@ class Op25b(app_manager.RyuApp):
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
         self._put_in_force()
+        # What is here now stays: the collector of cyclic garbage need not walk over it, with the loop at a halt.
+        gc.collect()
+        gc.freeze()
         if settings.reload_on_change():
             hub.spawn(self._reload_on_change)
         routes = {
