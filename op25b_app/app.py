@@ -85,7 +85,7 @@ class Op25b(app_manager.RyuApp):
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
         self._put_in_force()
-        # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk over it.
+        # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk it.
         gc.collect()
         gc.freeze()
         if settings.reload_on_change():
