@@ -46,9 +46,12 @@ def markdown(run: Run) -> str:
 def fill(page: str, run: Run) -> str:
     """A page with what a run found between ``<!-- run: NAME -->`` and ``<!-- end of run -->``.
 
-    Parts that were not run stay as they are. ValueError for a name that no part has.
+    Parts that were not run stay as they are, and so does a page of such parts only. ValueError for a name
+    that no part has.
     """
     found = _sections(run)
+    if not {*found} & {*re.findall(r"<!-- run: ([\w-]+) -->", page)} - {"about"}:
+        return page
 
     def filled(place: re.Match[str]) -> str:
         if place[1] not in {*_TITLES, "about"}:
