@@ -9,7 +9,8 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any
 
 from ryu.base import app_manager
@@ -35,6 +36,7 @@ from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
+from op25b_app.policy.model import Switch
 from op25b_app.switch import codec
 from op25b_app.switch.assignment import Assignment, Assignments
 from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
@@ -218,7 +220,7 @@ class Op25b(app_manager.RyuApp):
         is_first = self._assignments is None
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
         if is_first:
-            in_background(self._assignments.prepare, _now())
+            in_background(_prepare, self._assignments, policy.switches.values())
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)
@@ -368,6 +370,13 @@ class _Switch:
     def __str__(self) -> str:
         dpid = f"dpid {self.session.dpid:#x}"
         return dpid if self.session.assignment is None else f"{self.session.name} ({dpid})"
+
+
+def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:
+    for switch in switches:
+        # A mistake of ours is its session's to tell, as soon as that asks for the same.
+        with suppress(Exception):
+            assignments.prepare(switch, _now())
 
 
 def _send(datapath: Any, outbox: Any) -> None:

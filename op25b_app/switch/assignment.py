@@ -58,13 +58,12 @@ class Assignments:
         self._remembered = 0
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
-    def prepare(self, at: float) -> None:
-        """Have ready what empty switches get, in the form of OpenFlow 1.3, before they connect."""
-        for switch in self._policy.switches.values():
-            wanted = self._shared(self._compiler.segments(switch, at))
-            if not wanted.timed:
-                for group in installation(wanted):
-                    group.pieces(OPENFLOW_13, flags=0)
+    def prepare(self, switch: Switch, at: float) -> None:
+        """Have ready what a switch gets if it is empty, in the form of OpenFlow 1.3, before it connects."""
+        wanted = self._shared(self._compiler.segments(switch, at))
+        if not wanted.timed:
+            for group in installation(wanted):
+                group.pieces(OPENFLOW_13, flags=0)
 
     def of(self, switch: Switch) -> Assignment:
         """What the policy says of one of its switches."""

@@ -143,7 +143,8 @@ def test_flow_mods_are_written_once_for_equal_switches(
         name: set(assignments.of(policy.switches[name]).wanted(AT, TABLES).rules) for name in ("one", "other")
     }
     if prepared:
-        assignments.prepare(AT)
+        for switch in policy.switches.values():
+            assignments.prepare(switch, AT)
         assert len(written) == len(wanted["one"]) + len(wanted["other"])
         written.clear()
     for name in ("one", "two"):
