@@ -23,7 +23,7 @@ def about() -> dict[str, str]:
         "Open vSwitch": _last_word("ovs-vswitchd", "--version"),
         "nftables": _last_word("nft", "--version").partition("(")[0].strip(),
         **{each.name: each.packages[0].partition("==")[2] for each in ENVIRONMENTS},
-        "Linux": platform.release(),
+        "Linux": platform.release().split("-")[0],
         "processor": f"{os.cpu_count()} cores of {model[1] if model else platform.machine()}",
         "load before": f"{os.getloadavg()[0]:.1f}",
     }

@@ -36,12 +36,8 @@ def _change(run: Run) -> Iterator[tuple[str, str]]:
 
 
 def _switches(run: Run) -> Iterator[tuple[str, str]]:
-    rows = [row for row in run.switches if row.peer == "op25b" and row.proven_seconds]
-    for row in sorted(rows, key=lambda row: row.switches)[-1:]:
-        assert row.proven_seconds
-        assert row.proven_cpu
-        assert row.peak
-        assert row.idle
+    row = run.largest_crowd
+    if row is not None and row.proven_seconds and row.proven_cpu and row.peak and row.idle:
         yield (
             "How many switches can one controller look after?",
             f"{row.switches:,} with {row.rules:,} rules each: all empty and connecting at once, the last is "

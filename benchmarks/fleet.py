@@ -69,10 +69,9 @@ def fleet_table(
     run: Run, switches: int = SWITCHES, subscribers: int = SUBSCRIBERS, limits: Limits = DEFAULTS
 ) -> str:
     """Markdown, with so many subscribers on each switch; empty where the run has no crowd of switches."""
-    ours = [row for row in run.switches if row.peer == "op25b" and row.proven_cpu and row.again_cpu]
-    if not ours:
+    measured = run.largest_crowd
+    if measured is None:
         return ""
-    measured = max(ours, key=lambda row: row.switches)
     found = needs(measured, switches, limits)
     lines = [[each.what, each.all_take, each.each_may, f"{each.controllers:,}"] for each in found]
     most = max(each.controllers for each in found)

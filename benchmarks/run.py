@@ -25,6 +25,12 @@ class Run:
     compile: list[CompileCost] = field(default_factory=list)
     cover: list[CoverCost] = field(default_factory=list)
 
+    @property
+    def largest_crowd(self) -> Switches | None:
+        """The most switches that op25b was measured with until all were proven, if any."""
+        crowds = [row for row in self.switches if row.peer == "op25b" and row.proven_seconds]
+        return max(crowds, key=lambda row: row.switches, default=None)
+
 
 _ADAPTER = TypeAdapter(Run)
 

@@ -87,6 +87,8 @@ class Op25b(app_manager.RyuApp):
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
         self._put_in_force()
+        assert self._assignments is not None
+        in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
         # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk it.
         gc.collect()
         gc.freeze()
@@ -217,10 +219,7 @@ class Op25b(app_manager.RyuApp):
         more = f" and {len(policy.switches) - MOST_NAMES} more" if len(policy.switches) > MOST_NAMES else ""
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {', '.join(names)}{more}"
         self._generation += 1
-        is_first = self._assignments is None
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
-        if is_first:
-            in_background(_prepare, self._assignments, policy.switches.values())
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)

@@ -21,7 +21,8 @@ ELSE = (FlowRule(5, 10, (), NORMAL, OURS | 1), FlowRule(0, 100, (), Goto(5), OUR
 OLD = (FlowRule(5, 100, SMTP, None, OURS | 3), *ELSE)
 NEW = (FlowRule(5, 101, SOME_SMTP, None, OURS | 4), *ELSE)
 EPERM = Refusal(5, 4)
-PACKET = {"in_port": 1, "eth_type": 0x0800, "vlan_vid": 0, "ip_proto": 6, "ipv4_dst": 1, "tcp_dst": 25}
+IPV4_TCP = {"in_port": 1, "eth_type": 0x0800, "vlan_vid": 0, "ip_proto": 6}
+PACKET = {**IPV4_TCP, "ipv4_src": 5, "ipv4_dst": 1, "tcp_dst": 25}
 
 
 @pytest.mark.parametrize("bundles", [True, False])
@@ -126,7 +127,7 @@ def test_what_was_there_and_is_refused_now_keeps_the_gate_closed(metadata: bool)
     """Neither the new rules nor the old ones can be had as a whole."""
     world = World(abilities=Abilities(bundles=False, metadata=metadata))
     world.connect(assignment())
-    leaked = world_leaks(world)
+    leaked = leaks_of(world)
     world.switch.conduct.refuse = lambda flow: (
         EPERM if flow.command is Command.ADD and flow.priority % 0x4000 == 200 else None
     )
@@ -143,7 +144,7 @@ def test_what_was_there_and_is_refused_now_keeps_the_gate_closed(metadata: bool)
 def test_a_switch_that_is_silent_behind_the_gate_gets_what_it_had(silent_at: int) -> None:
     world = World(abilities=Abilities(bundles=False, metadata=False))
     world.connect(assignment())
-    leaked = world_leaks(world)
+    leaked = leaks_of(world)
     barriers = itertools.count(1)
     world.switch.conduct.refuse = lambda flow: EPERM if flow.table == 2 and flow.priority == 200 else None
     world.switch.conduct.silent_about = lambda message: (
@@ -178,7 +179,7 @@ def test_what_blocks_is_repaired_while_another_repair_is_refused() -> None:
     world.wait(2 * AUDIT_SECONDS)
     assert world.status[0] == "degraded"
     assert {select, blocks} <= set(world.rules)
-    assert not world.switch.forward({**PACKET, "ipv4_src": 5}).passes
+    assert not world.switch.forward(PACKET).passes
 
 
 def test_exceptions_go_on_where_the_rules_before_come_back() -> None:
@@ -197,10 +198,10 @@ def test_exceptions_go_on_where_the_rules_before_come_back() -> None:
     assert timed.hard_timeout <= 11_000 - world.now
 
 
-def world_leaks(world: World) -> list[bool]:
+def leaks_of(world: World) -> list[bool]:
     """Whether port 25 passes, for each message that the switch handles from now on."""
     leaked: list[bool] = []
-    world.switch.on_handled = lambda: leaked.append(world.switch.forward({**PACKET, "ipv4_src": 5}).passes)
+    world.switch.on_handled = lambda: leaked.append(world.switch.forward(PACKET).passes)
     return leaked
 
 
