@@ -87,11 +87,6 @@ class Op25b(app_manager.RyuApp):
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
         self._put_in_force()
-        assert self._assignments is not None
-        in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
-        # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk it.
-        gc.collect()
-        gc.freeze()
         if settings.reload_on_change():
             hub.spawn(self._reload_on_change)
         routes = {
@@ -104,6 +99,11 @@ class Op25b(app_manager.RyuApp):
             self._control = ControlEndpoint(settings.socket_path(), routes)
         except SocketUnavailableError as error:
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
+        assert self._assignments is not None
+        in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
+        # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk it.
+        gc.collect()
+        gc.freeze()
 
     def close(self) -> None:
         if self._control is not None:
