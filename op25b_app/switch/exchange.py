@@ -25,6 +25,8 @@ from op25b_app.switch.transition import GATE, needs_tags
 
 MOST_WATCHED = 100
 """So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
+MOST_TRIED = 20_000
+"""So many rules more than a switch holds are sent without asking how many it has room for."""
 MOST_BYTES = 1 << 28
 """No table is longer, as the switch describes it: some two million rules."""
 
@@ -83,7 +85,7 @@ class Exchange:
         self.abilities: Abilities | None = None
         """None until the switch was asked."""
         self._watching = False
-        self.room_asked = False
+        self._room_asked = self._was_full = False
         self.refused: dict[Key, Refused] = {}
         self._full: dict[int, int] = {}
         """Tables that had no room for a rule, and how many rules have gone since, or may have."""
@@ -124,6 +126,10 @@ class Exchange:
             self._full.clear()
         return self.able.room
 
+    def needs_room(self, more: int) -> bool:
+        """Whether to ask how many rules the tables hold, if so many more than now are wanted."""
+        return not self._room_asked and (self._was_full or more > MOST_TRIED)
+
     def has_refused(self, change: Change) -> bool:
         refused = self.refused.get(change.rule.key)
         return refused is not None and refused.change.command is change.command
@@ -146,7 +152,7 @@ class Exchange:
         """Ask how many rules the tables hold, and read them again then. Open vSwitch's answer has 1.2 MB."""
         self.rest()
         self.phase = Phase.ASKING
-        self.room_asked = True
+        self._room_asked = True
         question = encode_table_features_request(version=self.version, xid=self._next_xid())
         return question + codec.encode_barrier_request(version=self.version, xid=self._next_xid())
 
@@ -314,7 +320,9 @@ class Exchange:
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
         """Note what the switch does not take; there may be room for it without a bundle, or without tags."""
         self._failed = True
-        if batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
+        if why == TABLE_FULL and not self._room_asked:
+            self._was_full = True
+        elif batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
             self._bundles_fail = True
         elif why == TABLE_FULL:
             self._full.setdefault(change.rule.table, batch.deletions(change.rule.table))

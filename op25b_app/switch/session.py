@@ -240,15 +240,16 @@ class Session:
         rest = [each for each in found if not is_marker(each.rule)] if marks else found
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
-        aim = self._aim(exchange, assignment, found, now)
+        wanted = self._intent(assignment, now)
+        if exchange.needs_room(len(wanted.rules) - len(found)):
+            pieces = (exchange.ask_room(),)
+            self._wait_for(exchange, now)
+            return Outcome(pieces)
+        aim = self._aim(exchange, wanted, found, now)
         if aim.intent is None:
             return self._conclude(assignment, aim.objections, (), marks, now)
         target, self._mark = aim.intent
         comparison = reconcile(target, rest, reclaim=self._settled, age=now - self._asked)
-        if not exchange.room_asked and 2 * len(comparison.repairs) > len(target):
-            pieces = (exchange.ask_room(),)
-            self._wait_for(exchange, now)
-            return Outcome(pieces)
         table = Ruleset([[each.rule for each in rest]])
         if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, table, marks, target)):
             return self._carry_out(exchange, plan, comparison, now)
@@ -257,15 +258,16 @@ class Session:
             objections.append(f"its table is not as sent: {summary(comparison.differences)}")
         return self._conclude(assignment, objections, comparison.others, marks, now)
 
-    def _aim(
-        self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
-    ) -> Aim:
+    def _intent(self, assignment: Assignment, now: float) -> Intent:
+        """What the policy wants on this switch now."""
+        if self._wanted is None or self._wanted.timed:
+            self._wanted = self._wanted_by(assignment, now)
+        return Intent(self._wanted, marker_rule(self._marker, self._wanted.last_own_table))
+
+    def _aim(self, exchange: Exchange, wanted: Intent, found: Sequence[InstalledRule], now: float) -> Aim:
         def before() -> Intent | None:
             return None if self._last is None else Intent(self._wanted_by(self._last[0], now), self._last[1])
 
-        if self._wanted is None or self._wanted.timed:
-            self._wanted = self._wanted_by(assignment, now)
-        wanted = Intent(self._wanted, marker_rule(self._marker, self._wanted.last_own_table))
         return aim_at(wanted, before, found, exchange.room_seen(found), exchange.refused)
 
     def _wanted_by(self, assignment: Assignment, now: float) -> Ruleset:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.switch import exchange
 from op25b_app.switch.aim import fitting
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.room import fit
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import RETRY_SECONDS
+from op25b_app.switch.table_features import is_table_features_reply
 from op25b_app.switch.transition import GATE
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import put, remove
@@ -81,6 +83,28 @@ def test_a_table_is_not_thought_smaller_with_each_policy(bundles: bool, told: bo
         assert len(world.marks) == 1
     world.change_to(with_rules(*permits(3, 27)))
     assert world.status[0] == "protected"
+
+
+@BUNDLES
+@pytest.mark.parametrize(("most", "room", "asked_after"), [(100, 30, None), (100, 8, 13), (13, 30, 0)])
+def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
+    monkeypatch: pytest.MonkeyPatch, bundles: bool, most: int, room: int, asked_after: int | None
+) -> None:
+    """Counted in the rules that were sent when the switch answered first."""
+    monkeypatch.setattr(exchange, "MOST_TRIED", most)
+    world = World(abilities=Abilities(room_of={2: room}, bundles=bundles))
+    counts: list[int] = []
+
+    def count(message: bytes) -> list[bytes]:
+        if is_table_features_reply(message):
+            counts.append(len(world.sent))
+        return [message]
+
+    world.on_wire = count
+    world.connect(assignment(with_rules(*permits(1, 10))))
+    assert counts[:1] == ([] if asked_after is None else [asked_after])
+    world.wait(3 * RETRY_SECONDS)
+    assert len(set(counts)) == len(counts[:1])
 
 
 @BUNDLES

@@ -119,7 +119,7 @@ def test_a_full_table_is_told_with_numbers() -> None:
     assert RULES[0] in world.rules
     assert len([rule for rule in world.rules if rule.table == 2]) == 10
     world.wait(3 * RETRY_SECONDS)
-    assert world.states == ["connecting", "installing", "degraded"]
+    assert world.states == ["connecting", "installing", "installing", "degraded"]
 
 
 def test_a_switch_that_cannot_hold_the_rules_gets_nothing() -> None:
