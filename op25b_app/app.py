@@ -39,6 +39,7 @@ from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.model import Switch
 from op25b_app.switch import codec
 from op25b_app.switch.assignment import Assignment, Assignments
+from op25b_app.switch.exchange import is_answer, is_news
 from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
 from op25b_app.unread import leave_unread, why_ended
 
@@ -79,7 +80,7 @@ class Op25b(app_manager.RyuApp):
         self._generation = 0
         self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
-        leave_unread()
+        leave_unread(self._take)
         backlog.widen()
 
     def start(self) -> None:
@@ -161,30 +162,17 @@ class Op25b(app_manager.RyuApp):
         ports = frozenset(event.datapath.ports)
         self._post(event.datapath, lambda session, now: session.ports_changed(ports, now))
 
-    @set_ev_cls(
-        [
-            ofp_event.EventOFPErrorMsg,
-            ofp_event.EventOFPBarrierReply,
-            ofp_event.EventOFPFlowStatsReply,
-            ofp_event.EventOFPFlowDescStatsReply,
-            ofp_event.EventOFPTableFeaturesStatsReply,
-            ofp_event.EventOFPFlowRemoved,
-            ofp_event.EventOFPFlowMonitorReply,
-            ofp_event.EventOFPExperimenterStatsReply,
-            ofp_event.EventOFPExperimenter,
-            ofp_event.EventOFPBundleCtrlMsg,
-            ofp_event.EventONFBundleCtrlMsg,
-        ],
-        MAIN_DISPATCHER,
-    )
-    def message(self, event: Any) -> None:
-        """What the sessions read by themselves, as bytes."""
-        message = bytes(event.msg.buf)
+    def _take(self, datapath: Any, message: bytes) -> bool:
+        """Hand a session what it reads by itself, where the message comes in."""
+        answer = is_answer(message)
+        if datapath.id not in self._switches or not (answer or is_news(message)):
+            return False
         self._post(
-            event.msg.datapath,
+            datapath,
             lambda session, now: session.receive(message, now),
             large=codec.is_flow_stats_reply(message) and not codec.has_more(message),
         )
+        return answer
 
     def _read_policies(self) -> Policies:
         store = PolicyStore(settings.state_directory())
@@ -312,12 +300,13 @@ class _Switch:
             if not (patience := self.session.seconds_until_due(_now())):
                 self._take(Session.tick)
                 continue
-            try:
-                step, datapath, large = self._inbox.get(timeout=min(patience, MOST_SECONDS))
-            except hub.QueueEmpty:
-                continue
-            if datapath is None or datapath is self._datapath:
-                self._take(step, large=large)
+            # No name is kept for a step here: it may hold a part of a table.
+            with suppress(hub.QueueEmpty):
+                self._take_from(*self._inbox.get(timeout=min(patience, MOST_SECONDS)))
+
+    def _take_from(self, step: Step, datapath: Any, large: bool) -> None:
+        if datapath is None or datapath is self._datapath:
+            self._take(step, large=large)
 
     def _take(self, step: Step, *, large: bool = False) -> None:
         def take() -> Outcome:

@@ -1,10 +1,13 @@
-"""What Ryu should not read by itself: messages that we decode, and errors that would end a connection.
+"""Between Ryu's connections and its parsers: what is ours is taken, and the rest ends no connection.
+
+What sessions read they are handed as bytes, in the order in which it came. Answers to their own requests go
+no further; Ryu would take five turns of the event loop to bring such a message to its application.
 
 Ryu's parser takes 40 µs and more for a rule, and what it does not understand costs the message, or the
 connection: it ends with an exception from Ryu's own handlers, or for a truncated message from the parser.
 
-The events of these messages carry the bytes in ``msg.buf``, and Ryu parses them only when somebody asks for
-another attribute, as other applications in the process do:
+The events of the other messages carry the bytes in ``msg.buf``, and Ryu parses them only when somebody asks
+for another attribute, as other applications in the process do:
 
 ============================================  ===================================================
 Flow statistics                               EventOFPFlowStatsReply, EventOFPFlowDescStatsReply (1.5)
@@ -45,6 +48,8 @@ from op25b_app.switch.table_features import is_table_features_reply
 
 Parser = Callable[[Any, int, int, int, int, bytes], Any]
 """Ryu's: datapath, version, message type, length, xid and bytes to a message."""
+Take = Callable[[Any, bytes], bool]
+"""Is handed a datapath and a message, and tells whether that is nobody else's."""
 
 _PARSERS = {
     1: ofproto_v1_0_parser,
@@ -60,11 +65,11 @@ _HELLO_FAILED, _EXPERIMENTER_ERROR = 0, 0xFFFF
 log = logging.getLogger("op25b")
 
 
-def leave_unread() -> None:
-    """Put this module between Ryu's connections and its parsers; once or more often, it is the same."""
+def leave_unread(take: Take) -> None:
+    """Put this module between Ryu's connections and its parsers; what was put there before is gone."""
     for version in range(256):
         parser = _PARSERS.get(version)
-        parse = partial(_parse, parser.msg_parser) if parser else _refuse
+        parse = partial(_parse, take, parser.msg_parser) if parser else _refuse
         ofproto_parser.register_msg_parser(version)(parse)
 
 
@@ -86,12 +91,14 @@ def why_ended(datapath: Any) -> str:
 
 
 def _parse(
-    parse: Parser, datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes
+    take: Take, parse: Parser, datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes
 ) -> Any:
-    header = version, kind, length, xid
+    header, message = (version, kind, length, xid), bytes(buffer)
+    if take(datapath, message):
+        return None
     if kind == wire.ERROR and datapath.ofproto.OFP_VERSION in codec.SUPPORTED_VERSIONS:
-        return _error(datapath, header, bytes(buffer))
-    if name := _name_of_unread(version, bytes(buffer)):
+        return _error(datapath, header, message)
+    if name := _name_of_unread(version, message):
         return _unread(getattr(_PARSERS[version], name), parse)(datapath, header, buffer)
     try:
         return parse(datapath, *header, buffer)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Callable, Iterator
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule
@@ -39,9 +39,10 @@ SEND_FLOW_REMOVED = 1
 REMEMBERED_RULES = 1 << 17
 """How many rules are remembered by their bytes, some 600 bytes of memory each."""
 
+_FLOW_STATISTICS = "flow statistics"
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _FLOW_STATS_REQUEST = struct.Struct("!BxxxIIxxxxQQ")
-_FLOW_STATS = struct.Struct("!xxBxIIHHHHxxxxQQQ")
+_FLOW_STATS = struct.Struct("!HBxIIHHHHxxxxQQQ")
 _FLOW_DESCRIPTION = struct.Struct("!xxxxBxHHHHxxQ")
 
 _OFPT_FLOW_MOD = 14
@@ -70,6 +71,11 @@ class InstalledRule(NamedTuple):
     duration: float
     packets: int
     bytes: int
+
+
+_installed: Callable[[tuple[FlowRule, int, int, float, int, int]], InstalledRule]
+_installed = partial(tuple.__new__, InstalledRule)
+"""The same without a call of Python's own, which would be a fifth of the time in which a rule is read."""
 
 
 def encode_flow_mod(
@@ -129,8 +135,9 @@ def decode_flow_stats(message: bytes) -> Iterator[InstalledRule]:
 
     Raises ValueError, naming the byte, for a message that breaks the format.
     """
-    decode = _decode_flow_description if message[0] >= OPENFLOW_15 else _decode_flow_stats
-    return decode_entries(message, MULTIPART_HEADER_SIZE, decode, "flow statistics")
+    if message[0] < OPENFLOW_15:
+        return _decode_flow_stats(message)
+    return decode_entries(message, MULTIPART_HEADER_SIZE, _decode_flow_description, _FLOW_STATISTICS)
 
 
 @lru_cache(REMEMBERED_RULES)
@@ -140,13 +147,22 @@ def _rule(table: int, priority: int, cookie: int, hard_timeout: int, match_and_a
     return FlowRule(table, priority, match, decode_action(match_and_action[position:]), cookie, hard_timeout)
 
 
-def _decode_flow_stats(entry: bytes) -> InstalledRule:
-    """``struct ofp_flow_stats`` of OpenFlow 1.3 and 1.4."""
-    table, seconds, nanoseconds, priority, idle_timeout, hard_timeout, flags, cookie, packets, octets = (
-        _FLOW_STATS.unpack_from(entry)
-    )
-    rule = _rule(table, priority, cookie, hard_timeout, entry[_FLOW_STATS.size :])
-    return InstalledRule(rule, idle_timeout, flags, seconds + nanoseconds / 1e9, packets, octets)
+def _decode_flow_stats(message: bytes) -> Iterator[InstalledRule]:
+    """``struct ofp_flow_stats`` of OpenFlow 1.3 and 1.4, a thousand and more of them in a message."""
+    position, size, unpack = MULTIPART_HEADER_SIZE, _FLOW_STATS.size, _FLOW_STATS.unpack_from
+    try:
+        while position < len(message):
+            length, table, seconds, nanoseconds, priority, idle, hard, flags, cookie, packets, octets = (
+                unpack(message, position)
+            )
+            end = position + length
+            if length < size or end > len(message):
+                raise ValueError(f"{length} bytes announced, {len(message) - position} there")
+            rule = _rule(table, priority, cookie, hard, message[position + size : end])
+            yield _installed((rule, idle, flags, seconds + nanoseconds / 1e9, packets, octets))
+            position = end
+    except (ValueError, struct.error) as error:
+        raise ValueError(f"unreadable {_FLOW_STATISTICS} at byte {position}: {error}") from None
 
 
 def _decode_flow_description(entry: bytes) -> InstalledRule:

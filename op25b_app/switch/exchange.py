@@ -72,6 +72,16 @@ def is_request_xid(xid: int) -> bool:
     return _REQUEST_XID <= xid < _REQUEST_XID + _REQUESTS
 
 
+def is_answer(message: bytes) -> bool:
+    """Whether a switch's message is meant for a session, and for nobody else."""
+    return is_request_xid(int.from_bytes(message[4:8], "big"))
+
+
+def is_news(message: bytes) -> bool:
+    """Whether a message tells a session, as it may others, what it has not asked for."""
+    return message[1] in (wire.ERROR, wire.FLOW_REMOVED) or flow_monitor.is_flow_update(message)
+
+
 class Exchange:
     """One connection's dialogue.
 

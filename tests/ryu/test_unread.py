@@ -47,6 +47,13 @@ class Ryu(OFPHandler):
     def __init__(self) -> None:
         super().__init__()
         self.events: list[Any] = []
+        self.handed: list[bytes] = []
+        """What a session would see, and of that ``taken`` are the xids of what is its own."""
+        self.taken: set[int] = set()
+
+    def take(self, datapath: Any, message: bytes) -> bool:
+        self.handed.append(message)
+        return int.from_bytes(message[4:8], "big") in self.taken
 
     @set_ev_handler(EVENTS, MAIN_DISPATCHER)
     def keep(self, event: Any) -> None:
@@ -70,8 +77,8 @@ class Socket:
 @pytest.fixture
 def ryu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ryu]:
     originals = dict(ofproto_parser._MSG_PARSERS)
-    leave_unread()
     handler = Ryu()
+    leave_unread(handler.take)
     handler.logger = logging.getLogger("ryu.ofp_event")
     register_instance(handler)
     monkeypatch.setitem(app_manager.SERVICE_BRICKS, "ofp_event", handler)
@@ -164,6 +171,16 @@ def test_nothing_is_parsed_before_somebody_asks(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_taken_makes_no_event_and_comes_in_order(ryu: Ryu, version: int) -> None:
+    messages = [*messages_left_unread(version).values(), error(version, 5, 1, b"")]
+    ryu.taken = {7, 9}
+    left = [event.msg.buf for event in receive(ryu, version, *messages)]
+    assert ryu.handed[:-1] == messages
+    assert left == [each for each in messages if each[4:8] == bytes(4)]
+    assert {type(each) for each in ryu.handed} == {bytes}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
 def test_others_find_what_ryu_parses(ryu: Ryu, version: int) -> None:
     messages = messages_left_unread(version)
     events = dict(zip(messages, receive(ryu, version, *messages.values()), strict=True))
@@ -237,8 +254,10 @@ def test_errors_in_the_format_of_openflow_10_end_no_connection(ryu: Ryu, version
 def refusing(parse: Any) -> Any:
     """Ryu's entry with a parser behind it that must not be reached."""
 
+    take, parser = parse.args
+
     def fail(datapath: Any, version: int, kind: int, *rest: Any) -> Any:
         assert kind == BARRIER_REPLY, "parsed"
-        return parse.args[0](datapath, version, kind, *rest)
+        return parser(datapath, version, kind, *rest)
 
-    return partial(parse.func, fail)
+    return partial(parse.func, take, fail)

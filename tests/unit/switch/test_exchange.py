@@ -11,7 +11,7 @@ from op25b_app.switch import bundle, exchange
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
-from op25b_app.switch.exchange import Exchange, Phase, is_request_xid
+from op25b_app.switch.exchange import Exchange, Phase, is_answer, is_news, is_request_xid
 from op25b_app.switch.plan import Plan
 from op25b_app.switch.session import ANSWER_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
 from tests.fake_switch import Abilities, FakeSwitch, Refusal
@@ -231,6 +231,33 @@ def test_requests_are_told_from_those_of_others() -> None:
     assert all(map(is_request_xid, xids))
     assert len(set(xids[:250])) == 250
     assert not is_request_xid(0)
+
+
+@pytest.mark.parametrize("version", [4, 5, 6])
+def test_answers_are_told_from_news_and_from_what_is_of_no_concern(version: int) -> None:
+    mine, theirs = 0x25B0_2507, 0x1234
+    paused = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, 1871))
+    update = (
+        struct.pack("!HHxxxx", 16, 0)
+        if version > 4
+        else struct.pack("!HHxxxxII", 0xFFFF, 0, 0x4F4E4600, 1870)
+    )
+    news = [
+        pack(version, Kind.ERROR, theirs, bytes(4)),
+        pack(version, Kind.FLOW_REMOVED, 0, bytes(40)),
+        pack(version, Kind.MULTIPART_REPLY, 0, update),
+        *([paused] if version == 4 else []),
+    ]
+    of_no_concern = [
+        pack(version, Kind.PACKET_IN, 0, bytes(40)),
+        pack(version, Kind.BARRIER_REPLY, theirs),
+        pack(version, Kind.MULTIPART_REPLY, theirs, struct.pack("!HHxxxx", 1, 0)),
+        pack(version, Kind.ECHO_REPLY, theirs),
+    ]
+    assert [(is_answer(each), is_news(each)) for each in news] == [(False, True)] * len(news)
+    assert [(is_answer(each), is_news(each)) for each in of_no_concern] == [(False, False)] * 4
+    assert is_answer(pack(version, Kind.BARRIER_REPLY, mine))
+    assert is_answer(pack(version, Kind.MULTIPART_REPLY, mine, struct.pack("!HHxxxx", 1, 0)))
 
 
 def test_a_table_that_says_it_takes_no_rules_has_said_nothing() -> None:
