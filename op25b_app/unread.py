@@ -1,7 +1,7 @@
 """Between Ryu's connections and its parsers: what is ours is taken, and the rest ends no connection.
 
 What sessions read they are handed as bytes, in the order in which it came. Answers to their own requests go
-no further; Ryu would take five turns of the event loop to bring such a message to its application.
+no further: as events they would wait in one queue for all switches, behind another turn of the event loop.
 
 Ryu's parser takes 40 µs and more for a rule, and what it does not understand costs the message, or the
 connection: it ends with an exception from Ryu's own handlers, or for a truncated message from the parser.
