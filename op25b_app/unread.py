@@ -99,7 +99,7 @@ def _parse(
     if kind == wire.ERROR and datapath.ofproto.OFP_VERSION in codec.SUPPORTED_VERSIONS:
         return _error(datapath, header, message)
     if name := _name_of_unread(version, message):
-        return _unread(getattr(_PARSERS[version], name), parse)(datapath, header, buffer)
+        return _unread(getattr(_PARSERS[version], name), parse)(datapath, header, message)
     try:
         return parse(datapath, *header, buffer)
     except Exception as error:
