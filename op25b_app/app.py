@@ -1,7 +1,6 @@
 """The Ryu application: events go in, messages go out; each switch's session decides.
 
-Each switch has a green thread that feeds its session and one that sends, so a switch that is slow, or large,
-holds up neither the event loop nor another switch.
+What comes of them is in ``known_switch``.
 """
 
 from __future__ import annotations
@@ -9,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
@@ -25,6 +24,8 @@ from ryu.controller.handler import (
 from ryu.lib import hub
 
 from op25b_app import backlog, settings, signals
+from op25b_app.known_switch import Step
+from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
@@ -38,25 +39,20 @@ from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.model import Switch
 from op25b_app.switch import codec
-from op25b_app.switch.assignment import Assignment, Assignments
+from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
-from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
-from op25b_app.unread import leave_unread, why_ended
+from op25b_app.switch.session import Connection
+from op25b_app.unread import leave_unread
 
-INBOX = 256
-"""Events that may wait for one switch's session; then its part of Ryu waits."""
-MOST_SECONDS = 5.0
-"""How long a switch's thread sleeps at most; a clock that was set forward is noticed then."""
+MOST_ON_END = 64
+"""So many messages are taken before other threads have a turn; Ryu reads some two thousand on end."""
+MOST_BYTES = 1 << 14
+"""A longer message is a turn by itself."""
 MOST_NAMES = 20
 LOOK_SECONDS = 2.0
 """How often the policy's files are looked at, where that is wanted."""
 HELLO_SECONDS = 60.0
 """How often one address is told that its OpenFlow version will not do."""
-
-CALM = {*AS_WANTED, State.CONNECTING, State.INSTALLING}
-
-Step = Callable[[Session, float], Outcome]
-"""Gives a session an input, at a time in seconds since 1970."""
 
 log = logging.getLogger("op25b")
 _clock = Clock()
@@ -73,7 +69,8 @@ class Op25b(app_manager.RyuApp):
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()
         self._policies = self._read_policies()
-        self._switches: dict[int, _Switch] = {}
+        self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
+        self._taken = 0
         self._tables: dict[Any, int] = {}
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
@@ -153,7 +150,7 @@ class Op25b(app_manager.RyuApp):
         tables = self._tables.pop(datapath, 0)
         if event.state == MAIN_DISPATCHER:
             connection = Connection(datapath.ofproto.OFP_VERSION, tables, frozenset(datapath.ports))
-            self._switch_of(datapath.id).connect(datapath, connection)
+            self._switches.make_known(datapath.id).connect(datapath, connection)
         elif switch := self._switches.get(datapath.id):
             switch.disconnect(datapath)
 
@@ -165,8 +162,11 @@ class Op25b(app_manager.RyuApp):
     def _take(self, datapath: Any, message: bytes) -> bool:
         """Hand a session what it reads by itself, where the message comes in."""
         answer = is_answer(message)
-        if datapath.id not in self._switches or not (answer or is_news(message)):
+        if self._switches.get(datapath.id) is None or not (answer or is_news(message)):
             return False
+        self._taken += 1
+        if self._taken % MOST_ON_END == 0 or len(message) > MOST_BYTES:
+            hub.sleep(0)
         self._post(
             datapath,
             lambda session, now: session.receive(message, now),
@@ -210,22 +210,15 @@ class Op25b(app_manager.RyuApp):
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
-            self._switch_of(switch.dpid).assign(self._assignments.of(switch), self._generation)
-        for dpid, known in [*self._switches.items()]:
-            if policy.switch_of_dpid(dpid) is None:
+            known = self._switches.make_known(switch.dpid)
+            known.assign(self._assignments.of(switch), self._generation)
+        for known in self._switches:
+            if policy.switch_of_dpid(known.session.dpid) is None:
                 known.assign(None, self._generation)
 
-    def _switch_of(self, dpid: int) -> _Switch:
-        if dpid not in self._switches:
-            self._switches[dpid] = _Switch(dpid, self._journal, self._forget)
-        return self._switches[dpid]
-
-    def _forget(self, dpid: int) -> None:
-        del self._switches[dpid]
-
     def _answer_status(self, query: Query) -> tuple[str, dict[str, Any]]:
-        sessions = {dpid: switch.session for dpid, switch in self._switches.items()}
-        current = [dpid for dpid, switch in self._switches.items() if switch.generation == self._generation]
+        sessions = {switch.session.dpid: switch.session for switch in self._switches}
+        current = [each.session.dpid for each in self._switches if each.generation == self._generation]
         report = status_report(self._path, self._policies.in_force, sessions, current)
         return "200 OK", {**report, "event_loop": self._loop_lag.report()}
 
@@ -252,126 +245,11 @@ class Op25b(app_manager.RyuApp):
         return reload_report(examined, self._path, yes=yes, applied=applied)
 
 
-class _Switch:
-    """One switch: its session, the green thread that feeds it, and the connection in use."""
-
-    def __init__(self, dpid: int, journal: Journal, forget: Callable[[int], None]) -> None:
-        self.session = Session(dpid, _now(), settings.audit_seconds())
-        self.generation = 0
-        """Which of the policies that have been put in force the session follows."""
-        self._journal = journal
-        self._forget = forget
-        self._inbox = hub.Queue(INBOX)
-        self._datapath: Any = None
-        self._outbox: Any = None
-        self._sender: Any = None
-        hub.spawn(self._work)
-
-    def post(self, step: Step, datapath: Any = None, *, large: bool = False) -> None:
-        """Have the session take a step; one of a connection that is no longer in use counts for nothing.
-
-        A large step runs in the background.
-        """
-        self._inbox.put((step, datapath, large))
-
-    def assign(self, assignment: Assignment | None, generation: int) -> None:
-        def step(session: Session, now: float) -> Outcome:
-            self.generation = generation
-            return session.assign(assignment, now)
-
-        self.post(step, large=True)
-
-    def connect(self, datapath: Any, connection: Connection) -> None:
-        def step(session: Session, now: float) -> Outcome:
-            self._use(datapath)
-            return session.connected(connection, now)
-
-        self.post(step)
-
-    def disconnect(self, datapath: Any) -> None:
-        def step(session: Session, now: float) -> Outcome:
-            self._use(None)
-            return session.disconnected(now, why_ended(datapath))
-
-        self.post(step, datapath)
-
-    def _work(self) -> None:
-        while not self._forgotten():
-            if not (patience := self.session.seconds_until_due(_now())):
-                self._take(Session.tick)
-                continue
-            # No name is kept for a step here: it may hold a part of a table.
-            with suppress(hub.QueueEmpty):
-                self._take_from(*self._inbox.get(timeout=min(patience, MOST_SECONDS)))
-
-    def _take_from(self, step: Step, datapath: Any, large: bool) -> None:
-        if datapath is None or datapath is self._datapath:
-            self._take(step, large=large)
-
-    def _take(self, step: Step, *, large: bool = False) -> None:
-        def take() -> Outcome:
-            began = _now()
-            outcome = step(self.session, began)
-            self.session.ended(began, _now())
-            return outcome
-
-        try:
-            outcome = in_background(take) if large else take()
-        except Exception:
-            log.exception("%s: internal error", self)
-            outcome = self.session.fail("internal error of op25b; its log says more", _now())
-        if outcome.turned is not None:
-            level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
-            text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
-            log.log(level, "%s: %s", self, text)
-            self._journal.record(outcome.turned.since, self.session.name, "state", text)
-        for event in outcome.events:
-            log.warning("%s: %s", self, event.text)
-            self._journal.record(_now(), self.session.name, event.kind, event.text)
-        for piece in outcome.pieces:
-            self._outbox.put(piece)
-
-    def _forgotten(self) -> bool:
-        """A switch that is neither connected nor in the policy is not kept."""
-        if self._datapath is not None or self.session.assignment is not None or not self._inbox.empty():
-            return False
-        self._forget(self.session.dpid)
-        return True
-
-    def _use(self, datapath: Any) -> None:
-        """Speak over this connection from now on, or over none."""
-        if self._sender is not None:
-            hub.kill(self._sender)
-        if datapath is not None and self._datapath is not None:
-            log.warning(
-                "%s: connected from %s, while the connection from %s is open: closing that; "
-                "do two switches have this datapath id?",
-                self,
-                *(each.address[0] for each in (datapath, self._datapath)),
-            )
-            self._datapath.close()
-        self._datapath = datapath
-        # What waits here is at most one plan: a session sends the next only after an answer.
-        self._outbox = hub.Queue()
-        self._sender = datapath and hub.spawn(_send, datapath, self._outbox)
-
-    def __str__(self) -> str:
-        dpid = f"dpid {self.session.dpid:#x}"
-        return dpid if self.session.assignment is None else f"{self.session.name} ({dpid})"
-
-
 def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:
     for switch in switches:
         # A mistake of ours is its session's to tell, as soon as that asks for the same.
         with suppress(Exception):
             assignments.prepare(switch, _now())
-
-
-def _send(datapath: Any, outbox: Any) -> None:
-    """Send what comes; Ryu stops sending when a switch does not read, and then the connection must end."""
-    while datapath.send(outbox.get()):
-        hub.sleep(0)
-    datapath.close()
 
 
 def _now() -> float:

@@ -107,7 +107,7 @@ class Exchange:
         self._probe = -1
         self._requests = 0
         self._request_xid = _REQUEST_XID
-        self._parts: list[bytes] = []
+        self._found: list[InstalledRule] = []
         self._bytes = 0
         self._batch: Batch | None = None
         self._to_come: list[Group] = []
@@ -169,7 +169,7 @@ class Exchange:
     def rest(self) -> None:
         """Whatever is under way does not count any more."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
-        self._to_come, self._parts, self._bytes = [], [], 0
+        self._to_come, self._found, self._bytes = [], [], 0
 
     def leave(self) -> tuple[bytes, ...]:
         """Have no more to do with the switch, and leave no gate closed."""
@@ -248,14 +248,14 @@ class Exchange:
     def _flow_stats(self, message: bytes) -> Answer:
         if self.phase is not Phase.READING:
             return NOTHING
-        self._parts.append(message)
         self._bytes += len(message)
         if self._bytes > MOST_BYTES:
             raise ValueError(f"its table takes more than {MOST_BYTES} bytes: too large to be read")
+        self._found += codec.decode_flow_stats(message)
         if codec.has_more(message):
             return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
-        parts, self._parts, self.pending = self._parts, [], 0
-        return Answer(table=[rule for part in parts for rule in codec.decode_flow_stats(part)])
+        found, self._found, self.pending = self._found, [], 0
+        return Answer(table=found)
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group behind what goes first, in a bundle or with a barrier behind it."""

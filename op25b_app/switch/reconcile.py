@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -44,7 +44,7 @@ class Comparison(NamedTuple):
 
 
 def reconcile(
-    wanted: Ruleset, found: Iterable[InstalledRule], *, reclaim: bool = False, age: float = 0.0
+    wanted: Ruleset, found: Sequence[InstalledRule], *, reclaim: bool = False, age: float = 0.0
 ) -> Comparison:
     """Compare a switch's whole table, but for markers, with the rules wanted there.
 
@@ -52,19 +52,22 @@ def reconcile(
     stands in the very place of ours, in a table that is ours alone or, with ``reclaim``, in table 0, it is
     replaced. The table is up to ``age`` seconds older than ``wanted``.
     """
-    present: set[int] = set()
+    recognised = wanted.recognised
+    present = set(map(recognised.get, map(id, found))) - {None}
     repairs: list[Change] = []
     renewals: list[Change] = []
     differences: list[Difference] = []
     others: list[FlowRule] = []
     for installed in found:
+        if id(installed) in recognised:
+            continue
         rule = installed.rule
-        counterpart, is_same = wanted.counterpart(rule)
-        if is_same and not installed.idle_timeout and not installed.flags & ~SEND_FLOW_REMOVED:
+        counterpart = wanted.by_key.get(rule.key)
+        if counterpart is not None:
             present.add(id(counterpart))
-        elif counterpart is not None:
-            present.add(id(counterpart))
-            if not rule.ours and rule.table == Table.ADMIT and not reclaim:
+            if rule == counterpart and _lasts(installed):
+                wanted.recognise(installed, counterpart)
+            elif not rule.ours and rule.table == Table.ADMIT and not reclaim:
                 others.append(rule)
             elif what := _difference(counterpart, installed, age):
                 repairs.append(Change(Command.ADD, counterpart, rule))
@@ -133,6 +136,12 @@ def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Diffe
     elif installed.flags & ~SEND_FLOW_REMOVED:
         aspect = "flag"
     return None if aspect is None else Difference(f"has another {aspect} than wanted", rule)
+
+
+def _lasts(installed: InstalledRule) -> bool:
+    """Whether a rule stays for good and does nothing more than it says."""
+    timeouts = installed.idle_timeout or installed.rule.hard_timeout
+    return not timeouts and not installed.flags & ~SEND_FLOW_REMOVED
 
 
 def _ends_early(wanted: FlowRule, installed: InstalledRule) -> bool:

@@ -11,7 +11,7 @@ from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Tagged
 from op25b_app.rules.pipeline import Table
 
 Key = tuple[int, int, Match]
-MOST_SEEN = 3
+MOST_READ = 3
 """How many objects are remembered for each rule; they are kept alive, so that no other has their identity."""
 
 _OUTCOME = itemgetter(FlowRule._fields.index("table"), FlowRule._fields.index("action"))
@@ -30,7 +30,9 @@ class Ruleset:
 
     def __init__(self, segments: Iterable[Sequence[FlowRule]]) -> None:
         self.segments = tuple(segments)
-        self._seen: dict[int, tuple[FlowRule, FlowRule, bool]] = {}
+        self.recognised: dict[int, int] = {}
+        """By the identity of an object that was read from switches, that of the rule that is there then."""
+        self._read: list[object] = []
 
     @cached_property
     def rules(self) -> tuple[FlowRule, ...]:
@@ -69,22 +71,13 @@ class Ruleset:
     def __len__(self) -> int:
         return sum(map(len, self.segments))
 
-    def counterpart(self, rule: FlowRule) -> tuple[FlowRule | None, bool]:
-        """The rule of this set in the place of another one, and whether that is the same and lasts.
-
-        The other one is the same object whenever it is read.
-        """
-        seen = self._seen.get(id(rule))
-        if seen is not None:
-            return seen[1:]
-        here = self.by_key.get(rule.key)
-        if here is None:
-            return None, False
-        if len(self._seen) >= MOST_SEEN * len(self):
-            self._seen.clear()
-        is_same = here == rule and not rule.hard_timeout
-        self._seen[id(rule)] = rule, here, is_same
-        return here, is_same
+    def recognise(self, read: object, rule: FlowRule) -> None:
+        """Whenever this object is read, a rule of this set is there as it should be."""
+        if len(self._read) >= MOST_READ * len(self):
+            self._read.clear()
+            self.recognised.clear()
+        self._read.append(read)
+        self.recognised[id(read)] = id(rule)
 
     def without(self, other: Ruleset) -> list[FlowRule]:
         """The rules that are not, as objects, in ``other``."""

@@ -170,9 +170,17 @@ class Session:
         self._connection = self._connection._replace(ports=ports)
         return Outcome() if self._objections is None else self._judge(self._objections, now)
 
+    @property
+    def due_at(self) -> float:
+        """When to call :meth:`tick`: as armed, or earlier where a table at rest was disturbed."""
+        at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
+        if not self._disturbance or not at_rest or self.assignment is None:
+            return self._wake_at
+        return min(self._wake_at, look_at(self._disturbance, *self._looked))
+
     def seconds_until_due(self, now: float) -> float:
         """How long a tick can wait."""
-        return max(0.0, self._due_at - now)
+        return max(0.0, self.due_at - now)
 
     def ended(self, began: float, now: float) -> None:
         """A step that was given at ``began`` has taken until now: that counts as a part of a look."""
@@ -180,7 +188,7 @@ class Session:
             self._looked = self._looked[0], now
 
     def tick(self, now: float) -> Outcome:
-        if now < self._due_at or self._exchange is None or self.assignment is None:
+        if now < self.due_at or self._exchange is None or self.assignment is None:
             return Outcome()
         if self._exchange.phase is Phase.IDLE:
             if now - self._room_sought >= self._audit_seconds and not self._disturbance:
@@ -250,8 +258,7 @@ class Session:
             return self._conclude(assignment, aim.objections, (), marks, now)
         target, self._mark = aim.intent
         comparison = reconcile(target, rest, reclaim=self._settled, age=now - self._asked)
-        table = Ruleset([[each.rule for each in rest]])
-        if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, table, marks, target)):
+        if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, rest, marks, target)):
             return self._carry_out(exchange, plan, comparison, now)
         objections = [*aim.objections]
         if comparison.differences:
@@ -316,7 +323,7 @@ class Session:
         self,
         exchange: Exchange,
         comparison: Comparison,
-        found: Ruleset,
+        found: Sequence[InstalledRule],
         marks: Iterable[FlowRule],
         wanted: Ruleset,
     ) -> Plan:
@@ -327,7 +334,10 @@ class Session:
         if exchange.refused:
             repairs = Group(filterfalse(exchange.has_refused, repairs))
             first = (*filterfalse(exchange.has_refused, first),)
-        plan = plan_changes(repairs, found, wanted, exchange.able)._replace(first=first)
+        plan = Plan((), first=first)
+        if repairs:
+            table = Ruleset([[each.rule for each in found]])
+            plan = plan_changes(repairs, table, wanted, exchange.able)._replace(first=first)
         self._closes |= plan.blocks_meanwhile and bool(exchange.refused)
         return plan
 
@@ -439,14 +449,6 @@ class Session:
         if asked and exchange.phase is Phase.READING:
             self._asked, self._disturbance = now, Disturbance.NONE
         self._arm(ANSWER_SECONDS + SECONDS_PER_CHANGE * exchange.pending, now)
-
-    @property
-    def _due_at(self) -> float:
-        """When there is something to do: as armed, or earlier where a table at rest was disturbed."""
-        at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
-        if not self._disturbance or not at_rest or self.assignment is None:
-            return self._wake_at
-        return min(self._wake_at, look_at(self._disturbance, *self._looked))
 
     def _arm(self, seconds: float, now: float) -> None:
         self._armed_at, self._wake_at = now, now + seconds

@@ -113,7 +113,6 @@ def comparable(message: Message) -> object:
                 *each.rule[4:],
                 each.idle_timeout,
                 each.flags,
-                each.packets,
             )
             for each in codec.decode_flow_stats(message.raw)
         )

@@ -42,7 +42,7 @@ def rules_of(policy: Policy) -> Ruleset:
 
 
 def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
-    return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
+    return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
 
 
 def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group] | None:

@@ -34,7 +34,7 @@ def blocks(first: int, count: int) -> list[FlowRule]:
 
 
 def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
-    return reconcile(wanted, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in found]).repairs
+    return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
 
 
 def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], abilities: Abilities) -> Plan:

@@ -10,7 +10,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Opaque
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.reconcile import Comparison, reconcile
-from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.ruleset import MOST_READ, Ruleset
 
 OURS = 0x25B0 << 48
 TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
@@ -26,11 +26,11 @@ WANTED = (SMTP, PORT, OTHERWISE)
 def installed(
     rule: FlowRule, *, idle_timeout: int = 0, flags: int = 0, duration: float = 0.0
 ) -> InstalledRule:
-    return InstalledRule(rule, idle_timeout, flags, duration, 1, 60)
+    return InstalledRule(rule, idle_timeout, flags, duration)
 
 
 def compared(*found: FlowRule, reclaim: bool = False) -> Comparison:
-    return reconcile(Ruleset([WANTED]), map(installed, found), reclaim=reclaim)
+    return reconcile(Ruleset([WANTED]), [*map(installed, found)], reclaim=reclaim)
 
 
 def test_an_empty_table_lacks_everything() -> None:
@@ -44,6 +44,38 @@ def test_a_table_as_wanted_gets_nothing() -> None:
 
 def test_what_is_there_is_not_sent_again() -> None:
     assert compared(SMTP, PORT).repairs == (Change(Command.ADD, OTHERWISE),)
+
+
+def test_what_was_recognised_before_hides_nothing() -> None:
+    """Objects that were as wanted when they were read before are not looked at again, but counted."""
+    wanted, read = Ruleset([WANTED]), [*map(installed, WANTED)]
+    for _ in range(2):
+        assert not reconcile(wanted, read).repairs
+    assert {*wanted.recognised} == {*map(id, read)}
+    smtp, port, otherwise = read
+    other_flag, surplus = smtp._replace(flags=2), installed(FlowRule(5, 9, (), None, OURS | 9))
+    for found, changes in (
+        ([smtp, port], {(Command.ADD, OTHERWISE)}),
+        ([smtp, port, port], {(Command.ADD, OTHERWISE)}),
+        ([other_flag, port, otherwise], {(Command.ADD, SMTP)}),
+        ([*read, surplus], {(Command.DELETE_STRICT, surplus.rule)}),
+        ([], {(Command.ADD, rule) for rule in WANTED}),
+    ):
+        assert {(each.command, each.rule) for each in reconcile(wanted, found).repairs} == changes
+
+
+def test_rules_with_time_outs_are_looked_at_every_time() -> None:
+    wanted = Ruleset([[EXCEPTION]])
+    assert not reconcile(wanted, [installed(EXCEPTION, duration=1.0)]).renewals
+    assert reconcile(wanted, [installed(EXCEPTION, duration=3000.0)]).renewals
+    assert not wanted.recognised
+
+
+def test_so_many_are_remembered_and_no_more() -> None:
+    wanted = Ruleset([WANTED])
+    for _ in range(20):
+        assert not reconcile(wanted, [*map(installed, WANTED)]).repairs
+        assert len(wanted.recognised) <= MOST_READ * len(WANTED)
 
 
 def test_rules_of_ours_that_nobody_wants_go() -> None:
@@ -141,7 +173,7 @@ def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     wanted: list[FlowRule], found: list[FlowRule]
 ) -> None:
     table = {rule.key: rule for rule in found}
-    for command, rule, before in reconcile(Ruleset([wanted]), map(installed, found)).repairs:
+    for command, rule, before in reconcile(Ruleset([wanted]), [*map(installed, found)]).repairs:
         assert table.get(rule.key) == before
         if command is Command.ADD:
             table[rule.key] = rule
@@ -150,4 +182,4 @@ def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     kept = {rule.key: rule for rule in found if not rule.ours}
     ours = {rule.key: rule for rule in wanted if rule.table > 0 or rule.key not in kept}
     assert table == kept | ours
-    assert not reconcile(Ruleset([wanted]), map(installed, table.values())).repairs
+    assert not reconcile(Ruleset([wanted]), [*map(installed, table.values())]).repairs

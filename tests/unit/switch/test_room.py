@@ -129,7 +129,7 @@ def test_room_that_was_too_little_is_tried_again_with_the_next_policy() -> None:
 
 def test_a_switch_that_says_less_than_it_holds_keeps_what_it_holds() -> None:
     """But for two places, in which markers may come."""
-    held = [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in RULES]
+    held = [InstalledRule(rule, 0, 0) for rule in RULES]
     wanted, shortage = fitting(Ruleset([RULES]), held, {2: 12})
     assert wanted is not None
     assert len(wanted) == len(RULES) - 2

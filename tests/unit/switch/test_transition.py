@@ -216,7 +216,7 @@ def with_others(draw: st.DrawFn, first: Rules, last: Rules) -> Rules:
 def moments(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) -> list[Rules] | None:
     """What a switch holds before and after each message, which it handles ``arranged`` within each group."""
     before, after = Ruleset([sorted_rules(found)]), Ruleset([sorted_rules(wanted)])
-    changes = reconcile(after, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in before.rules]).repairs
+    changes = reconcile(after, [InstalledRule(rule, 0, 0) for rule in before.rules]).repairs
     groups = order(changes, before, after)
     if groups is None:
         return None
@@ -313,7 +313,7 @@ def rule(table: int, priority: int, action: Action, *match: Field) -> FlowRule:
 
 def planned(order: Order, found: Iterable[FlowRule], wanted: Iterable[FlowRule]) -> list[Group] | None:
     before, after = Ruleset([[*found]]), Ruleset([[*wanted]])
-    changes = reconcile(after, [InstalledRule(rule, 0, 0, 0.0, 0, 0) for rule in before.rules]).repairs
+    changes = reconcile(after, [InstalledRule(rule, 0, 0) for rule in before.rules]).repairs
     return order(changes, before, after)
 
 
