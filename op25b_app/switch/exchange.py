@@ -38,7 +38,6 @@ class Phase(enum.Enum):
     """What is under way, in words that go on after "no answer while"."""
 
     IDLE = "idle"
-    ASKING = "asking what it can do"
     READING = "reading its table"
     BUNDLING = "filling a bundle"
     CONFIRMING = "waiting for it to confirm changes"
@@ -104,7 +103,7 @@ class Exchange:
         self.pending = 0
         """How many changes the switch has not confirmed."""
         self._bundles_fail = self._tags_fail = False
-        self._probe = -1
+        self._probe = self._barrier_before = -1
         self._requests = 0
         self._request_xid = _REQUEST_XID
         self._found: list[InstalledRule] = []
@@ -152,19 +151,14 @@ class Exchange:
         self.refused, self._full, self._bundles_fail, self._tags_fail = {}, {}, False, False
 
     def begin(self) -> bytes:
-        """Read the table as it is once all is done that was sent; first ask what the switch can do."""
+        """Read the table as it is once all is done that was sent; on a new connection ask more before."""
         self.renew()
-        if not self.abilities:
-            return self._ask()
-        return codec.encode_barrier_request(version=self.version, xid=self._next_xid()) + self.read()
+        return self._read_after(b"" if self.abilities else self._questions())
 
     def ask_room(self) -> bytes:
-        """Ask how many rules the tables hold, and read them again then. Open vSwitch's answer has 1.2 MB."""
-        self.rest()
-        self.phase = Phase.ASKING
+        """Ask how many rules the tables hold, and read them again. Open vSwitch's answer has 1.2 MB."""
         self._room_asked = True
-        question = encode_table_features_request(version=self.version, xid=self._next_xid())
-        return question + codec.encode_barrier_request(version=self.version, xid=self._next_xid())
+        return self._read_after(encode_table_features_request(version=self.version, xid=self._next_xid()))
 
     def rest(self) -> None:
         """Whatever is under way does not count any more."""
@@ -211,24 +205,27 @@ class Exchange:
             return self._bundle_reply(reply)
         if is_table_features_reply(message):
             return self._table_features(message, xid)
+        if message[1] == wire.BARRIER_REPLY:
+            return self._barrier(xid)
         if xid != self._request_xid:
             return NOTHING
-        if message[1] == wire.BARRIER_REPLY:
-            return self._barrier()
         return self._flow_stats(message) if codec.is_flow_stats_reply(message) else NOTHING
 
-    def _ask(self) -> bytes:
-        """Ask for what not every switch has; what is not granted before the barrier is not there."""
+    def _read_after(self, questions: bytes) -> bytes:
+        """Read the table; what is asked before is answered before."""
+        self._barrier_before = self._next_xid()
+        barrier = codec.encode_barrier_request(version=self.version, xid=self._barrier_before)
+        return questions + barrier + self.read()
+
+    def _questions(self) -> bytes:
+        """Ask for what not every switch has: to tell of changes from now on, and bundles."""
         version, self._probe = self.version, self._next_xid()
-        self.phase = Phase.ASKING
-        self.abilities, self._watching = Abilities(), False
+        self.abilities, self._watching = Abilities(), True
         return b"".join(
             (
                 flow_monitor.encode_monitor_request(version=version, xid=self._next_xid()),
-                flow_monitor.encode_monitor_cancel(version=version, xid=self._next_xid()),
                 bundle.encode_open(version=version, bundle=self._probe, xid=self._probe),
                 bundle.encode_discard(version=version, bundle=self._probe, xid=self._next_xid()),
-                codec.encode_barrier_request(version=version, xid=self._next_xid()),
             )
         )
 
@@ -236,14 +233,14 @@ class Exchange:
         ours = is_request_xid(xid)
         if ours and self.abilities:
             self.abilities = self.abilities._replace(monitor=True)
-        return Answer(awaited=ours and self.phase in (Phase.ASKING, Phase.READING))
+        return Answer(awaited=ours and self.phase is Phase.READING)
 
     def _table_features(self, message: bytes, xid: int) -> Answer:
         if is_request_xid(xid) and self.abilities:
             told = decode_table_features(message)
             room = {each.table: each.max_entries for each in told if each.max_entries}
             self.abilities = self.abilities._replace(room={**self.abilities.room, **room})
-        return Answer(awaited=self.phase is Phase.ASKING)
+        return Answer(awaited=self.phase is Phase.READING)
 
     def _flow_stats(self, message: bytes) -> Answer:
         if self.phase is not Phase.READING:
@@ -274,7 +271,7 @@ class Exchange:
         return tuple(joined((begin, *batch.pieces(), end)))
 
     def _stop_watching(self) -> bytes:
-        watching, self._watching = self._watching, False
+        watching, self._watching = self._watching and self.able.monitor, False
         if not watching:
             return b""
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
@@ -283,7 +280,7 @@ class Exchange:
         if reply.bundle == self._probe and self.abilities:
             able = self.abilities.bundles or reply.kind is bundle.Control.OPENED
             self.abilities = self.abilities._replace(bundles=able)
-            return Answer(awaited=self.phase is Phase.ASKING)
+            return Answer(awaited=self.phase is Phase.READING)
         if self._batch is None or reply.bundle != self._batch.bundle:
             given_up = reply.kind is bundle.Control.CLOSED and is_request_xid(reply.bundle)
             return Answer((self._discard(reply.bundle),)) if given_up else NOTHING
@@ -303,10 +300,13 @@ class Exchange:
         """Have a switch forget a bundle that nobody waits for any more."""
         return bundle.encode_discard(version=self.version, bundle=number, xid=number)
 
-    def _barrier(self) -> Answer:
+    def _barrier(self, xid: int) -> Answer:
         """The switch has handled what was sent. Whether it has accepted it, its table says."""
-        if self.phase is Phase.ASKING:
-            return Answer((self.read(),), awaited=True)
+        if xid == self._barrier_before:
+            self._barrier_before = -1
+            return Answer(awaited=self.phase is Phase.READING)
+        if xid != self._request_xid:
+            return NOTHING
         return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
 
     def _go_on(self) -> Answer:
@@ -317,7 +317,7 @@ class Exchange:
 
     def _error(self, error: SwitchError) -> Answer:
         """The switch refused something, perhaps of another application."""
-        if self.phase in (Phase.ASKING, Phase.READING) and error.xid == self._request_xid:
+        if self.phase is Phase.READING and error.xid == self._request_xid:
             return Answer(problem=f"refused while {self.phase.value}: {explain(error.type, error.code)}")
         if self._batch is None:
             return NOTHING

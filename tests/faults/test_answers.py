@@ -39,7 +39,7 @@ FAULTS: dict[str, tuple[Abilities, Conduct, str]] = {
     "barriers": (
         WITHOUT_BUNDLES,
         never(Kind.BARRIER_REQUEST),
-        "no answer for .* s while asking what it can do",
+        "no answer for .* s while waiting for it to confirm changes",
     ),
     "reading": (LITTLE, Conduct(silent_about=is_flow_request), "no answer for .* s while reading its table"),
     "refused rule": (

@@ -10,7 +10,7 @@ import pytest
 from op25b_app.switch import bundle, exchange
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import Command
+from op25b_app.switch.codec import Command, is_flow_stats_reply
 from op25b_app.switch.exchange import Exchange, Phase, is_answer, is_news, is_request_xid
 from op25b_app.switch.plan import Plan
 from op25b_app.switch.session import ANSWER_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
@@ -183,10 +183,11 @@ def answers(asked: bytes, **abilities: object) -> Iterator[bytes]:
 def reading() -> tuple[Exchange, int]:
     """A dialogue in which the table is being read, and the xid of that request."""
     dialogue = Exchange(4)
-    pieces: tuple[bytes, ...] = ()
-    for message in answers(dialogue.begin()):
-        pieces = dialogue.receive(message).pieces or pieces
-    *_, request = Stream().feed(b"".join(pieces))
+    begun = dialogue.begin()
+    for message in answers(begun):
+        if not is_flow_stats_reply(message):
+            dialogue.receive(message)
+    *_, request = Stream().feed(begun)
     assert dialogue.phase is Phase.READING
     return dialogue, request.xid
 

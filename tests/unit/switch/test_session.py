@@ -224,7 +224,7 @@ def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
 
 @pytest.mark.parametrize(
     ("silent", "doing"),
-    [(19, "reading its table"), (21, "asking what it can do")],
+    [(19, "reading its table"), (21, "waiting for it to confirm changes")],
     ids=["read", "barrier"],
 )
 def test_a_silent_switch_is_degraded_and_tried_again(silent: int, doing: str) -> None:
@@ -272,7 +272,7 @@ def test_a_refused_reading_is_told() -> None:
     world.connect(assignment())
     assert world.status == (
         "degraded",
-        "refused while asking what it can do: the switch does not permit it (BAD_REQUEST/EPERM)",
+        "refused while reading its table: the switch does not permit it (BAD_REQUEST/EPERM)",
     )
 
 
@@ -334,7 +334,7 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
 
 def test_a_lost_switch_is_lost_and_comes_back() -> None:
     world = World()
-    world.on_wire = lambda message: [] if message[1] == 21 else [message]
+    world.on_wire = lambda message: [] if message[1] == 19 else [message]
     world.connect(assignment())
     world.run(world.session.disconnected(world.now))
     assert world.status == ("lost", "connection closed")
