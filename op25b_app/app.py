@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from ryu.base import app_manager
@@ -24,7 +25,6 @@ from ryu.controller.handler import (
 from ryu.lib import hub
 
 from op25b_app import backlog, settings, signals
-from op25b_app.known_switch import Step
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
@@ -156,22 +156,19 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
     def port_state_change(self, event: Any) -> None:
-        ports = frozenset(event.datapath.ports)
-        self._post(event.datapath, lambda session, now: session.ports_changed(ports, now))
+        datapath = event.datapath
+        if switch := self._switches.get(datapath.id):
+            switch.post(partial(switch.session.ports_changed, frozenset(datapath.ports)), datapath)
 
     def _take(self, datapath: Any, message: bytes) -> bool:
         """Hand a session what it reads by itself, where the message comes in."""
-        answer = is_answer(message)
-        if self._switches.get(datapath.id) is None or not (answer or is_news(message)):
+        switch, answer = self._switches.get(datapath.id), is_answer(message)
+        if switch is None or not (answer or is_news(message)):
             return False
         self._taken += 1
         if self._taken % MOST_ON_END == 0 or len(message) > MOST_BYTES:
             hub.sleep(0)
-        self._post(
-            datapath,
-            lambda session, now: session.receive(message, now),
-            large=codec.is_flow_stats_reply(message) and not codec.has_more(message),
-        )
+        switch.post(partial(switch.session.receive, message), datapath)
         return answer
 
     def _read_policies(self) -> Policies:
@@ -194,10 +191,6 @@ class Op25b(app_manager.RyuApp):
                     self.reload(unless_same=True)
             except Exception:
                 log.exception("reload failed")
-
-    def _post(self, datapath: Any, step: Step, *, large: bool = False) -> None:
-        if switch := self._switches.get(datapath.id):
-            switch.post(step, datapath, large=large)
 
     def _put_in_force(self) -> None:
         """Tell every switch, known or not, what the policy says of it."""

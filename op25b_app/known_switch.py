@@ -26,8 +26,8 @@ INBOX = 256
 
 CALM = {*AS_WANTED, State.CONNECTING, State.INSTALLING}
 
-Step = Callable[[Session, float], Outcome]
-"""Gives a session an input, at a time in seconds since 1970."""
+Step = Callable[[float], Outcome]
+"""Gives the session an input, at a time in seconds since 1970."""
 
 log = logging.getLogger("op25b")
 
@@ -67,71 +67,68 @@ class KnownSwitch:
         """Whether it is neither connected nor in the policy, nor about to be."""
         return self._datapath is None and self.session.assignment is None and not self._inbox.putting()
 
-    def post(self, step: Step, datapath: Any = None, *, large: bool = False) -> None:
-        """Have the session take a step; one of a connection that is no longer in use counts for nothing.
-
-        A large step runs in the background.
-        """
-        self._inbox.put((step, datapath, large))
+    def post(self, step: Step, datapath: Any = None) -> None:
+        """Have the session take a step; one of a connection that is no longer in use counts for nothing."""
+        self._inbox.put((step, datapath))
         if not self._busy:
             self._work()
 
     def tick(self) -> None:
         if not self._busy:
-            self.post(Session.tick)
+            self.post(self.session.tick)
 
     def assign(self, assignment: Assignment | None, generation: int) -> None:
-        def step(session: Session, now: float) -> Outcome:
+        def step(now: float) -> Outcome:
             self.generation = generation
-            return session.assign(assignment, now)
+            return self.session.assign(assignment, now)
 
-        self.post(step, large=self._datapath is not None)
+        self.post(step)
 
     def connect(self, datapath: Any, connection: Connection) -> None:
-        def step(session: Session, now: float) -> Outcome:
+        def step(now: float) -> Outcome:
             self._use(datapath)
-            return session.connected(connection, now)
+            return self.session.connected(connection, now)
 
         self.post(step)
 
     def disconnect(self, datapath: Any) -> None:
-        def step(session: Session, now: float) -> Outcome:
+        def step(now: float) -> Outcome:
             self._use(None)
-            return session.disconnected(now, why_ended(datapath))
+            return self.session.disconnected(now, why_ended(datapath))
 
         self.post(step, datapath)
 
     def _work(self) -> None:
         self._busy, self.due_at = True, math.inf
         while not self._inbox.empty():
-            step, datapath, large = self._inbox.get()
-            if large:
-                self._defer(partial(self._take_deferred, step, datapath))
+            step, datapath = self._inbox.get()
+            if datapath is not None and datapath is not self._datapath:
+                continue
+            if later := self._carry_out(self._take(step)):
+                self._defer(partial(self._go_on, later))
                 return
-            if self._counts(datapath):
-                self._carry_out(self._take(step))
         self._busy, self.due_at = False, self.session.due_at
         self._rests(self)
 
-    def _take_deferred(self, step: Step, datapath: Any) -> None:
-        if self._counts(datapath):
-            self._carry_out(in_background(self._take, step))
-        self._work()
-
-    def _counts(self, datapath: Any) -> bool:
-        return datapath is None or datapath is self._datapath
+    def _go_on(self, step: Step) -> None:
+        """Take a step that may take long, and then those that have come meanwhile."""
+        if later := self._carry_out(in_background(self._take, step)):
+            self._defer(partial(self._go_on, later))
+        else:
+            self._work()
 
     def _take(self, step: Step) -> Outcome:
         began = self._now()
         try:
-            outcome = step(self.session, began)
+            outcome = step(began)
         except Exception:
             log.exception("%s: internal error", self)
             outcome = self.session.fail("internal error of op25b; its log says more", self._now())
         self.session.ended(began, self._now())
         return outcome
 
-    def _carry_out(self, outcome: Outcome) -> None:
+    def _carry_out(self, outcome: Outcome) -> Step | None:
+        """Tell and send what comes of a step; what is to come after it is left."""
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
@@ -142,6 +139,7 @@ class KnownSwitch:
             self._journal.record(self._now(), self.session.name, event.kind, event.text)
         if self._outbox is not None:
             self._outbox.send(outcome.pieces)
+        return outcome.later
 
     def _use(self, datapath: Any) -> None:
         """Speak over this connection from now on, or over none."""

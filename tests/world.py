@@ -72,6 +72,8 @@ class World:
         pending = [outcome]
         while pending:
             outcome = pending.pop(0)
+            if outcome.later:
+                pending.insert(0, outcome.later(self.now))
             self.turns += [outcome.turned] if outcome.turned else []
             self.events += outcome.events
             for piece in outcome.pieces:

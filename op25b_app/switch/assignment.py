@@ -33,6 +33,8 @@ class Assignment(NamedTuple):
     says of a table that holds those, rules of others and markers why it is not proven to do, at a moment,
     what the policy says, or None. ``digest`` is the policy's (hexadecimal). ``revision`` is the policy's own;
     without one, an operator asked for this policy and it becomes the next after that on the switch.
+    ``prepared`` gives what is wanted if that is there already, and ``is_judged`` tells whether an objection,
+    or that there is none, is known already.
     """
 
     switch: Switch
@@ -40,6 +42,8 @@ class Assignment(NamedTuple):
     objection: Objection
     digest: str
     revision: int | None = None
+    prepared: Callable[[], Ruleset | None] = lambda: None
+    is_judged: Callable[[Ruleset, frozenset[FlowRule]], bool] = lambda wanted, others: False
 
 
 class Assignments:
@@ -54,13 +58,15 @@ class Assignments:
         self._compiler: Compiler = Compiler(policy, previous._compiler if previous else None)
         self._rulesets: dict[tuple[int, ...], Ruleset] = {}
         self._segments: dict[Segment, Segment] = {}
+        self._prepared: dict[str, Ruleset] = {}
+        """By the switch's name, where nothing has a time-out."""
         self._proofs: dict[Hashable, str | None] = {}
         self._remembered = 0
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
     def prepare(self, switch: Switch, at: float) -> None:
         """Have ready what a switch gets if it is empty, in the form of OpenFlow 1.3, before it connects."""
-        wanted = self._shared(self._compiler.segments(switch, at))
+        wanted = self._compiled(switch, at)
         if not wanted.timed:
             for group in installation(wanted):
                 group.pieces(OPENFLOW_13, flags=0)
@@ -68,11 +74,25 @@ class Assignments:
     def of(self, switch: Switch) -> Assignment:
         """What the policy says of one of its switches."""
         return Assignment(
-            switch, partial(self._wanted, switch), partial(self._objection, switch), self._digest
+            switch,
+            partial(self._wanted, switch),
+            partial(self._objection, switch),
+            self._digest,
+            prepared=partial(self._prepared.get, switch.name),
+            is_judged=partial(self._is_judged, switch),
         )
 
-    def _wanted(self, switch: Switch, at: float, tables: int) -> Ruleset:
+    def _compiled(self, switch: Switch, at: float) -> Ruleset:
+        """Everything that the policy wants on a switch, in as many tables as that takes."""
+        if switch.name in self._prepared:
+            return self._prepared[switch.name]
         wanted = self._shared(self._compiler.segments(switch, at))
+        if not wanted.timed:
+            self._prepared[switch.name] = wanted
+        return wanted
+
+    def _wanted(self, switch: Switch, at: float, tables: int) -> Ruleset:
+        wanted = self._compiled(switch, at)
         if wanted.last_table < tables:
             return wanted
         try:
@@ -110,7 +130,7 @@ class Assignments:
     ) -> str | None:
         """Why a table that was read is not proven; None where it is."""
         name = self._definition(switch), wanted.meaning, others
-        if name in self._proofs and not (wanted.timed and self._proofs[name]):
+        if self._is_judged(switch, wanted, others):
             return self._proofs[name]
         rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *marks)]
         self._remembered += 1 + len(others)
@@ -119,6 +139,10 @@ class Assignments:
             self._remembered = 0
         self._proofs[name] = objection(self._policy, switch, rules, at)
         return self._proofs[name]
+
+    def _is_judged(self, switch: Switch, wanted: Ruleset, others: frozenset[FlowRule]) -> bool:
+        name = self._definition(switch), wanted.meaning, others
+        return name in self._proofs and not (wanted.timed and self._proofs[name])
 
     def _definition(self, switch: Switch) -> Hashable:
         """What a switch's verdicts depend on, but for the policy."""

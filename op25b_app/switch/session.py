@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import filterfalse
 from typing import NamedTuple
 
@@ -38,6 +39,8 @@ RETRY_SECONDS = 30.0
 """After how long a switch that is not as wanted is tried again."""
 AUDIT_SECONDS = 300.0
 """How often the table of a switch that is as wanted is read again; rules with time-outs are renewed then."""
+MOST_AT_ONCE = 2_000
+"""With more rules, read and wanted, a table is compared later. So many take some 20 ms at most."""
 ROUNDS = 8
 """How often one cycle plans: again if the table changed in between, or does not take what was planned.
 
@@ -74,11 +77,16 @@ class Event(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an input leads to: OpenFlow messages, joined to pieces to send in order; the state if new."""
+    """What an input leads to: OpenFlow messages, joined to pieces to send in order; the state if new.
+
+    Where there is something ``later``, that comes next, before any other input, at a time in seconds since
+    1970; it may take long.
+    """
 
     pieces: tuple[bytes, ...] = ()
     turned: Status | None = None
     events: tuple[Event, ...] = ()
+    later: Callable[[float], Outcome] | None = None
 
 
 class Connection(NamedTuple):
@@ -92,8 +100,8 @@ class Connection(NamedTuple):
 class Session:
     """The state of one switch, connected or not.
 
-    Times are seconds since 1970 and never go back. Call :meth:`tick` when it is due. Steps are quick but for
-    the last part of a table in :meth:`receive`, which compares, plans, proves and encodes.
+    Times are seconds since 1970 and never go back. Call :meth:`tick` when it is due. Whatever takes long, as
+    compiling and proving do, an outcome leaves for later.
     """
 
     def __init__(self, dpid: int, now: float, audit_seconds: float = AUDIT_SECONDS) -> None:
@@ -137,18 +145,17 @@ class Session:
         removed = self.assignment is not None and assignment is None
         self.assignment = assignment
         self.revision = None if assignment is None else assignment.revision
-        held = self._held
+        held, exchange = self._held, self._exchange
         self._forget_table()
-        if self._exchange is None:
+        if exchange is None:
             return Outcome()
         if assignment is None:
             reason = "no longer in the policy; its rules stay as they are" if removed else ""
-            pieces = self._exchange.leave() if removed else ()
+            pieces = exchange.leave() if removed else ()
             return self._leave_alone(reason, now)._replace(pieces=pieces)
-        if held is not None and (outcome := self._change_over(*held, assignment, now)):
-            return outcome
-        self._seek_room(self._exchange, now)
-        return self._begin(now, State.INSTALLING, "reading its table for a new policy")
+        if held is None:
+            return self._read_anew(exchange, now)
+        return Outcome(later=partial(self._change_over, exchange, *held, assignment))
 
     def connected(self, connection: Connection, now: float) -> Outcome:
         self._connection = connection
@@ -214,10 +221,13 @@ class Session:
             if self.assignment is not None and not self._exchange.will_read:
                 self._notice(message)
             answer = self._exchange.receive(message)
-            if answer.table is not None and self.assignment is not None:
-                return self._compare(self._exchange, self.assignment, answer.table, now)
         except ValueError as problem:
             return self.fail(str(problem), now)
+        if answer.table is not None and self.assignment is not None:
+            compare = partial(self._compare, self._exchange, self.assignment, answer.table)
+            prepared = self.assignment.prepared()
+            at_once = prepared is not None and len(prepared) + len(answer.table) <= MOST_AT_ONCE
+            return compare(now) if at_once else Outcome(later=compare)
         if answer.problem:
             return self.fail(answer.problem, now)
         if answer.awaited:
@@ -228,6 +238,10 @@ class Session:
         """Where a table was full there may be room again."""
         exchange.forget_room()
         self._room_sought = now
+
+    def _read_anew(self, exchange: Exchange, now: float) -> Outcome:
+        self._seek_room(exchange, now)
+        return self._begin(now, State.INSTALLING, "reading its table for a new policy")
 
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
@@ -243,12 +257,15 @@ class Session:
     def _compare(
         self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
     ) -> Outcome:
-        """The table is read: send what differs, or say how it is. ValueError where rules cannot be had."""
+        """The table is read: send what differs, or say how it is."""
         marks = [each.rule for each in found if is_marker(each.rule)]
         rest = [each for each in found if not is_marker(each.rule)] if marks else found
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
-        wanted = self._intent(assignment, now)
+        try:
+            wanted = self._intent(assignment, now)
+        except ValueError as problem:
+            return self.fail(str(problem), now)
         if exchange.needs_room(len(wanted.rules) - len(found)):
             pieces = (exchange.ask_room(),)
             self._wait_for(exchange, now)
@@ -266,7 +283,7 @@ class Session:
         return self._conclude(assignment, objections, comparison.others, marks, now)
 
     def _intent(self, assignment: Assignment, now: float) -> Intent:
-        """What the policy wants on this switch now."""
+        """What the policy wants on this switch now. ValueError, in words, where it cannot be had."""
         if self._wanted is None or self._wanted.timed:
             self._wanted = self._wanted_by(assignment, now)
         return Intent(self._wanted, marker_rule(self._marker, self._wanted.last_own_table))
@@ -289,15 +306,31 @@ class Session:
         marks: Iterable[FlowRule],
         now: float,
     ) -> Outcome:
-        """Nothing more is to be sent: say how the table is, and when to look again."""
+        """Nothing more is to be sent: say how the table is; where it is as wanted, prove it first."""
         assert self._wanted is not None
         self._confirmed = len(self._wanted)
         self._settled = not objections
-        if self._settled:
-            assert self._mark is not None
-            self._last = assignment, self._mark
-            objection = assignment.objection(self._wanted, frozenset(others), marks, now)
-            objections = [objection] if objection else []
+        if not self._settled:
+            return self._end(objections, now)
+        assert self._mark is not None
+        self._last = assignment, self._mark
+        other_rules = frozenset(others)
+        prove = partial(self._prove, assignment, self._wanted, other_rules, marks)
+        return prove(now) if assignment.is_judged(self._wanted, other_rules) else Outcome(later=prove)
+
+    def _prove(
+        self,
+        assignment: Assignment,
+        wanted: Ruleset,
+        others: frozenset[FlowRule],
+        marks: Iterable[FlowRule],
+        now: float,
+    ) -> Outcome:
+        objection = assignment.objection(wanted, others, marks, now)
+        return self._end([objection] if objection else [], now)
+
+    def _end(self, objections: list[str], now: float) -> Outcome:
+        """The cycle is over: say how the table is, and when to look again."""
         self._objections = objections
         self._looked = self._began, now
         self._audits += 1
@@ -342,7 +375,7 @@ class Session:
         return plan
 
     @property
-    def _held(self) -> tuple[Exchange, Ruleset, FlowRule] | None:
+    def _held(self) -> tuple[Ruleset, FlowRule] | None:
         """The rules and the marker that the switch is known to hold, as it would tell of changes."""
         exchange = self._exchange
         known = self._settled and self._objections is not None and not self._disturbance
@@ -350,25 +383,24 @@ class Session:
             return None
         if exchange.phase is not Phase.IDLE or not exchange.able.monitor:
             return None
-        return exchange, self._wanted, self._mark
+        return self._wanted, self._mark
 
     def _change_over(
         self, exchange: Exchange, held: Ruleset, mark: FlowRule, assignment: Assignment, now: float
-    ) -> Outcome | None:
-        """Go from one policy to the next without reading the table first; None where that is wiser."""
-        assert self._connection is not None
+    ) -> Outcome:
+        """Go from one policy to the next without reading the table first, unless that is wiser."""
         try:
             wanted = self._wanted_by(assignment, now)
         except ValueError:
-            return None
+            return self._read_anew(exchange, now)
         _, shortage = fitting(wanted, (), exchange.able.room)
         if shortage or self._take_revision(assignment, [mark]):
-            return None
+            return self._read_anew(exchange, now)
         self._mark = marker_rule(self._marker, wanted.last_own_table)
         plan = plan_changes(difference(held, wanted), held, wanted, exchange.able)
         plan = plan._replace(first=mark_changes(self._mark, [mark]))
         if not plan:
-            return None
+            return self._read_anew(exchange, now)
         self._wanted, self._began, self._objections = wanted, now, None
         self._rounds, self._refused, self._closes = 1, 0, False
         exchange.renew()

@@ -328,6 +328,8 @@ class SessionMachine(RuleBasedStateMachine):
     def send(self, outcome: Outcome) -> None:
         for piece in outcome.pieces:
             self.to_switch += (message.raw for message in Stream().feed(piece))
+        if outcome.later:
+            self.send(outcome.later(self.now))
 
     def cut_off(self) -> None:
         self.channel = None
