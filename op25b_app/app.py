@@ -37,6 +37,7 @@ from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
+from op25b_app.patient_socket import PatientSocket
 from op25b_app.policy.model import Switch
 from op25b_app.switch import codec
 from op25b_app.switch.assignment import Assignments
@@ -125,7 +126,8 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
-        """Tell, now and then, of a switch whose OpenFlow is too old to go on."""
+        """Read with patience; tell, now and then, of a switch whose OpenFlow is too old to go on."""
+        event.msg.datapath.socket = PatientSocket(event.msg.datapath.socket)
         message, host, now = event.msg, event.msg.datapath.address[0], time.monotonic()
         bitmaps = getattr(message, "elements", None) or ()
         newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)

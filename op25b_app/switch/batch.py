@@ -13,6 +13,8 @@ from op25b_app.switch.codec import Command
 
 CHUNK_BYTES = 1 << 16
 """Small messages are joined to pieces of about this size."""
+LONG_BYTES = 1 << 12
+"""From here on a message, or what was joined before, is not worth another copy."""
 
 _FIRST_XID = 0x2500_0000
 _ERROR_SIZE = 12
@@ -104,13 +106,17 @@ class Batch(NamedTuple):
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in few pieces."""
+    """The same bytes in few pieces; a long message stays the object that it is, for all who send it."""
     piece = bytearray()
     for message in messages:
-        piece += message
-        if len(piece) >= CHUNK_BYTES:
+        is_long = len(message) >= LONG_BYTES
+        if piece and (is_long or len(piece) >= CHUNK_BYTES):
             yield bytes(piece)
             piece.clear()
+        if is_long:
+            yield message
+        else:
+            piece += message
     if piece:
         yield bytes(piece)
 
