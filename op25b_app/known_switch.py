@@ -69,8 +69,11 @@ class KnownSwitch:
 
     def post(self, step: Step, datapath: Any = None) -> None:
         """Have the session take a step; one of a connection that is no longer in use counts for nothing."""
-        self._inbox.put((step, datapath))
-        if not self._busy:
+        if self._busy:
+            self._inbox.put((step, datapath))
+            return
+        self._busy, self.due_at = True, math.inf
+        if self._done(step, datapath):
             self._work()
 
     def tick(self) -> None:
@@ -99,22 +102,20 @@ class KnownSwitch:
         self.post(step, datapath)
 
     def _work(self) -> None:
-        self._busy, self.due_at = True, math.inf
+        """Take the steps that have come meanwhile, up to one that leaves something for later."""
         while not self._inbox.empty():
-            step, datapath = self._inbox.get()
-            if datapath is not None and datapath is not self._datapath:
-                continue
-            if later := self._carry_out(self._take(step)):
-                self._defer(partial(self._go_on, later))
+            if not self._done(*self._inbox.get()):
                 return
         self._busy, self.due_at = False, self.session.due_at
         self._rests(self)
 
+    def _done(self, step: Step, datapath: Any) -> bool:
+        counts = datapath is None or datapath is self._datapath
+        return not counts or self._carry_out(self._take(step))
+
     def _go_on(self, step: Step) -> None:
-        """Take a step that may take long, and then those that have come meanwhile."""
-        if later := self._carry_out(in_background(self._take, step)):
-            self._defer(partial(self._go_on, later))
-        else:
+        """Take a step that may take long, and those that have come meanwhile."""
+        if self._carry_out(in_background(self._take, step)):
             self._work()
 
     def _take(self, step: Step) -> Outcome:
@@ -127,8 +128,8 @@ class KnownSwitch:
         self.session.ended(began, self._now())
         return outcome
 
-    def _carry_out(self, outcome: Outcome) -> Step | None:
-        """Tell and send what comes of a step; what is to come after it is left."""
+    def _carry_out(self, outcome: Outcome) -> bool:
+        """Tell and send what comes of a step; whether that is all, or something more is deferred."""
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
@@ -139,7 +140,10 @@ class KnownSwitch:
             self._journal.record(self._now(), self.session.name, event.kind, event.text)
         if self._outbox is not None:
             self._outbox.send(outcome.pieces)
-        return outcome.later
+        if outcome.later is None:
+            return True
+        self._defer(partial(self._go_on, outcome.later))
+        return False
 
     def _use(self, datapath: Any) -> None:
         """Speak over this connection from now on, or over none."""

@@ -116,10 +116,12 @@ class Exchange:
     def able(self) -> Abilities:
         """What the switch can do, and may be asked to do now."""
         abilities = self.abilities or Abilities()
+        if not (self._bundles_fail or self._tags_fail or self._room):
+            return abilities
         return abilities._replace(
             bundles=abilities.bundles and not self._bundles_fail,
             tags=abilities.tags and not self._tags_fail,
-            room={**abilities.room, **self._room} if self._room else abilities.room,
+            room={**abilities.room, **self._room},
         )
 
     @property

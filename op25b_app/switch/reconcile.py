@@ -7,8 +7,9 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from op25b_app.rules.flow import FlowRule, Opaque
+from op25b_app.rules.marker import is_marker
 from op25b_app.rules.ofctl import format_action, format_match
-from op25b_app.rules.pipeline import Table
+from op25b_app.rules.pipeline import MARKER_PRIORITY, Table
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import SEND_FLOW_REMOVED, Command, InstalledRule
 from op25b_app.switch.ruleset import Ruleset
@@ -58,7 +59,7 @@ def reconcile(
     renewals: list[Change] = []
     differences: list[Difference] = []
     others: list[FlowRule] = []
-    for installed in found:
+    for installed in found if len(present) < len(found) else ():
         if id(installed) in recognised:
             continue
         rule = installed.rule
@@ -86,6 +87,15 @@ def reconcile(
         repairs += (Change(Command.ADD, rule) for rule in missing)
         differences += (Difference("missing", rule) for rule in missing)
     return Comparison(Group(repairs), tuple(renewals), tuple(differences), tuple(others))
+
+
+def markers_among(found: Sequence[InstalledRule]) -> tuple[list[FlowRule], Sequence[InstalledRule]]:
+    """The markers in a table, and the rest of it."""
+    marked = [each for each in found if each.rule.priority == MARKER_PRIORITY and is_marker(each.rule)]
+    if not marked:
+        return [], found
+    identities = set(map(id, marked))
+    return [each.rule for each in marked], [each for each in found if id(each) not in identities]
 
 
 def difference(held: Ruleset, wanted: Ruleset) -> Group:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.marker import Marker, is_marker, marker_rule
+from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch import codec, flow_monitor
 from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
 from op25b_app.switch.assessment import count, newer_policy, next_revision, strange_ports, summary
@@ -28,7 +28,7 @@ from op25b_app.switch.exchange import Exchange, Phase
 from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
 from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
-from op25b_app.switch.reconcile import Comparison, difference, reconcile
+from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
 from op25b_app.switch.ruleset import Ruleset
 
 ANSWER_SECONDS = 10.0
@@ -258,8 +258,7 @@ class Session:
         self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
     ) -> Outcome:
         """The table is read: send what differs, or say how it is."""
-        marks = [each.rule for each in found if is_marker(each.rule)]
-        rest = [each for each in found if not is_marker(each.rule)] if marks else found
+        marks, rest = markers_among(found)
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)
         try:
