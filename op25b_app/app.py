@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from ryu.controller.handler import (
 )
 from ryu.lib import hub
 
-from op25b_app import backlog, settings, signals
+from op25b_app import backlog, hardware_addresses, settings, signals
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
@@ -80,6 +80,7 @@ class Op25b(app_manager.RyuApp):
         self._control: ControlEndpoint | None = None
         leave_unread(self._take)
         backlog.widen()
+        hardware_addresses.write_quickly()
 
     def start(self) -> None:
         super().start()
@@ -103,6 +104,7 @@ class Op25b(app_manager.RyuApp):
         # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk it.
         gc.collect()
         gc.freeze()
+        hub.spawn(self._prove_ahead, self._assignments)
 
     def close(self) -> None:
         if self._control is not None:
@@ -194,6 +196,13 @@ class Op25b(app_manager.RyuApp):
             except Exception:
                 log.exception("reload failed")
 
+    def _prove_ahead(self, assignments: Assignments) -> None:
+        """Prove, switch after switch, what each is to hold, until another policy is in force."""
+        for switch in self._policies.in_force.policy.switches.values():
+            if assignments is not self._assignments:
+                return
+            in_background(_spared, assignments.prove_ahead, switch)
+
     def _put_in_force(self) -> None:
         """Tell every switch, known or not, what the policy says of it."""
         in_force = self._policies.in_force
@@ -242,9 +251,13 @@ class Op25b(app_manager.RyuApp):
 
 def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:
     for switch in switches:
-        # A mistake of ours is its session's to tell, as soon as that asks for the same.
-        with suppress(Exception):
-            assignments.prepare(switch, _now())
+        _spared(assignments.prepare, switch)
+
+
+def _spared(work: Callable[[Switch, float], None], switch: Switch) -> None:
+    """A mistake of ours is for the switch's session to tell, as soon as that asks for the same."""
+    with suppress(Exception):
+        work(switch, _now())
 
 
 def _now() -> float:

@@ -19,6 +19,7 @@ from op25b_app.switch.wire import OPENFLOW_13
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
+_MOST_AHEAD = 2_000
 _MOST_PROOFS = 1 << 16
 """So many proofs are remembered, each rule of others that one is about counting as another one."""
 
@@ -70,6 +71,12 @@ class Assignments:
         if not wanted.timed:
             for group in installation(wanted):
                 group.pieces(OPENFLOW_13, flags=0)
+
+    def prove_ahead(self, switch: Switch, at: float) -> None:
+        """Prove what a switch is to hold before that is read back, where it takes tenths of a second at most."""
+        wanted = self._compiled(switch, at)
+        if not wanted.timed and len(wanted) <= _MOST_AHEAD:
+            self._objection(switch, wanted, frozenset(), (), at)
 
     def of(self, switch: Switch) -> Assignment:
         """What the policy says of one of its switches."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import enum
 import struct
-from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -130,14 +129,14 @@ def has_more(message: bytes) -> bool:
     return bool(message[11] & _OFPMPF_REPLY_MORE)
 
 
-def decode_flow_stats(message: bytes) -> Iterator[InstalledRule]:
+def decode_flow_stats(message: bytes) -> list[InstalledRule]:
     """The rules in one part of a flow statistics reply, header included (7.3.5.2; 1.5.1 section 7.3.5.3).
 
     Raises ValueError, naming the byte, for a message that breaks the format.
     """
     if message[0] < OPENFLOW_15:
         return _decode_flow_stats(message)
-    return decode_entries(message, MULTIPART_HEADER_SIZE, _decode_flow_description, _FLOW_STATISTICS)
+    return [*decode_entries(message, MULTIPART_HEADER_SIZE, _decode_flow_description, _FLOW_STATISTICS)]
 
 
 @lru_cache(REMEMBERED_RULES)
@@ -149,9 +148,10 @@ def _installed(table: int, attributes: bytes, match_and_action: bytes) -> Instal
     return InstalledRule(FlowRule(table, priority, match, action, cookie, hard_timeout), idle_timeout, flags)
 
 
-def _decode_flow_stats(message: bytes) -> Iterator[InstalledRule]:
+def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
     """``struct ofp_flow_stats`` of OpenFlow 1.3 and 1.4, a thousand and more of them in a message."""
     position, size, unpack = MULTIPART_HEADER_SIZE, _FLOW_STATS.size, _FLOW_STATS.unpack_from
+    rules: list[InstalledRule] = []
     try:
         while position < len(message):
             length, table, attributes = unpack(message, position)
@@ -162,8 +162,9 @@ def _decode_flow_stats(message: bytes) -> Iterator[InstalledRule]:
             if installed.rule.hard_timeout:
                 seconds, nanoseconds = _DURATION.unpack_from(message, position)
                 installed = installed._replace(duration=seconds + nanoseconds / 1e9)
-            yield installed
+            rules.append(installed)
             position = end
+        return rules
     except (ValueError, struct.error) as error:
         raise ValueError(f"unreadable {_FLOW_STATISTICS} at byte {position}: {error}") from None
 
