@@ -69,11 +69,14 @@ class KnownSwitch:
 
     def post(self, step: Step, datapath: Any = None) -> None:
         """Have the session take a step; one of a connection that is no longer in use counts for nothing."""
-        if self._busy:
+        waits = self._busy
+        if waits:
             self._inbox.put((step, datapath))
-            return
+            # Where there was no room for it, nobody may be busy any more.
+            if self._busy:
+                return
         self._busy, self.due_at = True, math.inf
-        if self._done(step, datapath):
+        if waits or self._done(step, datapath):
             self._work()
 
     def tick(self) -> None:

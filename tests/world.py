@@ -90,7 +90,7 @@ class World:
         while self.now < end:
             self.now += 1.0
             self.switch.advance(self.now)
-            if not self.session.seconds_until_due(self.now):
+            if self.session.due_at <= self.now:
                 self.run(self.session.tick(self.now))
 
     def run_told(self) -> None:

@@ -73,7 +73,7 @@ class Assignments:
                 group.pieces(OPENFLOW_13, flags=0)
 
     def prove_ahead(self, switch: Switch, at: float) -> None:
-        """Prove what a switch is to hold before that is read back, where it takes tenths of a second at most."""
+        """Prove what a switch is to hold before it is read back, where that takes tenths of a second."""
         wanted = self._compiled(switch, at)
         if not wanted.timed and len(wanted) <= _MOST_AHEAD:
             self._objection(switch, wanted, frozenset(), (), at)

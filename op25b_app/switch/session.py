@@ -185,10 +185,6 @@ class Session:
             return self._wake_at
         return min(self._wake_at, look_at(self._disturbance, *self._looked))
 
-    def seconds_until_due(self, now: float) -> float:
-        """How long a tick can wait."""
-        return max(0.0, self.due_at - now)
-
     def ended(self, began: float, now: float) -> None:
         """A step that was given at ``began`` has taken until now: that counts as a part of a look."""
         if self._looked[1] == began:

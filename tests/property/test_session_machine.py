@@ -222,7 +222,7 @@ class SessionMachine(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         """Time passes; what is due is done, and nothing arrives meanwhile."""
         end = self.now + seconds
-        while self.now + (due := self.session.seconds_until_due(self.now)) < end:
+        while self.now + (due := max(0.0, self.session.due_at - self.now)) < end:
             self.now += due
             self.send(self.session.tick(self.now))
         self.now = end
@@ -299,7 +299,7 @@ class SessionMachine(RuleBasedStateMachine):
         end = self.now + 2 * AUDIT_SECONDS
         while self.now < end:
             self.carry_everything()
-            self.wait(self.session.seconds_until_due(self.now) + 0.1)
+            self.wait(max(0.0, self.session.due_at - self.now) + 0.1)
         self.carry_everything()
         assert self.session.status.state is CALM[self.in_force.mode], self.session.status
         assert frozenset(self.held()) == self.in_force.wanted

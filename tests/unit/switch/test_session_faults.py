@@ -115,7 +115,7 @@ def test_what_fails_without_a_connection_is_not_tried_again() -> None:
     session = Session(0x1, now=0.0)
     assert session.fail("internal error", now=1.0) == Outcome()
     assert session.status.state is State.LOST
-    assert session.seconds_until_due(1000.0) == math.inf
+    assert session.due_at == math.inf
 
 
 def exception_until(expires: float) -> Assignment:
@@ -184,7 +184,7 @@ def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: b
         put(world.switch, RULES[0])
         remove(world.switch, RULES[0])
         world.run_told()
-        if not world.session.seconds_until_due(world.now):
+        if world.session.due_at <= world.now:
             world.run(world.session.tick(world.now))
     assert 5 <= asked.count(Kind.MULTIPART_REQUEST) <= 2 * 2 * 10 + 2
     assert world.status[0] == "degraded" if standing_by else "protected"
@@ -199,7 +199,7 @@ def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int)
     told = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, kind))
     world.now += 10
     world.run(world.deliver(told))
-    assert world.session.seconds_until_due(world.now) == 0
+    assert world.session.due_at <= world.now
 
 
 def test_what_permits_and_is_refused_keeps_no_other_from_coming() -> None:

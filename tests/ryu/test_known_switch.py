@@ -1,0 +1,207 @@
+"""The steps of a switch are taken in the order in which they come, and hold up no other switch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+from ryu.lib import hub
+
+from op25b_app import known_switch, known_switches
+from op25b_app.known_switch import KnownSwitch, Step
+from op25b_app.known_switches import KnownSwitches
+from op25b_app.operate.events import Journal
+from op25b_app.switch import session
+from op25b_app.switch.session import Connection, Outcome, Session, State, Status
+from tests.world import assignment
+
+PATIENCE = 5.0
+CONNECTION = Connection(4, 8, frozenset())
+
+
+class Datapath:
+    def __init__(self) -> None:
+        self.send_q = hub.Queue()
+        self.address = ("192.0.2.1", 1)
+        self.closed = False
+        self.unreplied_echo_requests: list[int] = []
+        self.max_unreplied_echo_requests = 0
+
+    def send(self, piece: bytes) -> bool:
+        self.send_q.put(piece)
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def switches() -> KnownSwitches:
+    return KnownSwitches(Journal(time.time()), 300.0, time.time)
+
+
+@pytest.fixture
+def switch(switches: KnownSwitches) -> KnownSwitch:
+    known = switches.make_known(1)
+    known.assign(assignment(), 1)
+    return known
+
+
+@pytest.fixture
+def taken() -> list[object]:
+    return []
+
+
+def says(taken: list[object], word: object) -> Step:
+    return lambda now: taken.append(word) or Outcome()  # type: ignore[func-returns-value]
+
+
+def held_up(may_end: threading.Event) -> Step:
+    """Leaves something that takes long, until it may end."""
+
+    def long(now: float) -> Outcome:
+        assert may_end.wait(PATIENCE)
+        return Outcome()
+
+    return lambda now: Outcome(later=long)
+
+
+def until(condition: Callable[[], object]) -> None:
+    with hub.Timeout(PATIENCE):
+        while not condition():
+            hub.sleep(0.01)
+
+
+def test_a_step_is_taken_where_it_comes_in(switch: KnownSwitch, taken: list[object]) -> None:
+    switch.post(says(taken, "one"))
+    assert taken == ["one"]
+
+
+def test_what_comes_later_comes_before_what_comes_meanwhile(switch: KnownSwitch, taken: list[object]) -> None:
+    """It runs in another thread of the operating system, while the event loop goes on."""
+    may_end = threading.Event()
+
+    def long(now: float) -> Outcome:
+        assert may_end.wait(PATIENCE)
+        taken.append("long")
+        return Outcome(later=says(taken, "even later"))
+
+    switch.post(lambda now: Outcome(later=long))
+    for word in ("one", "two"):
+        switch.post(says(taken, word))
+    assert taken == []
+    may_end.set()
+    until(lambda: len(taken) == 4)
+    assert taken == ["long", "even later", "one", "two"]
+
+
+def test_another_switch_does_not_wait_for_what_is_long(
+    switches: KnownSwitches, switch: KnownSwitch, taken: list[object]
+) -> None:
+    may_end = threading.Event()
+    switch.post(held_up(may_end))
+    hub.sleep(0.05)
+    switches.make_known(2).post(says(taken, "other"))
+    assert taken == ["other"]
+    may_end.set()
+
+
+def test_who_comes_with_too_much_waits(switch: KnownSwitch, taken: list[object]) -> None:
+    may_end = threading.Event()
+    switch.post(held_up(may_end))
+    count = known_switch.INBOX + 10
+    posted: list[int] = []
+
+    def post() -> None:
+        for number in range(count):
+            switch.post(says(taken, number))
+            posted.append(number)
+
+    hub.spawn(post)
+    hub.sleep(0.05)
+    assert len(posted) == known_switch.INBOX
+    may_end.set()
+    until(lambda: len(taken) == count)
+    assert taken == [*range(count)]
+    switch.post(says(taken, "next"))
+    assert taken[-1] == "next"
+
+
+def test_what_a_former_connection_says_counts_for_nothing(switch: KnownSwitch, taken: list[object]) -> None:
+    first, second = Datapath(), Datapath()
+    switch.connect(first, CONNECTION)
+    switch.post(says(taken, "first"), first)
+    switch.connect(second, CONNECTION)
+    switch.post(says(taken, "late"), first)
+    switch.post(says(taken, "second"), second)
+    assert taken == ["first", "second"]
+    assert not first.closed
+    hub.sleep(0)
+    assert first.closed
+    assert not second.closed
+    switch.disconnect(first)
+    assert switch.session.status.state is not State.LOST
+    switch.disconnect(second)
+    assert switch.session.status[:2] == (State.LOST, "connection closed")
+
+
+def test_a_mistake_of_ours_ends_neither_its_switch_nor_the_thread_for_what_is_long(
+    switch: KnownSwitch, taken: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken(now: float) -> Outcome:
+        raise ZeroDivisionError
+
+    switch.connect(Datapath(), CONNECTION)
+    for step in (mistaken, lambda now: Outcome(later=mistaken)):
+        caplog.clear()
+        switch.post(step)
+        until(lambda: switch.session.status.state is State.DEGRADED)
+        assert "internal error" in caplog.text
+        switch.post(says(taken, "next"))
+        until(lambda: taken == ["next"])
+        taken.clear()
+        switch.session.status = Status(State.CONNECTING, "", 0.0)
+
+
+def test_a_switch_of_nobody_is_forgotten(switches: KnownSwitches, switch: KnownSwitch) -> None:
+    stranger, datapath = switches.make_known(7), Datapath()
+    stranger.connect(datapath, CONNECTION)
+    assert switches.get(7) is stranger
+    stranger.disconnect(datapath)
+    assert switches.get(7) is None
+    assert switches.get(1) is switch
+
+
+@pytest.fixture
+def ticked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The datapath ids of the switches that were told that time has passed."""
+    seen: list[int] = []
+    tick = Session.tick
+
+    def told(session: Session, now: float) -> Outcome:
+        seen.append(session.dpid)
+        return tick(session, now)
+
+    monkeypatch.setattr(Session, "tick", told)
+    monkeypatch.setattr(known_switches, "MOST_SECONDS", 60.0)
+    return seen
+
+
+def test_time_is_told_to_who_is_due_and_to_nobody_else(
+    ticked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once, though nobody was due so soon when the thread for the time went to sleep."""
+    monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
+    switches = KnownSwitches(Journal(time.time()), 300.0, time.time)
+    for dpid in (1, 2):
+        switches.make_known(dpid).assign(assignment(), 1)
+    hub.sleep(0.01)
+    silent = switches.make_known(1)
+    silent.connect(Datapath(), CONNECTION)
+    hub.sleep(0.05)
+    assert ticked == []
+    until(lambda: ticked)
+    assert ticked == [1]
+    assert silent.session.status.state is State.DEGRADED

@@ -1,0 +1,91 @@
+"""A socket that reads with patience, over loopback."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from socket import SHUT_WR
+from typing import Any, NamedTuple
+
+import eventlet
+import pytest
+from ryu.lib import hub
+
+from op25b_app.patient_socket import PIECE_BYTES, PatientSocket
+
+LIMIT = 0.1
+
+
+class Ends(NamedTuple):
+    ours: PatientSocket
+    theirs: Any
+    reads: list[int]
+    """How much was asked for, each time that ours was asked to read."""
+
+
+@pytest.fixture
+def ends() -> Iterator[Ends]:
+    listener = eventlet.listen(("127.0.0.1", 0))
+    theirs = eventlet.connect(listener.getsockname())
+    socket, _ = listener.accept()
+    socket.settimeout(LIMIT)
+    reads: list[int] = []
+    receive = socket.recv
+
+    def noted(size: int) -> bytes:
+        reads.append(size)
+        received: bytes = receive(size)
+        return received
+
+    socket.recv = noted
+    yield Ends(PatientSocket(socket), theirs, reads)
+    for each in (socket, theirs, listener):
+        each.close()
+
+
+def test_what_is_sent_comes_in_order_whatever_is_asked_for(ends: Ends) -> None:
+    chance = random.Random(25)
+    content = chance.randbytes(300_000)
+    hub.spawn(lambda: (ends.theirs.sendall(content), ends.theirs.shutdown(SHUT_WR)))
+    received = b""
+    while piece := ends.ours.recv(size := chance.choice([1, 8, 100, 60_000])):
+        assert len(piece) <= min(size, PIECE_BYTES)
+        received += piece
+    assert received == content
+    assert ends.ours.recv(8) == b""
+
+
+def test_what_has_come_together_is_read_at_once(ends: Ends) -> None:
+    ends.theirs.sendall(bytes(800))
+    for _ in range(100):
+        assert ends.ours.recv(8) == bytes(8)
+    assert len(ends.reads) == 1
+
+
+def test_nothing_wakes_who_waits_for_a_silent_switch(ends: Ends) -> None:
+    reader = hub.spawn(ends.ours.recv, 8)
+    hub.sleep(5 * LIMIT)
+    assert len(ends.reads) == 1
+    ends.theirs.sendall(b"12345678")
+    assert reader.wait() == b"12345678"
+
+
+def test_who_does_not_read_is_sent_nothing_for_longer_than_the_time_out(ends: Ends) -> None:
+    with pytest.raises(TimeoutError):
+        ends.ours.sendall(bytes(1 << 26))
+    ends.theirs.sendall(b"12345678")
+    assert ends.ours.recv(8) == b"12345678"
+
+
+def test_after_the_end_of_sending_a_silent_switch_is_not_waited_for(ends: Ends) -> None:
+    reader = hub.spawn(ends.ours.recv, 8)
+    hub.sleep(0)
+    ends.ours.shutdown(SHUT_WR)
+    with eventlet.Timeout(20 * LIMIT):
+        assert reader.wait() == b""
+
+
+def test_a_socket_may_be_closed_after_the_end_of_sending(ends: Ends) -> None:
+    ends.ours.shutdown(SHUT_WR)
+    ends.ours.close()
+    hub.sleep(2 * LIMIT)
