@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 
@@ -13,6 +14,8 @@ from op25b_app.switch.session import Session
 
 MOST_SECONDS = 5.0
 """How long nobody looks at the clock at most; one that was set forward is noticed then."""
+
+log = logging.getLogger("op25b")
 
 
 class KnownSwitches:
@@ -30,8 +33,8 @@ class KnownSwitches:
         self._deferred = hub.Queue()
         self._wakes_at = math.inf
         self._sooner = hub.Event()
-        hub.spawn(self._keep_time)
-        hub.spawn(self._do_deferred)
+        hub.spawn(_for_ever, self._tell_time)
+        hub.spawn(_for_ever, self._do_deferred)
 
     def __iter__(self) -> Iterator[KnownSwitch]:
         return iter([*self._known.values()])
@@ -58,16 +61,25 @@ class KnownSwitches:
             self._wakes_at = switch.due_at
             self._sooner.set()
 
-    def _keep_time(self) -> None:
-        while True:
-            self._wakes_at = min((switch.due_at for switch in self), default=math.inf)
-            self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MOST_SECONDS))
-            self._sooner.clear()
-            now = self._now()
-            for switch in [each for each in self if each.due_at <= now]:
-                switch.tick()
-                hub.sleep(0)
+    def _tell_time(self) -> None:
+        """Wait until somebody is due, and tell all who are."""
+        self._wakes_at = min((switch.due_at for switch in self), default=math.inf)
+        self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MOST_SECONDS))
+        self._sooner.clear()
+        now = self._now()
+        for switch in [each for each in self if each.due_at <= now]:
+            switch.tick()
+            hub.sleep(0)
 
     def _do_deferred(self) -> None:
-        while True:
-            self._deferred.get()()
+        self._deferred.get()()
+
+
+def _for_ever(work: Callable[[], None]) -> None:
+    """A mistake of ours ends no thread that all switches share."""
+    while True:
+        try:
+            work()
+        except Exception:
+            log.exception("internal error")
+            hub.sleep(MOST_SECONDS)
