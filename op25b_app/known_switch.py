@@ -49,8 +49,8 @@ class KnownSwitch:
         rests: Callable[[KnownSwitch], None],
     ) -> None:
         self.session = session
-        self.generation = 0
-        """Which of the policies that have been put in force the session follows."""
+        self.generation = self._assigned = 0
+        """Which of the policies that have been put in force the session follows, all steps taken."""
         self.due_at = math.inf
         """When to call :meth:`tick`, in seconds since 1970."""
         self._journal = journal
@@ -85,7 +85,7 @@ class KnownSwitch:
 
     def assign(self, assignment: Assignment | None, generation: int) -> None:
         def step(now: float) -> Outcome:
-            self.generation = generation
+            self._assigned = generation
             return self.session.assign(assignment, now)
 
         self.post(step)
@@ -110,6 +110,7 @@ class KnownSwitch:
             if not self._done(*self._inbox.get()):
                 return
         self._busy, self.due_at = False, self.session.due_at
+        self.generation = self._assigned
         self._rests(self)
 
     def _done(self, step: Step, datapath: Any) -> bool:

@@ -97,6 +97,22 @@ def test_what_comes_later_comes_before_what_comes_meanwhile(switch: KnownSwitch,
     assert taken == ["long", "even later", "one", "two"]
 
 
+def test_a_policy_is_followed_once_its_steps_are_taken(switch: KnownSwitch) -> None:
+    assert switch.generation == 1
+    may_end = threading.Event()
+    switch.post(held_up(may_end))
+    switch.assign(assignment(), 2)
+    assert switch.generation == 1
+    may_end.set()
+    until(lambda: switch.generation == 2)
+    switch.session.assign = lambda assignment, now: held_up(may_end)(now)  # type: ignore[method-assign]
+    may_end.clear()
+    switch.assign(assignment(), 3)
+    assert switch.generation == 2
+    may_end.set()
+    until(lambda: switch.generation == 3)
+
+
 def test_another_switch_does_not_wait_for_what_is_long(
     switches: KnownSwitches, switch: KnownSwitch, taken: list[object]
 ) -> None:
