@@ -1,7 +1,4 @@
-"""The Ryu application: events go in, messages go out; each switch's session decides.
-
-What comes of them is in ``known_switch``.
-"""
+"""The Ryu application: what Ryu tells goes to the switches that are known, and a policy to all of them."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from functools import partial
 from typing import Any
 
 from ryu.base import app_manager
@@ -45,10 +41,10 @@ from op25b_app.switch.exchange import is_answer, is_news
 from op25b_app.switch.session import Connection
 from op25b_app.unread import leave_unread
 
-MOST_ON_END = 64
-"""So many messages are taken before other threads have a turn; Ryu reads some two thousand on end."""
-MOST_BYTES = 1 << 14
-"""A longer message is a turn by itself."""
+BYTES_ON_END = 1 << 14
+"""So much is taken before other threads have a turn; Ryu reads some two thousand messages on end."""
+MESSAGE_BYTES = 1 << 8
+"""A message takes as long as so many bytes of it, at least."""
 MOST_NAMES = 20
 LOOK_SECONDS = 2.0
 """How often the policy's files are looked at, where that is wanted."""
@@ -129,8 +125,10 @@ class Op25b(app_manager.RyuApp):
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
         """Read with patience; tell, now and then, of a switch whose OpenFlow is too old to go on."""
-        event.msg.datapath.socket = PatientSocket(event.msg.datapath.socket)
-        message, host, now = event.msg, event.msg.datapath.address[0], time.monotonic()
+        message, datapath = event.msg, event.msg.datapath
+        if not isinstance(datapath.socket, PatientSocket):
+            datapath.socket = PatientSocket(datapath.socket)
+        host, now = datapath.address[0], time.monotonic()
         bitmaps = getattr(message, "elements", None) or ()
         newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)
         self._hellos = {each: until for each, until in self._hellos.items() if now < until}
@@ -162,17 +160,18 @@ class Op25b(app_manager.RyuApp):
     def port_state_change(self, event: Any) -> None:
         datapath = event.datapath
         if switch := self._switches.get(datapath.id):
-            switch.post(partial(switch.session.ports_changed, frozenset(datapath.ports)), datapath)
+            switch.ports_changed(frozenset(datapath.ports), datapath)
 
     def _take(self, datapath: Any, message: bytes) -> bool:
         """Hand a session what it reads by itself, where the message comes in."""
         switch, answer = self._switches.get(datapath.id), is_answer(message)
         if switch is None or not (answer or is_news(message)):
             return False
-        self._taken += 1
-        if self._taken % MOST_ON_END == 0 or len(message) > MOST_BYTES:
+        self._taken += MESSAGE_BYTES + len(message)
+        if self._taken > BYTES_ON_END:
+            self._taken = 0
             hub.sleep(0)
-        switch.post(partial(switch.session.receive, message), datapath)
+        switch.hear(message, datapath)
         return answer
 
     def _read_policies(self) -> Policies:
@@ -197,7 +196,7 @@ class Op25b(app_manager.RyuApp):
                 log.exception("reload failed")
 
     def _prove_ahead(self, assignments: Assignments) -> None:
-        """Prove, switch after switch, what each is to hold, until another policy is in force."""
+        """Once, after the start: prove what each switch is to hold, until another policy is in force."""
         for switch in self._policies.in_force.policy.switches.values():
             if assignments is not self._assignments:
                 return
@@ -216,6 +215,7 @@ class Op25b(app_manager.RyuApp):
         for switch in policy.switches.values():
             known = self._switches.make_known(switch.dpid)
             known.assign(self._assignments.of(switch), self._generation)
+            hub.sleep(0)
         for known in self._switches:
             if policy.switch_of_dpid(known.session.dpid) is None:
                 known.assign(None, self._generation)

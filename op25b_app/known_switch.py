@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import logging
 import math
+import time
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,7 +24,11 @@ from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, St
 from op25b_app.unread import why_ended
 
 INBOX = 256
-"""Steps that may wait while one is taken; whoever comes with one more waits."""
+"""So many steps may wait while one is taken; then messages of the switch are not read any more."""
+ROOM_SECONDS = 0.02
+"""How often it is looked whether there is room again."""
+MOST_SECONDS_ON_END = 0.01
+"""For how long steps that have waited are taken before others have a turn."""
 
 CALM = {*AS_WANTED, State.CONNECTING, State.INSTALLING}
 
@@ -57,27 +63,39 @@ class KnownSwitch:
         self._now = now
         self._defer = defer
         self._rests = rests
-        self._inbox = hub.Queue(INBOX)
+        self._inbox: deque[tuple[Step, Any]] = deque()
         self._busy = False
+        self._ports: dict[Any, frozenset[int]] = {}
+        """By connection those that the session is still to be told of."""
         self._datapath: Any = None
         self._outbox: Outbox | None = None
 
     @property
     def is_nobody(self) -> bool:
-        """Whether it is neither connected nor in the policy, nor about to be."""
-        return self._datapath is None and self.session.assignment is None and not self._inbox.putting()
+        """Whether it is neither connected nor in the policy."""
+        return self._datapath is None and self.session.assignment is None
 
     def post(self, step: Step, datapath: Any = None) -> None:
         """Have the session take a step; one of a connection that is no longer in use counts for nothing."""
-        waits = self._busy
-        if waits:
-            self._inbox.put((step, datapath))
-            # Where there was no room for it, nobody may be busy any more.
-            if self._busy:
-                return
+        if self._busy:
+            self._inbox.append((step, datapath))
+            return
         self._busy, self.due_at = True, math.inf
-        if waits or self._done(step, datapath):
+        if self._finish(step, datapath):
             self._work()
+
+    def hear(self, message: bytes, datapath: Any) -> None:
+        """Have the session read a message; where too many wait already, its connection waits, too."""
+        while len(self._inbox) >= INBOX:
+            hub.sleep(ROOM_SECONDS)
+        self.post(partial(self.session.receive, message), datapath)
+
+    def ports_changed(self, ports: frozenset[int], datapath: Any) -> None:
+        """The ports of a connection are these now, whatever was said of them and is not told yet."""
+        is_pending = datapath in self._ports
+        self._ports[datapath] = ports
+        if not is_pending:
+            self.post(partial(self._tell_ports, datapath), datapath)
 
     def tick(self) -> None:
         if not self._busy:
@@ -104,33 +122,47 @@ class KnownSwitch:
 
         self.post(step, datapath)
 
+    def _tell_ports(self, datapath: Any, now: float) -> Outcome:
+        return self.session.ports_changed(self._ports.pop(datapath), now)
+
     def _work(self) -> None:
         """Take the steps that have come meanwhile, up to one that leaves something for later."""
-        while not self._inbox.empty():
-            if not self._done(*self._inbox.get()):
+        began = time.monotonic()
+        while self._inbox:
+            if not self._finish(*self._inbox.popleft()):
                 return
+            if time.monotonic() - began > MOST_SECONDS_ON_END:
+                hub.sleep(0)
+                began = time.monotonic()
         self._busy, self.due_at = False, self.session.due_at
         self.generation = self._assigned
         self._rests(self)
 
-    def _done(self, step: Step, datapath: Any) -> bool:
+    def _finish(self, step: Step, datapath: Any) -> bool:
+        """Take a step; False where it leaves something that is deferred."""
         counts = datapath is None or datapath is self._datapath
-        return not counts or self._carry_out(self._take(step))
+        return not counts or self._carry_out_safely(partial(self._take, step))
 
     def _go_on(self, step: Step) -> None:
         """Take a step that may take long, and those that have come meanwhile."""
-        if self._carry_out(in_background(self._take, step)):
+        if self._carry_out_safely(partial(in_background, self._take, step)):
             self._work()
 
     def _take(self, step: Step) -> Outcome:
         began = self._now()
-        try:
-            outcome = step(began)
-        except Exception:
-            log.exception("%s: internal error", self)
-            outcome = self.session.fail("internal error of op25b; its log says more", self._now())
+        outcome = step(began)
         self.session.ended(began, self._now())
         return outcome
+
+    def _carry_out_safely(self, take: Callable[[], Outcome]) -> bool:
+        """A mistake of ours gives up what is under way on this switch, and nothing else."""
+        try:
+            return self._carry_out(take())
+        except Exception:
+            log.exception("%s: internal error", self)
+            return self._carry_out(
+                self.session.fail("internal error of op25b; its log says more", self._now())
+            )
 
     def _carry_out(self, outcome: Outcome) -> bool:
         """Tell and send what comes of a step; whether that is all, or something more is deferred."""
@@ -163,6 +195,7 @@ class KnownSwitch:
             # Ryu tells every application of it, and may wait for the one that has called this.
             hub.spawn(self._datapath.close)
         self._datapath = datapath
+        self._ports = {each: ports for each, ports in self._ports.items() if each is datapath}
         self._outbox = datapath and Outbox(datapath)
 
     def __str__(self) -> str:

@@ -55,8 +55,11 @@ class KnownSwitches:
         return self._known[dpid]
 
     def _rests(self, switch: KnownSwitch) -> None:
+        dpid = switch.session.dpid
         if switch.is_nobody:
-            del self._known[switch.session.dpid]
+            # One that was forgotten before may still be spoken to, and has a successor.
+            if self._known.get(dpid) is switch:
+                del self._known[dpid]
         elif switch.due_at < self._wakes_at:
             self._wakes_at = switch.due_at
             self._sooner.set()

@@ -8,12 +8,16 @@ from typing import Any
 
 from ryu.lib import hub
 
+MOST_PIECES = 1 << 13
+"""Some five million flow-mods."""
+
 
 class Outbox:
-    """What is to be sent over one connection: at most a plan, as a session sends the next after an answer.
+    """What is to be sent over one connection.
 
     Ryu takes some messages at once, and lets wait who sends more: that is a thread here, for as long as there
-    is more. Ryu stops sending when a switch does not read, and then the connection ends.
+    is more. Ryu stops sending when a switch does not read, and then the connection ends; so it does where
+    more waits than any plan has.
     """
 
     def __init__(self, datapath: Any) -> None:
@@ -24,6 +28,8 @@ class Outbox:
     def send(self, pieces: Iterable[bytes]) -> None:
         """Send messages, joined to pieces, in order."""
         self._waiting.extend(pieces)
+        if len(self._waiting) > MOST_PIECES:
+            self._give_up()
         if self._sender is not None:
             return
         while self._waiting and not self._would_wait():
@@ -38,8 +44,9 @@ class Outbox:
             hub.kill(self._sender)
 
     def _would_wait(self) -> bool:
+        """Ryu's queue is never half full while somebody waits for room in it."""
         queue = self._datapath.send_q
-        return queue is not None and queue.full()
+        return queue is not None and 2 * queue.qsize() >= queue.maxsize
 
     def _send_rest(self) -> None:
         while self._waiting:
@@ -48,6 +55,9 @@ class Outbox:
 
     def _send_next(self) -> None:
         if not self._datapath.send(self._waiting.popleft()):
-            self._waiting.clear()
-            # Ryu tells every application of the end, and may wait for the one that has called this.
-            hub.spawn(self._datapath.close)
+            self._give_up()
+
+    def _give_up(self) -> None:
+        self._waiting.clear()
+        # Ryu tells every application of the end, and may wait for the one that has called this.
+        hub.spawn(self._datapath.close)

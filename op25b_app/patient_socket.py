@@ -25,12 +25,13 @@ class PatientSocket:
         self._socket = socket
         self._limit: float = socket.gettimeout()
         self._chunk, self._position = b"", 0
+        self._sends = True
         socket.settimeout(None)
 
     def recv(self, size: int) -> bytes:
         """At most ``size`` bytes, as soon as there are some; none at the end."""
         if self._position == len(self._chunk):
-            self._chunk, self._position = self._socket.recv(CHUNK_BYTES), 0
+            self._chunk, self._position = self._read(), 0
         end = self._position + min(size, PIECE_BYTES)
         piece, self._position = self._chunk[self._position : end], min(end, len(self._chunk))
         if self._position == len(self._chunk):
@@ -48,8 +49,19 @@ class PatientSocket:
 
     def shutdown(self, how: int) -> None:
         """After the end of sending, reading ends after as long as the time-out was."""
+        self._sends = False
         self._socket.shutdown(how)
         hub.spawn_after(self._limit, self._end_reading)
+
+    def _read(self) -> bytes:
+        try:
+            received: bytes = self._socket.recv(CHUNK_BYTES)
+        except ValueError:
+            # Of TLS, once this side has ended it.
+            if self._sends:
+                raise
+            return b""
+        return received
 
     def _end_reading(self) -> None:
         with suppress(OSError):

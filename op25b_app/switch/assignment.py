@@ -19,6 +19,7 @@ from op25b_app.switch.wire import OPENFLOW_13
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
+_UNKNOWN = "not proven yet"
 _MOST_AHEAD = 2_000
 _MOST_PROOFS = 1 << 16
 """So many proofs are remembered, each rule of others that one is about counting as another one."""
@@ -34,8 +35,8 @@ class Assignment(NamedTuple):
     says of a table that holds those, rules of others and markers why it is not proven to do, at a moment,
     what the policy says, or None. ``digest`` is the policy's (hexadecimal). ``revision`` is the policy's own;
     without one, an operator asked for this policy and it becomes the next after that on the switch.
-    ``prepared`` gives what is wanted if that is there already, and ``is_judged`` tells whether an objection,
-    or that there is none, is known already.
+    ``prepared`` gives what is wanted on a switch with so many tables if that is there already, and
+    ``is_judged`` tells whether an objection, or that there is none, is known already.
     """
 
     switch: Switch
@@ -43,7 +44,7 @@ class Assignment(NamedTuple):
     objection: Objection
     digest: str
     revision: int | None = None
-    prepared: Callable[[], Ruleset | None] = lambda: None
+    prepared: Callable[[int], Ruleset | None] = lambda tables: None
     is_judged: Callable[[Ruleset, frozenset[FlowRule]], bool] = lambda wanted, others: False
 
 
@@ -85,7 +86,7 @@ class Assignments:
             partial(self._wanted, switch),
             partial(self._objection, switch),
             self._digest,
-            prepared=partial(self._prepared.get, switch.name),
+            prepared=partial(self._prepared_for, switch),
             is_judged=partial(self._is_judged, switch),
         )
 
@@ -97,6 +98,10 @@ class Assignments:
         if not wanted.timed:
             self._prepared[switch.name] = wanted
         return wanted
+
+    def _prepared_for(self, switch: Switch, tables: int) -> Ruleset | None:
+        prepared = self._prepared.get(switch.name)
+        return prepared if prepared is not None and prepared.last_table < tables else None
 
     def _wanted(self, switch: Switch, at: float, tables: int) -> Ruleset:
         wanted = self._compiled(switch, at)
@@ -137,8 +142,8 @@ class Assignments:
     ) -> str | None:
         """Why a table that was read is not proven; None where it is."""
         name = self._definition(switch), wanted.meaning, others
-        if self._is_judged(switch, wanted, others):
-            return self._proofs[name]
+        if (known := self._known_objection(name, wanted)) is not _UNKNOWN:
+            return known
         rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *marks)]
         self._remembered += 1 + len(others)
         if self._remembered > _MOST_PROOFS:
@@ -149,7 +154,12 @@ class Assignments:
 
     def _is_judged(self, switch: Switch, wanted: Ruleset, others: frozenset[FlowRule]) -> bool:
         name = self._definition(switch), wanted.meaning, others
-        return name in self._proofs and not (wanted.timed and self._proofs[name])
+        return self._known_objection(name, wanted) is not _UNKNOWN
+
+    def _known_objection(self, name: Hashable, wanted: Ruleset) -> str | None:
+        """In one access, since another thread may forget all proofs meanwhile."""
+        known = self._proofs.get(name, _UNKNOWN)
+        return _UNKNOWN if known is not None and wanted.timed else known
 
     def _definition(self, switch: Switch) -> Hashable:
         """What a switch's verdicts depend on, but for the policy."""

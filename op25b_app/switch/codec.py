@@ -37,6 +37,8 @@ SEND_FLOW_REMOVED = 1
 
 REMEMBERED_RULES = 1 << 17
 """How many rules are remembered by their bytes, some 600 bytes of memory each."""
+REMEMBERED_BYTES = 1 << 8
+"""A rule that takes more in a message is not remembered."""
 
 _FLOW_STATISTICS = "flow statistics"
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
@@ -139,13 +141,15 @@ def decode_flow_stats(message: bytes) -> list[InstalledRule]:
     return [*decode_entries(message, MULTIPART_HEADER_SIZE, _decode_flow_description, _FLOW_STATISTICS)]
 
 
-@lru_cache(REMEMBERED_RULES)
-def _installed(table: int, attributes: bytes, match_and_action: bytes) -> InstalledRule:
-    """Most rules are read many times, from one switch or from many with the same policy."""
+def _decoded(table: int, attributes: bytes, match_and_action: bytes) -> InstalledRule:
     priority, idle_timeout, hard_timeout, flags, cookie = _ATTRIBUTES.unpack(attributes)
     match, position = decode_match(match_and_action, 0)
     action = decode_action(match_and_action[position:])
     return InstalledRule(FlowRule(table, priority, match, action, cookie, hard_timeout), idle_timeout, flags)
+
+
+_installed = lru_cache(REMEMBERED_RULES)(_decoded)
+"""Most rules are read many times, from one switch or from many with the same policy."""
 
 
 def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
@@ -158,7 +162,8 @@ def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
             end = position + length
             if length < size or end > len(message):
                 raise ValueError(f"{length} bytes announced, {len(message) - position} there")
-            installed = _installed(table, attributes, message[position + size : end])
+            read = _installed if length <= REMEMBERED_BYTES else _decoded
+            installed = read(table, attributes, message[position + size : end])
             if installed.rule.hard_timeout:
                 seconds, nanoseconds = _DURATION.unpack_from(message, position)
                 installed = installed._replace(duration=seconds + nanoseconds / 1e9)
@@ -175,7 +180,8 @@ def _decode_flow_description(entry: bytes) -> InstalledRule:
     position = _FLOW_DESCRIPTION.size + match_size(entry, _FLOW_DESCRIPTION.size)
     statistics, end = decode_statistics(entry, position)
     match_and_action = entry[_FLOW_DESCRIPTION.size : position] + entry[end:]
-    installed = _installed(table, attributes + bytes(4) + cookie, match_and_action)
+    read = _installed if len(entry) <= REMEMBERED_BYTES else _decoded
+    installed = read(table, attributes + bytes(4) + cookie, match_and_action)
     if installed.rule.hard_timeout:
         return installed._replace(duration=statistics.duration)
     return installed

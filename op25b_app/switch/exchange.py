@@ -92,7 +92,7 @@ class Exchange:
         self.version = version
         self.phase = Phase.IDLE
         self.abilities: Abilities | None = None
-        """None until the switch was asked."""
+        """None until the switch is asked; known once its table is read."""
         self._watching = False
         self._room_asked = self._was_full = False
         self.refused: dict[Key, Refused] = {}
@@ -305,7 +305,7 @@ class Exchange:
     def _barrier(self, xid: int) -> Answer:
         """The switch has handled what was sent. Whether it has accepted it, its table says."""
         if xid == self._barrier_before:
-            self._barrier_before = -1
+            self._probe = self._barrier_before = -1
             return Answer(awaited=self.phase is Phase.READING)
         if xid != self._request_xid:
             return NOTHING

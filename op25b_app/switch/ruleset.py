@@ -12,13 +12,24 @@ from op25b_app.rules.pipeline import Table
 
 Key = tuple[int, int, Match]
 MOST_READ = 3
-"""How many objects are remembered for each rule; they are kept alive, so that no other has their identity."""
+"""How many objects are remembered for each rule."""
 
 _OUTCOME = itemgetter(FlowRule._fields.index("table"), FlowRule._fields.index("action"))
 _HARD_TIMEOUT = itemgetter(FlowRule._fields.index("hard_timeout"))
 
 Outcomes = Mapping[int, frozenset[Action]]
 """By table: what may become of a packet there."""
+
+
+class Recognised(dict[int, int]):
+    """By the identity of objects that were read from switches, that of the rules that are there then.
+
+    The objects live as long as this, so that no other one has their identity.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alive: list[object] = []
 
 
 class Ruleset:
@@ -30,9 +41,7 @@ class Ruleset:
 
     def __init__(self, segments: Iterable[Sequence[FlowRule]]) -> None:
         self.segments = tuple(segments)
-        self.recognised: dict[int, int] = {}
-        """By the identity of an object that was read from switches, that of the rule that is there then."""
-        self._read: list[object] = []
+        self.recognised = Recognised()
 
     @cached_property
     def rules(self) -> tuple[FlowRule, ...]:
@@ -73,10 +82,10 @@ class Ruleset:
 
     def recognise(self, read: object, rule: FlowRule) -> None:
         """Whenever this object is read, a rule of this set is there as it should be."""
-        if len(self._read) >= MOST_READ * len(self):
-            self._read.clear()
-            self.recognised.clear()
-        self._read.append(read)
+        # A new one, since another thread may be using this.
+        if len(self.recognised) >= MOST_READ * len(self):
+            self.recognised = Recognised()
+        self.recognised.alive.append(read)
         self.recognised[id(read)] = id(rule)
 
     def without(self, other: Ruleset) -> list[FlowRule]:

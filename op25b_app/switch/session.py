@@ -221,14 +221,21 @@ class Session:
             return self.fail(str(problem), now)
         if answer.table is not None and self.assignment is not None:
             compare = partial(self._compare, self._exchange, self.assignment, answer.table)
-            prepared = self.assignment.prepared()
-            at_once = prepared is not None and len(prepared) + len(answer.table) <= MOST_AT_ONCE
+            at_once = self._is_quick(self._exchange, self.assignment, len(answer.table))
             return compare(now) if at_once else Outcome(later=compare)
         if answer.problem:
             return self.fail(answer.problem, now)
         if answer.awaited:
             self._wait_for(self._exchange, now, asked=bool(answer.pieces))
         return Outcome(answer.pieces)
+
+    def _is_quick(self, exchange: Exchange, assignment: Assignment, found: int) -> bool:
+        """Whether to compare a table of so many rules at once."""
+        assert self._connection is not None
+        prepared = assignment.prepared(self._connection.tables)
+        if prepared is None or exchange.refused or exchange.able.room:
+            return False
+        return found + len(prepared) <= MOST_AT_ONCE
 
     def _seek_room(self, exchange: Exchange, now: float) -> None:
         """Where a table was full there may be room again."""

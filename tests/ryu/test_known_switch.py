@@ -13,6 +13,7 @@ from op25b_app import known_switch, known_switches
 from op25b_app.known_switch import KnownSwitch, Step
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.events import Journal
+from op25b_app.outbox import Outbox
 from op25b_app.switch import session
 from op25b_app.switch.session import Connection, Outcome, Session, State, Status
 from tests.world import assignment
@@ -23,7 +24,7 @@ CONNECTION = Connection(4, 8, frozenset())
 
 class Datapath:
     def __init__(self) -> None:
-        self.send_q = hub.Queue()
+        self.send_q = hub.Queue(16)
         self.address = ("192.0.2.1", 1)
         self.closed = False
         self.unreplied_echo_requests: list[int] = []
@@ -126,23 +127,47 @@ def test_another_switch_does_not_wait_for_what_is_long(
 
 def test_who_comes_with_too_much_waits(switch: KnownSwitch, taken: list[object]) -> None:
     may_end = threading.Event()
+    switch.session.receive = lambda message, now: says(taken, message)(now)  # type: ignore[method-assign]
     switch.post(held_up(may_end))
-    count = known_switch.INBOX + 10
-    posted: list[int] = []
+    messages = [number.to_bytes(2, "big") for number in range(known_switch.INBOX + 10)]
+    read: list[bytes] = []
 
-    def post() -> None:
-        for number in range(count):
-            switch.post(says(taken, number))
-            posted.append(number)
+    def read_on() -> None:
+        for message in messages:
+            switch.hear(message, None)
+            read.append(message)
 
-    hub.spawn(post)
+    hub.spawn(read_on)
     hub.sleep(0.05)
-    assert len(posted) == known_switch.INBOX
+    assert len(read) == known_switch.INBOX
+    switch.post(says(taken, "no message"))
     may_end.set()
-    until(lambda: len(taken) == count)
-    assert taken == [*range(count)]
-    switch.post(says(taken, "next"))
-    assert taken[-1] == "next"
+    until(lambda: len(taken) == len(messages) + 1)
+    taken.remove("no message")
+    assert taken == messages
+
+
+def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now: says(told, ports)(now))
+    first, second = Datapath(), Datapath()
+    switch.connect(first, CONNECTION)
+    may_end = threading.Event()
+    switch.post(held_up(may_end))
+    for number in range(1000):
+        switch.ports_changed(frozenset({number}), first)
+    may_end.set()
+    until(lambda: told)
+    switch.ports_changed(frozenset({7}), first)
+    assert told == [{999}, {7}]
+    may_end.clear()
+    switch.post(held_up(may_end))
+    switch.connect(second, CONNECTION)
+    switch.ports_changed(frozenset({8}), first)
+    switch.ports_changed(frozenset({9}), second)
+    may_end.set()
+    until(lambda: told[-1] == {9})
+    assert told == [{999}, {7}, {9}]
 
 
 def test_what_a_former_connection_says_counts_for_nothing(switch: KnownSwitch, taken: list[object]) -> None:
@@ -179,6 +204,28 @@ def test_a_mistake_of_ours_ends_neither_its_switch_nor_the_thread_for_what_is_lo
         until(lambda: taken == ["next"])
         taken.clear()
         switch.session.status = Status(State.CONNECTING, "", 0.0)
+
+
+def test_a_mistake_while_sending_is_one_of_its_switch(
+    switches: KnownSwitches, switch: KnownSwitch, taken: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.connect(Datapath(), CONNECTION)
+    with monkeypatch.context() as mistaken:
+        mistaken.setattr(Outbox, "send", lambda box, pieces: pieces and 1 / 0)
+        switch.post(lambda now: Outcome((b"piece",)))
+    assert switch.session.status.state is State.DEGRADED
+    switch.post(says(taken, "next"))
+    assert taken == ["next"]
+
+
+def test_who_was_forgotten_takes_no_successor_along(switches: KnownSwitches, taken: list[object]) -> None:
+    forgotten = switches.make_known(7)
+    forgotten.assign(None, 1)
+    successor = switches.make_known(7)
+    successor.connect(Datapath(), CONNECTION)
+    forgotten.post(says(taken, "late"))
+    assert taken == ["late"]
+    assert switches.get(7) is successor is not forgotten
 
 
 def test_a_switch_of_nobody_is_forgotten(switches: KnownSwitches, switch: KnownSwitch) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pytest
 from ryu.lib import hub
 
+from op25b_app import outbox
 from op25b_app.outbox import Outbox
 
 PIECES = [bytes([number]) for number in range(10)]
-ROOM = 3
+ROOM = 4
 
 
 class Datapath:
@@ -42,36 +43,49 @@ def datapath() -> Datapath:
 
 
 def test_what_ryu_takes_is_handed_over_at_once(datapath: Datapath) -> None:
-    Outbox(datapath).send(PIECES[:ROOM])
-    assert datapath.take(ROOM) == PIECES[:ROOM]
+    Outbox(datapath).send(PIECES[: ROOM // 2])
+    assert datapath.send_q.qsize() == ROOM // 2
+    assert datapath.take(ROOM // 2) == PIECES[: ROOM // 2]
 
 
 def test_more_than_that_waits_without_the_sender_and_in_order(datapath: Datapath) -> None:
-    outbox = Outbox(datapath)
+    box = Outbox(datapath)
     with hub.Timeout(1):
-        outbox.send(PIECES[:6])
-        outbox.send(PIECES[6:])
+        box.send(PIECES[:6])
+        box.send(PIECES[6:])
+    hub.sleep(0)
     assert datapath.send_q.qsize() == ROOM
     assert datapath.take(len(PIECES)) == PIECES
-    outbox.send(PIECES)
+    box.send(PIECES)
     assert datapath.take(len(PIECES)) == PIECES
 
 
 def test_what_waits_is_forgotten_with_the_connection(datapath: Datapath) -> None:
-    outbox = Outbox(datapath)
-    outbox.send(PIECES)
+    box = Outbox(datapath)
+    box.send(PIECES)
     hub.sleep(0)
-    outbox.close()
+    box.close()
     assert datapath.take(ROOM) == PIECES[:ROOM]
     hub.sleep(0)
     assert datapath.send_q.empty()
     assert not datapath.closed
 
 
+def test_no_more_waits_than_a_plan_may_have(datapath: Datapath, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A switch may ask for answers and read none."""
+    monkeypatch.setattr(outbox, "MOST_PIECES", 100)
+    waiting = Outbox(datapath)
+    for _ in range(100 // len(PIECES) + 1):
+        waiting.send(PIECES)
+    assert len(waiting._waiting) <= 100
+    hub.sleep(0)
+    assert datapath.closed
+
+
 def test_a_connection_on_which_ryu_sends_no_more_is_closed_once_and_later(datapath: Datapath) -> None:
     datapath.send_q = None
-    outbox = Outbox(datapath)
-    outbox.send(PIECES)
+    box = Outbox(datapath)
+    box.send(PIECES)
     before = datapath.closed
     hub.sleep(0)
     assert (before, datapath.closed) == (0, 1)
