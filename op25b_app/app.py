@@ -82,7 +82,8 @@ class Op25b(app_manager.RyuApp):
         super().start()
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
-        self._put_in_force()
+        with self._reloading:
+            self._put_in_force()
         if settings.reload_on_change():
             hub.spawn(self._reload_on_change)
         routes = {

@@ -46,12 +46,12 @@ class Phase(enum.Enum):
 class Answer(NamedTuple):
     """What a message of the switch leads to.
 
-    ``pieces`` are to be sent. ``table`` is the whole table, once it is read. ``awaited`` tells that the
-    switch goes on with what was asked of it. ``problem`` says in words why it does not.
+    ``pieces`` are to be sent. ``table`` is the whole table, once it is there, as the messages it came in.
+    ``awaited`` tells that the switch goes on with what was asked of it, ``problem`` in words why it does not.
     """
 
     pieces: tuple[bytes, ...] = ()
-    table: list[InstalledRule] | None = None
+    table: list[bytes] | None = None
     awaited: bool = False
     problem: str = ""
 
@@ -106,7 +106,7 @@ class Exchange:
         self._probe = self._barrier_before = -1
         self._requests = 0
         self._request_xid = _REQUEST_XID
-        self._found: list[InstalledRule] = []
+        self._parts: list[bytes] = []
         self._bytes = 0
         self._batch: Batch | None = None
         self._to_come: list[Group] = []
@@ -165,7 +165,7 @@ class Exchange:
     def rest(self) -> None:
         """Whatever is under way does not count any more."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
-        self._to_come, self._found, self._bytes = [], [], 0
+        self._to_come, self._parts, self._bytes = [], [], 0
 
     def leave(self) -> tuple[bytes, ...]:
         """Have no more to do with the switch, and leave no gate closed."""
@@ -250,11 +250,11 @@ class Exchange:
         self._bytes += len(message)
         if self._bytes > MOST_BYTES:
             raise ValueError(f"its table takes more than {MOST_BYTES} bytes: too large to be read")
-        self._found += codec.decode_flow_stats(message)
+        self._parts.append(message)
         if codec.has_more(message):
             return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
-        found, self._found, self.pending = self._found, [], 0
-        return Answer(table=found)
+        parts, self._parts, self.pending = self._parts, [], 0
+        return Answer(table=parts)
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group behind what goes first, in a bundle or with a barrier behind it."""

@@ -39,8 +39,8 @@ RETRY_SECONDS = 30.0
 """After how long a switch that is not as wanted is tried again."""
 AUDIT_SECONDS = 300.0
 """How often the table of a switch that is as wanted is read again; rules with time-outs are renewed then."""
-MOST_AT_ONCE = 2_000
-"""With more rules, read and wanted, a table is compared later. So many take some 20 ms at most."""
+RULES_AT_ONCE, BYTES_AT_ONCE = 2_000, 1 << 18
+"""Where more is wanted, or read, a table is compared later. So many take some 30 ms at most."""
 ROUNDS = 8
 """How often one cycle plans: again if the table changed in between, or does not take what was planned.
 
@@ -221,7 +221,7 @@ class Session:
             return self.fail(str(problem), now)
         if answer.table is not None and self.assignment is not None:
             compare = partial(self._compare, self._exchange, self.assignment, answer.table)
-            at_once = self._is_quick(self._exchange, self.assignment, len(answer.table))
+            at_once = self._is_quick(self._exchange, self.assignment, sum(map(len, answer.table)))
             return compare(now) if at_once else Outcome(later=compare)
         if answer.problem:
             return self.fail(answer.problem, now)
@@ -229,13 +229,13 @@ class Session:
             self._wait_for(self._exchange, now, asked=bool(answer.pieces))
         return Outcome(answer.pieces)
 
-    def _is_quick(self, exchange: Exchange, assignment: Assignment, found: int) -> bool:
-        """Whether to compare a table of so many rules at once."""
+    def _is_quick(self, exchange: Exchange, assignment: Assignment, size: int) -> bool:
+        """Whether to compare a table of so many bytes at once."""
         assert self._connection is not None
         prepared = assignment.prepared(self._connection.tables)
         if prepared is None or exchange.refused or exchange.able.room:
             return False
-        return found + len(prepared) <= MOST_AT_ONCE
+        return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
     def _seek_room(self, exchange: Exchange, now: float) -> None:
         """Where a table was full there may be room again."""
@@ -258,9 +258,13 @@ class Session:
         return self._turn(state, reason, now)._replace(pieces=pieces)
 
     def _compare(
-        self, exchange: Exchange, assignment: Assignment, found: Sequence[InstalledRule], now: float
+        self, exchange: Exchange, assignment: Assignment, parts: Iterable[bytes], now: float
     ) -> Outcome:
         """The table is read: send what differs, or say how it is."""
+        try:
+            found = [rule for part in parts for rule in codec.decode_flow_stats(part)]
+        except ValueError as problem:
+            return self.fail(str(problem), now)
         marks, rest = markers_among(found)
         if refusal := self._take_revision(assignment, marks):
             return self.fail(refusal, now)

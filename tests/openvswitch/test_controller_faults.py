@@ -111,9 +111,11 @@ def test_garbage_and_silence_before_the_handshake_are_nobody(ovs: PrivateOvs, tm
         ovs.add_bridge("steady", range(1, 5), dpid=0x63, controllers=[controller.target])
         controller.wait_for_state("steady", "protected")
         silent = controller.connect(controller.port)
-        for garbage in (b"GET / HTTP/1.0\r\n\r\n", bytes(64), b"\x04\x00\x00\x00" * 4, b"\xff" * 200):
+        old_hellos = struct.pack("!BBHI", 1, HELLO, 8, 0) * 5_000
+        garbage = (b"GET / HTTP/1.0\r\n\r\n", bytes(64), b"\x04\x00\x00\x00" * 4, b"\xff" * 200, old_hellos)
+        for each in garbage:
             with controller.connect(controller.port) as connection:
-                connection.sendall(garbage)
+                connection.sendall(each)
         controller.wait_for_state("steady", "protected")
         assert set(controller.status()["switches"]) == {"steady"}
         silent.close()

@@ -89,3 +89,24 @@ def test_a_socket_may_be_closed_after_the_end_of_sending(ends: Ends) -> None:
     ends.ours.shutdown(SHUT_WR)
     ends.ours.close()
     hub.sleep(2 * LIMIT)
+
+
+def test_a_tls_socket_that_this_side_has_ended_is_at_its_end() -> None:
+    """Python's refuses to read then, and Ryu expects no such error."""
+
+    class Ended:
+        def gettimeout(self) -> float:
+            return LIMIT
+
+        def settimeout(self, limit: float | None) -> None: ...
+
+        def shutdown(self, how: int) -> None: ...
+
+        def recv(self, size: int) -> bytes:
+            raise ValueError("Read on closed or unwrapped SSL socket.")
+
+    socket = PatientSocket(Ended())
+    with pytest.raises(ValueError, match="closed or unwrapped"):
+        socket.recv(8)
+    socket.shutdown(SHUT_WR)
+    assert socket.recv(8) == b""
