@@ -66,6 +66,9 @@ class Op25b(app_manager.RyuApp):
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()
         self._policies = self._read_policies()
+        # The collector of cyclic garbage halts the event loop: what stays it need not walk over later.
+        gc.collect()
+        gc.freeze()
         self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
         self._taken = 0
         self._tables: dict[Any, int] = {}
@@ -98,8 +101,7 @@ class Op25b(app_manager.RyuApp):
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
         assert self._assignments is not None
         in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
-        # What is here now stays: the collector of cyclic garbage, which halts the loop, need not walk it.
-        gc.collect()
+        # Collecting would hold up the switches that connect by now; next to nothing of this is garbage.
         gc.freeze()
         hub.spawn(self._prove_ahead, self._assignments)
 
