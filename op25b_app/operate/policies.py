@@ -62,7 +62,7 @@ class Policies:
             self._tell_refused(examined, "the one in force stays in force")
             return examined, False
         self.in_force = examined.in_force(self.in_force, at)
-        in_background(self._keep, examined)
+        self._keep(examined)
         return examined, True
 
     def examine(self, at: float, *, with_effect: bool = True) -> Examined:
@@ -81,7 +81,8 @@ class Policies:
 
     def _keep(self, examined: Examined) -> None:
         try:
-            self._store.keep(self._path, Kept(self.in_force.since, examined.loaded.files))
+            kept = Kept(self.in_force.since, examined.loaded.files)
+            in_background(self._store.keep, self._path, kept)
         except StoreError as error:
             log.warning("%s; a start with a broken file will find no policy", error)
 
