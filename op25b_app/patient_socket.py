@@ -32,8 +32,8 @@ class PatientSocket:
         """At most ``size`` bytes, as soon as there are some; none at the end."""
         if self._position == len(self._chunk):
             self._chunk, self._position = self._read(), 0
-        end = self._position + min(size, PIECE_BYTES)
-        piece, self._position = self._chunk[self._position : end], min(end, len(self._chunk))
+        piece = self._chunk[self._position : self._position + min(size, PIECE_BYTES)]
+        self._position += len(piece)
         if self._position == len(self._chunk):
             self._chunk, self._position = b"", 0
         return piece

@@ -85,10 +85,14 @@ def test_after_the_end_of_sending_a_silent_switch_is_not_waited_for(ends: Ends) 
         assert reader.wait() == b""
 
 
-def test_a_socket_may_be_closed_after_the_end_of_sending(ends: Ends) -> None:
+def test_a_socket_may_be_closed_after_the_end_of_sending(
+    ends: Ends, caplog: pytest.LogCaptureFixture
+) -> None:
+    """What the hub catches, it logs."""
     ends.ours.shutdown(SHUT_WR)
     ends.ours.close()
     hub.sleep(2 * LIMIT)
+    assert not caplog.records
 
 
 def test_a_tls_socket_that_this_side_has_ended_is_at_its_end() -> None:
