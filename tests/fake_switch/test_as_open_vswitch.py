@@ -14,8 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.switch import codec
+from op25b_app.switch import codec, wire
 from op25b_app.switch.flow_monitor import decode_updates, is_flow_update
+from op25b_app.switch.oxm import match_size
+from op25b_app.switch.oxs import decode_statistics
 from tests.fake_switch import Abilities, Channel, FakeSwitch, Kind, Message
 from tests.fake_switch.messages import (
     actions,
@@ -103,6 +105,17 @@ class Both:
             )
 
 
+def packets_of(reply: bytes) -> list[int]:
+    """How many packets each rule of a part of flow statistics has counted (1.3.5 and 1.5.1, 7.3.5.2)."""
+
+    def counted(entry: bytes) -> int:
+        if reply[0] < wire.OPENFLOW_15:
+            return int.from_bytes(entry[32:40], "big")
+        return decode_statistics(entry, 24 + match_size(entry, 24))[0].packets
+
+    return [*wire.decode_entries(reply, wire.MULTIPART_HEADER_SIZE, counted, "flow statistics")]
+
+
 def comparable(message: Message) -> object:
     """What two switches may not differ in: not the order of entries and fields, nor durations."""
     if message.kind == Kind.MULTIPART_REPLY and codec.is_flow_stats_reply(message.raw):
@@ -113,8 +126,11 @@ def comparable(message: Message) -> object:
                 *each.rule[4:],
                 each.idle_timeout,
                 each.flags,
+                packets,
             )
-            for each in codec.decode_flow_stats(message.raw)
+            for each, packets in zip(
+                codec.decode_flow_stats(message.raw), packets_of(message.raw), strict=True
+            )
         )
     if is_flow_update(message.raw):
         return Counter(decode_updates(message.raw))
