@@ -21,6 +21,7 @@ from ryu.controller.handler import (
 from ryu.lib import hub
 
 from op25b_app import backlog, hardware_addresses, settings, signals
+from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
@@ -71,7 +72,7 @@ class Op25b(app_manager.RyuApp):
         gc.freeze()
         self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
         self._taken = 0
-        self._tables: dict[Any, int] = {}
+        self._connected: dict[Any, KnownSwitch] = {}
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
@@ -147,22 +148,25 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPSwitchFeatures, CONFIG_DISPATCHER)
     def features(self, event: Any) -> None:
-        self._tables[event.msg.datapath] = event.msg.n_tables
+        """The session begins here: its questions travel with Ryu's for ports."""
+        message, datapath = event.msg, event.msg.datapath
+        if datapath not in self._connected:
+            switch = self._connected[datapath] = self._switches.make_known(message.datapath_id)
+            switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, message.n_tables))
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
     def state_change(self, event: Any) -> None:
-        datapath = event.datapath
-        tables = self._tables.pop(datapath, 0)
         if event.state == MAIN_DISPATCHER:
-            connection = Connection(datapath.ofproto.OFP_VERSION, tables, frozenset(datapath.ports))
-            self._switches.make_known(datapath.id).connect(datapath, connection)
-        elif switch := self._switches.get(datapath.id):
-            switch.disconnect(datapath)
+            self._tell_ports(event.datapath)
+        elif switch := self._connected.pop(event.datapath, None):
+            switch.disconnect(event.datapath)
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
     def port_state_change(self, event: Any) -> None:
-        datapath = event.datapath
-        if switch := self._switches.get(datapath.id):
+        self._tell_ports(event.datapath)
+
+    def _tell_ports(self, datapath: Any) -> None:
+        if switch := self._connected.get(datapath):
             switch.ports_changed(frozenset(datapath.ports), datapath)
 
     def _take(self, datapath: Any, message: bytes) -> bool:

@@ -51,7 +51,7 @@ class World:
     """A session, its switch, and the wire between them, which a test may cut or bend."""
 
     def __init__(
-        self, *, abilities: Abilities | None = None, version: int = 4, ports: frozenset[int] = PORTS
+        self, *, abilities: Abilities | None = None, version: int = 4, ports: frozenset[int] | None = PORTS
     ) -> None:
         self.switch = FakeSwitch(abilities=abilities or Abilities())
         self.channel = self.switch.connect(version)

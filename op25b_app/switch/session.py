@@ -90,11 +90,14 @@ class Outcome(NamedTuple):
 
 
 class Connection(NamedTuple):
-    """What a switch says of itself when it connects; ``ports`` are the OpenFlow port numbers, all of them."""
+    """What a switch says of itself when it connects.
+
+    ``ports`` are its OpenFlow port numbers, all of them; None until it has told them.
+    """
 
     version: int
     tables: int
-    ports: frozenset[int]
+    ports: frozenset[int] | None = None
 
 
 class Session:
@@ -438,9 +441,12 @@ class Session:
         """Say in which state a compared table and the ports leave the switch."""
         assert self.assignment is not None
         assert self._connection is not None
-        if reasons := [*objections, *strange_ports(self.assignment.switch, self._connection.ports)]:
+        ports = self._connection.ports
+        if reasons := [*objections, *strange_ports(self.assignment.switch, ports or ())]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
         confirmed = f"{count(self._confirmed, 'rule')} read back as wanted and proven"
+        if ports is None:
+            return self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)
         if self.assignment.switch.mode is Mode.MONITOR:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)

@@ -42,9 +42,9 @@ GATE = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
 def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
     """The groups that lead from ``found``, a whole table, to ``wanted``; None where this order does not suit.
 
-    Tables that no packet visits before are changed first, those that none visits afterwards last. Of the
-    others, those that one packet may visit together are changed one after the other, if :func:`_chain`
-    finds a way.
+    Tables that no packet visits before are changed first, those that none visits afterwards last. With the
+    first goes what blocks in a table without rules, which blocks everything already. Of the others, those
+    that one packet may visit together are changed one after the other, if :func:`_chain` finds a way.
     """
     live, after = _written_tags(found), wanted.outcomes
     before = found.outcomes
@@ -55,7 +55,8 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
     last: list[Change] = []
     by_table: dict[int, list[Change]] = {}
     for change in changes:
-        if change.rule.table not in visited_before or _tag_of(change.rule) not in live:
+        unseen = change.rule.table not in visited_before or _tag_of(change.rule) not in live
+        if unseen or (change.rule.action is None and change.rule.table not in before):
             first.append(change)
         elif change.rule.table not in visited_after:
             last.append(change)

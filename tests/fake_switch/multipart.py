@@ -64,7 +64,15 @@ def answer(channel: Channel, message: Message) -> Iterator[bytes]:
 
 def is_flow_request(message: Message) -> bool:
     """Whether a message asks for entries."""
-    return message.kind == Kind.MULTIPART_REQUEST and message.raw[8:10] == b"\0\1"
+    return _asks_for(message, Part.FLOW)
+
+
+def is_port_description_request(message: Message) -> bool:
+    return _asks_for(message, Part.PORT_DESCRIPTION)
+
+
+def _asks_for(message: Message, part: Part) -> bool:
+    return message.kind == Kind.MULTIPART_REQUEST and int.from_bytes(message.raw[8:10], "big") == part
 
 
 def flow_updates(version: int, updates: list[bytes]) -> bytes:

@@ -11,7 +11,7 @@ import pytest
 from tests.fake_switch import Abilities, FlowMod, Kind, Message, Refusal
 from tests.fake_switch.bundles import EXPERIMENTER_CONTROL, Control
 from tests.fake_switch.conduct import Conduct
-from tests.fake_switch.multipart import is_flow_request
+from tests.fake_switch.multipart import is_flow_request, is_port_description_request
 from tests.faults.rig import LITTLE, Rig
 
 WITHOUT_BUNDLES = Abilities(tables=8, bundles=False)
@@ -84,6 +84,18 @@ def test_a_bundle_without_an_answer(rig: Rig, control: Control) -> None:
     rig.wait_for(dialler, "degraded", f"no answer for .* s while {doing}")
     switch.conduct = Conduct()
     rig.wait_for_protection(dialler)
+
+
+def test_a_switch_that_does_not_describe_its_ports_has_its_rules_all_the_same(rig: Rig) -> None:
+    switch = rig.new_switch()
+    switch.conduct.silent_about = is_port_description_request
+    dialler = rig.dial(switch)
+    rig.wait_for(dialler, "installing", "it has not described its ports yet")
+    assert rig.holds_all(dialler)
+    rig.assert_undisturbed()
+    switch.conduct = Conduct()
+    rig.hang_up(dialler)
+    rig.wait_for_protection(rig.dial(switch))
 
 
 def test_slow_answers_are_answers(rig: Rig) -> None:

@@ -55,6 +55,18 @@ ERRORS = {
 }
 
 
+def test_who_claims_to_be_a_second_switch_takes_nobodys_place(rig: Rig) -> None:
+    taken = rig.steady.switch.dpid.to_bytes(8, "big")
+
+    def also_steady(message: bytes) -> bytes:
+        is_features = message[1] == Kind.FEATURES_REPLY
+        return message + message[:8] + taken + message[16:] if is_features else message
+
+    dialler = rig.dial(rig.new_switch(), faults=[Fault(bend=also_steady)])
+    rig.wait_for(dialler, "degraded", "no answer for .* s while reading its table")
+    rig.assert_undisturbed()
+
+
 @pytest.mark.parametrize("what", GARBAGE)
 def test_garbage_in_the_middle(rig: Rig, what: str) -> None:
     """Whatever the controller makes of it: afterwards the switch is protected, and no other has noticed."""

@@ -148,6 +148,21 @@ def test_ports_without_a_role_are_named_until_they_have_one() -> None:
     assert world.session.status.state is State.DEGRADED
 
 
+def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protected_until_then() -> None:
+    world = World(ports=None)
+    world.connect(assignment())
+    assert set(world.rules) == set(RULES)
+    assert world.status == ("installing", f"{READ_BACK}; it has not described its ports yet")
+    world.run(world.session.ports_changed(PORTS, world.now))
+    assert world.states == ["connecting", "installing", "installing", "protected"]
+
+
+def test_what_is_wrong_is_told_before_the_ports_are_known() -> None:
+    world = World(ports=None)
+    world.connect(assignment()._replace(objection=lambda *_: "not proven"))
+    assert world.status == ("degraded", "not proven")
+
+
 def test_a_table_that_is_not_proven_is_never_called_protected() -> None:
     world = World()
     world.connect(assignment()._replace(objection=lambda wanted, *_: f"not proven: {len(wanted)} rules"))

@@ -286,6 +286,12 @@ def test_every_packet_is_treated_as_before_or_after(
 
 
 @settings(max_examples=300, deadline=None)
+@given(st.data(), rulesets(1))
+def test_so_it_is_while_an_empty_switch_is_filled(data: st.DataObject, only: list[Rules]) -> None:
+    assert check(in_place, frozenset(), only[0], shuffled(data))
+
+
+@settings(max_examples=300, deadline=None)
 @given(st.data(), rulesets(3), STRICT)
 def test_so_it_is_after_a_plan_that_was_interrupted(
     data: st.DataObject, three: list[Rules], order: Order
@@ -412,6 +418,15 @@ def test_a_table_that_nobody_sees_is_changed_before_or_after_the_others() -> Non
     assert closing is not None
     assert [{change.rule for change in group} for group in opening] == [{there, gone}, {onward}]
     assert [{change.rule for change in group} for group in closing] == [{onward}, {there, gone}]
+
+
+def test_what_blocks_in_an_empty_table_0_comes_first_and_what_opens_it_by_priority() -> None:
+    blocks, opens = [rule(0, 8, None, OTHER), rule(0, 5, None)], [rule(0, 7, Goto(1)), rule(0, 6, NORMAL)]
+    groups = planned(in_place, [], (behind := rule(1, 5, NORMAL), *blocks, *opens))
+    assert groups is not None
+    first, *others = [{change.rule for change in group} for group in groups]
+    assert first == {behind, *blocks}
+    assert others == [{each} for each in opens]
 
 
 def test_what_nothing_in_place_can_do_is_staged_above_all_else() -> None:
