@@ -20,7 +20,7 @@ from ryu.controller.handler import (
 )
 from ryu.lib import hub
 
-from op25b_app import backlog, hardware_addresses, settings, signals
+from op25b_app import event_loop, hardware_addresses, listening, settings, signals
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.background import in_background
@@ -79,7 +79,8 @@ class Op25b(app_manager.RyuApp):
         self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
         leave_unread(self._take)
-        backlog.widen()
+        listening.listen_for_many()
+        event_loop.serve_few_on_end()
         hardware_addresses.write_quickly()
 
     def start(self) -> None:
