@@ -73,6 +73,9 @@ class Op25b(app_manager.RyuApp):
         self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
         self._taken = 0
         self._connected: dict[Any, KnownSwitch] = {}
+        """By connection the switch that it has said to be first."""
+        self._without_ports: set[Any] = set()
+        """Connections whose switch has not been told its ports."""
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
@@ -153,6 +156,7 @@ class Op25b(app_manager.RyuApp):
         message, datapath = event.msg, event.msg.datapath
         if datapath not in self._connected:
             switch = self._connected[datapath] = self._switches.make_known(message.datapath_id)
+            self._without_ports.add(datapath)
             switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, message.n_tables))
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
@@ -160,6 +164,7 @@ class Op25b(app_manager.RyuApp):
         if event.state == MAIN_DISPATCHER:
             self._tell_ports(event.datapath)
         elif switch := self._connected.pop(event.datapath, None):
+            self._without_ports.discard(event.datapath)
             switch.disconnect(event.datapath)
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
@@ -168,6 +173,7 @@ class Op25b(app_manager.RyuApp):
 
     def _tell_ports(self, datapath: Any) -> None:
         if switch := self._connected.get(datapath):
+            self._without_ports.discard(datapath)
             switch.ports_changed(frozenset(datapath.ports), datapath)
 
     def _take(self, datapath: Any, message: bytes) -> bool:
@@ -179,6 +185,9 @@ class Op25b(app_manager.RyuApp):
         if self._taken > BYTES_ON_END:
             self._taken = 0
             hub.sleep(0)
+        if datapath in self._without_ports and datapath.state == MAIN_DISPATCHER:
+            # Ryu's event of it comes a turn later than what is taken here.
+            self._tell_ports(datapath)
         switch.hear(message, datapath)
         return answer
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
-from op25b_app.rules.flow import Role
+from op25b_app.rules.flow import FlowRule, Role
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on
 
@@ -112,14 +112,18 @@ def test_a_full_table_is_never_called_protected(ovs: PrivateOvs, controller: Op2
     assert {rule for rule in needed if rule.role is Role.BLOCK} < rules_on(ovs, "small")
 
 
+def opening(rules: Iterable[FlowRule]) -> set[int]:
+    """Priorities of what does not block in table 0."""
+    return {rule.priority for rule in rules if rule.table == 0 and rule.action is not None}
+
+
 def test_a_refused_rule_is_named(ovs: PrivateOvs, controller: Op25bController) -> None:
-    """Open vSwitch has no port 70000 in OpenFlow 1.3, and says so. Without that port's rule none follows."""
+    """Open vSwitch has no port 70000 in OpenFlow 1.3, and says so. Without its rule nothing opens."""
     ovs.add_bridge("odd-port", range(1, 5), dpid=0x24, controllers=[controller.target])
     status = controller.wait_for_state("odd-port", "degraded", "refused 1 rule")
     assert "table 0 priority 200 in_port=70000" in status["reason"]
-    admitting = {rule.priority for rule in rules_on(ovs, "odd-port") if rule.table == 0}
-    assert min(admitting) == 200
-    assert min(rule.priority for rule in controller.wanted("odd-port") if rule.table == 0) < 200
+    assert min(opening(rules_on(ovs, "odd-port"))) == 200
+    assert min(opening(controller.wanted("odd-port"))) < 200
 
 
 def test_a_port_without_a_role_is_named(ovs: PrivateOvs, controller: Op25bController) -> None:
