@@ -87,15 +87,17 @@ def connections(space: Space, count: int = CONNECTIONS, seed: int = SEED) -> lis
 def plain_connections(space: Space, count: int = CONNECTIONS, seed: int = SEED) -> list[Arrival]:
     """TCP connections over IPv4 to random ports of random hosts, each answered.
 
-    They come from all of the dynamic space, and all from one line, as behind an access node.
+    They come from all of the dynamic space, and all from one line, as behind an access node. Which ports and
+    hosts they are does not depend on that space, so that spaces are compared and not draws.
     """
-    source = random.Random(seed)
+    within = random.Random(seed)
     line = subscribers(space)[0]
     prefixes = [prefix for prefix in space.dynamic if prefix.version == 4]
     arrivals: list[Arrival] = []
-    for _ in range(count):
-        here = _End(_address(source, source.choice(prefixes)), source.randint(*_EPHEMERAL))
-        there = _End(outside(source, space, 4), source.randint(1, 65535))
+    for number in range(count):
+        own = random.Random(f"{seed} {number}")
+        here = _End(_address(within, within.choice(prefixes)), own.randint(*_EPHEMERAL))
+        there = _End(port=own.randint(1, 65535), address=outside(own, space, 4))
         arrivals += _both_ways(line, 4, TCP, here, there)
     return arrivals
 
