@@ -75,7 +75,7 @@ class Op25b(app_manager.RyuApp):
         self._connected: dict[Any, KnownSwitch] = {}
         """By connection the switch that it has said to be first."""
         self._without_ports: set[Any] = set()
-        """Connections whose switch has not been told its ports."""
+        """Connections whose session has not been told the ports."""
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
