@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from socket import AF_INET, AF_INET6, inet_pton
 from typing import NamedTuple
 
 WIDTH = {4: 32, 6: 128}
 """Address length in bits by IP version."""
 
+_OCTETS = {str(number): number for number in range(256)}
 _LENGTHS = {
     version: {None: width, **{str(length): length for length in range(width + 1)}}
     for version, width in WIDTH.items()
@@ -19,6 +20,7 @@ _LENGTHS = {
 _HOST_BITS = {
     version: [(1 << width - length) - 1 for length in range(width + 1)] for version, width in WIDTH.items()
 }
+_HEXADECIMAL = re.compile("[0-9a-fA-F:]+").fullmatch
 
 
 class Prefix(NamedTuple):
@@ -123,11 +125,36 @@ def _remedy(text: str, error: ValueError) -> str:
 
 def _plain(text: str) -> Prefix | None:
     """A prefix written in the usual way, read quickly; None for all else, be it right or wrong."""
-    address, slash, written = text.partition("/")
-    version, family = (6, AF_INET6) if ":" in address else (4, AF_INET)
     try:
-        network = int.from_bytes(inet_pton(family, address), "big")
+        if ":" in text:
+            version = 6
+            address, slash, written = text.partition("/")
+            network = _hextets(address)
+        else:
+            version = 4
+            first, second, third, last = text.split(".")
+            fourth, slash, written = last.partition("/")
+            network = _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
         length = _LENGTHS[version][written if slash else None]
-    except (OSError, ValueError, KeyError):
+    except (KeyError, ValueError):
         return None
     return None if network & _HOST_BITS[version][length] else Prefix(version, network, length)
+
+
+def _hextets(text: str) -> int:
+    """RFC 4291, section 2.2, forms 1 and 2; ValueError for other texts."""
+    head, gap, tail = text.partition("::")
+    before, after = head.split(":") if head else [], tail.split(":") if tail else []
+    missing = 8 - len(before) - len(after)
+    if not _HEXADECIMAL(text) or (missing < 1 if gap else missing != 0):
+        raise ValueError
+    return _joined(before) << 16 * (missing + len(after)) | (_joined(after) if after else 0)
+
+
+def _joined(groups: Iterable[str]) -> int:
+    value = 0
+    for group in groups:
+        if len(group) > 4:
+            raise ValueError
+        value = value << 16 | int(group, 16)
+    return value
