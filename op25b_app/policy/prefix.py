@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-import re
+from binascii import unhexlify
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -11,16 +11,24 @@ from typing import NamedTuple
 WIDTH = {4: 32, 6: 128}
 """Address length in bits by IP version."""
 
-_OCTETS = {str(number): number for number in range(256)}
-_LENGTHS = {
-    version: {None: width, **{str(length): length for length in range(width + 1)}}
-    for version, width in WIDTH.items()
-}
-"""By IP version; a prefix that is written without a length is an address."""
 _HOST_BITS = {
     version: [(1 << width - length) - 1 for length in range(width + 1)] for version, width in WIDTH.items()
 }
-_HEXADECIMAL = re.compile("[0-9a-fA-F:]+").fullmatch
+_LENGTHS = {
+    version: {"": width, **{f"/{length}": length for length in range(width + 1)}}
+    for version, width in WIDTH.items()
+}
+"""By IP version, as they are written; a prefix without one is an address."""
+_FIRST, _SECOND, _THIRD = ({str(octet): octet << shift for octet in range(256)} for shift in (24, 16, 8))
+"""What an octet of an IPv4 address adds to it, by place."""
+_FOURTH = {
+    f"{octet}{written}": (octet, length) for octet in range(256) for written, length in _LENGTHS[4].items()
+}
+"""The last octet as it stands in a prefix, with the length behind it."""
+_ZEROS = {1: "000", 2: "00", 3: "0", 4: ""}
+"""What a group of an IPv6 address leaves out, by how many digits it has."""
+_BEHIND = {groups: 128 - 16 * groups for groups in range(1, 8)}
+"""How many bits ``::`` stands for at the end of an IPv6 address, by how many groups are before it."""
 
 
 class Prefix(NamedTuple):
@@ -36,14 +44,10 @@ class Prefix(NamedTuple):
 
         Raises ValueError, its text a remedy, for anything else and for host bits beyond the length.
         """
-        prefix = _plain(text)
-        if prefix is not None:
-            return prefix
         try:
-            network = ipaddress.ip_network(text)
-        except ValueError as error:
-            raise ValueError(_remedy(text, error)) from None
-        return cls(network.version, int(network.network_address), network.prefixlen)
+            return _ipv6(text) if ":" in text else _ipv4(text)
+        except (LookupError, ValueError):
+            return _other(text)
 
     @property
     def first(self) -> int:
@@ -123,38 +127,36 @@ def _remedy(text: str, error: ValueError) -> str:
     return f"'{text}' is not an IPv4 or IPv6 prefix; write one like 192.0.2.0/24 or 2001:db8::/32"
 
 
-def _plain(text: str) -> Prefix | None:
-    """A prefix written in the usual way, read quickly; None for all else, be it right or wrong."""
-    try:
-        if ":" in text:
-            version = 6
-            address, slash, written = text.partition("/")
-            network = _hextets(address)
-        else:
-            version = 4
-            first, second, third, last = text.split(".")
-            fourth, slash, written = last.partition("/")
-            network = _OCTETS[first] << 24 | _OCTETS[second] << 16 | _OCTETS[third] << 8 | _OCTETS[fourth]
-        length = _LENGTHS[version][written if slash else None]
-    except (KeyError, ValueError):
-        return None
-    return None if network & _HOST_BITS[version][length] else Prefix(version, network, length)
+# Lists are long: what they mostly hold is read quickly, and its tuples are made without a call of Prefix.
+_made = tuple.__new__
 
 
-def _hextets(text: str) -> int:
-    """RFC 4291, section 2.2, forms 1 and 2; ValueError for other texts."""
-    head, gap, tail = text.partition("::")
-    before, after = head.split(":") if head else [], tail.split(":") if tail else []
-    missing = 8 - len(before) - len(after)
-    if not _HEXADECIMAL(text) or (missing < 1 if gap else missing != 0):
+def _ipv4(text: str) -> Prefix:
+    """``192.0.2.0/24`` or an address; LookupError or ValueError for all else, be it right or wrong."""
+    first, second, third, fourth = text.split(".")
+    last, length = _FOURTH[fourth]
+    network = _FIRST[first] | _SECOND[second] | _THIRD[third] | last
+    if network & _HOST_BITS[4][length]:
         raise ValueError
-    return _joined(before) << 16 * (missing + len(after)) | (_joined(after) if after else 0)
+    return _made(Prefix, (4, network, length))
 
 
-def _joined(groups: Iterable[str]) -> int:
-    value = 0
-    for group in groups:
-        if len(group) > 4:
-            raise ValueError
-        value = value << 16 | int(group, 16)
-    return value
+def _ipv6(text: str) -> Prefix:
+    """``2001:db8::/32``; LookupError or ValueError for all else, be it right or wrong."""
+    high, written = text.split("::")
+    groups = high.split(":")
+    digits = "".join([_ZEROS[len(group)] + group for group in groups])
+    network = int.from_bytes(unhexlify(digits), "big") << _BEHIND[len(groups)]
+    length = _LENGTHS[6][written]
+    if network & _HOST_BITS[6][length]:
+        raise ValueError
+    return _made(Prefix, (6, network, length))
+
+
+def _other(text: str) -> Prefix:
+    """Whatever else is a prefix; ValueError, its text a remedy, otherwise."""
+    try:
+        network = ipaddress.ip_network(text)
+    except ValueError as error:
+        raise ValueError(_remedy(text, error)) from None
+    return Prefix(network.version, int(network.network_address), network.prefixlen)
