@@ -57,7 +57,7 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
     if not changes:
         return Plan(())
     reached = visited(found.outcomes)
-    if reached == {Table.ADMIT} and changes is absent(wanted).repairs:
+    if Table.ADMIT not in found.outcomes and changes is absent(wanted).repairs:
         return Plan(installation(wanted))
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)

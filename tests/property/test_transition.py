@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.flow import NORMAL, FlowRule
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import SIZES
 from op25b_app.rules.proof.stored import stored
 from op25b_app.rules.proof.tables import TableVerdicts
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.switch.plan import Abilities, plan_changes
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.transition import behind_gate, closed_first, in_place, staged
@@ -48,6 +49,10 @@ def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
 def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group] | None:
     groups = in_place(changes, found, wanted)
     return staged(changes, found, wanted) if groups is None else groups
+
+
+def planned(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+    return [*plan_changes(changes, found, wanted, Abilities()).groups]
 
 
 def gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
@@ -171,5 +176,17 @@ def test_closed_first_never_permits_what_neither_policy_permits(
 def test_an_empty_switch_is_closed_until_all_is_there(data: st.DataObject, policy: Policy) -> None:
     wanted, verdicts = rules_of(policy), Verdicts()
     after = verdicts.passing(wanted.rules)
-    seen, _ = moments(data, (), wanted, in_place_or_staged)
+    seen, _ = moments(data, (), wanted, planned)
     verdicts.assert_hold(no_more_than_either, seen, after, after)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data(), policies(), st.sampled_from((0, 1, 60, 300)))
+def test_a_switch_that_another_application_has_filled_is_not_closed_meanwhile(
+    data: st.DataObject, policy: Policy, priority: int
+) -> None:
+    theirs = FlowRule(0, priority, (), NORMAL, cookie=0)
+    wanted, verdicts = rules_of(policy), Verdicts()
+    before, after = verdicts.passing([theirs]), verdicts.passing([*wanted.rules, theirs])
+    seen, _ = moments(data, [theirs], wanted, planned)
+    verdicts.assert_hold(as_one_of_both, seen, before, after)
