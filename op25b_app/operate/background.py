@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -11,8 +12,13 @@ import eventlet.tpool
 
 MANY_OBJECTS = 100_000
 
+SWITCH_SECONDS = 0.001
+"""How long the thread may go on while the event loop waits for the interpreter, as it does after each system
+call that it makes; a turn of it may make a dozen."""
+
 _turn = eventlet.semaphore.Semaphore()
 eventlet.tpool.set_num_threads(1)
+sys.setswitchinterval(SWITCH_SECONDS)
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
