@@ -22,9 +22,12 @@ _LENGTHS = {
 _FIRST, _SECOND, _THIRD = ({str(octet): octet << shift for octet in range(256)} for shift in (24, 16, 8))
 """What an octet of an IPv4 address adds to it, by place."""
 _FOURTH = {
-    f"{octet}{written}": (octet, length) for octet in range(256) for written, length in _LENGTHS[4].items()
+    f"{octet}{written}": (octet, length)
+    for octet in range(256)
+    for written, length in _LENGTHS[4].items()
+    if not octet & _HOST_BITS[4][length]
 }
-"""The last octet as it stands in a prefix, with the length behind it."""
+"""The last octet as it stands in a prefix, with the length behind it, where that leaves it no host bits."""
 _ZEROS = {1: "000", 2: "00", 3: "0", 4: ""}
 """What a group of an IPv6 address leaves out, by how many digits it has."""
 _BEHIND = {groups: 128 - 16 * groups for groups in range(1, 8)}

@@ -49,6 +49,7 @@ class Family(NamedTuple):
         """A rule for each prefix, for one of length 0 without its field; ``known`` are rules made before."""
         table, first, step, role, action, version, before, name, after = self
         masks, mark = _MASKS[version], _marked(role)
+        priorities = [first + step * length for length in range(len(masks))]
         head = " ".join([f"{table:d}", *map(_text, before)])
         tail = "".join(f" {_text(field)}" for field in after)
         for key in keys:
@@ -58,7 +59,7 @@ class Family(NamedTuple):
                 address = Field(name, key >> 8, masks[length])
                 match = (*before, address, *after) if length else (*before, *after)
                 text = f"{head} {_text(address)}{tail}" if length else head + tail
-                rule = FlowRule(table, first + step * length, match, action, mark | _digest(text))
+                rule = FlowRule(table, priorities[length], match, action, mark | _digest(text))
             yield rule
 
 
