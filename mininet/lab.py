@@ -105,7 +105,6 @@ def _run(choice: _Choice) -> int:
         signal.signal(signal.SIGINT, signal.default_int_handler)
         console.print("Try: mail spammer extmail 25, scenario office-worker, help", highlight=False)
         LabPrompt(lab, choice.mode, console)
-        return 0
     return 0 if report.good(results, evidence) else 1
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 COOKIE_OWNER = 0x25B0
-"""The top 16 bits of every cookie of ours; nobody else's rule is ever touched."""
+"""The top 16 bits of every cookie of ours; a rule of others is touched only in the place of one."""
 
 
 class Role(enum.IntEnum):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.ryu.process import HERE, Controller
+from tests.ryu.process import HERE, Controller, free_port
 from tests.ryu.test_manager import IDLE
 from tests.ryu.test_signals import RUNNERS
 
@@ -109,6 +109,16 @@ def test_a_missing_file_is_refused(certificates: Certificates) -> None:
     options = certificates.options
     options[5] = certificates.file("nobody.crt")
     assert f"--ca-certs {options[5]}: No such file or directory" in _refusal(options)
+
+
+@pytest.mark.parametrize("protocol", ["TCP", "TLS"])
+def test_a_port_for_the_other_protocol_alone_is_refused(certificates: Certificates, protocol: str) -> None:
+    missing, given = "--ofp-tcp-listen-port", "--ofp-ssl-listen-port"
+    options = []
+    if protocol == "TLS":
+        missing, given, options = given, missing, certificates.options
+    refusal = _refusal([*options, given, str(free_port())])
+    assert f"awaited with {protocol}, but only {given} is given: give {missing}, or neither" in refusal
 
 
 def _refusal(options: list[str]) -> str:

@@ -13,9 +13,9 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "op25b_app"
 OUTSIDE = {"ryu", "eventlet", "os_ken", "socket", "time", "threading", "subprocess", "requests", "asyncio"}
 CORE = [
-    *sorted((PACKAGE / "policy").glob("*.py")),
-    *sorted((PACKAGE / "rules").glob("*.py")),
-    *sorted((PACKAGE / "switch").glob("*.py")),
+    *sorted((PACKAGE / "policy").rglob("*.py")),
+    *sorted((PACKAGE / "rules").rglob("*.py")),
+    *sorted((PACKAGE / "switch").rglob("*.py")),
 ]
 MAY_KNOW = {
     "policy": {"policy"},
@@ -42,7 +42,7 @@ def test_the_core_imports_nothing_of_the_outside(path: Path) -> None:
 def test_packages_know_only_deeper_ones(package: str) -> None:
     known = {
         name.split(".")[1]
-        for path in (PACKAGE / package).glob("*.py")
+        for path in (PACKAGE / package).rglob("*.py")
         for name in imported(path)
         if name.startswith("op25b_app.")
     }
