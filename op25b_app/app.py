@@ -23,6 +23,7 @@ from ryu.lib import hub
 from op25b_app import event_loop, hardware_addresses, listening, settings, signals
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
+from op25b_app.operate.accepting import open_as_many_files_as_allowed
 from op25b_app.operate.background import in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
@@ -81,6 +82,7 @@ class Op25b(app_manager.RyuApp):
         self._generation = 0
         self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
+        open_as_many_files_as_allowed()
         leave_unread(self._take)
         listening.listen_for_many()
         event_loop.serve_few_on_end()
@@ -178,7 +180,7 @@ class Op25b(app_manager.RyuApp):
 
     def _take(self, datapath: Any, message: bytes) -> bool:
         """Hand a session what it reads by itself, where the message comes in."""
-        switch, answer = self._switches.get(datapath.id), is_answer(message)
+        switch, answer = self._connected.get(datapath), is_answer(message)
         if switch is None or not (answer or is_news(message)):
             return False
         self._taken += MESSAGE_BYTES + len(message)

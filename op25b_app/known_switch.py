@@ -140,8 +140,10 @@ class KnownSwitch:
 
     def _finish(self, step: Step, datapath: Any) -> bool:
         """Take a step; False where it leaves something that is deferred."""
-        counts = datapath is None or datapath is self._datapath
-        return not counts or self._carry_out_safely(partial(self._take, step))
+        if datapath is None or datapath is self._datapath:
+            return self._carry_out_safely(partial(self._take, step))
+        self._ports.pop(datapath, None)
+        return True
 
     def _go_on(self, step: Step) -> None:
         """Take a step that may take long, and those that have come meanwhile."""

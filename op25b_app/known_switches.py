@@ -39,9 +39,6 @@ class KnownSwitches:
     def __iter__(self) -> Iterator[KnownSwitch]:
         return iter([*self._known.values()])
 
-    def get(self, dpid: int) -> KnownSwitch | None:
-        return self._known.get(dpid)
-
     def make_known(self, dpid: int) -> KnownSwitch:
         """The switch with this datapath id, known from now on if it was not."""
         if dpid not in self._known:

@@ -44,7 +44,7 @@ class Outbox:
             hub.kill(self._sender)
 
     def _would_wait(self) -> bool:
-        """Ryu's queue is never half full while somebody waits for room in it."""
+        """Where it is less than half full nobody waits for room in Ryu's queue, but for a turn perhaps."""
         queue = self._datapath.send_q
         return queue is not None and 2 * queue.qsize() >= queue.maxsize
 

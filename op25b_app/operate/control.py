@@ -18,6 +18,8 @@ import eventlet
 import eventlet.wsgi
 from eventlet.green import socket
 
+from op25b_app.operate.accepting import accepted
+
 Query = Mapping[str, str]
 Handler = Callable[[Query], tuple[str, dict[str, Any]]]
 """Answers a request with this query: the HTTP status line without the protocol, and what becomes JSON."""
@@ -25,6 +27,11 @@ Routes = Mapping[tuple[str, str], Handler]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 log = logging.getLogger("op25b")
+
+
+class _Listening(socket.socket):
+    def accept(self) -> tuple[Any, Any]:
+        return accepted(super().accept, "this controller answers no command")
 
 
 class SocketUnavailableError(Exception):
@@ -71,7 +78,7 @@ def _listen(path: Path) -> Any:
     if _somebody_listens(path):
         raise SocketUnavailableError(f"another controller listens on {path}")
     path.unlink(missing_ok=True)
-    listening = socket.socket(socket.AF_UNIX)
+    listening = _Listening(socket.AF_UNIX)
     mask = os.umask(0o177)
     try:
         listening.bind(str(path))

@@ -117,7 +117,8 @@ class Session:
         self._audits = 0
         self._connection: Connection | None = None
         self._exchange: Exchange | None = None
-        self._armed_at, self._wake_at = now, math.inf
+        self._connected_at = self._armed_at = now
+        self._wake_at = math.inf
         self._began, self._asked, self._looked = now, now, (now, now)
         self._rounds = self._refused = 0
         self._disturbance = Disturbance.NONE
@@ -161,7 +162,7 @@ class Session:
         return Outcome(later=partial(self._change_over, exchange, *held, assignment))
 
     def connected(self, connection: Connection, now: float) -> Outcome:
-        self._connection = connection
+        self._connection, self._connected_at = connection, now
         self._exchange = Exchange(connection.version)
         self._forget_table()
         if self.assignment is None:
@@ -343,8 +344,9 @@ class Session:
         self._objections = objections
         self._looked = self._began, now
         self._audits += 1
-        audit = audit_delay(self._audit_seconds, self.dpid, self._audits)
-        self._rest(RETRY_SECONDS if objections and not self._closes else audit, now)
+        assert self._connection is not None
+        soon = (objections and not self._closes) or self._connection.ports is None
+        self._rest(RETRY_SECONDS if soon else audit_delay(self._audit_seconds, self.dpid, self._audits), now)
         return self._judge(objections, now)
 
     @property
@@ -445,8 +447,11 @@ class Session:
         if reasons := [*objections, *strange_ports(self.assignment.switch, ports or ())]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
         confirmed = f"{count(self._confirmed, 'rule')} read back as wanted and proven"
-        if ports is None:
+        if ports is None and now < self._connected_at + RETRY_SECONDS:
             return self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)
+        if ports is None:
+            remedy = "it does not describe its ports: let it connect again"
+            return self._turn(State.DEGRADED, f"{confirmed}; {remedy}", now)
         if self.assignment.switch.mode is Mode.MONITOR:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)

@@ -6,8 +6,8 @@ is to have. These orders do that, for what a switch can:
 
 - :func:`in_place` changes the rules where they are. In one table: what is new from the highest priority to
   the lowest, then what has another action, then what goes, from the lowest priority to the highest. A packet
-  changes from its old rule to its new one once, and never matches a third. It does not suit every change of
-  several tables that one packet visits.
+  changes from its old rule to its new one once, and never matches a third. What blocks in a table without
+  rules goes first. It does not suit every change of several tables that one packet visits.
 - :func:`staged` suits every change: it puts the new rules beside the old ones, matched by a tag that no
   packet has, and then has table 0 give that tag (a two-phase update: Reitblatt et al., "Abstractions for
   Network Update", SIGCOMM 2012). It takes room for both.

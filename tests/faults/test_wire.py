@@ -63,7 +63,7 @@ def test_who_claims_to_be_a_second_switch_takes_nobodys_place(rig: Rig) -> None:
         return message + message[:8] + taken + message[16:] if is_features else message
 
     dialler = rig.dial(rig.new_switch(), faults=[Fault(bend=also_steady)])
-    rig.wait_for(dialler, "degraded", "no answer for .* s while reading its table")
+    rig.wait_for(dialler, "protected")
     rig.assert_undisturbed()
 
 

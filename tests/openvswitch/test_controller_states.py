@@ -21,6 +21,7 @@ SWITCHES = (
     "odd-port 0x24 trusted_ports: [70000]",
     "growing 0x25",
     "absent 0x26",
+    "going 0x28",
     "shallow 0x27 forwarding: {table: 254}",
 )
 THEIRS = "cookie=0x7,table=0,priority=1,in_port=1,actions=output:2"
@@ -152,9 +153,11 @@ def test_a_switch_that_never_came_is_lost(controller: Op25bController) -> None:
 
 
 def test_a_switch_that_goes_is_lost(ovs: PrivateOvs, controller: Op25bController) -> None:
-    ovs.vsctl("del-br", "v13")
-    controller.wait_for_state("v13", "lost", "connection closed")
-    controller.wait_for("v13 (dpid 0x1304): lost: connection closed")
+    ovs.add_bridge("going", range(1, 5), dpid=0x28, controllers=[controller.target])
+    controller.wait_for_state("going", "protected")
+    ovs.vsctl("del-br", "going")
+    controller.wait_for_state("going", "lost", "connection closed")
+    controller.wait_for("going (dpid 0x28): lost: connection closed")
 
 
 def test_a_switch_of_nobody_is_left_alone_and_told(ovs: PrivateOvs, controller: Op25bController) -> None:

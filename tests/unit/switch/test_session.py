@@ -157,6 +157,16 @@ def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protec
     assert world.states == ["connecting", "installing", "installing", "protected"]
 
 
+def test_a_switch_that_never_describes_its_ports_is_degraded_after_a_while() -> None:
+    world = World(ports=None)
+    world.connect(assignment())
+    world.wait(RETRY_SECONDS)
+    remedy = "it does not describe its ports: let it connect again"
+    assert world.status == ("degraded", f"{READ_BACK}; {remedy}")
+    world.run(world.session.ports_changed(PORTS, world.now))
+    assert world.status == ("protected", READ_BACK)
+
+
 def test_what_is_wrong_is_told_before_the_ports_are_known() -> None:
     world = World(ports=None)
     world.connect(assignment()._replace(objection=lambda *_: "not proven"))

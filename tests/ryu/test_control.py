@@ -1,0 +1,41 @@
+"""The socket on which a controller answers commands."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+from typing import Any
+
+import pytest
+from eventlet.green import socket
+from ryu.lib import hub
+
+from op25b_app.operate import accepting
+from op25b_app.operate.control import ControlEndpoint
+
+
+def test_commands_are_answered_again_after_there_was_no_file_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(accepting, "AGAIN_SECONDS", 0.01)
+    accept, failures = socket.socket.accept, [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def failing(listening: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(listening)
+
+    monkeypatch.setattr(socket.socket, "accept", failing)
+    path = tmp_path / "control.sock"
+    endpoint = ControlEndpoint(path, {("GET", "/status"): lambda query: ("200 OK", {"state": "here"})})
+    with hub.Timeout(5), socket.socket(socket.AF_UNIX) as asking:
+        asking.connect(str(path))
+        asking.sendall(b"GET /status HTTP/1.0\r\n\r\n")
+        answer = asking.recv(4096)
+        while more := asking.recv(4096):
+            answer += more
+    endpoint.close()
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert answer.endswith(b'{\n  "state": "here"\n}\n')
+    (message,) = caplog.messages
+    assert message.startswith("this controller answers no command now: [Errno 24] Too many open files: ")
