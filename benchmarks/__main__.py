@@ -177,11 +177,12 @@ def _run(parts: tuple[str, ...], settings: Settings, out: Path, *, keep: bool) -
 
 
 def _kept(run: Run, parts: tuple[str, ...]) -> Run:
-    """A run without the parts that are about to be run again; it tells when the others were."""
+    """A run without the parts that are about to be run again; it tells when each of the others was."""
     others = [name for name in PARTS if name not in parts and getattr(run, name.replace("-", "_"))]
-    told = f"{', '.join(others)} of {run.about['date']}, {run.about['op25b']}"
+    this_run = f"{run.about['date']}, {run.about['op25b']}"
+    told = {f"kept {name}": run.about.get(f"kept {name}", this_run) for name in others}
     empty: dict[str, Any] = {name.replace("-", "_"): [] for name in parts}
-    return replace(run, about={**about(), "kept": told}, **empty)
+    return replace(run, about={**about(), **told}, **empty)
 
 
 def _listed(folder: Path | None) -> list[Space]:
