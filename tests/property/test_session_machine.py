@@ -87,7 +87,11 @@ def related_policies(draw: st.DrawFn) -> list[Policy]:
         changed = draw(
             st.one_of(st.just(RESPECTS), st.sets(st.sampled_from(RESPECTS), min_size=1, max_size=2))
         )
-        found.append(replace(first, **{name: getattr(other, name) for name in changed}))
+        mixed = replace(first, **{name: getattr(other, name) for name in changed})
+        dynamic = {listed.prefix for listed in mixed.dynamic}
+        # No policy holds a prefix as both.
+        static = tuple(listed for listed in mixed.static if listed.prefix not in dynamic)
+        found.append(replace(mixed, static=static))
     return found
 
 
