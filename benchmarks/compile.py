@@ -9,7 +9,6 @@ import gc
 import ipaddress
 import json
 import math
-import multiprocessing
 import os
 import statistics
 import time
@@ -24,7 +23,7 @@ import click
 import netaddr  # type: ignore[import-untyped]
 
 from benchmarks.policies import AT, SWITCH, VERSIONS, generated_space, scattered_space, write_policy
-from benchmarks.processes import peak_megabytes
+from benchmarks.processes import apart, peak_megabytes
 from benchmarks.results import Spread, spread_of
 from benchmarks.tables import table
 from op25b_app.policy.keys import Key, cover, keys_of, prefix_of
@@ -140,8 +139,7 @@ def exponent(points: Iterable[tuple[float, float]]) -> float:
 
 def _apart(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
     """What ``work`` finds in a fresh process, and the most memory that this has held."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_without_collector, (work, arguments))
+    return apart(_without_collector, work, arguments)
 
 
 def _without_collector(work: Callable[..., dict[str, Any]], arguments: tuple[object, ...]) -> dict[str, Any]:

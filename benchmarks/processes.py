@@ -1,10 +1,21 @@
-"""CPU time and memory of processes, as the kernel counts them (proc(5))."""
+"""Processes for one piece of work; CPU time and memory of processes, as the kernel counts them (proc(5))."""
 
 from __future__ import annotations
 
+import multiprocessing
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def apart(work: Callable[Arguments, Result], *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+    """What ``work`` gives in a fresh process, which holds no memory of this one."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments, named)
 
 
 def cpu_nanoseconds(process: int) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 import statistics
 import subprocess
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from benchmarks.filters import BINDING, DEFAULTS, Filter, filtered_bridge
 from benchmarks.policies import AT, SWITCH, Space, read_policy, write_policy
+from benchmarks.processes import apart
 from benchmarks.results import ProofCost
 from op25b_app.rules.proof.dump import read_dump
 from op25b_app.rules.proof.prove import Proven, prove
@@ -37,7 +37,8 @@ def proof_costs(ovs: PrivateOvs, space: Space, repetitions: int) -> Iterator[Pro
         with TemporaryDirectory() as folder:
             policy, dump = _written(ovs, space, chosen, Path(folder))
             rules, classes = _proven(policy, dump)
-            runs = [_run(policy, dump) for _ in range(repetitions)]
+            # Linux counts the memory of whoever starts a command as held by that, too.
+            runs = [apart(_run, policy, dump) for _ in range(repetitions)]
         medians = _Run(*(statistics.median(values) for values in zip(*runs, strict=True)))
         yield ProofCost(space.name, len(space), chosen.name, rules, classes, *medians)
 
@@ -60,12 +61,6 @@ def _proven(policy: Path, dump: Path) -> tuple[int, int]:
 
 
 def _run(policy: Path, dump: Path) -> _Run:
-    """In a small process: Linux counts the memory of whoever starts a command as held by that, too."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (policy, dump))
-
-
-def _measured(policy: Path, dump: Path) -> _Run:
     begun = time.monotonic()
     child = subprocess.Popen(_command(policy, dump), stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)

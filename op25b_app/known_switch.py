@@ -197,7 +197,6 @@ class KnownSwitch:
             # Ryu tells every application of it, and may wait for the one that has called this.
             hub.spawn(self._datapath.close)
         self._datapath = datapath
-        self._ports = {each: ports for each, ports in self._ports.items() if each is datapath}
         self._outbox = datapath and Outbox(datapath)
 
     def __str__(self) -> str:

@@ -113,16 +113,16 @@ def _openflow_problems(conf: Any) -> Iterator[str]:
     """A message for each address where switches are to be awaited and cannot."""
     from ryu.ofproto import ofproto_common
 
-    with_tls = bool(conf.ctl_privkey and conf.ctl_cert)
-    flag, other = ("--ofp-tcp-listen-port", "--ofp-ssl-listen-port")[:: -1 if with_tls else 1]
-    ports = [conf.ofp_ssl_listen_port if with_tls else conf.ofp_tcp_listen_port]
-    if not conf.ofp_tcp_listen_port and not conf.ofp_ssl_listen_port:
-        ports = [ofproto_common.OFP_TCP_PORT, ofproto_common.OFP_TCP_PORT_OLD]
-    for port in ports:
-        if port is None:
-            protocol = "TLS" if with_tls else "TCP"
-            yield f"switches are awaited with {protocol}, but only {other} is given: give {flag}, or neither"
-        elif problem := _listening_problem(conf.ofp_listen_host, port, f"--ofp-listen-host and {flag}"):
+    tcp = "TCP", "--ofp-tcp-listen-port", conf.ofp_tcp_listen_port
+    tls = "TLS", "--ofp-ssl-listen-port", conf.ofp_ssl_listen_port
+    used, unused = (tls, tcp) if conf.ctl_privkey and conf.ctl_cert else (tcp, tls)
+    (protocol, flag, port), (_, other_flag, other_port) = used, unused
+    if port is None and other_port:
+        yield f"switches are awaited with {protocol}, but only {other_flag} is given: give {flag}, or neither"
+        return
+    ports = [port] if port or other_port else [ofproto_common.OFP_TCP_PORT, ofproto_common.OFP_TCP_PORT_OLD]
+    for each in ports:
+        if problem := _listening_problem(conf.ofp_listen_host, each, f"--ofp-listen-host and {flag}"):
             yield problem
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import eventlet
 
 AGAIN_SECONDS = 1.0
+"""When it is tried again to accept where that has failed."""
 
 _REMEDIES = {errno.EMFILE: ": let this process open more files (ulimit -Hn, or LimitNOFILE in systemd)"}
 

@@ -56,9 +56,9 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
     """
     if not changes:
         return Plan(())
-    reached = visited(found.outcomes)
     if Table.ADMIT not in found.outcomes and changes is absent(wanted).repairs:
         return Plan(installation(wanted))
+    reached = visited(found.outcomes)
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
     for order in (in_place, staged, closed_first) if abilities.tags else (in_place, closed_first):

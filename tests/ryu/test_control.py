@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import errno
 from pathlib import Path
-from typing import Any
 
 import pytest
 from eventlet.green import socket
@@ -12,20 +10,14 @@ from ryu.lib import hub
 
 from op25b_app.operate import accepting
 from op25b_app.operate.control import ControlEndpoint
+from tests.ryu.test_listening import out_of_files_twice
 
 
 def test_commands_are_answered_again_after_there_was_no_file_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(accepting, "AGAIN_SECONDS", 0.01)
-    accept, failures = socket.socket.accept, [OSError(errno.EMFILE, "Too many open files")] * 2
-
-    def failing(listening: Any) -> Any:
-        if failures:
-            raise failures.pop()
-        return accept(listening)
-
-    monkeypatch.setattr(socket.socket, "accept", failing)
+    monkeypatch.setattr(socket.socket, "accept", out_of_files_twice(socket.socket.accept))
     path = tmp_path / "control.sock"
     endpoint = ControlEndpoint(path, {("GET", "/status"): lambda query: ("200 OK", {"state": "here"})})
     with hub.Timeout(5), socket.socket(socket.AF_UNIX) as asking:

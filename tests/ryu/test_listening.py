@@ -6,7 +6,7 @@ import errno
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,11 +33,16 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.server.close()
 
 
-@pytest.mark.parametrize("command", [["ryu-manager", "op25b_app.app"], ["op25b", "run"]])
-def test_there_is_room_for_many(tmp_path: Path, command: list[str]) -> None:
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """That of a controller with a policy of its own."""
     policy = tmp_path / "policy.yaml"
     policy.write_text(policy_text("access-1 0x1"))
-    environment = {"OP25B_POLICY": str(policy), "OP25B_CONTROL_SOCKET": str(tmp_path / "control.sock")}
+    return {"OP25B_POLICY": str(policy), "OP25B_CONTROL_SOCKET": str(tmp_path / "control.sock")}
+
+
+@pytest.mark.parametrize("command", [["ryu-manager", "op25b_app.app"], ["op25b", "run"]])
+def test_there_is_room_for_many(tmp_path: Path, environment: dict[str, str], command: list[str]) -> None:
     with Controller(tmp_path, [COMMANDS / command[0], *command[1:]], environment) as controller:
         controller.connect(controller.port).close()
         most = int(Path("/proc/sys/net/core/somaxconn").read_text())
@@ -48,10 +53,7 @@ def test_there_is_room_for_many(tmp_path: Path, command: list[str]) -> None:
             time.sleep(0.02)
 
 
-def test_as_many_files_are_opened_as_the_system_allows(tmp_path: Path) -> None:
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(policy_text("access-1 0x1"))
-    environment = {"OP25B_POLICY": str(policy), "OP25B_CONTROL_SOCKET": str(tmp_path / "control.sock")}
+def test_as_many_files_are_opened_as_the_system_allows(tmp_path: Path, environment: dict[str, str]) -> None:
     limited = ["prlimit", "--nofile=128:640", str(COMMANDS / "ryu-manager"), "op25b_app.app"]
     with Controller(tmp_path, limited, environment) as controller:
         held = [controller.connect(controller.port) for _ in range(200)]
@@ -80,14 +82,7 @@ def test_who_cannot_be_accepted_at_once_is_accepted_later(
     server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(accepting, "AGAIN_SECONDS", 0.01)
-    accept, failures = server.server.accept, [OSError(errno.EMFILE, "Too many open files")] * 2
-
-    def failing() -> Any:
-        if failures:
-            raise failures.pop()
-        return accept()
-
-    monkeypatch.setattr(server.server, "accept", failing)
+    monkeypatch.setattr(server.server, "accept", out_of_files_twice(server.server.accept))
     let_in = hub.Event()
     server.handle = lambda connection, address: let_in.set()
     serving = hub.spawn(server.serve_forever)
@@ -98,6 +93,18 @@ def test_who_cannot_be_accepted_at_once_is_accepted_later(
         "no switch can connect now: [Errno 24] Too many open files: "
         "let this process open more files (ulimit -Hn, or LimitNOFILE in systemd)"
     ]
+
+
+def out_of_files_twice(accept: Callable[..., Any]) -> Callable[..., Any]:
+    """Accepts, after it could not twice, as without a file descriptor."""
+    failures = [OSError(errno.EMFILE, "Too many open files")] * 2
+
+    def failing(*arguments: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(*arguments)
+
+    return failing
 
 
 def room_at(port: int) -> int:
