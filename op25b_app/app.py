@@ -40,6 +40,7 @@ from op25b_app.policy.model import Switch
 from op25b_app.switch import codec
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
+from op25b_app.switch.features import decode_features
 from op25b_app.switch.session import Connection
 from op25b_app.unread import leave_unread
 
@@ -152,15 +153,6 @@ class Op25b(app_manager.RyuApp):
             codec.VERSION_NAMES.get(newest, newest),
         )
 
-    @set_ev_cls(ofp_event.EventOFPSwitchFeatures, CONFIG_DISPATCHER)
-    def features(self, event: Any) -> None:
-        """The session begins here: its questions travel with Ryu's for ports."""
-        message, datapath = event.msg, event.msg.datapath
-        if datapath not in self._connected:
-            switch = self._connected[datapath] = self._switches.make_known(message.datapath_id)
-            self._without_ports.add(datapath)
-            switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, message.n_tables))
-
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
     def state_change(self, event: Any) -> None:
         if event.state == MAIN_DISPATCHER:
@@ -178,10 +170,20 @@ class Op25b(app_manager.RyuApp):
             self._without_ports.discard(datapath)
             switch.ports_changed(frozenset(datapath.ports), datapath)
 
+    def _begin(self, datapath: Any, message: bytes) -> None:
+        """A session begins with the features: its questions go before Ryu's for ports, which takes longer."""
+        if datapath.state == CONFIG_DISPATCHER and (features := decode_features(message)):
+            switch = self._connected[datapath] = self._switches.make_known(features.dpid)
+            self._without_ports.add(datapath)
+            switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, features.tables))
+
     def _take(self, datapath: Any, message: bytes) -> bool:
         """Hand a session what it reads by itself, where the message comes in."""
         switch, answer = self._connected.get(datapath), is_answer(message)
-        if switch is None or not (answer or is_news(message)):
+        if switch is None:
+            self._begin(datapath, message)
+            return False
+        if not (answer or is_news(message)):
             return False
         self._taken += MESSAGE_BYTES + len(message)
         if self._taken > BYTES_ON_END:

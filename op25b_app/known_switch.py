@@ -167,7 +167,9 @@ class KnownSwitch:
             )
 
     def _carry_out(self, outcome: Outcome) -> bool:
-        """Tell and send what comes of a step; whether that is all, or something more is deferred."""
+        """Send and tell what comes of a step; whether that is all, or something more is deferred."""
+        if self._outbox is not None:
+            self._outbox.send(outcome.pieces)
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
@@ -176,8 +178,6 @@ class KnownSwitch:
         for event in outcome.events:
             log.warning("%s: %s", self, event.text)
             self._journal.record(self._now(), self.session.name, event.kind, event.text)
-        if self._outbox is not None:
-            self._outbox.send(outcome.pieces)
         if outcome.later is None:
             return True
         self._defer(partial(self._go_on, outcome.later))

@@ -26,8 +26,10 @@ class Outbox:
         self._sender: Any = None
 
     def send(self, pieces: Iterable[bytes]) -> None:
-        """Send messages, joined to pieces, in order."""
+        """Send messages, joined to pieces, in order; what goes out at once is out before this ends."""
         self._waiting.extend(pieces)
+        if not self._waiting:
+            return
         if len(self._waiting) > MOST_PIECES:
             self._give_up()
         if self._sender is not None:
@@ -36,6 +38,7 @@ class Outbox:
             self._send_next()
         if self._waiting:
             self._sender = hub.spawn(self._send_rest)
+        hub.sleep(0)
 
     def close(self) -> None:
         """Send no more; the connection is left as it is."""

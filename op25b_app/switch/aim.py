@@ -95,14 +95,15 @@ def fitting(
 def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
     """What is wanted but for what a switch has refused; None where without that more would pass.
 
-    Of refused rules, those that permit something to some addresses can be done without. What is not wanted
-    does not matter.
+    Of refused rules, those that permit something to some addresses can be done without. One that was to block
+    at first is refused with its own action, too. What is not wanted does not matter.
     """
     left_out: set[Key] = set()
     for key, (change, _) in refused.items():
         rule = wanted.by_key.get(key)
         is_wanted = rule is None if change.command is Command.DELETE_STRICT else rule is not None
-        if is_marker(change.rule) or not is_wanted or (rule and rule.action != change.rule.action):
+        does_else = rule and change.rule.action not in (None, rule.action)
+        if is_marker(change.rule) or not is_wanted or does_else:
             continue
         if rule is None or not is_dispensable(rule):
             return None

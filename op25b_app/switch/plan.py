@@ -13,7 +13,10 @@ from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
 from op25b_app.switch.reconcile import absent
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.transition import behind_gate, closed_first, in_place, staged, visited
+from op25b_app.switch.transition import behind_gate, closed_first, in_place, opened_last, staged, visited
+
+_ORDERS = (opened_last, in_place, staged, closed_first)
+"""The first that suits is taken."""
 
 MARKERS = 2
 """How many markers there may be at a time."""
@@ -61,7 +64,9 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
     reached = visited(found.outcomes)
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
-    for order in (in_place, staged, closed_first) if abilities.tags else (in_place, closed_first):
+    for order in _ORDERS:
+        if order is staged and not abilities.tags:
+            continue
         groups = order(changes, found, wanted)
         if groups is not None and _fit(groups, found, wanted, abilities.room):
             return Plan(groups, blocks_meanwhile=order is closed_first)
@@ -78,7 +83,8 @@ def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...
 def installation(wanted: Ruleset) -> Sequence[Group]:
     """The groups for an empty switch; the same objects whenever they are asked for."""
     if wanted not in _installations:
-        groups = in_place(absent(wanted).repairs, Ruleset(()), wanted)
+        nothing, changes = Ruleset(()), absent(wanted).repairs
+        groups = opened_last(changes, nothing, wanted) or in_place(changes, nothing, wanted)
         assert groups is not None
         _installations[wanted] = groups
     return _installations[wanted]

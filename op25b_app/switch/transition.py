@@ -4,10 +4,12 @@ A switch may handle messages between two barriers in any order, so a plan is a s
 part of a group is in force, on top of all groups before, every packet gets the verdict it had or the one it
 is to have. These orders do that, for what a switch can:
 
+- :func:`opened_last` fills a switch that blocks everything, as table 0 has no rules. Those that it gets come
+  when all else is there; what stands above another of them blocks in its place until then.
 - :func:`in_place` changes the rules where they are. In one table: what is new from the highest priority to
   the lowest, then what has another action, then what goes, from the lowest priority to the highest. A packet
-  changes from its old rule to its new one once, and never matches a third. What blocks in a table without
-  rules goes first. It does not suit every change of several tables that one packet visits.
+  changes from its old rule to its new one once, and never matches a third. It does not suit every change of
+  several tables that one packet visits.
 - :func:`staged` suits every change: it puts the new rules beside the old ones, matched by a tag that no
   packet has, and then has table 0 give that tag (a two-phase update: Reitblatt et al., "Abstractions for
   Network Update", SIGCOMM 2012). It takes room for both.
@@ -39,12 +41,36 @@ GATE = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
 """Blocks everything."""
 
 
+def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+    """The groups for a switch without rules in table 0; None for others, and where that table is all it gets.
+
+    A packet meets no rule in table 0 that does not block but its own, so these may come in any order.
+    """
+    if Table.ADMIT in found.outcomes or wanted.last_own_table == Table.ADMIT:
+        return None
+    opening = [change for change in changes if _opens(change)]
+    lowest = min((change.rule.priority for change in opening), default=0)
+    blocking = {
+        change.rule.key: change.rule._replace(action=None)
+        for change in opening
+        if change.rule.priority > lowest
+    }
+    closed = [change for change in changes if not _opens(change)]
+    closed += (Change(Command.ADD, rule) for rule in blocking.values())
+    groups = Group(closed), Group(change._replace(before=blocking.get(change.rule.key)) for change in opening)
+    return [group for group in groups if group]
+
+
+def _opens(change: Change) -> bool:
+    return change.rule.table == Table.ADMIT and change.rule.action is not None
+
+
 def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
     """The groups that lead from ``found``, a whole table, to ``wanted``; None where this order does not suit.
 
-    Tables that no packet visits before are changed first, those that none visits afterwards last. With the
-    first goes what blocks in a table without rules, which blocks everything already. Of the others, those
-    that one packet may visit together are changed one after the other, if :func:`_chain` finds a way.
+    Tables that no packet visits before are changed first, those that none visits afterwards last. Of the
+    others, those that one packet may visit together are changed one after the other, if :func:`_chain` finds
+    a way.
     """
     live, after = _written_tags(found), wanted.outcomes
     before = found.outcomes
@@ -55,8 +81,7 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
     last: list[Change] = []
     by_table: dict[int, list[Change]] = {}
     for change in changes:
-        unseen = change.rule.table not in visited_before or _tag_of(change.rule) not in live
-        if unseen or (change.rule.action is None and change.rule.table not in before):
+        if change.rule.table not in visited_before or _tag_of(change.rule) not in live:
             first.append(change)
         elif change.rule.table not in visited_after:
             last.append(change)

@@ -44,6 +44,25 @@ def test_on_an_empty_switch_a_refused_block_leaves_it_closed() -> None:
     assert not world.switch.forward(PACKET).passes, "nothing passed before, and the policy blocks it"
 
 
+@pytest.mark.parametrize("at_first", [True, False], ids=["while it blocks", "when it opens"])
+def test_on_an_empty_switch_a_refused_rule_of_table_0_stays_closed(at_first: bool) -> None:
+    """No packet gets to the rule below it instead, which would let it pass."""
+    above = FlowRule(0, 200, (Field("in_port", 1),), Goto(5), OURS | 5)
+    below = FlowRule(0, 100, (), NORMAL, OURS | 2)
+    world = World()
+    world.switch.conduct.refuse = lambda flow: (
+        EPERM if at(flow) == (0, 200) and bool(flow.instructions) is not at_first else None
+    )
+    passed: list[bool] = []
+    world.switch.on_handled = lambda: passed.append(world.switch.forward(PACKET).passes)
+    world.connect(assignment([FlowRule(5, 100, SMTP, None, OURS | 3), ELSE[0], above, below]))
+    world.wait(3 * RETRY_SECONDS)
+    assert world.status[0] == "degraded"
+    assert "refused 1 rule" in world.status[1]
+    assert passed
+    assert not any(passed)
+
+
 def moved(rule: FlowRule) -> FlowRule:
     """The same rule one table further on."""
     action = Goto(rule.action.table + 1) if isinstance(rule.action, Goto) else rule.action

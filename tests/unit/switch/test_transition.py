@@ -28,6 +28,7 @@ from op25b_app.switch.transition import (
     closed_first,
     in_place,
     needs_tags,
+    opened_last,
     staged,
 )
 
@@ -238,6 +239,10 @@ def sorted_rules(rules: Iterable[FlowRule]) -> Sequence[FlowRule]:
     return sorted(rules, key=lambda rule: (rule[:2], str(rule.match)))
 
 
+def filled(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+    return opened_last(changes, found, wanted) or in_place(changes, found, wanted)
+
+
 def gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
     return behind_gate(changes, wanted)
 
@@ -262,7 +267,7 @@ def check(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) -> l
 
 def interrupted(data: st.DataObject, found: Rules, wanted: Rules) -> Rules:
     """What is there when some plan stops somewhere."""
-    order = data.draw(st.sampled_from((in_place, staged, staged, closed_first, gated)))
+    order = data.draw(st.sampled_from((filled, in_place, staged, staged, closed_first, gated)))
     seen = moments(order, found, wanted, shuffled(data))
     assume(seen is not None)
     return data.draw(st.sampled_from(seen or ()))
@@ -272,7 +277,7 @@ def shuffled(data: st.DataObject) -> Arrangement:
     return lambda group: data.draw(st.permutations(group))
 
 
-STRICT = st.sampled_from((in_place, staged))
+STRICT = st.sampled_from((filled, in_place, staged))
 CLOSING = st.sampled_from((closed_first, gated))
 
 
@@ -288,6 +293,7 @@ def test_every_packet_is_treated_as_before_or_after(
 @settings(max_examples=300, deadline=None)
 @given(st.data(), rulesets(1))
 def test_so_it_is_while_an_empty_switch_is_filled(data: st.DataObject, only: list[Rules]) -> None:
+    assert check(filled, frozenset(), only[0], shuffled(data))
     assert check(in_place, frozenset(), only[0], shuffled(data))
 
 
@@ -350,7 +356,7 @@ def test_each_order_at_each_moment_and_each_plan_after_that(case: str, backwards
     """Messages of a group are handled as they are sent, or the last one first."""
     arranged: Arrangement = (lambda group: group[::-1]) if backwards else tuple
     both = [frozenset(rules) for rules in CASES[case]]
-    orders: Sequence[Order] = (in_place, staged, closed_first, gated)
+    orders: Sequence[Order] = (filled, in_place, staged, closed_first, gated)
     for found, wanted in permutations(both):
         seen = [each for order in orders for each in check(order, found, wanted, arranged) or ()]
         for holding, then, order in product(dict.fromkeys(seen), both, orders):
@@ -420,13 +426,23 @@ def test_a_table_that_nobody_sees_is_changed_before_or_after_the_others() -> Non
     assert [{change.rule for change in group} for group in closing] == [{onward}, {there, gone}]
 
 
-def test_what_blocks_in_an_empty_table_0_comes_first_and_what_opens_it_by_priority() -> None:
-    blocks, opens = [rule(0, 8, None, OTHER), rule(0, 5, None)], [rule(0, 7, Goto(1)), rule(0, 6, NORMAL)]
-    groups = planned(in_place, [], (behind := rule(1, 5, NORMAL), *blocks, *opens))
+def test_an_empty_switch_is_filled_with_one_wait() -> None:
+    """What stands above another rule that does not block, blocks in its place until then."""
+    blocks, behind = [rule(0, 8, None, OTHER), rule(0, 4, None)], rule(1, 5, NORMAL)
+    opens = [rule(0, 7, Goto(1)), rule(0, 6, NORMAL), rule(0, 5, Goto(1), ONE)]
+    groups = planned(opened_last, [], (behind, *blocks, *opens))
     assert groups is not None
-    first, *others = [{change.rule for change in group} for group in groups]
-    assert first == {behind, *blocks}
-    assert others == [{each} for each in opens]
+    closed, opening = groups
+    in_place_of = {each: each._replace(action=None) for each in opens[:2]}
+    assert {change.rule for change in closed} == {behind, *blocks, *in_place_of.values()}
+    assert {(change.rule, change.before) for change in opening} == {
+        (each, in_place_of.get(each)) for each in opens
+    }
+
+
+def test_neither_a_switch_in_use_nor_one_with_table_0_alone_is_opened_last() -> None:
+    assert planned(opened_last, LEADING, (*LEADING, rule(1, 6, None))) is None
+    assert planned(opened_last, [], [rule(0, 5, NORMAL), rule(0, 6, None)]) is None
 
 
 def test_what_nothing_in_place_can_do_is_staged_above_all_else() -> None:
