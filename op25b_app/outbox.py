@@ -26,10 +26,8 @@ class Outbox:
         self._sender: Any = None
 
     def send(self, pieces: Iterable[bytes]) -> None:
-        """Send messages, joined to pieces, in order; what goes out at once is out before this ends."""
+        """Send messages, joined to pieces, in order."""
         self._waiting.extend(pieces)
-        if not self._waiting:
-            return
         if len(self._waiting) > MOST_PIECES:
             self._give_up()
         if self._sender is not None:
@@ -38,7 +36,6 @@ class Outbox:
             self._send_next()
         if self._waiting:
             self._sender = hub.spawn(self._send_rest)
-        hub.sleep(0)
 
     def close(self) -> None:
         """Send no more; the connection is left as it is."""
