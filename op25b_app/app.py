@@ -76,8 +76,6 @@ class Op25b(app_manager.RyuApp):
         self._taken = 0
         self._connected: dict[Any, KnownSwitch] = {}
         """By connection the switch that it has said to be first."""
-        self._without_ports: set[Any] = set()
-        """Connections whose session has not been told the ports."""
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
@@ -158,7 +156,6 @@ class Op25b(app_manager.RyuApp):
         if event.state == MAIN_DISPATCHER:
             self._tell_ports(event.datapath)
         elif switch := self._connected.pop(event.datapath, None):
-            self._without_ports.discard(event.datapath)
             switch.disconnect(event.datapath)
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
@@ -167,14 +164,12 @@ class Op25b(app_manager.RyuApp):
 
     def _tell_ports(self, datapath: Any) -> None:
         if switch := self._connected.get(datapath):
-            self._without_ports.discard(datapath)
             switch.ports_changed(frozenset(datapath.ports), datapath)
 
     def _begin(self, datapath: Any, message: bytes) -> None:
         """A session begins with the features: its questions go before Ryu's for ports, which takes longer."""
         if datapath.state == CONFIG_DISPATCHER and (features := decode_features(message)):
             switch = self._connected[datapath] = self._switches.make_known(features.dpid)
-            self._without_ports.add(datapath)
             switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, features.tables))
 
     def _take(self, datapath: Any, message: bytes) -> bool:
@@ -189,9 +184,6 @@ class Op25b(app_manager.RyuApp):
         if self._taken > BYTES_ON_END:
             self._taken = 0
             hub.sleep(0)
-        if datapath in self._without_ports and datapath.state == MAIN_DISPATCHER:
-            # Ryu's event of it comes a turn later than what is taken here.
-            self._tell_ports(datapath)
         switch.hear(message, datapath)
         return answer
 

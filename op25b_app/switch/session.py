@@ -448,7 +448,9 @@ class Session:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
         confirmed = f"{count(self._confirmed, 'rule')} read back as wanted and proven"
         if ports is None and now < self._connected_at + RETRY_SECONDS:
-            return self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)
+            # Mostly it does so a moment later: then nobody needs to be told.
+            self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)
+            return Outcome()
         if ports is None:
             remedy = "it does not describe its ports: let it connect again"
             return self._turn(State.DEGRADED, f"{confirmed}; {remedy}", now)

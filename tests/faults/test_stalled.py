@@ -25,7 +25,7 @@ def rig() -> Iterator[Rig]:
 
 @pytest.mark.parametrize("position", [0, 1 << 20], ids=["at once", "in the middle"])
 def test_a_switch_that_stops_reading(rig: Rig, position: int) -> None:
-    """Meanwhile others come and go; afterwards it is protected by itself."""
+    """Meanwhile others come and go; afterwards it is sent the rest, over the same connection."""
     stalling = rig.dial(rig.new_switch(), receive_buffer=1 << 14)
     rig.wait_until(lambda: stalling.received > position, lambda: "nothing sent", PATIENCE)
     rig.diallers.do(stalling.hang)
@@ -36,4 +36,5 @@ def test_a_switch_that_stops_reading(rig: Rig, position: int) -> None:
     time.sleep(max(0.0, began + STALL_SECONDS - time.monotonic()))
     rig.diallers.do(stalling.go_on)
     rig.wait_for_protection(stalling, PATIENCE)
+    assert stalling.connections == 1
     rig.assert_undisturbed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Iterator
 from socket import SHUT_WR
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import eventlet
 import pytest
 from ryu.lib import hub
 
+from op25b_app import patient_socket
 from op25b_app.patient_socket import PIECE_BYTES, PatientSocket
 
 LIMIT = 0.1
@@ -70,11 +72,27 @@ def test_nothing_wakes_who_waits_for_a_silent_switch(ends: Ends) -> None:
     assert reader.wait() == b"12345678"
 
 
-def test_who_does_not_read_is_sent_nothing_for_longer_than_the_time_out(ends: Ends) -> None:
+MUCH = bytes(1 << 26)
+"""More than sockets hold."""
+
+
+def test_who_does_not_read_for_too_long_is_sent_no_more(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patient_socket, "SEND_SECONDS", 3 * LIMIT)
+    began = time.monotonic()
     with pytest.raises(TimeoutError):
-        ends.ours.sendall(bytes(1 << 26))
+        ends.ours.sendall(MUCH)
+    assert time.monotonic() - began >= 3 * LIMIT
     ends.theirs.sendall(b"12345678")
     assert ends.ours.recv(8) == b"12345678"
+
+
+def test_who_reads_again_after_the_time_out_is_sent_the_rest(ends: Ends) -> None:
+    sending = hub.spawn(ends.ours.sendall, MUCH)
+    hub.sleep(5 * LIMIT)
+    left = len(MUCH)
+    while left:
+        left -= len(ends.theirs.recv(1 << 20))
+    sending.wait()
 
 
 def test_after_the_end_of_sending_a_silent_switch_is_not_waited_for(ends: Ends) -> None:
