@@ -41,25 +41,25 @@ class Passed(NamedTuple):
 @click.option("--port", type=int, required=True, help="The controller's OpenFlow port.")
 @click.option("--pid", type=int, required=True, help="The controller's process.")
 @click.option("--switches", type=int, required=True)
-@click.option("--rules", type=int, required=True, help="What each switch gets, or more.")
+@click.option("--flow-mods", type=int, required=True, help="How many each switch is sent, or more.")
 @click.option("--socket", type=click.Path(path_type=Path), help="The control socket, where it is op25b.")
 @click.option("--idle", type=float, required=True, help="For how many seconds to watch the controller idle.")
 @click.option("--limit", type=float, required=True, help="How many seconds each step may take.")
 def main(
-    port: int, pid: int, switches: int, rules: int, socket: Path | None, idle: float, limit: float
+    port: int, pid: int, switches: int, flow_mods: int, socket: Path | None, idle: float, limit: float
 ) -> None:
     crowd = Crowd(port, switches, ports=UPLINK, abilities=Abilities(part_bytes=_PART_BYTES))
-    click.echo(json.dumps(asyncio.run(_measure(crowd, pid, rules, socket, idle, limit))))
+    click.echo(json.dumps(asyncio.run(_measure(crowd, pid, flow_mods, socket, idle, limit))))
 
 
 async def _measure(
-    crowd: Crowd, pid: int, rules: int, socket: Path | None, idle: float, limit: float
+    crowd: Crowd, pid: int, flow_mods: int, socket: Path | None, idle: float, limit: float
 ) -> dict[str, object]:
     found: dict[str, object] = {}
 
     def confirmed() -> bool:
         members = crowd.members
-        return all(member.confirmed is not None and member.flow_mods >= rules for member in members)
+        return all(member.confirmed is not None and member.flow_mods >= flow_mods for member in members)
 
     def proven() -> bool:
         return socket is not None and _is_quiet(crowd) and _all_protected(socket, len(crowd.members))

@@ -20,6 +20,8 @@ from benchmarks.policies import AT, read_policy, write_policy
 from benchmarks.results import Spread, Switches, spread_of
 from benchmarks.rulesets import ruleset_of, write_plain_ryu
 from op25b_app.rules.compiler import compile_rules
+from op25b_app.switch.plan import installation
+from op25b_app.switch.ruleset import Ruleset
 
 SWITCHES = (100, 1_000)
 RULES = 1_000
@@ -35,27 +37,34 @@ def switch_times(rounds: int) -> Iterator[Switches]:
             rules = Path(folder, "rules.json")
             write_plain_ryu(rules, ruleset.rules)
             policy = write_policy(Path(folder), ruleset.space, "defaults", switches=count)
-            size = _fewest_rules(policy)
-            for controller, times in ((controllers.op25b(policy), rounds), (controllers.plain_ryu(rules), 1)):
+            size, flow_mods = _fewest(policy)
+            for controller, times, sent in (
+                (controllers.op25b(policy), rounds, flow_mods),
+                (controllers.plain_ryu(rules), 1, size),
+            ):
                 click.echo(f"switches: {count:,}, {controller.name}", err=True)
                 socket = op25b_socket(policy) if controller.name == "op25b" else None
-                found = [_once(controller, Path(folder), count, size, socket) for _ in range(times)]
+                found = [_once(controller, Path(folder), count, sent, socket) for _ in range(times)]
                 yield _summary(controller.name, count, size, found)
 
 
-def _fewest_rules(policy: Path) -> int:
-    """Of a switch; only the first has bindings, the others are alike."""
+def _fewest(policy: Path) -> tuple[int, int]:
+    """Rules of a switch, and flow-mods that op25b sends it if it is empty, the marker's among them.
+
+    Only the first switch has bindings, the others are alike.
+    """
     loaded = read_policy(policy)
-    return min(len(compile_rules(loaded, switch, AT)) for switch in islice(loaded.switches.values(), 2))
+    wanted = [Ruleset([compile_rules(loaded, switch, AT)]) for switch in islice(loaded.switches.values(), 2)]
+    return min((len(rules), sum(map(len, installation(rules))) + 1) for rules in wanted)
 
 
 def _once(
-    controller: Controller, folder: Path, switches: int, rules: int, socket: Path | None
+    controller: Controller, folder: Path, switches: int, flow_mods: int, socket: Path | None
 ) -> dict[str, Any]:
     """In a process of its own, which needs memory and a processor for itself."""
     with Running(controller, folder) as running:
         command = [sys.executable, "-m", "benchmarks.crowd", f"--port={PORT}", f"--pid={running.pid}"]
-        command += [f"--switches={switches}", f"--rules={rules}"]
+        command += [f"--switches={switches}", f"--flow-mods={flow_mods}"]
         command += [f"--idle={_IDLE_SECONDS}", f"--limit={_LIMIT_SECONDS}"]
         command += [] if socket is None else [f"--socket={socket}"]
         result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)

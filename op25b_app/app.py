@@ -173,7 +173,7 @@ class Op25b(app_manager.RyuApp):
             switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, features.tables))
 
     def _take(self, datapath: Any, message: bytes) -> bool:
-        """Hand a session what it reads by itself, where the message comes in."""
+        """Hand a session what it reads by itself, or what it begins with, where the message comes in."""
         switch, answer = self._connected.get(datapath), is_answer(message)
         if switch is None:
             self._begin(datapath, message)

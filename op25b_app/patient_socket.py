@@ -15,7 +15,7 @@ from typing import Any
 from ryu.lib import hub
 
 CHUNK_BYTES = 1 << 16
-SEND_SECONDS = 15.0
+SEND_SECONDS = 10.0
 """For how long a switch may stop reading. An application that has more to send to it waits for as long."""
 PIECE_BYTES = 1 << 14
 """Ryu keeps what it was handed last; for each of many connections that should be little."""

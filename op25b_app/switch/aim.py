@@ -13,6 +13,7 @@ from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.marker import is_marker
 from op25b_app.rules.pipeline import Table
 from op25b_app.switch.assessment import count
+from op25b_app.switch.batch import Change
 from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.errors import explain
 from op25b_app.switch.exchange import Refused
@@ -52,10 +53,10 @@ def aim_at(
 ) -> Aim:
     """``before`` gives what the policy wants now that the switch held as a whole the last time, if any."""
     rules, shortage = fitting(wanted.rules, found, room)
-    objections = [*([shortage] if shortage else ()), *_refusals(refused)]
+    objections = [*([shortage] if shortage else ()), *_refusals(refused, wanted.rules)]
     if rules is not None and (taken := _acceptable(rules, refused)) is not None:
         return Aim(wanted._replace(rules=taken), objections)
-    earlier, present = before(), {each.rule.key for each in found}
+    earlier, present = before(), {each.rule.key: each.rule.action for each in found}
     if earlier is not None:
         rules, shortage = fitting(earlier.rules, found, room)
         if rules is not None and not shortage and (taken := _acceptable(rules, refused)) is not None:
@@ -67,7 +68,8 @@ def aim_at(
         restricting = (
             rule
             for rule in wanted.rules.rules
-            if rule.key in present or (rule.role in _RESTRICTING and rule.key not in refused)
+            if (rule.key in present and present[rule.key] == rule.action)
+            or (rule.role in _RESTRICTING and rule.key not in refused)
         )
         partial = wanted._replace(rules=Ruleset([[*restricting]]))
         return Aim(partial, [*objections, "nothing else that permits anything is put right"])
@@ -95,15 +97,14 @@ def fitting(
 def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
     """What is wanted but for what a switch has refused; None where without that more would pass.
 
-    Of refused rules, those that permit something to some addresses can be done without. One that was to block
-    at first is refused with its own action, too. What is not wanted does not matter.
+    Of refused rules, those that permit something to some addresses can be done without. What is not wanted
+    does not matter.
     """
     left_out: set[Key] = set()
     for key, (change, _) in refused.items():
         rule = wanted.by_key.get(key)
         is_wanted = rule is None if change.command is Command.DELETE_STRICT else rule is not None
-        does_else = rule and change.rule.action not in (None, rule.action)
-        if is_marker(change.rule) or not is_wanted or does_else:
+        if is_marker(change.rule) or not is_wanted or (rule and rule.action != _meant(change, wanted).action):
             continue
         if rule is None or not is_dispensable(rule):
             return None
@@ -112,8 +113,14 @@ def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | No
     return Ruleset([[rule for rule in wanted.rules if rule.key not in left_out]]) if left_out else wanted
 
 
-def _refusals(refused: Mapping[Key, Refused]) -> Iterator[str]:
+def _meant(change: Change, wanted: Ruleset) -> FlowRule:
+    """The rule that a change makes, or that in whose place it blocks at first."""
+    rule = wanted.by_key.get(change.rule.key)
+    return rule if rule is not None and change.rule == rule._replace(action=None) else change.rule
+
+
+def _refusals(refused: Mapping[Key, Refused], wanted: Ruleset) -> Iterator[str]:
     """What a switch has refused, and why."""
     for why, number in Counter(each.why for each in refused.values()).items():
         first = next(each.change for each in refused.values() if each.why == why)
-        yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(first.rule)}"
+        yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(_meant(first, wanted))}"

@@ -8,8 +8,8 @@ is to have. These orders do that, for what a switch can:
   when all else is there; what stands above another of them blocks in its place until then.
 - :func:`in_place` changes the rules where they are. In one table: what is new from the highest priority to
   the lowest, then what has another action, then what goes, from the lowest priority to the highest. A packet
-  changes from its old rule to its new one once, and never matches a third. It does not suit every change of
-  several tables that one packet visits.
+  changes from its old rule to its new one once, and never matches a third. What blocks in a table without
+  rules goes first. It does not suit every change of several tables that one packet visits.
 - :func:`staged` suits every change: it puts the new rules beside the old ones, matched by a tag that no
   packet has, and then has table 0 give that tag (a two-phase update: Reitblatt et al., "Abstractions for
   Network Update", SIGCOMM 2012). It takes room for both.
@@ -68,9 +68,9 @@ def _opens(change: Change) -> bool:
 def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
     """The groups that lead from ``found``, a whole table, to ``wanted``; None where this order does not suit.
 
-    Tables that no packet visits before are changed first, those that none visits afterwards last. Of the
-    others, those that one packet may visit together are changed one after the other, if :func:`_chain` finds
-    a way.
+    Tables that no packet visits before are changed first, those that none visits afterwards last. With the
+    first goes what blocks in a table without rules, which blocks everything already. Of the others, those
+    that one packet may visit together are changed one after the other, if :func:`_chain` finds a way.
     """
     live, after = _written_tags(found), wanted.outcomes
     before = found.outcomes
@@ -81,7 +81,8 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
     last: list[Change] = []
     by_table: dict[int, list[Change]] = {}
     for change in changes:
-        if change.rule.table not in visited_before or _tag_of(change.rule) not in live:
+        unseen = change.rule.table not in visited_before or _tag_of(change.rule) not in live
+        if unseen or (change.rule.action is None and change.rule.table not in before):
             first.append(change)
         elif change.rule.table not in visited_after:
             last.append(change)

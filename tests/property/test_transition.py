@@ -175,9 +175,10 @@ def test_closed_first_never_permits_what_neither_policy_permits(
 @given(st.data(), policies())
 def test_an_empty_switch_is_closed_until_all_is_there(data: st.DataObject, policy: Policy) -> None:
     wanted, verdicts = rules_of(policy), Verdicts()
-    after = verdicts.passing(wanted.rules)
-    seen, _ = moments(data, (), wanted, planned)
-    verdicts.assert_hold(no_more_than_either, seen, after, after)
+    before, after = verdicts.passing(()), verdicts.passing(wanted.rules)
+    seen, end = moments(data, (), wanted, planned)
+    assert_reached(end, wanted)
+    verdicts.assert_hold(as_one_of_both, seen, before, after)
 
 
 @settings(max_examples=100, deadline=None)

@@ -8,12 +8,12 @@ import pytest
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS
+from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection
 from tests.fake_switch import Abilities, FlowMod, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import remove
 from tests.fake_switch.wire import Kind
-from tests.world import OURS, RULES, TCP, World, assignment, at
+from tests.world import OURS, PORTS, RULES, TCP, World, assignment, at
 
 SMTP = (*TCP, Field("tcp_dst", 25))
 SOME_SMTP = (*TCP, Field("ipv4_dst", 0, 0x80000000), Field("tcp_dst", 25))
@@ -34,6 +34,20 @@ def test_a_refused_block_leaves_the_one_before_it(bundles: bool) -> None:
     assert world.status[0] == "degraded"
     assert "refused 1 rule" in world.status[1]
     assert not world.switch.forward(PACKET).passes, "both policies block it"
+
+
+def test_a_block_that_is_refused_in_the_place_of_a_permit_leaves_the_policy_before() -> None:
+    """As from monitor to enforce."""
+    world = World(abilities=Abilities(bundles=False))
+    before = (OLD[0]._replace(action=NORMAL, cookie=0x25B0 << 48 | Role.WOULD_BLOCK << 40 | 3), *ELSE)
+    world.connect(assignment(before))
+    world.switch.conduct.refuse = lambda flow: (
+        EPERM if at(flow) == (5, 100) and not flow.instructions else None
+    )
+    world.run(world.session.assign(assignment(OLD)._replace(digest="0dd5" * 16), world.now))
+    assert world.status[0] == "degraded"
+    assert world.status[1].endswith("it keeps the rules of the policy before")
+    assert set(world.rules) == {*before}
 
 
 def test_on_an_empty_switch_a_refused_block_leaves_it_closed() -> None:
@@ -59,8 +73,30 @@ def test_on_an_empty_switch_a_refused_rule_of_table_0_stays_closed(at_first: boo
     world.wait(3 * RETRY_SECONDS)
     assert world.status[0] == "degraded"
     assert "refused 1 rule" in world.status[1]
+    assert "first table 0 priority 200 in_port=1 -> goto_table:5" in world.status[1]
     assert passed
     assert not any(passed)
+
+
+def test_a_switch_that_comes_back_empty_is_not_opened_beside_a_rule_that_it_refuses() -> None:
+    """It had this policy before, and what it took of it only blocks as yet."""
+    rules = [
+        *(FlowRule(0, 200, (Field("in_port", port),), Goto(5), OURS | 5) for port in (1, 2)),
+        FlowRule(0, 100, (), Goto(5), OURS | 6),
+        FlowRule(5, 10, (), NORMAL, OURS | 7),
+    ]
+    world = World()
+    world.connect(assignment(rules))
+    assert world.status[0] == "protected"
+    world.run(world.session.disconnected(world.now))
+    world.switch.restart()
+    world.switch.conduct.refuse = lambda flow: (
+        EPERM if at(flow) == (0, 200) and flow.match[0][1] == 1 else None
+    )
+    world.channel = world.switch.connect(4)
+    world.run(world.session.connected(Connection(4, 254, PORTS), world.now))
+    assert world.status[0] == "degraded"
+    assert not any(world.switch.forward({**PACKET, "in_port": port}).passes for port in (1, 2, 3))
 
 
 def moved(rule: FlowRule) -> FlowRule:

@@ -440,6 +440,13 @@ def test_an_empty_switch_is_filled_with_one_wait() -> None:
     }
 
 
+def test_what_blocks_in_a_table_0_that_is_all_there_is_comes_first_and_what_opens_it_by_priority() -> None:
+    blocks, opens = [rule(0, 8, None, OTHER), rule(0, 5, None)], [rule(0, 7, NORMAL, ONE), rule(0, 6, NORMAL)]
+    groups = planned(in_place, [], (*blocks, *opens))
+    assert groups is not None
+    assert [{change.rule for change in group} for group in groups] == [{*blocks}, *({each} for each in opens)]
+
+
 def test_neither_a_switch_in_use_nor_one_with_table_0_alone_is_opened_last() -> None:
     assert planned(opened_last, LEADING, (*LEADING, rule(1, 6, None))) is None
     assert planned(opened_last, [], [rule(0, 5, NORMAL), rule(0, 6, None)]) is None
