@@ -27,12 +27,14 @@ from benchmarks.proof import proof_costs
 from benchmarks.report import fill, markdown, write_report
 from benchmarks.requirements import missing
 from benchmarks.results import CacheSize, ProcessorTime, ProofCost
-from benchmarks.run import Run, read_run
+from benchmarks.run import Run, read_run, write_run
 from benchmarks.switches import switch_times
 from tests.openvswitch.private_ovs import PrivateOvs
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = tuple(ROOT / name for name in ("README.md", "docs/speed.md", "docs/cost.md", "docs/scale.md"))
+DOCUMENTED_RUN = ROOT / "docs/speed.json"
+"""What those pages show."""
 LISTED_SPACES = 4
 MIXED_PREFIXES = 10_000
 PROVEN_PREFIXES = (10_000, 100_000)
@@ -137,12 +139,14 @@ PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
     help="Where benchmarks.md, benchmarks.json and plots are written.  [default: build/benchmarks]",
 )
 @click.option(
-    "--keep", is_flag=True, help="With --only: keep the other parts of the run that is there, which say so."
+    "--keep",
+    is_flag=True,
+    help="With --only: keep the other parts of the run that is there, or else of docs/speed.json; they say so.",
 )
 @click.option(
     "--document",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measure nothing: put what this benchmarks.json holds into README.md and the pages in docs/.",
+    help="Measure nothing: put what this benchmarks.json holds into README.md and docs/, and it beside them.",
 )
 def main(parts: tuple[str, ...], out: Path, keep: bool, document: Path | None, **settings: Any) -> None:
     """Rules, changes, many switches, packets, proofs and compiling: op25b beside its peers, in one run."""
@@ -150,6 +154,7 @@ def main(parts: tuple[str, ...], out: Path, keep: bool, document: Path | None, *
         run = read_run(document)
         for page in DOCUMENTS:
             page.write_text(fill(page.read_text(), run))
+        write_run(run, DOCUMENTED_RUN)
         return
     if lacks := missing():
         click.echo("\n".join(["these are missing:", *(f"  {each}" for each in lacks)]), err=True)
@@ -166,7 +171,8 @@ def main(parts: tuple[str, ...], out: Path, keep: bool, document: Path | None, *
 
 def _run(parts: tuple[str, ...], settings: Settings, out: Path, *, keep: bool) -> Run:
     """Each part is written down as soon as it is there."""
-    run = _kept(read_run(out / "benchmarks.json"), parts) if keep else Run(about())
+    before = out / "benchmarks.json"
+    run = _kept(read_run(before if before.exists() else DOCUMENTED_RUN), parts) if keep else Run(about())
     for name in PARTS:
         if name in parts:
             rows: dict[str, Any] = {name.replace("-", "_"): list(PARTS[name](settings))}
