@@ -141,7 +141,7 @@ PARTS: dict[str, Callable[[Settings], Iterator[Any]]] = {
 @click.option(
     "--keep",
     is_flag=True,
-    help="With --only: keep the other parts of the run that is there, or else of docs/speed.json; they say so.",
+    help="With --only: keep the other parts of the run that is there, or of docs/speed.json, and say so.",
 )
 @click.option(
     "--document",
