@@ -20,7 +20,8 @@ from op25b_app.operate.background import in_background
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.session import AS_WANTED, Connection, Outcome, Session, State
+from op25b_app.switch.outcome import AS_WANTED, Outcome, State
+from op25b_app.switch.session import Connection, Session
 from op25b_app.unread import why_ended
 
 INBOX = 256

@@ -9,8 +9,9 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.rules.marker import is_marker
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.outcome import Event, Outcome, Status
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import Connection, Event, Outcome, Session, Status
+from op25b_app.switch.session import Connection, Session
 from tests.fake_switch import Abilities, FakeSwitch, FlowMod
 from tests.fake_switch.rules import rules_on
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from op25b_app.operate.in_force import Examined, InForce, Refusal, problem_lines
-from op25b_app.switch.session import AS_WANTED, Session, State
+from op25b_app.switch.outcome import AS_WANTED, State
+from op25b_app.switch.session import Session
 
 STATUS: dict[Refusal | None, str] = {
     None: "200 OK",

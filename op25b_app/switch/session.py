@@ -8,9 +8,8 @@ handled, not that they were accepted.
 
 from __future__ import annotations
 
-import enum
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from itertools import filterfalse
 from typing import NamedTuple
@@ -26,6 +25,7 @@ from op25b_app.switch.batch import Group
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.exchange import Exchange, Phase
 from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
+from op25b_app.switch.outcome import AS_WANTED, Event, Outcome, State, Status
 from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
@@ -45,48 +45,6 @@ ROUNDS = 8
 """How often one cycle plans: again if the table changed in between, or does not take what was planned.
 
 What others the switch refused in a group of changes is no such reason: it is seen group by group."""
-
-
-class State(enum.Enum):
-    CONNECTING = "connecting"
-    INSTALLING = "installing"
-    PROTECTED = "protected"
-    MONITORING = "monitoring"
-    DEGRADED = "degraded"
-    LOST = "lost"
-    UNKNOWN = "unknown"
-
-
-AS_WANTED = (State.PROTECTED, State.MONITORING)
-
-
-class Status(NamedTuple):
-    """What to say of a switch; ``since`` in seconds since 1970, ``rules`` those confirmed last."""
-
-    state: State
-    reason: str
-    since: float
-    rules: int = 0
-
-
-class Event(NamedTuple):
-    """Something that happened to a switch, other than a new state, and that an operator wants to know of."""
-
-    kind: str
-    text: str
-
-
-class Outcome(NamedTuple):
-    """What an input leads to: OpenFlow messages, joined to pieces to send in order; the state if new.
-
-    Where there is something ``later``, that comes next, before any other input, at a time in seconds since
-    1970; it may take long.
-    """
-
-    pieces: tuple[bytes, ...] = ()
-    turned: Status | None = None
-    events: tuple[Event, ...] = ()
-    later: Callable[[float], Outcome] | None = None
 
 
 class Connection(NamedTuple):

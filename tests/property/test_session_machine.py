@@ -23,7 +23,8 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule
 from op25b_app.rules.lookup import headers
 from op25b_app.rules.marker import is_marker
 from op25b_app.switch.assignment import Assignment, Assignments
-from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Outcome, Session, State
+from op25b_app.switch.outcome import Outcome, State
+from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Session
 from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove, rules_on

@@ -15,7 +15,8 @@ from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
 from op25b_app.switch import session
-from op25b_app.switch.session import Connection, Outcome, Session, State, Status
+from op25b_app.switch.outcome import Outcome, State, Status
+from op25b_app.switch.session import Connection, Session
 from tests.world import assignment
 
 PATIENCE = 5.0

@@ -25,7 +25,7 @@ from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.tree import read_tree
 from op25b_app.rules.flow import Role
 from op25b_app.rules.pipeline import Table
-from op25b_app.switch.session import State
+from op25b_app.switch.outcome import State
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

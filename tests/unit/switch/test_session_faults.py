@@ -10,8 +10,9 @@ import pytest
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
 from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.outcome import Outcome, State
 from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Outcome, Session, State
+from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
 from op25b_app.switch.transition import GATE
 from tests.fake_switch import Abilities, Refusal
 from tests.fake_switch.flow_mod import Command
