@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from ryu.lib import hub
@@ -40,8 +40,11 @@ class Datapath:
 
 
 @pytest.fixture
-def switches() -> KnownSwitches:
-    return KnownSwitches(Journal(time.time()), 300.0, time.time)
+def switches() -> Iterator[KnownSwitches]:
+    known = KnownSwitches(Journal(time.time()), 300.0, time.time)
+    yield known
+    # Its threads go on during other tests, to which no switch shall say that it is late.
+    known._known.clear()
 
 
 @pytest.fixture
@@ -253,11 +256,10 @@ def ticked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_time_is_told_to_who_is_due_and_to_nobody_else(
-    ticked: list[int], monkeypatch: pytest.MonkeyPatch
+    ticked: list[int], switches: KnownSwitches, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """At once, though nobody was due so soon when the thread for the time went to sleep."""
     monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
-    switches = KnownSwitches(Journal(time.time()), 300.0, time.time)
     for dpid in (1, 2):
         switches.make_known(dpid).assign(assignment(), 1)
     hub.sleep(0.01)
