@@ -136,8 +136,13 @@ class Session:
         """The switch's ports are these now."""
         if self._connection is None:
             return Outcome()
+        were_missing = self._connection.ports is None
         self._connection = self._connection._replace(ports=ports)
-        return Outcome() if self._objections is None else self._judge(self._objections, now)
+        if self._objections is None:
+            return Outcome()
+        if were_missing and self._exchange is not None and self._exchange.phase is Phase.IDLE:
+            self._arm_next_look(self._objections, now)
+        return self._judge(self._objections, now)
 
     @property
     def due_at(self) -> float:
@@ -302,10 +307,15 @@ class Session:
         self._objections = objections
         self._looked = self._began, now
         self._audits += 1
+        self._rest(math.inf, now)
+        self._arm_next_look(objections, now)
+        return self._judge(objections, now)
+
+    def _arm_next_look(self, objections: Sequence[str], now: float) -> None:
+        """Look again at the next audit, or soon where something is wrong or missing."""
         assert self._connection is not None
         soon = (objections and not self._closes) or self._connection.ports is None
-        self._rest(RETRY_SECONDS if soon else audit_delay(self._audit_seconds, self.dpid, self._audits), now)
-        return self._judge(objections, now)
+        self._arm(RETRY_SECONDS if soon else audit_delay(self._audit_seconds, self.dpid, self._audits), now)
 
     @property
     def _marker(self) -> Marker:

@@ -153,6 +153,17 @@ def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protec
     assert world.states == ["connecting", "installing", "protected"], "so soon that the log need not tell"
 
 
+def test_a_table_that_was_read_before_the_ports_came_is_not_read_again_before_the_next_audit() -> None:
+    world = World(ports=None)
+    world.connect(assignment())
+    world.run(world.session.ports_changed(PORTS, world.now))
+    due = world.session.due_at
+    assert due - world.now > RETRY_SECONDS
+    world.now += 1
+    world.run(world.session.ports_changed(PORTS | {9}, world.now))
+    assert world.session.due_at == due, "a port that comes and goes postpones nothing"
+
+
 def test_a_switch_that_never_describes_its_ports_is_degraded_after_a_while() -> None:
     world = World(ports=None)
     world.connect(assignment())
