@@ -10,7 +10,7 @@ import pytest
 from tests.faults.rig import Rig
 
 POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]
-STALL_SECONDS = 7.0
+STALL_SECONDS = 8.0
 """Longer than Ryu's time-out for sending."""
 PATIENCE = 90.0
 
