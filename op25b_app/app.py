@@ -24,7 +24,7 @@ from op25b_app import event_loop, hardware_addresses, listening, settings, signa
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.accepting import open_as_many_files_as_allowed
-from op25b_app.operate.background import in_background
+from op25b_app.operate.background import PROVING, in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
 from op25b_app.operate.events import Journal
@@ -213,7 +213,7 @@ class Op25b(app_manager.RyuApp):
         for switch in self._policies.in_force.policy.switches.values():
             if assignments is not self._assignments:
                 return
-            in_background(_spared, assignments.prove_ahead, switch)
+            PROVING.do(_spared, assignments.prove_ahead, switch)
 
     def _put_in_force(self) -> None:
         """Tell every switch, known or not, what the policy says of it."""

@@ -1,7 +1,8 @@
 """A switch that this process knows: its session, the steps that wait for it, and the connection in use.
 
 It has no thread of its own: a step is taken where it comes in, or after the one that is being taken. What
-takes long is deferred to a thread for all switches, so that nothing else waits for it.
+takes long is a job, done in a thread for all switches; its result is a step like any other, so that neither
+this switch nor another one waits for it.
 """
 
 from __future__ import annotations
@@ -16,11 +17,10 @@ from typing import Any
 
 from ryu.lib import hub
 
-from op25b_app.operate.background import in_background
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.outcome import AS_WANTED, Outcome, State
+from op25b_app.switch.outcome import AS_WANTED, ON_THE_WAY, Job, Outcome
 from op25b_app.switch.session import Connection, Session
 from op25b_app.unread import why_ended
 
@@ -31,7 +31,9 @@ ROOM_SECONDS = 0.02
 MOST_SECONDS_ON_END = 0.01
 """For how long steps that have waited are taken before others have a turn."""
 
-CALM = {*AS_WANTED, State.CONNECTING, State.INSTALLING}
+CALM = {*AS_WANTED, *ON_THE_WAY}
+
+INTERNAL_ERROR = "internal error of op25b; its log says more"
 
 Step = Callable[[float], Outcome]
 """Gives the session an input, at a time in seconds since 1970."""
@@ -42,8 +44,8 @@ log = logging.getLogger("op25b")
 class KnownSwitch:
     """Takes steps with a session, one after the other, and carries out what comes of them.
 
-    ``now`` is the time in seconds since 1970, ``defer`` has something done in another thread, and
-    ``rests`` is called when no step is left to take.
+    ``now`` is the time in seconds since 1970, ``do`` has a job done and posts what comes of it, and ``rests``
+    is called when no step is left to take.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class KnownSwitch:
         journal: Journal,
         *,
         now: Callable[[], float],
-        defer: Callable[[Callable[[], None]], None],
+        do: Callable[[KnownSwitch, Job, Any], None],
         rests: Callable[[KnownSwitch], None],
     ) -> None:
         self.session = session
@@ -62,7 +64,7 @@ class KnownSwitch:
         """When to call :meth:`tick`, in seconds since 1970."""
         self._journal = journal
         self._now = now
-        self._defer = defer
+        self._do = do
         self._rests = rests
         self._inbox: deque[tuple[Step, Any]] = deque()
         self._busy = False
@@ -77,12 +79,9 @@ class KnownSwitch:
         return self._datapath is None and self.session.assignment is None
 
     def post(self, step: Step, datapath: Any = None) -> None:
-        """Have the session take a step; one of a connection that is no longer in use counts for nothing."""
-        if self._busy:
-            self._inbox.append((step, datapath))
-            return
-        self._busy, self.due_at = True, math.inf
-        if self._finish(step, datapath):
+        """Have the session take a step; one of a connection that is no longer in use is ignored."""
+        self._inbox.append((step, datapath))
+        if not self._busy:
             self._work()
 
     def hear(self, message: bytes, datapath: Any) -> None:
@@ -127,11 +126,11 @@ class KnownSwitch:
         return self.session.ports_changed(self._ports.pop(datapath), now)
 
     def _work(self) -> None:
-        """Take the steps that have come meanwhile, up to one that leaves something for later."""
+        """Take the steps that have come, one after the other."""
+        self._busy, self.due_at = True, math.inf
         began = time.monotonic()
         while self._inbox:
-            if not self._finish(*self._inbox.popleft()):
-                return
+            self._finish(*self._inbox.popleft())
             if time.monotonic() - began > MOST_SECONDS_ON_END:
                 hub.sleep(0)
                 began = time.monotonic()
@@ -139,17 +138,17 @@ class KnownSwitch:
         self.generation = self._assigned
         self._rests(self)
 
-    def _finish(self, step: Step, datapath: Any) -> bool:
-        """Take a step; False where it leaves something that is deferred."""
-        if datapath is None or datapath is self._datapath:
-            return self._carry_out_safely(partial(self._take, step))
-        self._ports.pop(datapath, None)
-        return True
-
-    def _go_on(self, step: Step) -> None:
-        """Take a step that may take long, and those that have come meanwhile."""
-        if self._carry_out_safely(partial(in_background, self._take, step)):
-            self._work()
+    def _finish(self, step: Step, datapath: Any) -> None:
+        """Take a step, unless it is of a connection that is no longer in use."""
+        if datapath is not None and datapath is not self._datapath:
+            self._ports.pop(datapath, None)
+            return
+        try:
+            self._carry_out(self._take(step))
+        except Exception:
+            # A mistake of ours gives up what is under way on this switch, and nothing else.
+            log.exception("%s: internal error", self)
+            self._carry_out(self.session.fail(INTERNAL_ERROR, self._now()))
 
     def _take(self, step: Step) -> Outcome:
         began = self._now()
@@ -157,32 +156,21 @@ class KnownSwitch:
         self.session.ended(began, self._now())
         return outcome
 
-    def _carry_out_safely(self, take: Callable[[], Outcome]) -> bool:
-        """A mistake of ours gives up what is under way on this switch, and nothing else."""
-        try:
-            return self._carry_out(take())
-        except Exception:
-            log.exception("%s: internal error", self)
-            return self._carry_out(
-                self.session.fail("internal error of op25b; its log says more", self._now())
-            )
-
-    def _carry_out(self, outcome: Outcome) -> bool:
-        """Send and tell what comes of a step; whether that is all, or something more is deferred."""
+    def _carry_out(self, outcome: Outcome) -> None:
+        """Send and tell what comes of a step, and have its job done."""
         if self._outbox is not None:
             self._outbox.send(outcome.pieces)
+        now = self._now()
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
             log.log(level, "%s: %s", self, text)
-            self._journal.record(outcome.turned.since, self.session.name, "state", text)
+            self._journal.record(now, self.session.name, "state", text)
         for event in outcome.events:
             log.warning("%s: %s", self, event.text)
-            self._journal.record(self._now(), self.session.name, event.kind, event.text)
-        if outcome.later is None:
-            return True
-        self._defer(partial(self._go_on, outcome.later))
-        return False
+            self._journal.record(now, self.session.name, event.kind, event.text)
+        if outcome.job is not None:
+            self._do(self, outcome.job, self._datapath)
 
     def _use(self, datapath: Any) -> None:
         """Speak over this connection from now on, or over none."""

@@ -1,17 +1,26 @@
-"""The switches that this process knows, and two threads that they share: for the time and for long work."""
+"""The switches that this process knows, and what they share: a thread for the time, and two for jobs."""
 
 from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
 
 from ryu.lib import hub
 
-from op25b_app.known_switch import KnownSwitch
+from op25b_app.known_switch import INTERNAL_ERROR, KnownSwitch
+from op25b_app.operate.background import COMPARING, PROVING, Lane
 from op25b_app.operate.events import Journal
+from op25b_app.switch.outcome import Job
 from op25b_app.switch.session import Session
 
+HALF_LIFE_SECONDS = 60.0
+"""After how long the time that a switch's jobs have taken counts half."""
+MOST_COUNTED = 1_000
+"""Of so many switches the time is counted; of those that took least it is forgotten."""
 MOST_SECONDS = 5.0
 """How long nobody looks at the clock at most; one that was set forward is noticed then."""
 
@@ -29,12 +38,12 @@ class KnownSwitches:
         self._audit_seconds = audit_seconds
         self._now = now
         self._known: dict[int, KnownSwitch] = {}
-        # At most one for each switch.
-        self._deferred = hub.Queue()
+        self._comparisons, self._proofs = _Jobs(COMPARING), _Jobs(PROVING)
         self._wakes_at = math.inf
         self._sooner = hub.Event()
         hub.spawn(_for_ever, self._tell_time)
-        hub.spawn(_for_ever, self._do_deferred)
+        for jobs in (self._comparisons, self._proofs):
+            hub.spawn(_for_ever, jobs.do_next)
 
     def __iter__(self) -> Iterator[KnownSwitch]:
         return iter([*self._known.values()])
@@ -46,7 +55,7 @@ class KnownSwitches:
                 Session(dpid, self._now(), self._audit_seconds),
                 self._journal,
                 now=self._now,
-                defer=self._deferred.put,
+                do=self._do,
                 rests=self._rests,
             )
         return self._known[dpid]
@@ -71,8 +80,57 @@ class KnownSwitches:
             switch.tick()
             hub.sleep(0)
 
-    def _do_deferred(self) -> None:
-        self._deferred.get()()
+    def _do(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
+        jobs = self._proofs if job.proves else self._comparisons
+        jobs.add(switch, job, datapath)
+
+
+class _Jobs:
+    """The jobs that wait for one lane: of each switch the last one, those that took least time first.
+
+    So a switch whose jobs take long makes the others wait for one of them at most. What was used counts for
+    less by half with each minute.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._waiting: dict[KnownSwitch, tuple[Job, Any]] = {}
+        self._used: dict[KnownSwitch, tuple[float, float]] = {}
+        """Seconds used, as of a monotonic moment; of switches that used any lately."""
+        self._more = hub.Event()
+
+    def add(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
+        """Have a job done for a switch over a connection; it replaces one that still waits."""
+        self._waiting[switch] = job, datapath
+        self._more.set()
+
+    def do_next(self) -> None:
+        """Wait until there is a job, do it, and hand its switch the result."""
+        while not self._waiting:
+            self._more.clear()
+            self._more.wait()
+        began = time.monotonic()
+        switch = min(self._waiting, key=partial(self._seconds, began))
+        job, datapath = self._waiting.pop(switch)
+        try:
+            result = self._lane.do(job.work)
+        except Exception:
+            log.exception("%s: internal error", switch)
+            step = partial(job.fail, INTERNAL_ERROR)
+        else:
+            step = partial(job.then, result)
+        self._count(switch, began, time.monotonic())
+        switch.post(step, datapath)
+
+    def _seconds(self, now: float, switch: KnownSwitch) -> float:
+        seconds, counted = self._used.get(switch, (0.0, now))
+        return float(seconds * 0.5 ** ((now - counted) / HALF_LIFE_SECONDS))
+
+    def _count(self, switch: KnownSwitch, began: float, ended: float) -> None:
+        self._used[switch] = self._seconds(ended, switch) + ended - began, ended
+        if len(self._used) > MOST_COUNTED:
+            least = min(self._used, key=partial(self._seconds, ended))
+            del self._used[least]
 
 
 def _for_ever(work: Callable[[], None]) -> None:

@@ -9,7 +9,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.rules.marker import is_marker
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.outcome import Event, Outcome, Status
+from op25b_app.switch.outcome import Event, Job, Outcome, Status
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import Connection, Session
 from tests.fake_switch import Abilities, FakeSwitch, FlowMod
@@ -73,14 +73,17 @@ class World:
         pending = [outcome]
         while pending:
             outcome = pending.pop(0)
-            if outcome.later:
-                pending.insert(0, outcome.later(self.now))
+            if outcome.job:
+                pending.insert(0, self.do(outcome.job))
             self.turns += [outcome.turned] if outcome.turned else []
             self.events += outcome.events
             for piece in outcome.pieces:
                 for message in self.channel.receive(piece, self.now):
                     for arriving in self.on_wire(message):
                         pending.append(self.deliver(arriving))
+
+    def do(self, job: Job) -> Outcome:
+        return job.then(job.work(), self.now)
 
     def deliver(self, message: bytes) -> Outcome:
         return self.session.receive(message, self.now)

@@ -1,4 +1,4 @@
-"""Long work beside the event loop, which goes on meanwhile."""
+"""Long work beside the event loop, which goes on meanwhile, in a thread for each kind of length."""
 
 from __future__ import annotations
 
@@ -13,42 +13,69 @@ import eventlet.tpool
 MANY_OBJECTS = 100_000
 
 SWITCH_SECONDS = 0.001
-"""How long the thread may go on while the event loop waits for the interpreter, as it does after each system
+"""How long a thread may go on while the event loop waits for the interpreter, as it does after each system
 call that it makes; a turn of it may make a dozen."""
-
-_turn = eventlet.semaphore.Semaphore()
-eventlet.tpool.set_num_threads(1)
-sys.setswitchinterval(SWITCH_SECONDS)
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-def in_background(
-    work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
-) -> _Result:
-    """Do work in a thread of the operating system; the green thread that asked waits for its result.
+class Lane:
+    """Works that wait for each other, and for no work of another lane.
 
-    One work at a time: more threads would take their turns at the interpreter before the event loop's, and
-    each would keep memory of its own.
+    More threads would take their turns at the interpreter before the event loop's, and each would keep memory
+    of its own.
     """
-    with _turn:
-        result: _Result = eventlet.tpool.execute(_spared_collection, work, *arguments, **named)
-        return result
+
+    def __init__(self) -> None:
+        self._turn = eventlet.semaphore.Semaphore()
+
+    def do(
+        self,
+        work: Callable[_Arguments, _Result],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Do work in a thread of the operating system; the green thread that asked waits for its result.
+
+        Raises what the work raises.
+        """
+        with self._turn, _collector_spared:
+            result: _Result = eventlet.tpool.execute(work, *arguments, **named)
+            return result
 
 
-def _spared_collection(
-    work: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
-) -> _Result:
-    """Do work without the collector of cyclic garbage, which would stop every thread while it walks.
+class _CollectorSpared:
+    """No collection of cyclic garbage while there is work, since it would stop every thread while it walks.
 
-    A walk over the objects of a table of 100,000 rules takes half a second. Where work makes that many,
-    what is alive afterwards is left out of later walks, too.
+    A walk over the objects of a table of 100,000 rules takes half a second. Where work has made that
+    many, what is alive afterwards is left out of later walks, too. For the event loop's thread only.
     """
-    gc.disable()
-    try:
-        return work(*arguments, **named)
-    finally:
+
+    def __init__(self) -> None:
+        self._works = 0
+
+    def __enter__(self) -> None:
+        self._works += 1
+        gc.disable()
+
+    def __exit__(self, *raised: object) -> None:
+        self._works -= 1
+        if self._works:
+            return
         if gc.get_count()[0] > MANY_OBJECTS:
             gc.freeze()
         gc.enable()
+
+
+COMPARING = Lane()
+"""What a repair may wait for: compiling, comparing, planning. Some tenths of a second at most."""
+PROVING = Lane()
+"""Proofs and effects, which nothing else waits for."""
+_LANES = 2
+
+in_background = COMPARING.do
+
+_collector_spared = _CollectorSpared()
+eventlet.tpool.set_num_threads(_LANES)
+sys.setswitchinterval(SWITCH_SECONDS)

@@ -74,9 +74,12 @@ class Assignments:
                 group.pieces(OPENFLOW_13, flags=0)
 
     def prove_ahead(self, switch: Switch, at: float) -> None:
-        """Prove what a switch is to hold before it is read back, where that takes tenths of a second."""
-        wanted = self._compiled(switch, at)
-        if not wanted.timed and len(wanted) <= _MOST_AHEAD:
+        """Prove what a switch is to hold before it is read back, where that takes tenths of a second.
+
+        It must have been prepared: compiling belongs to another thread than proving.
+        """
+        wanted = self._prepared.get(switch.name)
+        if wanted is not None and len(wanted) <= _MOST_AHEAD:
             self._objection(switch, wanted, frozenset(), (), at)
 
     def of(self, switch: Switch) -> Assignment:

@@ -16,7 +16,7 @@ CHUNK_BYTES = 1 << 16
 LONG_BYTES = 1 << 12
 """From here on a message, or what was joined before, is not worth another copy."""
 
-_FIRST_XID = 0x2500_0000
+FIRST_XID = 0x2500_0000
 _ERROR_SIZE = 12
 _EXPERIMENTER_ERROR = 0xFFFF
 
@@ -88,7 +88,7 @@ class Batch(NamedTuple):
 
     def refused(self, error: SwitchError) -> Change | None:
         """The change that an error is about; None where it is about something else."""
-        number = error.xid - _FIRST_XID
+        number = error.xid - FIRST_XID
         if not 0 <= number < len(self):
             return None
         # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
@@ -123,5 +123,5 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
 
 def _flow_mod(change: Change, number: int, version: int, flags: int) -> bytes:
     return codec.encode_flow_mod(
-        change.rule, command=change.command, version=version, xid=_FIRST_XID + number, flags=flags
+        change.rule, command=change.command, version=version, xid=FIRST_XID + number, flags=flags
     )

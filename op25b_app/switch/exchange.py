@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from op25b_app.switch import bundle, codec, flow_monitor, wire
-from op25b_app.switch.batch import Batch, Change, Group, SwitchError, joined, read_error
+from op25b_app.switch.batch import FIRST_XID, Batch, Change, Group, SwitchError, joined, read_error
 from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.errors import ABOUT_RULES, TABLE_FULL, explain
 from op25b_app.switch.plan import Abilities, Plan
@@ -32,6 +32,8 @@ MOST_BYTES = 1 << 28
 
 _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
+_INTERJECTED_XID = 0x25B0_2600
+"""Of changes outside any plan."""
 
 
 class Phase(enum.Enum):
@@ -39,6 +41,7 @@ class Phase(enum.Enum):
 
     IDLE = "idle"
     READING = "reading its table"
+    REVIEWING = "comparing its table"
     BUNDLING = "filling a bundle"
     CONFIRMING = "waiting for it to confirm changes"
 
@@ -64,6 +67,35 @@ class Refused(NamedTuple):
 
     change: Change
     why: tuple[int, int]
+
+
+class Limits(NamedTuple):
+    """What a switch can do and has not done, as values.
+
+    ``full`` are tables that had no room for a rule, with how many rules have gone since, or may have.
+    """
+
+    able: Abilities = Abilities()
+    refused: Mapping[Key, Refused] = {}
+    full: Mapping[int, int] = {}
+    was_full: bool = False
+    room_asked: bool = False
+
+    def needs_room(self, more: int) -> bool:
+        """Return whether to ask how many rules the tables hold, if so many more than now are wanted."""
+        return not self.room_asked and (self.was_full or more > MOST_TRIED)
+
+    def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
+        """Return how many rules tables hold: what the switch said, and what was there when they were full."""
+        if not self.full:
+            return self.able.room
+        held = Counter(each.rule.table for each in found)
+        return {**self.able.room, **{table: held[table] + gone for table, gone in self.full.items()}}
+
+    def has_refused(self, change: Change) -> bool:
+        """Return whether the switch has refused to make this change."""
+        refused = self.refused.get(change.rule.key)
+        return refused is not None and refused.change.command is change.command
 
 
 def is_request_xid(xid: int) -> bool:
@@ -100,8 +132,8 @@ class Exchange:
         """Tables that had no room for a rule, and how many rules have gone since, or may have."""
         self._room: dict[int, int] = {}
         """How many rules those tables held."""
-        self.pending = 0
-        """How many changes the switch has not confirmed."""
+        self.pending = self._most_sent = 0
+        """How many changes the switch has not confirmed, and the most that were sent together."""
         self._bundles_fail = self._tags_fail = False
         self._probe = self._barrier_before = -1
         self._requests = 0
@@ -127,23 +159,18 @@ class Exchange:
     @property
     def will_read(self) -> bool:
         """Whether the table is going to be read, whatever happens to it meanwhile."""
-        return self.phase not in (Phase.IDLE, Phase.READING)
+        return self.phase in (Phase.BUNDLING, Phase.CONFIRMING)
 
-    def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
-        """How many rules tables hold: what the switch said, and what was there when they were full."""
+    @property
+    def limits(self) -> Limits:
+        """What the switch can do and has not done, up to now."""
+        return Limits(self.able, {**self.refused}, {**self._full}, self._was_full, self._room_asked)
+
+    def note_room(self, room: Mapping[int, int]) -> None:
+        """Go by these numbers of rules that tables hold, from :meth:`Limits.room_seen`."""
         if self._full:
-            held = Counter(each.rule.table for each in found)
-            self._room.update((table, held[table] + gone) for table, gone in self._full.items())
+            self._room.update(room)
             self._full.clear()
-        return self.able.room
-
-    def needs_room(self, more: int) -> bool:
-        """Whether to ask how many rules the tables hold, if so many more than now are wanted."""
-        return not self._room_asked and (self._was_full or more > MOST_TRIED)
-
-    def has_refused(self, change: Change) -> bool:
-        refused = self.refused.get(change.rule.key)
-        return refused is not None and refused.change.command is change.command
 
     def forget_room(self) -> None:
         self._room.clear()
@@ -193,6 +220,20 @@ class Exchange:
         """Send the first group; the others follow as the switch confirms. Then its table is read."""
         self._to_come = [*plan.groups] or [Group()]
         return self._send_next(plan.first, bundled=plan.bundled)
+
+    def has_sent(self, xid: int) -> bool:
+        """Return whether a change with this xid is one of this dialogue, not of another application."""
+        return xid == _INTERJECTED_XID or FIRST_XID <= xid < FIRST_XID + self._most_sent
+
+    def interject(self, change: Change) -> bytes:
+        """Make one change at once, whatever is under way; what becomes of it the table will say."""
+        return codec.encode_flow_mod(
+            change.rule,
+            command=change.command,
+            version=self.version,
+            xid=_INTERJECTED_XID,
+            flags=self._flags,
+        )
 
     def receive(self, message: bytes) -> Answer:
         """A message of the switch. Raises ValueError, in words, for one that breaks the format."""
@@ -254,14 +295,15 @@ class Exchange:
         if codec.has_more(message):
             return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
         parts, self._parts, self.pending = self._parts, [], 0
+        self.phase = Phase.REVIEWING
         return Answer(table=parts)
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group behind what goes first, in a bundle or with a barrier behind it."""
         group, number = self._to_come.pop(0), self._next_xid() if bundled else None
-        flags = 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
-        batch = self._batch = Batch(group, first, self.version, flags, number)
+        batch = self._batch = Batch(group, first, self.version, self._flags, number)
         self.pending += len(batch)
+        self._most_sent = max(self._most_sent, len(batch))
         if number is None:
             self.phase = Phase.CONFIRMING
             unwatched = self._stop_watching() if len(batch) > MOST_WATCHED else b""
@@ -271,6 +313,11 @@ class Exchange:
         begin = bundle.encode_open(version=self.version, bundle=number, xid=number)
         end = bundle.encode_close(version=self.version, bundle=number, xid=self._next_xid())
         return tuple(joined((begin, *batch.pieces(), end)))
+
+    @property
+    def _flags(self) -> int:
+        """The switch tells of each rule that is gone, where it does not tell of every change."""
+        return 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
 
     def _stop_watching(self) -> bytes:
         watching, self._watching = self._watching and self.able.monitor, False

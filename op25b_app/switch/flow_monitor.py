@@ -37,8 +37,13 @@ from op25b_app.switch.wire import (
 _OFPMP_FLOW_MONITOR = 16
 _ONF_FLOW_MONITOR, _ONF_PAUSED, _ONF_RESUMED = 1870, 1871, 1872
 
-_ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS = 0b11110
-"""Neither the initial contents (1) nor our own changes in full (32)."""
+_EVERY_CHANGE = 0b11110
+"""Additions, deletions, modifications and actions; not the initial contents (1)."""
+_IN_FULL = 0b100000
+"""Changes over this connection, too, which other applications in this process make as well.
+
+Open vSwitch knows this flag for OpenFlow 1.3 only; for 1.4 and 1.5 it refuses the request (BAD_FLAGS).
+"""
 _MONITOR = 1
 _DELETE = 2
 _ALL_TABLES = 0xFF
@@ -62,7 +67,7 @@ class Event(enum.Enum):
     REMOVED = "removed"
     MODIFIED = "modified"
     OWN = "own"
-    """A flow-mod of this connection, of which only the xid is told; of a bundle, that of its first."""
+    """A flow-mod of this connection, where only its xid is told; of a bundle, that of its first."""
     PAUSED = "paused"
     """The switch stops telling, because it is not read fast enough."""
     RESUMED = "resumed"
@@ -98,10 +103,11 @@ _ONF_EVENTS = (Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN)
 
 
 def encode_monitor_request(*, version: int, xid: int) -> bytes:
-    """Watch every table for what others add, delete and modify; of our own changes tell the xids."""
-    wanted = _ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS
+    """Watch every table for what is added, deleted and modified, by whomever, this connection included."""
+    wanted = _EVERY_CHANGE
     match = encode_match(())
     if version == OPENFLOW_13:
+        wanted |= _IN_FULL
         head = (ONF_EXPERIMENTER, _ONF_FLOW_MONITOR, _MONITOR, wanted, _ONF_MATCH_SIZE, _ANY, _ALL_TABLES)
         return encode_multipart_request(
             version, MULTIPART_EXPERIMENTER, xid, _ONF_REQUEST.pack(*head) + match
@@ -115,7 +121,7 @@ def encode_monitor_cancel(*, version: int, xid: int) -> bytes:
     if version == OPENFLOW_13:
         body = _ONF_CANCEL.pack(ONF_EXPERIMENTER, _ONF_FLOW_MONITOR, _MONITOR)
         return encode_message(version, EXPERIMENTER, xid, body)
-    wanted = _ADDITIONS_DELETIONS_MODIFICATIONS_ACTIONS
+    wanted = _EVERY_CHANGE
     body = _REQUEST.pack(_MONITOR, _ANY, _ANY, wanted, _ALL_TABLES, _DELETE) + encode_match(())
     return encode_multipart_request(version, _OFPMP_FLOW_MONITOR, xid, body)
 

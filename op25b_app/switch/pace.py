@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import enum
 
-from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.pipeline import Table
-from op25b_app.switch.ruleset import Ruleset
-
 _GOLDEN_RATIO = 0.6180339887498949
 
 
 class Disturbance(enum.IntEnum):
-    """What others have done to a switch since its table was read."""
+    """What has changed on a switch since its table was read."""
 
     NONE = 0
     OTHERS = 1
-    """A rule of theirs is new, changed or gone, where it may change a verdict."""
+    """A rule of another application is new, changed or gone, where it may change a verdict."""
     OURS = 2
     """A rule of ours is, or one in a table of ours."""
 
@@ -25,14 +21,28 @@ _REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.5, 2.0)}
 """By what happened: seconds of rest after a look, at least, and as a multiple of what the look took."""
 
 
-def concern_of(rule: FlowRule, wanted: Ruleset | None) -> Disturbance:
-    """What a rule that somebody added, changed or removed has to do with us."""
-    if rule.ours or (wanted is not None and rule.key in wanted.by_key):
-        return Disturbance.OURS
-    if rule.table == Table.ADMIT:
-        return Disturbance.OTHERS
-    last = Table.ADMIT if wanted is None else wanted.last_own_table
-    return Disturbance.OURS if rule.table <= last else Disturbance.NONE
+class RepairBudget:
+    """How many repairs may be sent on the news alone, before the table is read.
+
+    Whoever undoes a repair at once would have us repair for ever, as fast as messages travel. Beyond the
+    budget a repair comes with the next look at the table, which has a budget of its own.
+    """
+
+    MOST = 50.0
+    PER_SECOND = 1.0
+
+    def __init__(self, now: float) -> None:
+        self._left = self.MOST
+        self._counted = now
+
+    def take(self, cost: float, now: float) -> bool:
+        """Return whether a repair of this cost may be sent at ``now``, in seconds, and count it."""
+        self._left = min(self.MOST, self._left + max(0.0, now - self._counted) * self.PER_SECOND)
+        self._counted = now
+        if self._left < cost:
+            return False
+        self._left -= cost
+        return True
 
 
 def audit_delay(interval: float, dpid: int, audits: int) -> float:

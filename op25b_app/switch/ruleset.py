@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
@@ -72,6 +72,12 @@ class Ruleset:
         return max(self.outcomes, default=Table.ADMIT)
 
     @cached_property
+    def floor(self) -> int:
+        """The priority of the rule of table 0 that matches every packet; -1 without one."""
+        admitting = (rule for rule in self.rules if rule.table == Table.ADMIT and not rule.match)
+        return max((rule.priority for rule in admitting), default=-1)
+
+    @cached_property
     def last_table(self) -> int:
         """The last table that a rule is in or leads to, other applications' among them."""
         targets = set().union(*(next_tables(self.outcomes, table) for table in self.outcomes))
@@ -87,6 +93,15 @@ class Ruleset:
             self.recognised = Recognised()
         self.recognised.alive.append(read)
         self.recognised[id(read)] = id(rule)
+
+    def segments_without(self, identities: Set[int]) -> list[Sequence[FlowRule]]:
+        """Return the segments without the rules of these identities (``id``)."""
+        return [
+            [rule for rule in segment if id(rule) not in identities]
+            if not identities.isdisjoint(map(id, segment))
+            else segment
+            for segment in self.segments
+        ]
 
     def without(self, other: Ruleset) -> list[FlowRule]:
         """The rules that are not, as objects, in ``other``."""

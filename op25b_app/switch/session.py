@@ -4,35 +4,42 @@ All work on a table is the same cycle: read the table, compare it with what is w
 by step, each step confirmed before the next, and read the table back. Only a table that reads as wanted, and
 is proven to do what the policy says, makes a switch protected: an answer to a barrier says that messages were
 handled, not that they were accepted.
+
+What the switch tells of its rules in between is acted on at once: what has drifted is sent again, the switch
+is ``checking`` from that moment, and the table is read and proven again.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import filterfalse
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import FlowRule
-from op25b_app.rules.marker import Marker, marker_rule
-from op25b_app.switch import codec, flow_monitor
-from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
-from op25b_app.switch.assessment import count, newer_policy, next_revision, strange_ports, summary
+from op25b_app.switch import codec
+from op25b_app.switch.assessment import count, strange_ports, summary
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.batch import Group
-from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch.drift import (
+    Drift,
+    decode_news,
+    describe_news,
+    disturbance_of,
+    supersedes,
+)
 from op25b_app.switch.exchange import Exchange, Phase
-from op25b_app.switch.flow_removed import decode_flow_removed, is_flow_removed
-from op25b_app.switch.outcome import AS_WANTED, Event, Outcome, State, Status
-from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
-from op25b_app.switch.plan import Plan, mark_changes, plan_changes
-from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
+from op25b_app.switch.outcome import AS_WANTED, Event, Job, Outcome, State, Status
+from op25b_app.switch.pace import Disturbance, RepairBudget, audit_delay, look_at
+from op25b_app.switch.plan import plan_changes
+from op25b_app.switch.reconcile import Comparison
 from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.table_review import ChangeOver, Review, Situation, change_over, review
 
 ANSWER_SECONDS = 10.0
 """How long a switch may take to answer, or to go on with an answer."""
+MANY_COST = 5.0
+"""What to repair several rules in one plan takes from the budget; its table is read again each time."""
 SECONDS_PER_CHANGE = 0.01
 """What a slow switch may take for each rule on top of that."""
 RETRY_SECONDS = 30.0
@@ -62,7 +69,7 @@ class Session:
     """The state of one switch, connected or not.
 
     Times are seconds since 1970 and never go back. Call :meth:`tick` when it is due. Whatever takes long, as
-    compiling and proving do, an outcome leaves for later.
+    compiling and proving do, is a job of the outcome: the session goes on to take inputs meanwhile.
     """
 
     def __init__(self, dpid: int, now: float, audit_seconds: float = AUDIT_SECONDS) -> None:
@@ -87,8 +94,16 @@ class Session:
         self._last: tuple[Assignment, FlowRule] | None = None
         """What the switch was last seen to hold as a whole, and its marker."""
         self._settled = False
+        """Whether the table was as wanted, and none but the news tell otherwise."""
+        self._drift = Drift()
+        self._budget = RepairBudget(now)
+        self._awaited: object | None = None
+        """Stands for the job whose result is waited for."""
+        self._before_check = self.status
+        self._repaired = False
+        """Whether anything was put right since the check began."""
         self._confirmed = 0
-        self._objections: list[str] | None = None
+        self._objections: Sequence[str] | None = None
         self._mark: FlowRule | None = None
         """The marker that the switch has, once its table is as wanted."""
 
@@ -117,7 +132,10 @@ class Session:
             return self._leave_alone(reason, now)._replace(pieces=pieces)
         if held is None:
             return self._read_anew(exchange, now)
-        return Outcome(later=partial(self._change_over, exchange, *held, assignment))
+        situation = self._situation(exchange, assignment, now)
+        job = self._have_done(partial(change_over, *held, situation), partial(self._change_over, exchange))
+        told = self._turn(State.CHECKING, "working out what a new policy changes here", now)
+        return told.before(job)
 
     def connected(self, connection: Connection, now: float) -> Outcome:
         self._connection, self._connected_at = connection, now
@@ -147,6 +165,8 @@ class Session:
     @property
     def due_at(self) -> float:
         """When to call :meth:`tick`: as armed, or earlier where a table at rest was disturbed."""
+        if self._awaited is not None:
+            return math.inf
         at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
         if not self._disturbance or not at_rest or self.assignment is None:
             return self._wake_at
@@ -177,24 +197,45 @@ class Session:
         return self._turn(State.DEGRADED, reason, now)
 
     def receive(self, message: bytes, now: float) -> Outcome:
-        """A whole message of the switch, header included; what is not meant for us counts for nothing."""
+        """Take a whole message of the switch, header included; one that is not meant for us is ignored."""
         if self._exchange is None:
             return Outcome()
         try:
-            if self.assignment is not None and not self._exchange.will_read:
-                self._notice(message)
+            told = self._hear_news(self._exchange, message, now)
             answer = self._exchange.receive(message)
         except ValueError as problem:
             return self.fail(str(problem), now)
         if answer.table is not None and self.assignment is not None:
-            compare = partial(self._compare, self._exchange, self.assignment, answer.table)
-            at_once = self._is_quick(self._exchange, self.assignment, sum(map(len, answer.table)))
-            return compare(now) if at_once else Outcome(later=compare)
+            return told.before(self._review(self._exchange, self.assignment, answer.table, now))
         if answer.problem:
-            return self.fail(answer.problem, now)
+            return told.before(self.fail(answer.problem, now))
         if answer.awaited:
             self._wait_for(self._exchange, now, asked=bool(answer.pieces))
-        return Outcome(answer.pieces)
+        return told.before(Outcome(answer.pieces))
+
+    def _review(
+        self, exchange: Exchange, assignment: Assignment, parts: Sequence[bytes], now: float
+    ) -> Outcome:
+        """Compare a table that was read with what is wanted, at once if that is quick."""
+        at_once = self._is_quick(exchange, assignment, sum(map(len, parts)))
+        work = partial(review, parts, self._situation(exchange, assignment, now))
+        then = partial(self._act_on, exchange, assignment)
+        return then(work(), now) if at_once else self._have_done(work, then)
+
+    def _situation(self, exchange: Exchange, assignment: Assignment, now: float) -> Situation:
+        assert self._connection is not None
+        return Situation(
+            assignment,
+            self._connection.tables,
+            exchange.limits,
+            now,
+            self._asked,
+            None if self._wanted is None or self._wanted.timed else self._wanted,
+            self.revision,
+            self._last,
+            self._settled,
+            self._rounds < ROUNDS,
+        )
 
     def _is_quick(self, exchange: Exchange, assignment: Assignment, size: int) -> bool:
         """Whether to compare a table of so many bytes at once."""
@@ -216,7 +257,7 @@ class Session:
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._began, self._rounds, self._refused, self._closes = now, 0, 0, False
+        self._start_cycle(now, rounds=0)
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
@@ -224,85 +265,65 @@ class Session:
         self._objections = None
         return self._turn(state, reason, now)._replace(pieces=pieces)
 
-    def _compare(
-        self, exchange: Exchange, assignment: Assignment, parts: Iterable[bytes], now: float
-    ) -> Outcome:
-        """The table is read: send what differs, or say how it is."""
-        try:
-            found = [rule for part in parts for rule in codec.decode_flow_stats(part)]
-        except ValueError as problem:
-            return self.fail(str(problem), now)
-        marks, rest = markers_among(found)
-        if refusal := self._take_revision(assignment, marks):
-            return self.fail(refusal, now)
-        try:
-            wanted = self._intent(assignment, now)
-        except ValueError as problem:
-            return self.fail(str(problem), now)
-        if exchange.needs_room(len(wanted.rules) - len(found)):
+    def _act_on(self, exchange: Exchange, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
+        """Send what a review of the table asks for, or conclude."""
+        if reviewed.revision is not None:
+            self.revision = reviewed.revision
+        if reviewed.superseded or reviewed.objections:
+            self._settled = False
+        if reviewed.problem:
+            return self.fail(reviewed.problem, now)
+        self._wanted = reviewed.wanted
+        if reviewed.needs_room:
             pieces = (exchange.ask_room(),)
             self._wait_for(exchange, now)
             return Outcome(pieces)
-        aim = self._aim(exchange, wanted, found, now)
-        if aim.intent is None:
-            return self._conclude(assignment, aim.objections, (), marks, now)
-        target, self._mark = aim.intent
-        comparison = reconcile(target, rest, reclaim=self._settled, age=now - self._asked)
-        if self._rounds < ROUNDS and (plan := self._plan(exchange, comparison, rest, marks, target)):
-            return self._carry_out(exchange, plan, comparison, now)
-        objections = [*aim.objections]
-        if comparison.differences:
-            objections.append(f"its table is not as sent: {summary(comparison.differences)}")
-        return self._conclude(assignment, objections, comparison.others, marks, now)
+        exchange.note_room(reviewed.room)
+        if reviewed.mark is not None:
+            self._mark = reviewed.mark
+        if reviewed.plan is not None:
+            return self._carry_out(exchange, reviewed, now)
+        return self._conclude(assignment, reviewed, now)
 
-    def _intent(self, assignment: Assignment, now: float) -> Intent:
-        """What the policy wants on this switch now. ValueError, in words, where it cannot be had."""
-        if self._wanted is None or self._wanted.timed:
-            self._wanted = self._wanted_by(assignment, now)
-        return Intent(self._wanted, marker_rule(self._marker, self._wanted.last_own_table))
-
-    def _aim(self, exchange: Exchange, wanted: Intent, found: Sequence[InstalledRule], now: float) -> Aim:
-        def before() -> Intent | None:
-            return None if self._last is None else Intent(self._wanted_by(self._last[0], now), self._last[1])
-
-        return aim_at(wanted, before, found, exchange.room_seen(found), exchange.refused)
-
-    def _wanted_by(self, assignment: Assignment, now: float) -> Ruleset:
-        assert self._connection is not None
-        return assignment.wanted(now, self._connection.tables)
-
-    def _conclude(
-        self,
-        assignment: Assignment,
-        objections: list[str],
-        others: Iterable[FlowRule],
-        marks: Iterable[FlowRule],
-        now: float,
-    ) -> Outcome:
+    def _conclude(self, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
         """Nothing more is to be sent: say how the table is; where it is as wanted, prove it first."""
         assert self._wanted is not None
         self._confirmed = len(self._wanted)
-        self._settled = not objections
+        self._settled = not reviewed.objections
         if not self._settled:
-            return self._end(objections, now)
+            return self._end(reviewed.objections, now)
         assert self._mark is not None
         self._last = assignment, self._mark
-        other_rules = frozenset(others)
-        prove = partial(self._prove, assignment, self._wanted, other_rules, marks)
-        return prove(now) if assignment.is_judged(self._wanted, other_rules) else Outcome(later=prove)
+        self._rest(math.inf, now)
+        others = frozenset(reviewed.others)
+        if assignment.is_judged(self._wanted, others):
+            return self._proven(assignment.objection(self._wanted, others, reviewed.marks, now), now)
+        work = partial(assignment.objection, self._wanted, others, reviewed.marks, now)
+        return self._have_done(work, self._proven, proves=True)
 
-    def _prove(
-        self,
-        assignment: Assignment,
-        wanted: Ruleset,
-        others: frozenset[FlowRule],
-        marks: Iterable[FlowRule],
-        now: float,
-    ) -> Outcome:
-        objection = assignment.objection(wanted, others, marks, now)
+    def _proven(self, objection: str | None, now: float) -> Outcome:
         return self._end([objection] if objection else [], now)
 
-    def _end(self, objections: list[str], now: float) -> Outcome:
+    def _have_done(
+        self, work: Callable[[], Any], then: Callable[[Any, float], Outcome], *, proves: bool = False
+    ) -> Outcome:
+        """Have work done beside the event loop; what is done instead meanwhile makes its result stale."""
+        awaited = self._awaited = object()
+
+        def go_on(take: Callable[[Any, float], Outcome], result: Any, now: float) -> Outcome:
+            if self._awaited is not awaited:
+                return Outcome()
+            self._awaited = None
+            return take(result, now)
+
+        return Outcome(job=Job(work, partial(go_on, then), partial(go_on, self.fail), proves))
+
+    def _start_cycle(self, now: float, *, rounds: int) -> None:
+        """Start a cycle, of which so many plans are sent already."""
+        self._awaited = None
+        self._began, self._rounds, self._refused, self._closes = now, rounds, 0, False
+
+    def _end(self, objections: Sequence[str], now: float) -> Outcome:
         """The cycle is over: say how the table is, and when to look again."""
         self._objections = objections
         self._looked = self._began, now
@@ -318,42 +339,6 @@ class Session:
         self._arm(RETRY_SECONDS if soon else audit_delay(self._audit_seconds, self.dpid, self._audits), now)
 
     @property
-    def _marker(self) -> Marker:
-        assert self.assignment is not None
-        assert self.revision is not None
-        return Marker(self.revision, self.assignment.digest)
-
-    def _take_revision(self, assignment: Assignment, marks: Iterable[FlowRule]) -> str | None:
-        """Settle which revision the policy has on this switch; a sentence where it holds a newer one."""
-        if self.revision is None:
-            known = marks if self._last is None else (*marks, self._last[1])
-            self.revision = next_revision(assignment.digest, known)
-            return None
-        return newer_policy(self._marker, marks)
-
-    def _plan(
-        self,
-        exchange: Exchange,
-        comparison: Comparison,
-        found: Sequence[InstalledRule],
-        marks: Iterable[FlowRule],
-        wanted: Ruleset,
-    ) -> Plan:
-        """What to send, without what the switch has refused."""
-        assert self._mark is not None
-        repairs = comparison.repairs
-        first = (*mark_changes(self._mark, marks), *comparison.renewals)
-        if exchange.refused:
-            repairs = Group(filterfalse(exchange.has_refused, repairs))
-            first = (*filterfalse(exchange.has_refused, first),)
-        plan = Plan((), first=first)
-        if repairs:
-            table = Ruleset([[each.rule for each in found]])
-            plan = plan_changes(repairs, table, wanted, exchange.able)._replace(first=first)
-        self._closes |= plan.blocks_meanwhile and bool(exchange.refused)
-        return plan
-
-    @property
     def _held(self) -> tuple[Ruleset, FlowRule] | None:
         """The rules and the marker that the switch is known to hold, as it would tell of changes."""
         exchange = self._exchange
@@ -364,48 +349,44 @@ class Session:
             return None
         return self._wanted, self._mark
 
-    def _change_over(
-        self, exchange: Exchange, held: Ruleset, mark: FlowRule, assignment: Assignment, now: float
-    ) -> Outcome:
+    def _change_over(self, exchange: Exchange, way: ChangeOver | None, now: float) -> Outcome:
         """Go from one policy to the next without reading the table first, unless that is wiser."""
-        try:
-            wanted = self._wanted_by(assignment, now)
-        except ValueError:
+        if way is None or not way.plan or self._disturbance:
             return self._read_anew(exchange, now)
-        _, shortage = fitting(wanted, (), exchange.able.room)
-        if shortage or self._take_revision(assignment, [mark]):
-            return self._read_anew(exchange, now)
-        self._mark = marker_rule(self._marker, wanted.last_own_table)
-        plan = plan_changes(difference(held, wanted), held, wanted, exchange.able)
-        plan = plan._replace(first=mark_changes(self._mark, [mark]))
-        if not plan:
-            return self._read_anew(exchange, now)
-        self._wanted, self._began, self._objections = wanted, now, None
-        self._rounds, self._refused, self._closes = 1, 0, False
+        self.revision, self._mark = way.revision, way.mark
+        self._start_cycle(now, rounds=1)
+        self._wanted, self._objections = way.wanted, None
         exchange.renew()
-        pieces = exchange.carry_out(plan)
+        pieces = exchange.carry_out(way.plan)
         self._wait_for(exchange, now)
-        changes = count(sum(map(len, plan.groups)), "change")
-        return self._turn(State.INSTALLING, f"sending {changes} for a new policy", now)._replace(
-            pieces=pieces
-        )
+        if not way.plan.groups:
+            return self._turn(
+                State.CHECKING, "a new policy changes no rule here; reading and proving", now
+            ).before(Outcome(pieces))
+        self._repaired = True
+        changes = count(sum(map(len, way.plan.groups)), "change")
+        told = self._turn(State.INSTALLING, f"sending {changes} for a new policy", now)
+        return told.before(Outcome(pieces))
 
-    def _carry_out(self, exchange: Exchange, plan: Plan, comparison: Comparison, now: float) -> Outcome:
+    def _carry_out(self, exchange: Exchange, reviewed: Review, now: float) -> Outcome:
+        plan, comparison = reviewed.plan, reviewed.comparison
+        assert plan is not None
+        assert comparison is not None
+        self._closes |= plan.blocks_meanwhile and bool(exchange.refused)
         refused, self._refused = self._refused, len(exchange.refused)
         self._rounds += refused == self._refused
         pieces = exchange.carry_out(plan)
         self._wait_for(exchange, now)
         if not comparison.repairs:
             return Outcome(pieces)
-        self._objections = None
+        self._objections, self._repaired = None, True
         what = summary(comparison.differences)
-        events = (Event("repair", f"put right: {what}"),) if self._settled else ()
+        events = (_repair_event(comparison),) if self._settled else ()
+        told = Outcome(pieces, events=events)
         if self.status.state is State.DEGRADED:
-            return Outcome(pieces, events=events)
-        turned = self._turn(
-            State.INSTALLING, f"sending {count(len(comparison.repairs), 'change')}: {what}", now
-        )
-        return turned._replace(pieces=pieces, events=events)
+            return told
+        sending = f"sending {count(len(comparison.repairs), 'change')}: {what}"
+        return self._turn(State.INSTALLING, sending, now).before(told)
 
     def _judge(self, objections: Sequence[str], now: float) -> Outcome:
         """Say in which state a compared table and the ports leave the switch."""
@@ -414,6 +395,10 @@ class Session:
         ports = self._connection.ports
         if reasons := [*objections, *strange_ports(self.assignment.switch, ports or ())]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
+        if self._disturbance:
+            if self.status.state is State.CHECKING:
+                return Outcome()
+            return self._turn(State.CHECKING, "its rules were changed again while its table was read", now)
         confirmed = f"{count(self._confirmed, 'rule')} read back as wanted and proven"
         if ports is None and now < self._connected_at + RETRY_SECONDS:
             # Mostly it does so a moment later: then nobody needs to be told.
@@ -426,19 +411,47 @@ class Session:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)
 
-    def _notice(self, message: bytes) -> None:
-        """What the switch tells of rules that others have added, changed or removed."""
-        if is_flow_removed(message):
-            self._disturb(concern_of(decode_flow_removed(message).rule, self._wanted))
-        elif flow_monitor.is_flow_update(message):
-            for update in flow_monitor.decode_updates(message):
-                if update.event in (flow_monitor.Event.PAUSED, flow_monitor.Event.RESUMED):
-                    self._disturb(Disturbance.OURS)
-                elif update.event is not flow_monitor.Event.OWN:
-                    self._disturb(concern_of(update.rule, self._wanted))
+    def _hear_news(self, exchange: Exchange, message: bytes, now: float) -> Outcome:
+        """Take what the switch tells of rules: what has drifted is sent again, and its table is looked at."""
+        # While a plan is carried out its own steps are told as well; its table is read right after it.
+        if self.assignment is None or exchange.will_read:
+            return Outcome()
+        told = Outcome()
+        for news in decode_news(message):
+            if news.xid is not None and exchange.has_sent(news.xid):
+                continue
+            if supersedes(news, self._mark):
+                self._settled = False
+            disturbance = disturbance_of(news, self._wanted, self._mark)
+            if not disturbance:
+                continue
+            self._disturbance = max(self._disturbance, disturbance)
+            self._objections = None
+            if self.status.state in AS_WANTED:
+                told = told.before(self._turn(State.CHECKING, describe_news(news), now))
+            if self._settled and self._wanted is not None and not news.ended:
+                self._drift.note(news, self._wanted)
+        return told.before(self._put_right(exchange, now)) if self._drift else told
 
-    def _disturb(self, disturbance: Disturbance) -> None:
-        self._disturbance = max(self._disturbance, disturbance)
+    def _put_right(self, exchange: Exchange, now: float) -> Outcome:
+        """Send again what has drifted, as far as the budget goes; the rest comes with the next look."""
+        drift, self._drift = self._drift, Drift()
+        if not self._settled or self._wanted is None:
+            return Outcome()
+        comparison = drift.comparison(self._wanted)
+        repairs = comparison.repairs
+        if not repairs or not self._budget.take(1.0 if len(repairs) == 1 else MANY_COST, now):
+            return Outcome()
+        events = (_repair_event(comparison),)
+        self._repaired = True
+        if len(repairs) == 1:
+            return Outcome((exchange.interject(repairs[0]),), events=events)
+        plan = plan_changes(repairs, drift.table(self._wanted), self._wanted, exchange.limits.able)
+        self._start_cycle(now, rounds=1)
+        exchange.renew()
+        pieces = exchange.carry_out(plan)
+        self._wait_for(exchange, now)
+        return Outcome(pieces, events=events)
 
     def _leave_alone(self, reason: str, now: float) -> Outcome:
         self._rest(math.inf, now)
@@ -448,17 +461,25 @@ class Session:
 
     def _turn(self, state: State, reason: str, now: float) -> Outcome:
         """Be in a state; only a new one, or a new reason, is worth telling."""
-        if (state, reason) == self.status[:2]:
+        before = self.status
+        if (state, reason) == before[:2]:
             return Outcome()
+        since = before.since if state is before.state else now
+        if state is State.CHECKING is not before.state:
+            self._before_check, self._repaired = before, before.state not in AS_WANTED
+        elif before.state is State.CHECKING and state is self._before_check.state and not self._repaired:
+            since = self._before_check.since
         rules = self._confirmed if state in AS_WANTED else 0
-        self.status = Status(state, reason, now, rules)
+        self.status = Status(state, reason, since, rules)
         return Outcome(turned=self.status)
 
     def _forget_table(self) -> None:
-        self._wanted = self._mark = None
+        self._awaited = self._wanted = self._mark = None
         self._settled = False
+        self._drift = Drift()
 
     def _rest(self, seconds: float, now: float) -> None:
+        self._awaited = None
         if self._exchange is not None:
             self._exchange.rest()
         self._arm(seconds, now)
@@ -471,3 +492,7 @@ class Session:
 
     def _arm(self, seconds: float, now: float) -> None:
         self._armed_at, self._wake_at = now, now + seconds
+
+
+def _repair_event(comparison: Comparison) -> Event:
+    return Event("repair", f"put right: {summary(comparison.differences)}")

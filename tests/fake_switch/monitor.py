@@ -109,6 +109,9 @@ class Monitors:
         match, _ = read_match(cursor.body, cursor.position)
         if not flags or flags >= _ONLY_OWN << 1 or command > _DELETE:
             raise RefusedError(refusals.BAD_LENGTH)
+        if flags & _NO_ABBREVIATION and self._version > OPENFLOW_13:
+            # So does Open vSwitch.
+            raise RefusedError(self._refusal(5))
         return number, command, Monitor(flags, table, out_port, out_group, match)
 
     def _event(self, event: int) -> int:

@@ -1,4 +1,4 @@
-"""Our flow monitor and a real Open vSwitch: what others do is told, what we do is abbreviated."""
+"""Our flow monitor and a real Open vSwitch: every change is told, by whomever it is made."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from op25b_app.switch.flow_monitor import (
     is_flow_update,
 )
 from op25b_app.switch.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
+from op25b_app.switch.wire import OPENFLOW_13
 from tests.openvswitch.openflow_client import OpenFlowClient
 from tests.openvswitch.private_ovs import PrivateOvs
 
@@ -84,7 +85,9 @@ def test_the_end_of_a_time_out_is_told(ovs: PrivateOvs, version: int) -> None:
 
 
 @versions
-def test_of_our_own_changes_only_the_xids_are_told(ovs: PrivateOvs, version: int) -> None:
+def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
+    ovs: PrivateOvs, version: int
+) -> None:
     bridge = f"monitor-own{version}"
     with monitored(ovs, bridge, version) as switch:
         flow_mod = codec.encode_flow_mod(OURS, version=version, xid=0x501)
@@ -92,7 +95,13 @@ def test_of_our_own_changes_only_the_xids_are_told(ovs: PrivateOvs, version: int
         switch.send(codec.encode_flow_mod(OURS._replace(action=None), version=version, xid=0x502))
         deletion = codec.encode_flow_mod(OURS, command=Command.DELETE_STRICT, version=version, xid=0x503)
         switch.send(deletion)
-        assert updates(switch) == [Update(Event.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
+        told = updates(switch)
+        if version == OPENFLOW_13:
+            assert [each.event for each in told] == [Event.ADDED, Event.ADDED, Event.REMOVED]
+            assert [each.rule for each in told[:2]] == [OURS, OURS._replace(action=None)]
+            assert told[2].rule.key == OURS.key
+        else:
+            assert told == [Update(Event.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
 
         switch.send(
             bundle.encode_open(version=version, bundle=1, xid=1),
@@ -105,7 +114,10 @@ def test_of_our_own_changes_only_the_xids_are_told(ovs: PrivateOvs, version: int
             if is_flow_update(message)
             for each in decode_updates(message)
         ]
-        assert [each.event for each in told] == [Event.OWN]
+        if version == OPENFLOW_13:
+            assert [(each.event, each.rule) for each in told] == [(Event.ADDED, OURS)]
+        else:
+            assert [each.event for each in told] == [Event.OWN]
 
 
 @versions

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ SWITCHES = {"mended-13": 4, "mended-14": 5, "mended-15": 6}
 PROTOCOLS = {4: "OpenFlow13", 5: "OpenFlow14", 6: "OpenFlow15"}
 SECONDS = 10.0
 """Generous; benchmarks.convergence measures how long it takes."""
+TO_UPLINK = {"type": "OUTPUT", "port": 4}
 FOREIGN = "cookie=0x7,table=2,priority=999,tcp,tp_dst=25,actions=NORMAL"
 
 
@@ -117,3 +119,39 @@ def test_every_repair_is_told_once(tmp_path: Path) -> None:
     found = repairs("example", EXAMPLE, "access-1", tmp_path, 5, 25, range(1, 27))
     assert found.events == len(found.seconds) == 5
     assert max(found.seconds) < SECONDS
+
+
+def ask(web_port: int, method: str, path: str, body: dict[str, Any] | None = None) -> None:
+    """Have Ryu's REST application do something."""
+    url = f"http://127.0.0.1:{web_port}/stats/flowentry/{path}"
+    request = urllib.request.Request(url, json.dumps(body or {}).encode(), method=method)
+    urllib.request.urlopen(request, timeout=SECONDS).close()
+
+
+@pytest.mark.parametrize("version", PROTOCOLS)
+def test_what_another_application_of_the_controller_changes_is_put_right(
+    ovs: PrivateOvs, tmp_path: Path, version: int
+) -> None:
+    """As README has it beside op25b; no audit is waited for."""
+    policy, dpid, name = tmp_path / "policy.yaml", 0xA0 + version, f"beside-{version}"
+    policy.write_text(policy_text(f"{name} {dpid:#x}"))
+    opening = {"dpid": dpid, "priority": 65535, "match": {"in_port": 1}, "actions": [TO_UPLINK]}
+    socket = ovs.directory / f"{name}.sock"
+    with Op25bController(tmp_path, policy, socket=socket, applications=["ryu.app.ofctl_rest"]) as controller:
+        controller.wait_for("in force")
+        ovs.add_bridge(
+            name, range(1, 5), dpid=dpid, protocols=PROTOCOLS[version], controllers=[controller.target]
+        )
+        try:
+            controller.wait_for_state(name, "protected")
+            wanted = controller.wanted(name)
+            ask(controller.web_port, "DELETE", f"clear/{dpid}")
+            ask(controller.web_port, "POST", "add", opening)
+            controller.wait_for_state(name, "degraded", "a rule of another application", seconds=SECONDS)
+            ask(controller.web_port, "POST", "delete_strict", opening)
+            wait_until(
+                lambda: rules_on(ovs, name, version) == wanted, lambda: controller.log[-3000:], SECONDS
+            )
+            controller.wait_for_state(name, "protected", seconds=60)
+        finally:
+            ovs.vsctl("--if-exists", "del-br", name)

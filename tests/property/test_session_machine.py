@@ -23,7 +23,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule
 from op25b_app.rules.lookup import headers
 from op25b_app.rules.marker import is_marker
 from op25b_app.switch.assignment import Assignment, Assignments
-from op25b_app.switch.outcome import Outcome, State
+from op25b_app.switch.outcome import Job, Outcome, State
 from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Session
 from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
 from tests.fake_switch.flow_mod import Command
@@ -150,6 +150,8 @@ class SessionMachine(RuleBasedStateMachine):
         self.picky = False
         self.to_switch: deque[bytes] = deque()
         self.to_session: deque[bytes] = deque()
+        self.jobs: list[Job] = []
+        self.jobs_wait = False
         put(self.switch, HANDOVER)
         self.possible: list[set[bool]] | None = [{passes} for passes in self.passing()]
         self.switch.on_handled = self.look
@@ -210,6 +212,18 @@ class SessionMachine(RuleBasedStateMachine):
     def reach_session(self, count: int) -> None:
         for _ in range(min(count, len(self.to_session))):
             self.send(self.session.receive(self.to_session.popleft(), self.now))
+
+    @rule()
+    def let_jobs_wait(self) -> None:
+        """From now on, until they are done: whatever happens meanwhile happens before their results."""
+        self.jobs_wait = True
+
+    @rule()
+    def do_jobs(self) -> None:
+        self.jobs_wait = False
+        jobs, self.jobs = self.jobs, []
+        for job in jobs:
+            self.send(job.then(job.work(), self.now))
 
     @rule()
     def carry_everything(self) -> None:
@@ -294,6 +308,7 @@ class SessionMachine(RuleBasedStateMachine):
     def leave_in_peace(self) -> None:
         """In the end the switch is as wanted, and the session knows."""
         self.behave()
+        self.do_jobs()
         theirs = [each for each in rules_on(self.switch) if not each.ours and each != HANDOVER]
         remove(self.switch, *theirs)
         if self.in_force is None:
@@ -333,8 +348,10 @@ class SessionMachine(RuleBasedStateMachine):
     def send(self, outcome: Outcome) -> None:
         for piece in outcome.pieces:
             self.to_switch += (message.raw for message in Stream().feed(piece))
-        if outcome.later:
-            self.send(outcome.later(self.now))
+        if outcome.job and self.jobs_wait:
+            self.jobs.append(outcome.job)
+        elif outcome.job:
+            self.send(outcome.job.then(outcome.job.work(), self.now))
 
     def cut_off(self) -> None:
         self.channel = None

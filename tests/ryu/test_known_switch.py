@@ -15,7 +15,7 @@ from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
 from op25b_app.switch import session
-from op25b_app.switch.outcome import Outcome, State, Status
+from op25b_app.switch.outcome import Job, Outcome, State, Status
 from op25b_app.switch.session import Connection, Session
 from tests.world import assignment
 
@@ -63,14 +63,29 @@ def says(taken: list[object], word: object) -> Step:
     return lambda now: taken.append(word) or Outcome()  # type: ignore[func-returns-value]
 
 
-def held_up(may_end: threading.Event) -> Step:
-    """Leaves something that takes long, until it may end."""
+def long_job(taken: list[object], may_end: threading.Event, *, proves: bool = False) -> Step:
+    """Has a job that takes until it may end; its result is taken as "done", its failure as the reason."""
 
-    def long(now: float) -> Outcome:
+    def work() -> str:
         assert may_end.wait(PATIENCE)
+        return "done"
+
+    def take(result: object, now: float) -> Outcome:
+        taken.append(result)
         return Outcome()
 
-    return lambda now: Outcome(later=long)
+    return lambda now: Outcome(job=Job(work, take, take, proves))
+
+
+def held_up(may_end: threading.Event) -> Step:
+    """Takes until it may end, while the event loop goes on."""
+
+    def step(now: float) -> Outcome:
+        while not may_end.is_set():
+            hub.sleep(0.001)
+        return Outcome()
+
+    return step
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -84,55 +99,86 @@ def test_a_step_is_taken_where_it_comes_in(switch: KnownSwitch, taken: list[obje
     assert taken == ["one"]
 
 
-def test_what_comes_later_comes_before_what_comes_meanwhile(switch: KnownSwitch, taken: list[object]) -> None:
-    """It runs in another thread of the operating system, while the event loop goes on."""
+def test_a_job_holds_up_neither_its_switch_nor_another(
+    switches: KnownSwitches, switch: KnownSwitch, taken: list[object]
+) -> None:
+    """It runs in another thread of the operating system; its result is a step behind what came meanwhile."""
     may_end = threading.Event()
-
-    def long(now: float) -> Outcome:
-        assert may_end.wait(PATIENCE)
-        taken.append("long")
-        return Outcome(later=says(taken, "even later"))
-
-    switch.post(lambda now: Outcome(later=long))
+    switch.post(long_job(taken, may_end))
     for word in ("one", "two"):
         switch.post(says(taken, word))
-    assert taken == []
+    switches.make_known(2).post(says(taken, "other"))
+    hub.sleep(0.05)
+    assert taken == ["one", "two", "other"]
     may_end.set()
     until(lambda: len(taken) == 4)
-    assert taken == ["long", "even later", "one", "two"]
+    assert taken[-1] == "done"
+
+
+def test_a_proof_holds_up_no_comparison(switches: KnownSwitches, taken: list[object]) -> None:
+    may_end, at_once = threading.Event(), threading.Event()
+    at_once.set()
+    switches.make_known(1).post(long_job([], may_end, proves=True))
+    hub.sleep(0.05)
+    switches.make_known(2).post(long_job(taken, at_once))
+    until(lambda: taken)
+    may_end.set()
+
+
+def test_who_used_least_time_is_served_first(switches: KnownSwitches, taken: list[object]) -> None:
+    """So a switch whose tables are hard to prove makes the others wait for one proof at most."""
+    hard, other, third = map(switches.make_known, (1, 2, 3))
+    hard.post(lambda now: Outcome(job=named_job(taken, "first", seconds=0.2)))
+    until(lambda: taken == ["first"])
+    may_end = threading.Event()
+    other.post(long_job(taken, may_end))
+    hub.sleep(0.05)
+    hard.post(lambda now: Outcome(job=named_job(taken, "hard")))
+    third.post(lambda now: Outcome(job=named_job(taken, "third")))
+    may_end.set()
+    until(lambda: len(taken) == 4)
+    assert taken == ["first", "done", "third", "hard"]
+
+
+def named_job(taken: list[object], name: str, seconds: float = 0.0) -> Job:
+    def work() -> str:
+        time.sleep(seconds)
+        return name
+
+    def take(result: object, now: float) -> Outcome:
+        taken.append(result)
+        return Outcome()
+
+    return Job(work, take, take)
+
+
+def test_the_result_of_a_job_goes_to_no_later_connection(switch: KnownSwitch, taken: list[object]) -> None:
+    may_end = threading.Event()
+    switch.connect(Datapath(), CONNECTION)
+    switch.post(long_job(taken, may_end))
+    switch.connect(Datapath(), CONNECTION)
+    hub.sleep(0.05)
+    may_end.set()
+    hub.sleep(0.05)
+    assert taken == []
 
 
 def test_a_policy_is_followed_once_its_steps_are_taken(switch: KnownSwitch) -> None:
     assert switch.generation == 1
     may_end = threading.Event()
-    switch.post(held_up(may_end))
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
     switch.assign(assignment(), 2)
     assert switch.generation == 1
     may_end.set()
     until(lambda: switch.generation == 2)
-    switch.session.assign = lambda assignment, now: held_up(may_end)(now)  # type: ignore[method-assign]
-    may_end.clear()
-    switch.assign(assignment(), 3)
-    assert switch.generation == 2
-    may_end.set()
-    until(lambda: switch.generation == 3)
-
-
-def test_another_switch_does_not_wait_for_what_is_long(
-    switches: KnownSwitches, switch: KnownSwitch, taken: list[object]
-) -> None:
-    may_end = threading.Event()
-    switch.post(held_up(may_end))
-    hub.sleep(0.05)
-    switches.make_known(2).post(says(taken, "other"))
-    assert taken == ["other"]
-    may_end.set()
 
 
 def test_who_comes_with_too_much_waits(switch: KnownSwitch, taken: list[object]) -> None:
     may_end = threading.Event()
     switch.session.receive = lambda message, now: says(taken, message)(now)  # type: ignore[method-assign]
-    switch.post(held_up(may_end))
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
     messages = [number.to_bytes(2, "big") for number in range(known_switch.INBOX + 10)]
     read: list[bytes] = []
 
@@ -157,7 +203,8 @@ def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.Monk
     first, second = Datapath(), Datapath()
     switch.connect(first, CONNECTION)
     may_end = threading.Event()
-    switch.post(held_up(may_end))
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
     for number in range(1000):
         switch.ports_changed(frozenset({number}), first)
     may_end.set()
@@ -165,7 +212,8 @@ def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.Monk
     switch.ports_changed(frozenset({7}), first)
     assert told == [{999}, {7}]
     may_end.clear()
-    switch.post(held_up(may_end))
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
     switch.connect(second, CONNECTION)
     switch.ports_changed(frozenset({8}), first)
     switch.ports_changed(frozenset({9}), second)
@@ -174,7 +222,7 @@ def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.Monk
     assert told == [{999}, {7}, {9}]
 
 
-def test_what_a_former_connection_says_counts_for_nothing(switch: KnownSwitch, taken: list[object]) -> None:
+def test_what_a_former_connection_says_is_ignored(switch: KnownSwitch, taken: list[object]) -> None:
     first, second = Datapath(), Datapath()
     switch.connect(first, CONNECTION)
     switch.post(says(taken, "first"), first)
@@ -195,11 +243,17 @@ def test_what_a_former_connection_says_counts_for_nothing(switch: KnownSwitch, t
 def test_a_mistake_of_ours_ends_neither_its_switch_nor_the_thread_for_what_is_long(
     switch: KnownSwitch, taken: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    def mistaken(now: float) -> Outcome:
+    def mistaken(now: float = 0.0) -> Outcome:
         raise ZeroDivisionError
 
+    def failed(reason: str, now: float) -> Outcome:
+        return switch.session.fail(reason, now)
+
+    def never(result: object, now: float) -> Outcome:
+        raise AssertionError
+
     switch.connect(Datapath(), CONNECTION)
-    for step in (mistaken, lambda now: Outcome(later=mistaken)):
+    for step in (mistaken, lambda now: Outcome(job=Job(mistaken, never, failed))):
         caplog.clear()
         switch.post(step)
         until(lambda: switch.session.status.state is State.DEGRADED)

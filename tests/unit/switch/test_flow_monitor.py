@@ -99,7 +99,7 @@ def test_the_extensions_request_is_the_one_that_open_vswitch_takes() -> None:
     assert encode_monitor_request(version=4, xid=9) == struct.pack(
         "!BBHIHHxxxxIIIHHIBxxxHHxxxx",
         *(4, 18, 48, 9, 0xFFFF, 0),
-        *(0x4F4E4600, 1870, 1, 0b11110, 4, 0xFFFFFFFF, 0xFF),
+        *(0x4F4E4600, 1870, 1, 0b111110, 4, 0xFFFFFFFF, 0xFF),
         *(1, 4),
     )
 

@@ -5,29 +5,11 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.rules.flow import Field, FlowRule
-from op25b_app.switch.pace import Disturbance, audit_delay, concern_of, look_at
-from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.pace import Disturbance, RepairBudget, audit_delay, look_at
 from tests.fake_switch.rules import put, remove
-from tests.world import OURS, RULES, THEIRS, World, assignment
+from tests.world import RULES, THEIRS, World, assignment
 
-WANTED = Ruleset([RULES])
-
-
-@pytest.mark.parametrize(
-    ("rule", "concern"),
-    [
-        (FlowRule(9, 1, (), None, OURS), Disturbance.OURS),
-        (RULES[0]._replace(cookie=7), Disturbance.OURS),
-        (RULES[-1]._replace(cookie=7), Disturbance.OURS),
-        (THEIRS._replace(table=2), Disturbance.OURS),
-        (THEIRS, Disturbance.OTHERS),
-        (THEIRS._replace(table=3), Disturbance.NONE),
-    ],
-)
-def test_what_others_do_concerns_us_by_where_and_to_what_it_is_done(
-    rule: FlowRule, concern: Disturbance
-) -> None:
-    assert concern_of(rule, WANTED) is concern
+ABOVE = THEIRS._replace(priority=500)
 
 
 def test_audits_of_many_switches_are_spread_over_half_the_interval() -> None:
@@ -52,7 +34,7 @@ def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
     world.connect(assignment())
     began, ended = world.now, world.now + 4.0
     world.session.ended(began, ended)
-    put(world.switch, THEIRS)
+    put(world.switch, ABOVE)
     world.run_told()
     assert world.session.due_at - ended == pytest.approx(20 * 4)
     remove(world.switch, RULES[0])
@@ -66,6 +48,17 @@ def test_a_disturbance_after_a_quiet_time_is_looked_at_at_once() -> None:
     world = World()
     world.connect(assignment())
     world.now += world.session.due_at - world.now - 1.0
-    put(world.switch, FlowRule(0, 1, (Field("in_port", 2),), None, 7))
+    put(world.switch, FlowRule(0, 101, (Field("in_port", 2),), None, 7))
     world.run_told()
     assert world.session.due_at <= world.now
+
+
+def test_repairs_on_the_news_have_a_budget_that_fills_up_again() -> None:
+    budget = RepairBudget(100.0)
+    assert sum(budget.take(1.0, 100.0) for _ in range(1000)) == RepairBudget.MOST
+    assert not budget.take(1.0, 100.5)
+    assert budget.take(1.0, 101.5)
+    assert not budget.take(1.0, 101.6)
+    assert budget.take(RepairBudget.MOST, 1e6)
+    assert not budget.take(1.0, 1e6)
+    assert not budget.take(1.0, 0.0), "time that goes back fills nothing"

@@ -17,6 +17,7 @@ from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS
 from tests.fake_switch import Abilities, Command, Refusal
 from tests.fake_switch.rules import put, remove, rules_on
+from tests.fake_switch.wire import Kind
 from tests.world import (
     DIGEST,
     OURS,
@@ -197,7 +198,8 @@ def test_rules_of_others_that_change_a_verdict_degrade_and_stay() -> None:
     assert world.status == ("degraded", "not proven: a rule of another application")
     assert set(world.rules) == {*RULES, intruder}
     remove(world.switch, intruder)
-    world.wait(RETRY_SECONDS)
+    world.run_told()
+    world.wait(1)
     assert world.status == ("protected", READ_BACK)
 
 
@@ -223,7 +225,7 @@ def test_a_new_policy_changes_what_differs_and_no_more() -> None:
     world.switch.flow_mods.clear()
     new = FlowRule(2, 131, (*TCP, Field("ipv4_src", 0x64400000, 0xFFFFFFFE)), NORMAL, OURS | 77)
     world.run(world.session.assign(assignment([*RULES[1:], new]), world.now))
-    assert world.states[3:] == ["installing", "protected"]
+    assert world.states[3:] == ["checking", "installing", "protected"]
     assert len(world.sent) == 2
     assert set(world.rules) == {*RULES[1:], new}
 
@@ -331,8 +333,9 @@ def test_answers_to_other_applications_are_theirs() -> None:
     assert world.status == ("protected", READ_BACK)
 
 
-def test_an_audit_repairs_what_somebody_broke() -> None:
-    world = World()
+def test_an_audit_repairs_what_somebody_broke_and_nobody_told_of() -> None:
+    world = World(abilities=Abilities(flow_monitor=False))
+    world.on_wire = lambda message: [message] if message[1] != Kind.FLOW_REMOVED else []
     world.connect(assignment())
     world.wait(2 * AUDIT_SECONDS)
     assert world.states == ["connecting", "installing", "protected"]
@@ -360,7 +363,7 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
     world.wait(2)
     assert world.rules == [block]
     world.wait(AUDIT_SECONDS)
-    assert world.states == ["connecting", "installing", "protected", "protected"]
+    assert world.states == ["connecting", "installing", "protected", "checking", "protected"]
     assert len(world.sent) < 10
 
 

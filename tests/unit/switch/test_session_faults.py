@@ -104,6 +104,7 @@ def test_ports_that_come_in_order_do_not_make_a_table_whole() -> None:
     world.connect(assignment())
     assert world.status[0] == "degraded"
     remove(world.switch, RULES[0])
+    world.switch.conduct.swallow = lambda flow: at(flow) == (2, 10)
     world.on_wire = lambda message: [message] if message[1] != Kind.BARRIER_REPLY else []
     world.run_told()
     world.wait(1)
@@ -259,12 +260,14 @@ def test_a_table_that_was_not_put_right_is_read_before_another_policy_changes_it
     world = World()
     world.connect(assignment())
     remove(world.switch, RULES[0])
+    world.switch.conduct.swallow = lambda flow: at(flow) == (2, 10)
     world.on_wire = lambda message: [message] if message[1] != Kind.BARRIER_REPLY else []
     world.run_told()
     world.wait(ANSWER_SECONDS + 2)
     assert world.status[0] == "degraded"
     handled: list[int] = []
     world.channel.on_handled = lambda message: handled.append(message.kind)
+    world.switch.conduct.swallow = lambda flow: False
     world.on_wire = lambda message: [message]
     world.run(world.session.assign(ANOTHER, world.now))
     assert handled[:2] == [Kind.BARRIER_REQUEST, Kind.MULTIPART_REQUEST]

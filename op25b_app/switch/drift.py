@@ -1,0 +1,126 @@
+"""Drift: how a table that was as wanted differs from that by now, as its switch has told.
+
+A switch with a flow monitor tells of every change of a rule, by whomever it is made; another tells of rules
+of ours that are gone. So what is to be sent again is known before the table is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.marker import is_marker
+from op25b_app.rules.pipeline import Table
+from op25b_app.switch import flow_monitor
+from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch.flow_removed import Reason, decode_flow_removed, is_flow_removed
+from op25b_app.switch.pace import Disturbance
+from op25b_app.switch.reconcile import Comparison, describe, reconcile
+from op25b_app.switch.ruleset import Key, Ruleset
+
+
+class News(NamedTuple):
+    """What a switch tells of one rule: it is there now or, if ``gone``, no longer.
+
+    A rule that ``ended`` is gone by its time-out. Without a ``rule`` the switch has not told of all: of a
+    change over this connection it may tell the ``xid`` only, of a bundle that of its first message.
+    """
+
+    rule: FlowRule | None
+    gone: bool = False
+    ended: bool = False
+    xid: int | None = None
+
+
+def decode_news(message: bytes) -> Iterator[News]:
+    """Yield what a message tells of rules, in the order in which it happened; nothing for other messages.
+
+    Raises ValueError for a message that breaks the format.
+    """
+    if is_flow_removed(message):
+        removed = decode_flow_removed(message)
+        yield News(removed.rule, gone=True, ended=_is_end(removed.reason))
+    elif flow_monitor.is_flow_update(message):
+        for update in flow_monitor.decode_updates(message):
+            if update.event in (flow_monitor.Event.ADDED, flow_monitor.Event.MODIFIED):
+                yield News(update.rule)
+            elif update.event is flow_monitor.Event.REMOVED:
+                yield News(update.rule, gone=True, ended=_is_end(update.reason))
+            else:
+                yield News(None, xid=update.xid if update.event is flow_monitor.Event.OWN else None)
+
+
+def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) -> Disturbance:
+    """Return what news have to do with a switch that shall hold these rules and this marker."""
+    rule = news.rule
+    if rule is None or wanted is None:
+        return Disturbance.OURS
+    if rule.key in wanted.by_key or (mark is not None and rule.key == mark.key):
+        place = wanted.by_key.get(rule.key, mark)
+        return Disturbance.NONE if rule == place and not news.gone else Disturbance.OURS
+    if rule.ours:
+        return Disturbance.NONE if news.gone else Disturbance.OURS
+    if rule.table == Table.ADMIT:
+        # Below the rule of ours that matches every packet it is never met.
+        return Disturbance.OTHERS if rule.priority >= wanted.floor else Disturbance.NONE
+    return Disturbance.OURS if rule.table <= wanted.last_own_table else Disturbance.NONE
+
+
+class Drift:
+    """The rules that have changed since a table was as wanted, by the latest news of each."""
+
+    def __init__(self) -> None:
+        self._found: dict[Key, FlowRule | None] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._found)
+
+    def note(self, news: News, wanted: Ruleset) -> None:
+        """Remember what became of a rule, if it is to be put right.
+
+        Rules with a time-out are left to the next look at the table, since they only permit: how long they
+        are to last depends on the moment. So are markers.
+        """
+        rule = news.rule
+        if rule is None or is_marker(rule):
+            return
+        counterpart = wanted.by_key.get(rule.key)
+        if counterpart is None and not rule.ours and rule.key not in self._found:
+            return
+        if counterpart is not None and counterpart.hard_timeout:
+            return
+        self._found[rule.key] = None if news.gone else rule
+
+    def comparison(self, wanted: Ruleset) -> Comparison:
+        """Return what puts right all that has drifted, in no particular order."""
+        meant = Ruleset([[wanted.by_key[key] for key in self._found if key in wanted.by_key]])
+        found = [InstalledRule(rule, 0, 0) for rule in self._found.values() if rule is not None]
+        return reconcile(meant, found, reclaim=True)
+
+    def table(self, wanted: Ruleset) -> Ruleset:
+        """Return the rules of a table that was as wanted, as they are by now."""
+        changed = {id(wanted.by_key[key]) for key in self._found if key in wanted.by_key}
+        present = [rule for rule in self._found.values() if rule is not None]
+        return Ruleset([*wanted.segments_without(changed), present])
+
+
+def describe_news(news: News) -> str:
+    """Return, in words, what has happened to a rule."""
+    if news.xid is not None:
+        return "another application of this controller has changed rules"
+    if news.rule is None:
+        return "it has not told of all changes"
+    if news.gone:
+        rule = news.rule._replace(action=None)
+        return f"a rule is gone: {describe(rule).rpartition(' -> ')[0]}"
+    return f"a rule was added or changed: {describe(news.rule)}"
+
+
+def supersedes(news: News, mark: FlowRule | None) -> bool:
+    """Return whether news are of a marker that is not ours, as another controller writes it first."""
+    return news.rule is not None and not news.gone and is_marker(news.rule) and news.rule != mark
+
+
+def _is_end(reason: int) -> bool:
+    return reason in (Reason.HARD_TIMEOUT, Reason.IDLE_TIMEOUT)

@@ -1,0 +1,177 @@
+"""Review a table that was read, or a policy that follows another: what to send, or how the table is.
+
+Everything here is values in, values out, so that it can be done beside the event loop while the session goes
+on to hear its switch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import filterfalse
+from typing import NamedTuple
+
+from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.marker import Marker, marker_rule
+from op25b_app.switch import codec
+from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
+from op25b_app.switch.assessment import newer_policy, next_revision, summary
+from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.batch import Group
+from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch.exchange import Limits
+from op25b_app.switch.plan import Plan, mark_changes, plan_changes
+from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
+from op25b_app.switch.ruleset import Ruleset
+
+
+class Situation(NamedTuple):
+    """What a session knows when a table is reviewed; nobody changes these values.
+
+    Times are in seconds since 1970: ``now``, and ``asked`` when the table was asked for. ``wanted`` is None
+    where the rules must be compiled for this moment. ``last`` is what the switch was last seen to hold as a
+    whole: the policy and its marker. ``settled`` tells whether its table was as wanted since, and
+    ``may_plan`` whether a change may be sent once more.
+    """
+
+    assignment: Assignment
+    tables: int
+    limits: Limits
+    now: float
+    asked: float
+    wanted: Ruleset | None = None
+    revision: int | None = None
+    last: tuple[Assignment, FlowRule] | None = None
+    settled: bool = False
+    may_plan: bool = True
+
+
+class Review(NamedTuple):
+    """What comes of a table.
+
+    ``problem`` tells, in words, why nothing can be made of it; ``superseded`` that it holds a newer policy.
+    Where ``needs_room`` is set, the switch is to be asked how many rules its tables hold. Otherwise there
+    is a ``plan`` to carry out, or else the table stays as it is, with ``objections`` if it is not as wanted.
+    ``room`` is how many rules tables were seen to hold, ``marks`` the markers and ``others`` the rules of
+    other applications that were found.
+    """
+
+    problem: str = ""
+    superseded: bool = False
+    wanted: Ruleset | None = None
+    revision: int | None = None
+    needs_room: bool = False
+    room: Mapping[int, int] = {}
+    mark: FlowRule | None = None
+    plan: Plan | None = None
+    comparison: Comparison | None = None
+    objections: Sequence[str] = ()
+    marks: Sequence[FlowRule] = ()
+    others: Sequence[FlowRule] = ()
+
+
+class ChangeOver(NamedTuple):
+    """The way from one policy to the next, on a switch that is known to hold the one before."""
+
+    wanted: Ruleset
+    revision: int
+    mark: FlowRule
+    plan: Plan
+
+
+def review(parts: Iterable[bytes], situation: Situation) -> Review:
+    """Compare a table, as the messages that it came in, with what the policy wants."""
+    assignment, limits = situation.assignment, situation.limits
+    try:
+        found = [rule for part in parts for rule in codec.decode_flow_stats(part)]
+    except ValueError as problem:
+        return Review(str(problem))
+    marks, rest = markers_among(found)
+    revision = situation.revision
+    if revision is None:
+        known = marks if situation.last is None else (*marks, situation.last[1])
+        revision = next_revision(assignment.digest, known)
+    elif refusal := newer_policy(Marker(revision, assignment.digest), marks):
+        return Review(refusal, superseded=True)
+    try:
+        wanted = situation.wanted or assignment.wanted(situation.now, situation.tables)
+    except ValueError as problem:
+        return Review(str(problem), revision=revision)
+    reviewed = Review(wanted=wanted, revision=revision, marks=marks)
+    if limits.needs_room(len(wanted) - len(found)):
+        return reviewed._replace(needs_room=True)
+    room = limits.room_seen(found)
+    reviewed = reviewed._replace(room=room)
+    intent = Intent(wanted, marker_rule(Marker(revision, assignment.digest), wanted.last_own_table))
+    aim = _aim(situation, intent, found, room)
+    if aim.intent is None:
+        return reviewed._replace(objections=aim.objections)
+    target, mark = aim.intent
+    comparison = reconcile(target, rest, reclaim=situation.settled, age=situation.now - situation.asked)
+    reviewed = reviewed._replace(mark=mark, comparison=comparison, others=comparison.others)
+    if situation.may_plan and (plan := _plan(limits, room, comparison, rest, (mark, marks), target)):
+        return reviewed._replace(plan=plan, objections=aim.objections)
+    return reviewed._replace(objections=[*aim.objections, *_not_as_sent(comparison)])
+
+
+def change_over(held: Ruleset, mark: FlowRule, situation: Situation) -> ChangeOver | None:
+    """Go from ``held`` with its marker to what the policy wants without reading the table first.
+
+    Return None where reading it is wiser.
+    """
+    assignment, limits = situation.assignment, situation.limits
+    try:
+        wanted = assignment.wanted(situation.now, situation.tables)
+    except ValueError:
+        return None
+    _, shortage = fitting(wanted, (), limits.able.room)
+    if situation.revision is None:
+        known = [mark] if situation.last is None else [mark, situation.last[1]]
+        revision = next_revision(assignment.digest, known)
+    else:
+        revision = situation.revision
+        if newer_policy(Marker(revision, assignment.digest), [mark]):
+            return None
+    if shortage:
+        return None
+    new_mark = marker_rule(Marker(revision, assignment.digest), wanted.last_own_table)
+    plan = plan_changes(difference(held, wanted), held, wanted, limits.able)
+    return ChangeOver(wanted, revision, new_mark, plan._replace(first=mark_changes(new_mark, [mark])))
+
+
+def _aim(
+    situation: Situation, wanted: Intent, found: Sequence[InstalledRule], room: Mapping[int, int]
+) -> Aim:
+    def before() -> Intent | None:
+        if situation.last is None:
+            return None
+        assignment, mark = situation.last
+        return Intent(assignment.wanted(situation.now, situation.tables), mark)
+
+    return aim_at(wanted, before, found, room, situation.limits.refused)
+
+
+def _plan(
+    limits: Limits,
+    room: Mapping[int, int],
+    comparison: Comparison,
+    found: Sequence[InstalledRule],
+    marks: tuple[FlowRule, Sequence[FlowRule]],
+    wanted: Ruleset,
+) -> Plan:
+    """What to send, without what the switch has refused; ``marks`` are the wanted marker and those found."""
+    repairs = comparison.repairs
+    first = (*mark_changes(*marks), *comparison.renewals)
+    if limits.refused:
+        repairs = Group(filterfalse(limits.has_refused, repairs))
+        first = (*filterfalse(limits.has_refused, first),)
+    plan = Plan((), first=first)
+    if repairs:
+        table = Ruleset([[each.rule for each in found]])
+        able = limits.able._replace(room=room)
+        plan = plan_changes(repairs, table, wanted, able)._replace(first=first)
+    return plan
+
+
+def _not_as_sent(comparison: Comparison) -> Iterable[str]:
+    if comparison.differences:
+        yield f"its table is not as sent: {summary(comparison.differences)}"

@@ -1,0 +1,96 @@
+"""What a switch tells of its rules: which news matter, and what puts right what they tell of."""
+
+from __future__ import annotations
+
+import pytest
+
+from op25b_app.rules.flow import NORMAL, Field, FlowRule
+from op25b_app.rules.marker import Marker, marker_rule
+from op25b_app.switch.batch import Change
+from op25b_app.switch.codec import Command
+from op25b_app.switch.drift import Drift, News, disturbance_of, supersedes
+from op25b_app.switch.pace import Disturbance
+from op25b_app.switch.ruleset import Ruleset
+from tests.world import DIGEST, OURS, RULES, THEIRS
+
+WANTED = Ruleset([RULES[:5], RULES[5:]])
+MARK = marker_rule(Marker(3, DIGEST), 2)
+OUR_OWN = FlowRule(2, 77, (), NORMAL, OURS | 77)
+
+
+@pytest.mark.parametrize(
+    ("news", "disturbance"),
+    [
+        (News(OUR_OWN), Disturbance.OURS),
+        (News(OUR_OWN, gone=True), Disturbance.NONE),
+        (News(RULES[0]), Disturbance.NONE),
+        (News(RULES[0], gone=True), Disturbance.OURS),
+        (News(RULES[0]._replace(action=NORMAL)), Disturbance.OURS),
+        (News(RULES[0]._replace(cookie=7)), Disturbance.OURS),
+        (News(RULES[-1]._replace(cookie=7)), Disturbance.OURS),
+        (News(THEIRS._replace(table=2)), Disturbance.OURS),
+        (News(THEIRS._replace(table=2), gone=True), Disturbance.OURS),
+        (News(THEIRS._replace(priority=100)), Disturbance.OTHERS),
+        (News(THEIRS._replace(priority=100), gone=True), Disturbance.OTHERS),
+        (News(THEIRS), Disturbance.NONE),
+        (News(THEIRS._replace(table=3)), Disturbance.NONE),
+        (News(MARK), Disturbance.NONE),
+        (News(MARK, gone=True), Disturbance.OURS),
+        (News(marker_rule(Marker(2, DIGEST), 2), gone=True), Disturbance.NONE),
+        (News(None), Disturbance.OURS),
+    ],
+)
+def test_news_matter_by_the_rule_and_by_where_it_is(news: News, disturbance: Disturbance) -> None:
+    assert disturbance_of(news, WANTED, MARK) is disturbance
+
+
+def test_without_a_known_table_all_news_matter() -> None:
+    assert disturbance_of(News(THEIRS), None, None) is Disturbance.OURS
+
+
+def test_drift_is_put_right_by_the_latest_news_of_each_rule() -> None:
+    drift = Drift()
+    overwritten = RULES[-1]._replace(action=NORMAL, cookie=7)
+    for news in (
+        News(RULES[0], gone=True),
+        News(OUR_OWN),
+        News(RULES[1]._replace(action=None)),
+        News(RULES[2], gone=True),
+        News(RULES[2]),
+        News(overwritten),
+        News(THEIRS),
+        News(MARK, gone=True),
+    ):
+        drift.note(news, WANTED)
+    assert {*drift.comparison(WANTED).repairs} == {
+        Change(Command.ADD, RULES[0]),
+        Change(Command.DELETE_STRICT, OUR_OWN, OUR_OWN),
+        Change(Command.ADD, RULES[1], RULES[1]._replace(action=None)),
+        Change(Command.ADD, RULES[-1], overwritten),
+    }
+    assert {*drift.table(WANTED).rules} == {
+        *RULES[2:-1],
+        RULES[1]._replace(action=None),
+        OUR_OWN,
+        overwritten,
+    }
+
+
+def test_a_rule_of_another_application_beside_ours_is_not_touched() -> None:
+    drift = Drift()
+    drift.note(News(THEIRS), WANTED)
+    drift.note(News(THEIRS._replace(table=2)), WANTED)
+    assert not drift
+
+
+def test_a_rule_that_is_to_end_is_left_to_the_next_look_at_the_table() -> None:
+    ending = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 99, 300)
+    drift = Drift()
+    drift.note(News(ending, gone=True), Ruleset([RULES, [ending]]))
+    assert not drift
+
+
+def test_a_marker_of_another_policy_supersedes_ours() -> None:
+    assert supersedes(News(marker_rule(Marker(4, "beef" * 16), 2)), MARK)
+    assert not supersedes(News(MARK), MARK)
+    assert not supersedes(News(marker_rule(Marker(4, "beef" * 16), 2), gone=True), MARK)
