@@ -21,6 +21,7 @@ from errors import LabError
 from isolation import run_isolated
 from running_lab import RunningLab
 from scenarios import SMTP, SUBMISSION, SUBMISSIONS, Attempt
+from standard_output import claim_standard_output
 
 from benchmarks.convergence.page import put_into
 from op25b_app.policy.model import Mode
@@ -133,6 +134,7 @@ def main(topology: str, rounds: int, output: Path | None, as_json: bool) -> None
         raise click.ClickException(str(error)) from None
 
     def campaign() -> int:
+        claim_standard_output()
         lab = RunningLab(topology, None, Mode.ENFORCE, lambda text: click.echo(f"campaign: {text}", err=True))
         figures = measure(lab, rounds)
         text = as_markdown(figures)

@@ -17,6 +17,7 @@ from errors import LabError
 from isolation import run_isolated
 from rich.console import Console
 from scenarios import SCENARIOS, Scenario
+from standard_output import claim_standard_output
 
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Mode, Policy
@@ -84,6 +85,8 @@ def main(
 
 
 def _run(choice: _Choice) -> int:
+    if choice.as_json:
+        claim_standard_output()
     import attempts
     import report
     from prompt import LabPrompt

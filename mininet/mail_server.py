@@ -106,7 +106,10 @@ class MailServer:
         shared = (SHARED_CONFIGURATION / "main.cf").read_text()
         (configuration / "main.cf").write_text(self._own_settings(credentials, exchangers) + shared)
         started = self.node.popen(
-            ["postfix", "-c", str(configuration), "start"], stderr=subprocess.STDOUT, text=True
+            ["postfix", "-c", str(configuration), "start"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
         said, _ = started.communicate(timeout=60)
         if started.returncode:

@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from standard_output import claim_standard_output
+
 from tests.bypasses.attempt import send
 from tests.bypasses.catalogue import HONEST, TRICKS
 from tests.bypasses.liveness import Liveness
@@ -113,6 +115,7 @@ class Campaign:
 def main(names: Iterable[str]) -> int:
     wanted = set(names)
     tricks = [trick for trick in TRICKS if not wanted or trick.name in wanted]
+    claim_standard_output()
     sys.setswitchinterval(0.001)
     os.environ["TMPDIR"] = "/run"
     directory = Path("/run/mail")

@@ -22,6 +22,7 @@ from pathlib import Path
 
 from controller import LabController
 from isp import DYNAMIC, UNLISTED
+from standard_output import claim_standard_output
 
 from tests.bypasses import link_layer
 from tests.bypasses.arrangements import Sender
@@ -201,6 +202,7 @@ def _op25b() -> str:
 
 
 def main() -> int:
+    claim_standard_output()
     sys.setswitchinterval(0.001)
     os.environ["TMPDIR"] = "/run"
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from op25b_app.operate.doctor.open_vswitch import look
+from op25b_app.operate.doctor.table_checks import TRACKED_BY_DEFAULT
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, wait_until
 from tests.ryu.process import COMMANDS
@@ -143,7 +144,7 @@ FAULTS = [
     ("warning", "add-port BR extra", "port 5 (extra) has no role in the policy"),
     ("warning", "del-port BR BR-2", "no port 2, which the policy calls subscriber"),
     ("warning", "del-port BR BR-4", "no port 4, which the policy calls uplink"),
-    ("warning", "remove bridge BR flow_tables 4", "prefixes of addresses are not tracked in table 4"),
+    ("warning", "set bridge BR flow_tables:4=@t", "prefixes of addresses are not tracked in table 4"),
     (
         "warning",
         "set bridge BR mcast_snooping_enable=true "
@@ -151,6 +152,11 @@ FAULTS = [
         "does not flood multicast",
     ),
 ]
+ROWS = {
+    "@c": '--id=@c create Controller target="ptcp:0:127.0.0.1" connection_mode=out-of-band',
+    "@t": "--id=@t create Flow_Table prefixes=ip_dst",
+}
+"""How the rows of the database are made that a fault names."""
 
 
 @pytest.mark.usefixtures("healthy")
@@ -159,11 +165,8 @@ def test_each_fault_is_found_and_its_remedy_is_one(
     ovs: PrivateOvs, controller: Op25bController, severity: str, command: str, what: str
 ) -> None:
     before = doctor(ovs, controller).findings
-    if "@c" in command:
-        create = '--id=@c create Controller target="ptcp:0:127.0.0.1" connection_mode=out-of-band'
-        ovs.vsctl("--", *create.split(), "--", *command.replace("BR", BRIDGE).split())
-    else:
-        ovs.vsctl(*command.replace("BR", BRIDGE).split())
+    created = [each for row, each in ROWS.items() if row in command]
+    ovs.vsctl("--", *" -- ".join([*created, command]).replace("BR", BRIDGE).split())
     found: list[dict[str, str]] = []
 
     def is_found() -> bool:
@@ -179,6 +182,22 @@ def test_each_fault_is_found_and_its_remedy_is_one(
             controller.wait_for_state(NAME, "protected")
             assert doctor(ovs, controller).code == 0
     assert {each["what"] for each in before if each["severity"] != "ok"} == set()
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_table_without_settings_is_judged_by_what_this_release_tracks(
+    ovs: PrivateOvs, controller: Op25bController
+) -> None:
+    """From 3.5 on Open vSwitch tracks prefixes of all four addresses by itself."""
+    ovs.vsctl("remove", "bridge", BRIDGE, "flow_tables", "4")
+    release = look_at(ovs).release
+    assert release is not None
+    found = doctor(ovs, controller)
+    if release < TRACKED_BY_DEFAULT:
+        assert found.told("warning") == ["prefixes of addresses are not tracked in table 4"]
+    else:
+        assert found.told("warning") == []
+        assert "prefixes of addresses are tracked" in found.told("ok")
 
 
 @pytest.mark.usefixtures("healthy")
