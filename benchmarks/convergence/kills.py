@@ -155,12 +155,7 @@ class Campaign:
 
     def examine(self) -> None:
         """While the tables are as they were when what was sent lately came by."""
-        for name, record in self.records.items():
-
-            def passes_tables(probe: Probe, switch: str = name) -> bool:
-                return self._world.passes_tables(switch, probe.port, probe.frame)
-
-            self._traffic.examine(name, record, passes_tables)
+        self._world.examine(self._traffic, self.records)
 
     def _ask_for_reload(self) -> None:
         asked, before = time.time(), self._policy
@@ -195,7 +190,10 @@ class Campaign:
         for name, at in seen.items():
             if restarted is not None:
                 self.empty_seconds.append(at - restarted)
-            self.records[name].protected(at, self._policy, before=before)
+            self.records[name].confirmed(at, self._policy, before=before)
+        looked_through = self._world.wait_until_looked_through()
+        for record in self.records.values():
+            record.looked_through(looked_through, self._policy)
 
     def _about(self, activity: str) -> str:
         """What the controller is doing at this moment, as far as it tells."""

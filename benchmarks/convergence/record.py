@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+import bisect
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import NamedTuple
 
-REVALIDATION_SECONDS = 0.05
-"""Open vSwitch looks through its cached flows a moment after a change that it has confirmed."""
 QUEUE_SECONDS = 1.0
 """What a packet may have been on its way when a switch ends, with all it holds."""
-_BEFORE_SECONDS = 0.1
-"""The same when a change is asked for."""
 
 
 class Kind(enum.Enum):
+    """Kinds of moments; each leaves more open about a packet than those above it."""
+
     BEFORE = "before first protection"
     STEADY = "steady"
     CHANGING = "while a policy is being changed"
-    REVALIDATING = f"within {REVALIDATION_SECONDS * 1000:.0f} ms after a confirmed change"
+    REVALIDATING = "after a confirmed change, until the cache was looked through"
     EMPTY = "while a switch comes back empty"
 
 
@@ -33,32 +32,41 @@ class Moment(NamedTuple):
 
 
 class Record:
-    """One switch's moments as they come; protected by policy 0 from ``begin`` (seconds since 1970) on."""
+    """One switch's moments as they come, in seconds since 1970; protected by policy 0 from ``begin`` on."""
 
     def __init__(self, begin: float) -> None:
-        self._moments = [Moment(-inf, Kind.BEFORE, (0,))]
-        self.protected(begin, 0)
+        self._moments = [Moment(-inf, Kind.BEFORE, (0,)), Moment(begin, Kind.STEADY, (0,))]
 
     def changing(self, asked: float, *policies: int) -> None:
         """A reload was asked for: these policies may decide from now on."""
-        self._note(Moment(asked - _BEFORE_SECONDS, Kind.CHANGING, policies))
+        self._note(Moment(asked, Kind.CHANGING, policies))
 
     def emptied(self, at: float, *policies: int) -> None:
         """The switch restarts: what is in its queues is gone, and so are its rules."""
         self._note(Moment(at - QUEUE_SECONDS, Kind.EMPTY, policies))
 
-    def protected(self, confirmed: float, policy: int, *, before: int | None = None) -> None:
+    def confirmed(self, at: float, policy: int, *, before: int) -> None:
         """A change was confirmed; ``before`` is the policy that cached flows may still follow."""
-        both = (policy,) if before is None else (before, policy)
-        self._note(Moment(confirmed, Kind.REVALIDATING, both))
-        self._note(Moment(confirmed + REVALIDATION_SECONDS, Kind.STEADY, (policy,)))
+        self._note(Moment(at, Kind.REVALIDATING, (before, policy)))
+
+    def looked_through(self, at: float, policy: int) -> None:
+        """Open vSwitch has compared each flow of its cache with the tables as they are now."""
+        self._note(Moment(at, Kind.STEADY, (policy,)))
 
     def _note(self, moment: Moment) -> None:
         """From its begin on, it holds in place of whatever was noted before."""
         self._moments = [each for each in self._moments if each.begin < moment.begin] + [moment]
 
-    def moments(self) -> list[Moment]:
-        return [*self._moments]
+    def judge(self, sent: float, dealt_with: float) -> tuple[Kind, list[int]]:
+        """Return the kind of moment at which a packet was decided, and the policies that may have done so.
+
+        A packet was decided at some time between ``sent`` and ``dealt_with``. Policies come in their order.
+        """
+        first = bisect.bisect_right(self._moments, sent, key=lambda each: each.begin) - 1
+        end = bisect.bisect_right(self._moments, dealt_with, key=lambda each: each.begin)
+        possible = self._moments[first:end]
+        policies = dict.fromkeys(policy for moment in possible for policy in moment.policies)
+        return max((moment.kind for moment in possible), key=[*Kind].index), [*policies]
 
 
 @dataclass

@@ -75,6 +75,10 @@ def reloads(
                 for name, step in _reload(world, records, number, variant).items():
                     steps[name].append(step)
                 time.sleep(_BETWEEN_SECONDS)
+                world.examine(traffic, records)
+            dropped = world.dropped_frames()
+    if dropped:
+        raise RuntimeError(f"{dropped} frames found a full socket buffer, and say nothing of switches")
     return [Reload(name, tuple(steps[name]), traffic.counts(name, records[name])) for name in names]
 
 
@@ -91,9 +95,12 @@ def _reload(world: World, records: dict[str, Record], number: int, variant: Vari
     found = {}
     for name, channel in world.channels.items():
         confirmed = max(asked, channel.confirmed)
-        records[name].protected(confirmed, number, before=number - 1)
+        records[name].confirmed(confirmed, number, before=number - 1)
         flow_mods = channel.flow_mods - before[name]
         found[name] = Step(variant.name, channel.take_order(), flow_mods, confirmed - asked)
+    looked_through = world.wait_until_looked_through()
+    for record in records.values():
+        record.looked_through(looked_through, number)
     return found
 
 

@@ -10,6 +10,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import inf
 from types import TracebackType
 from typing import NamedTuple
 
@@ -34,6 +35,21 @@ class _Receiver(NamedTuple):
     wire: socket.socket
 
 
+def dealt_with(ports: Sequence[int], arrived: Mapping[int, float]) -> list[float]:
+    """Return for each packet a time by which the switch has decided about it; infinity where none is known.
+
+    ``ports`` are where they came in, by number; ``arrived`` is when those arrived that did. A switch takes
+    the packets of one port in their order: one that does not arrive was decided before a later one arrived.
+    """
+    last: dict[int, float] = {}
+    found = []
+    for number in range(len(ports) - 1, -1, -1):
+        if number in arrived:
+            last[ports[number]] = arrived[number]
+        found.append(last.get(ports[number], inf))
+    return found[::-1]
+
+
 class Traffic:
     """A context manager: sends each probe in turn on every site, so many in a second on each.
 
@@ -46,9 +62,11 @@ class Traffic:
         self._pause = 1 / rate
         self._sent = array("d")
         """When each packet was sent (``time.time``), by its number; a moment before it was, never after."""
-        self._arrived: Mapping[str, set[int]] = {site: set() for site in sites}
+        self._arrived: Mapping[str, dict[int, float]] = {site: {} for site in sites}
+        """When each packet arrived that did, by its number."""
         self._stale: Mapping[str, set[int]] = {site: set() for site in sites}
         self._examined = dict.fromkeys(sites, 0)
+        self._failure: OSError | None = None
         self._ends, self._is_over = threading.Event(), threading.Event()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._receive)]
 
@@ -69,6 +87,8 @@ class Traffic:
         time.sleep(_SETTLE_SECONDS)
         self._is_over.set()
         self._threads[1].join()
+        if self._failure is not None:
+            raise self._failure
 
     def counts(self, site: str, record: Record) -> dict[str, Count]:
         """By the kind of moment at which it was sent: what became of every packet of a site."""
@@ -96,13 +116,14 @@ class Traffic:
     def _judged(
         self, site: str, record: Record, first: int, end: int
     ) -> Iterator[tuple[int, Kind, list[bool]]]:
-        """Of each packet of some numbers: when it was sent, and whether it passes under what held then."""
-        moments = record.moments()
+        """Of each packet of some numbers: when it was decided, and whether it passes under what held then."""
+        known = len(self._sent)
+        ports = [self._probes[number % len(self._probes)].port for number in range(known)]
+        ends = dealt_with(ports, self._arrived[site])
         for number in range(first, end):
-            while len(moments) > 1 and moments[1].begin <= self._sent[number]:
-                moments.pop(0)
+            kind, policies = record.judge(self._sent[number], ends[number])
             passes = self._probes[number % len(self._probes)].passes
-            yield number, moments[0].kind, [passes[policy] for policy in moments[0].policies]
+            yield number, kind, [passes[policy] for policy in policies]
 
     def _send(self) -> None:
         due = time.monotonic()
@@ -112,8 +133,12 @@ class Traffic:
             probe = self._probes[number % len(self._probes)]
             frame = probe.frame + _TRAILER.pack(_MARK, number)
             self._sent.append(time.time())
-            for wires in self._sites.values():
-                wires[probe.port].send(frame)
+            try:
+                for wires in self._sites.values():
+                    wires[probe.port].send(frame)
+            except OSError as error:
+                self._failure = error
+                return
             due = max(due + self._pause, time.monotonic() - 1)
             time.sleep(max(0.0, due - time.monotonic()))
 
@@ -135,4 +160,4 @@ class Traffic:
             if len(frame) > _TRAILER.size:
                 mark, number = _TRAILER.unpack_from(frame, len(frame) - _TRAILER.size)
                 if mark == _MARK:
-                    self._arrived[receiver.site].add(number)
+                    self._arrived[receiver.site].setdefault(number, time.time())

@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.patience import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
-SECONDS = 400.0
 
 
 def in_private_world(module: str, *arguments: str) -> Any:
@@ -32,7 +33,7 @@ def in_private_world(module: str, *arguments: str) -> Any:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=HANG_SECONDS * 10,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from tests.fake_switch.channel import Channel
 from tests.fake_switch.switch import FakeSwitch
 from tests.fake_switch.wire import Message
+from tests.patience import HANG_SECONDS
 
 REDIAL_SECONDS = 0.05
 """How long after a refused connection the next one is tried."""
@@ -270,4 +271,4 @@ class Diallers:
         return self._await(acting())
 
     def _await(self, coroutine: Coroutine[Any, Any, Result]) -> Result:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(60)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(HANG_SECONDS)

@@ -36,6 +36,7 @@ from tests.fake_switch.messages import (
 from tests.fake_switch.oddities import bundle_messages, odd_messages
 from tests.fake_switch.wire import Stream, pack
 from tests.openvswitch.private_ovs import PrivateOvs
+from tests.patience import HANG_SECONDS
 
 VERSIONS = pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])
 FLUSH_XID = 0x7FFFFFFF
@@ -53,7 +54,7 @@ class Real:
     def __init__(self, path: Path, version: int) -> None:
         self._version = version
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(20)
+        self._socket.settimeout(HANG_SECONDS)
         self._socket.connect(str(path))
         self._stream = Stream()
         self.ask(pack(version, Kind.HELLO, 0))

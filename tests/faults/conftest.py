@@ -8,7 +8,8 @@ import pytest
 
 from tests.faults.rig import HURRIED, Rig
 
-ECHO = {"echo_request_interval": 0.5, "maximum_unreplied_echo_requests": 4}
+ECHO = {"echo_request_interval": 0.5, "maximum_unreplied_echo_requests": 16}
+"""Eight seconds of silence: the switches of these tests do not take so long on a loaded machine."""
 
 
 @pytest.fixture(scope="module")

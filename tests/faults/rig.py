@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -12,15 +14,17 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from op25b_app.operate.endpoint import NoControllerError, ask
-from tests.fake_switch import Abilities, FakeSwitch
+from tests.fake_switch import Abilities, FakeSwitch, Kind, Message
 from tests.fake_switch.actions import LOCAL
 from tests.fake_switch.dialler import Dialler, Diallers, Fault
 from tests.fake_switch.rules import put, rules_on
+from tests.fake_switch.wire import pack
 from tests.openvswitch.running import Op25bController, policy_text
+from tests.patience import HANG_SECONDS
 
-SECONDS = 20.0
-START_SECONDS = 90.0
 HURRIED = str(Path(__file__).parent / "hurried.py")
+_FIRST_ECHO = 0x5EED0000
+"""Transaction number of the first echo request of the tests, far from those that the switches use."""
 LITTLE = Abilities(tables=8)
 """A switch of a few tables: what it tells of them is short."""
 
@@ -60,16 +64,17 @@ class Rig:
         )
         self.diallers = Diallers(self.controller.port)
         self._unused = iter(numbers[:-1])
+        self._echoes = itertools.count(_FIRST_ECHO)
         self._dialled: list[Dialler] = []
         self._log_seen = 0
         self._steady_number = switches
 
     def __enter__(self) -> Rig:
-        self.controller.wait_for("in force", seconds=START_SECONDS)
+        self.controller.wait_for("in force", seconds=HANG_SECONDS)
         self.wait_until(self._socket.exists, lambda: f"no {self._socket}")
         self.diallers.__enter__()
         self.steady = self.diallers.dial(FakeSwitch(self._steady_number, abilities=LITTLE))
-        self.wait_for(self.steady, "protected", seconds=START_SECONDS)
+        self.wait_for(self.steady, "protected", seconds=HANG_SECONDS)
         return self
 
     def __exit__(
@@ -113,7 +118,7 @@ class Rig:
         return self.states()[f"s{dialler.switch.dpid}"]
 
     def wait_for(
-        self, dialler: Dialler, state: str, reason: str = "", seconds: float = SECONDS
+        self, dialler: Dialler, state: str, reason: str = "", seconds: float = HANG_SECONDS
     ) -> tuple[str, str]:
         """Return as soon as a switch is in a state, for a reason that a regular expression finds."""
         found = "", ""
@@ -131,10 +136,22 @@ class Rig:
         self.wait_until(reached, complaint, seconds)
         return found
 
-    def wait_for_protection(self, dialler: Dialler, seconds: float = SECONDS) -> None:
+    def wait_for_protection(self, dialler: Dialler, seconds: float = HANG_SECONDS) -> None:
         """Return once a switch is protected and holds exactly the rules that the policy asks for."""
         self.wait_for(dialler, "protected", seconds=seconds)
         assert self.holds_all(dialler)
+
+    def wait_for_echo(self, dialler: Dialler) -> None:
+        """Return once the controller has dealt with what a switch sent before: it answers in order."""
+        asked, answered = next(self._echoes), threading.Event()
+
+        def handled(message: Message) -> None:
+            if message.kind == Kind.ECHO_REPLY and message.xid == asked:
+                answered.set()
+
+        dialler.on_handled = handled
+        self.diallers.do(lambda: dialler.send(pack(4, Kind.ECHO_REQUEST, asked)))
+        self.wait_until(answered.is_set, lambda: "no answer to an echo request")
 
     def holds_all(self, dialler: Dialler) -> bool:
         """Whether a switch has exactly the rules that the policy asks for, and a marker."""
@@ -143,7 +160,7 @@ class Rig:
         return wanted <= set(found) and len(found) - len(wanted) == 1
 
     def wait_until(
-        self, condition: Callable[[], bool], complaint: Callable[[], str], seconds: float = SECONDS
+        self, condition: Callable[[], bool], complaint: Callable[[], str], seconds: float = HANG_SECONDS
     ) -> None:
         end = time.monotonic() + seconds
         while not condition():

@@ -87,7 +87,7 @@ def test_odd_errors(rig: Rig, what: str) -> None:
     dialler = rig.dial(rig.new_switch())
     rig.wait_for_protection(dialler)
     rig.diallers.do(lambda: dialler.send(ERRORS[what]))
-    time.sleep(0.5)
+    rig.wait_for_echo(dialler)
     assert rig.state(dialler)[0] == "protected"
     assert dialler.connections == 1
 

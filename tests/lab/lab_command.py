@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.patience import HANG_SECONDS
+
 ROOT = Path(__file__).parent.parent.parent
 LAB_SOURCES = ROOT / "mininet"
 OP25B = Path(sys.executable).with_name("op25b")
@@ -20,7 +22,13 @@ def lab(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run ``op25b lab`` without a terminal."""
     command = [str(OP25B), "lab", *arguments]
     return subprocess.run(
-        command, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=180, **options
+        command,
+        check=False,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+        timeout=HANG_SECONDS,
+        **options,
     )
 
 
@@ -43,5 +51,5 @@ def in_private_world(*command: str) -> subprocess.CompletedProcess[str]:
         text=True,
         stdin=subprocess.DEVNULL,
         env=environment,
-        timeout=120,
+        timeout=HANG_SECONDS,
     )

@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.lab.lab_command import OP25B, lab
+from tests.patience import HANG_SECONDS
 
 
 class Process(NamedTuple):
@@ -79,7 +80,7 @@ def _running_lab() -> Iterator[subprocess.Popen[str]]:
 
 def _in_full_swing(lab_process: int) -> set[Process]:
     """The lab's processes, at a moment when it has all kinds of them."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANG_SECONDS
     wanted = {"ovs-vswitchd ", "mininet:spammer", "op25b run ", "postfix/sbin/master ", "mail_client.py "}
     while time.monotonic() < deadline:
         processes = _inside(lab_process)
@@ -90,7 +91,7 @@ def _in_full_swing(lab_process: int) -> set[Process]:
 
 
 def _wait_until_gone(processes: set[Process]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + HANG_SECONDS
     while (left := {process for process, _ in _processes()} & processes) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not left
@@ -113,7 +114,7 @@ def test_interrupted(number: signal.Signals, to_group: bool, code: int) -> None:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        assert process.wait(timeout=10) == code
+        assert process.wait(timeout=HANG_SECONDS) == code
         _wait_until_gone(processes)
     assert _machine() == before
 
@@ -124,6 +125,6 @@ def test_two_labs_at_once_do_not_meet() -> None:
         processes = _in_full_swing(process.pid)
         done = lab("--scenario", "mail-in")
         assert done.returncode == 0, done.stderr
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=HANG_SECONDS) == 0
         _wait_until_gone(processes)
     assert _machine() == before

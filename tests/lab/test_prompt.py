@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.lab.lab_command import LAB_SOURCES, OP25B
+from tests.patience import HANG_SECONDS
 
 
 class Terminal:
@@ -38,7 +39,7 @@ class Terminal:
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
 
-    def read_until(self, text: str, seconds: float = 60) -> str:
+    def read_until(self, text: str, seconds: float = HANG_SECONDS) -> str:
         """Everything that appears up to and with the text."""
         assert self.process.stdout is not None
         seen = ""
@@ -87,4 +88,4 @@ def test_a_scenario_again(terminal: Terminal) -> None:
 def test_it_is_mininet_and_ends_with_exit(terminal: Terminal) -> None:
     assert "1 packets transmitted, 1 received" in terminal.ask("spammer ping -c 1 extmail")
     terminal.type("exit")
-    assert terminal.process.wait(timeout=10) == 0
+    assert terminal.process.wait(timeout=HANG_SECONDS) == 0

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from tests.lab.lab_command import LAB_SOURCES
+from tests.patience import HANG_SECONDS
 
 CAMPAIGN = [sys.executable, str(LAB_SOURCES / "campaign.py")]
 
@@ -19,7 +20,7 @@ def test_nothing_leaks_and_nothing_stops_while_the_controller_is_gone(tmp_path: 
         check=False,
         capture_output=True,
         text=True,
-        timeout=180,
+        timeout=HANG_SECONDS,
     )
     assert done.stdout, done.stderr
     figures = json.loads(done.stdout)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import codec
+from tests.patience import HANG_SECONDS
 
 HELLO, ERROR, SET_CONFIG = 0, 1, 9
 BARRIER = 0x2525_2525
@@ -88,6 +89,6 @@ class OpenFlowClient:
 def openflow_client(path: Path, version: int = 4) -> Iterator[OpenFlowClient]:
     """A client of the bridge whose management socket is ``path``; ``version`` 4 is OpenFlow 1.3."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(20)
+        connection.settimeout(HANG_SECONDS)
         connection.connect(str(path))
         yield OpenFlowClient(connection, version)

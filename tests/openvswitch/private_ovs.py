@@ -18,9 +18,9 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.openvswitch.openflow_client import OpenFlowClient, openflow_client
+from tests.patience import HANG_SECONDS
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
-START_SECONDS = 20.0
 
 
 class OvsError(Exception):
@@ -71,7 +71,9 @@ class PrivateOvs:
         return self._daemons[-1].pid
 
     def vsctl(self, *arguments: str) -> str:
-        return self._run("ovs-vsctl", f"--db=unix:{self._database_socket}", "--timeout=20", *arguments)
+        return self._run(
+            "ovs-vsctl", f"--db=unix:{self._database_socket}", f"--timeout={HANG_SECONDS:.0f}", *arguments
+        )
 
     def ofctl(self, *arguments: str, stdin: str | None = None, protocols: str = "OpenFlow13") -> str:
         return self._run("ovs-ofctl", "-O", protocols, *arguments, stdin=stdin)
@@ -180,7 +182,7 @@ class PrivateOvs:
         self._daemons.append(subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL))
 
     def _await_socket(self, socket: Path) -> None:
-        deadline = time.monotonic() + START_SECONDS
+        deadline = time.monotonic() + HANG_SECONDS
         while not socket.exists():
             if self._daemons[-1].poll() is not None or time.monotonic() > deadline:
                 logs = "\n".join(path.read_text(errors="replace") for path in self.directory.glob("*.log"))
@@ -190,7 +192,12 @@ class PrivateOvs:
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
         command = [program, *arguments]
         result = subprocess.run(
-            command, env=self.environment, input=stdin or "", capture_output=True, text=True, timeout=60
+            command,
+            env=self.environment,
+            input=stdin or "",
+            capture_output=True,
+            text=True,
+            timeout=HANG_SECONDS,
         )
         if result.returncode:
             raise OvsError(f"{' '.join(command)[:500]}: {result.stderr.strip() or result.stdout.strip()}")

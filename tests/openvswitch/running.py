@@ -16,10 +16,8 @@ from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import is_marker
 from tests.openvswitch.private_ovs import PrivateOvs
-from tests.ryu.process import COMMANDS, Controller
-
-SECONDS = 30.0
-"""Generous: a switch that lost its controller tries again only after up to 8 s."""
+from tests.patience import HANG_SECONDS
+from tests.ryu.process import COMMANDS, UNHURRIED, Controller
 
 SPACE = """
 isp:
@@ -42,7 +40,10 @@ def policy_text(*switches: str) -> str:
 
 
 class Op25bController(Controller):
-    """``ryu-manager op25b_app.app`` with a policy file and a control socket of its own."""
+    """``ryu-manager op25b_app.app`` with a policy file and a control socket of its own.
+
+    It is not hurried (see tests/ryu/unhurried.py), unless ``applications`` make it so.
+    """
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class Op25bController(Controller):
         self.policy_path = policy
         own = {"OP25B_CONTROL_SOCKET": str(socket), "OP25B_POLICY": str(policy)}
         self.environment = {**own, **(environment or {})}
-        command: list[str | Path] = [COMMANDS / "ryu-manager", "op25b_app.app", *applications]
+        command: list[str | Path] = [COMMANDS / "ryu-manager", "op25b_app.app", UNHURRIED, *applications]
         super().__init__(directory, command, self.environment, port)
 
     def __enter__(self) -> Op25bController:
@@ -75,7 +76,7 @@ class Op25bController(Controller):
             env={**os.environ, **self.environment},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=HANG_SECONDS,
         )
 
     def status(self) -> dict[str, Any]:
@@ -86,7 +87,7 @@ class Op25bController(Controller):
         return status
 
     def wait_for_state(
-        self, name: str, state: str, reason: str = "", seconds: float = SECONDS
+        self, name: str, state: str, reason: str = "", seconds: float = HANG_SECONDS
     ) -> dict[str, Any]:
         """What the status says of a switch as soon as it is in ``state`` with ``reason`` in its reason."""
         found: dict[str, Any] = {}
@@ -110,7 +111,9 @@ class Op25bController(Controller):
         return set(compile_rules(policy, policy.switches[name], time.time()))
 
 
-def wait_until(condition: Callable[[], bool], complaint: Callable[[], str], seconds: float = SECONDS) -> None:
+def wait_until(
+    condition: Callable[[], bool], complaint: Callable[[], str], seconds: float = HANG_SECONDS
+) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, complaint()

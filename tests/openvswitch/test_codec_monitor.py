@@ -22,6 +22,7 @@ from op25b_app.switch.flow_removed import Reason, Removed, decode_flow_removed, 
 from op25b_app.switch.wire import OPENFLOW_13
 from tests.openvswitch.openflow_client import OpenFlowClient
 from tests.openvswitch.private_ovs import PrivateOvs
+from tests.patience import HANG_SECONDS
 
 PROTOCOLS = "OpenFlow13,OpenFlow14,OpenFlow15"
 MATCH = (Field("eth_type", 0x0800), Field("ip_proto", 6), Field("ipv4_src", 10 << 24, 0xFF000000))
@@ -129,7 +130,7 @@ def test_a_monitor_that_is_not_read_pauses_and_resumes(ovs: PrivateOvs, version:
         )
         ovs.add_flows(bridge, "".join(lines))
         told: list[Update] = []
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + HANG_SECONDS
         while not told or told[-1].event is not Event.RESUMED:
             assert time.monotonic() < deadline
             told += updates(switch)

@@ -12,6 +12,7 @@ import pytest
 from tests.openvswitch.hosts import Host, ports_reached
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
+from tests.patience import HANG_SECONDS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "learning_switch.py"
 SUBSCRIBER = Host(1, "100.64.0.1")
@@ -82,7 +83,7 @@ def test_other_applications_get_answers_to_their_own_questions(
     url = f"http://127.0.0.1:{tabled.web_port}/stats/flow/{0x31}"
     for _ in range(3):
         tabled.command("reload")
-        with urllib.request.urlopen(url, timeout=20) as response:
+        with urllib.request.urlopen(url, timeout=HANG_SECONDS) as response:
             flows = json.load(response)[str(0x31)]
         marker = 1
         assert len(flows) == len(rules_on(ovs, "tabled")) + marker

@@ -17,12 +17,12 @@ import pytest
 from tests.openvswitch.hosts import Host
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import (
-    SECONDS,
     Op25bController,
     policy_text,
     rules_on,
     wait_until,
 )
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS, Controller, free_port
 
 SUBSCRIBER = Host(1, "100.64.0.1")
@@ -168,9 +168,7 @@ def test_an_exception_ends_on_the_switch_by_itself(
     assert len(timed) == 2, "one of each direction"
     assert all(0 < rule.hard_timeout <= 8 for rule in timed)
     controller.process.kill()
-    wait_until(
-        lambda: not any(rule.hard_timeout for rule in rules_on(ovs, bridge)), lambda: "still there", 12
-    )
+    wait_until(lambda: not any(rule.hard_timeout for rule in rules_on(ovs, bridge)), lambda: "still there")
     assert len(rules_on(ovs, bridge)) == len(controller.wanted("access-1"))
 
 
@@ -213,7 +211,7 @@ def run_to_end(command: list[str], environment: dict[str, str]) -> subprocess.Co
         env={**clean, "OP25B_STATE_DIRECTORY": "/nonexistent", **environment},
         capture_output=True,
         text=True,
-        timeout=SECONDS,
+        timeout=HANG_SECONDS,
     )
 
 
@@ -230,7 +228,7 @@ def test_the_policy_and_the_socket_may_come_from_a_configuration_file(
             [COMMANDS / "op25b", "status", "--socket", socket],
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=HANG_SECONDS,
         )
         assert result.returncode == 1
         assert "never connected" in result.stdout

@@ -17,6 +17,7 @@ from op25b_app.operate.doctor.open_vswitch import look
 from op25b_app.operate.doctor.table_checks import TRACKED_BY_DEFAULT
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, wait_until
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS
 
 BRIDGE, NAME, DPID = "br-doctor", "access-1", 0x91
@@ -88,7 +89,7 @@ def doctor(ovs: PrivateOvs, controller: Op25bController | None, *arguments: str)
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     assert done.stderr == ""
     told: dict[str, Any] = json.loads(done.stdout)
@@ -101,7 +102,7 @@ def doctor(ovs: PrivateOvs, controller: Op25bController | None, *arguments: str)
 
 @pytest.mark.usefixtures("healthy")
 def test_a_healthy_bridge_is_healthy(ovs: PrivateOvs, controller: Op25bController) -> None:
-    wait_until(lambda: look_at(ovs).bridges[0].controllers[0].connected, lambda: "not connected", 15)
+    wait_until(lambda: look_at(ovs).bridges[0].controllers[0].connected, lambda: "not connected")
     diagnosis = doctor(ovs, controller)
     assert {each["severity"] for each in diagnosis.findings} == {"ok"}, diagnosis.findings
     assert diagnosis.told("ok") == [
@@ -173,11 +174,11 @@ def test_each_fault_is_found_and_its_remedy_is_one(
         found[:] = [each for each in doctor(ovs, controller).of(severity) if each["what"].startswith(what)]
         return bool(found)
 
-    wait_until(is_found, lambda: f"not found: {what}", 15)
+    wait_until(is_found, lambda: f"not found: {what}")
     remedy = found[0]["remedy"].partition(", ")[0]
     if remedy.startswith("ovs-vsctl") and not any(word in remedy for word in ("HOST", "DIGITS", "DEVICE")):
         ovs.vsctl(*shlex.split(remedy)[1:])
-        wait_until(lambda: not is_found(), lambda: f"{remedy} is no remedy for {found}", 15)
+        wait_until(lambda: not is_found(), lambda: f"{remedy} is no remedy for {found}")
         if severity == "error":
             controller.wait_for_state(NAME, "protected")
             assert doctor(ovs, controller).code == 0
@@ -278,12 +279,12 @@ def test_without_open_vswitch_it_says_so(controller: Op25bController, tmp_path: 
         env={**controller.environment, "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == 1
     assert "Open vSwitch: does not answer: " in done.stdout
     done = subprocess.run(
-        [COMMANDS / "op25b", "doctor"], env={"PATH": ""}, capture_output=True, text=True, timeout=60
+        [COMMANDS / "op25b", "doctor"], env={"PATH": ""}, capture_output=True, text=True, timeout=HANG_SECONDS
     )
     assert done.returncode == 1
     assert "cannot run ovs-vsctl: No such file or directory" in done.stdout

@@ -13,6 +13,7 @@ import pytest
 
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS, Controller
 
 BRIDGE, NAME, DPID = "kept", "access-1", 0x81
@@ -165,7 +166,7 @@ def test_a_damaged_or_unwritable_store_is_a_warning(start: Start, folder: Path) 
     kept.write_bytes(kept.read_bytes()[:-40])
     (folder / "policy.yaml").write_text("isp: {}\n")
     with start() as controller:
-        assert controller.process.wait(timeout=30) == 1
+        assert controller.process.wait(timeout=HANG_SECONDS) == 1
         assert "is damaged, or of another version of op25b" in controller.log
         assert "refused: nothing is started" in controller.log
         assert "Traceback" not in controller.log

@@ -21,6 +21,7 @@ from op25b_app.rules.proof.dump import read_dump
 from op25b_app.rules.proof.prove import CannotDecide, Proven, Refuted, prove
 from tests.generated import NOW
 from tests.openvswitch.private_ovs import PrivateOvs
+from tests.patience import HANG_SECONDS
 
 BRIDGE = "prove"
 POLICY = """\
@@ -82,7 +83,7 @@ def install(ovs: PrivateOvs, path: Path) -> Policy:
 
 def op25b(ovs: PrivateOvs, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from op25b_app.cli.main import main; main()", *arguments]
-    return subprocess.run(command, env=ovs.environment, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, env=ovs.environment, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def prove_bridge(ovs: PrivateOvs, path: Path) -> tuple[int, Any]:

@@ -2,7 +2,8 @@
 
 ``idle``; ``busy``, a green thread that computes 0.05 s at a time and yields in between; ``stuck``, one that
 never yields; ``thread``, with long work in a thread of the operating system; ``stubborn``, idle but with a
-``close`` that never returns; ``broken reload``.
+``close`` that never returns; ``broken reload``. PROBE_STOP_SECONDS replaces the time in which the process
+has to stop.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ class Probe(app_manager.RyuApp):
     def start(self) -> None:
         super().start()
         self.load = os.environ["PROBE_LOAD"]
+        vars(signals)["STOP_SECONDS"] = float(os.environ.get("PROBE_STOP_SECONDS", signals.STOP_SECONDS))
         signals.install(self.reload)
         hub.spawn(self.run)
 

@@ -10,6 +10,7 @@ from ryu.lib import hub
 
 from op25b_app.operate import accepting
 from op25b_app.operate.control import ControlEndpoint
+from tests.patience import HANG_SECONDS
 from tests.ryu.test_listening import out_of_files_twice
 
 
@@ -20,7 +21,7 @@ def test_commands_are_answered_again_after_there_was_no_file_for_one(
     monkeypatch.setattr(socket.socket, "accept", out_of_files_twice(socket.socket.accept))
     path = tmp_path / "control.sock"
     endpoint = ControlEndpoint(path, {("GET", "/status"): lambda query: ("200 OK", {"state": "here"})})
-    with hub.Timeout(5), socket.socket(socket.AF_UNIX) as asking:
+    with hub.Timeout(HANG_SECONDS), socket.socket(socket.AF_UNIX) as asking:
         asking.connect(str(path))
         asking.sendall(b"GET /status HTTP/1.0\r\n\r\n")
         answer = asking.recv(4096)

@@ -17,9 +17,9 @@ from op25b_app.outbox import Outbox
 from op25b_app.switch import session
 from op25b_app.switch.outcome import Job, Outcome, State, Status
 from op25b_app.switch.session import Connection, Session
+from tests.patience import HANG_SECONDS
 from tests.world import assignment
 
-PATIENCE = 5.0
 CONNECTION = Connection(4, 8, frozenset())
 
 
@@ -67,7 +67,7 @@ def long_job(taken: list[object], may_end: threading.Event, *, proves: bool = Fa
     """Has a job that takes until it may end; its result is taken as "done", its failure as the reason."""
 
     def work() -> str:
-        assert may_end.wait(PATIENCE)
+        assert may_end.wait(HANG_SECONDS)
         return "done"
 
     def take(result: object, now: float) -> Outcome:
@@ -89,7 +89,7 @@ def held_up(may_end: threading.Event) -> Step:
 
 
 def until(condition: Callable[[], object]) -> None:
-    with hub.Timeout(PATIENCE):
+    with hub.Timeout(HANG_SECONDS):
         while not condition():
             hub.sleep(0.01)
 

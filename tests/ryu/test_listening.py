@@ -16,9 +16,9 @@ from ryu.lib import hub
 from op25b_app import listening
 from op25b_app.operate import accepting
 from tests.openvswitch.running import policy_text
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS, Controller
 
-PATIENCE = 5.0
 KNOCKING = 100
 
 
@@ -46,7 +46,7 @@ def test_there_is_room_for_many(tmp_path: Path, environment: dict[str, str], com
     with Controller(tmp_path, [COMMANDS / command[0], *command[1:]], environment) as controller:
         controller.connect(controller.port).close()
         most = int(Path("/proc/sys/net/core/somaxconn").read_text())
-        give_up = time.monotonic() + PATIENCE
+        give_up = time.monotonic() + HANG_SECONDS
         # It listens as Ryu does first.
         while room_at(controller.port) != min(4096, most):
             assert time.monotonic() < give_up, room_at(controller.port)
@@ -87,7 +87,7 @@ def test_who_cannot_be_accepted_at_once_is_accepted_later(
     server.handle = lambda connection, address: let_in.set()
     serving = hub.spawn(server.serve_forever)
     with socket.create_connection(server.server.getsockname()):
-        assert let_in.wait(PATIENCE)
+        assert let_in.wait(HANG_SECONDS)
     hub.kill(serving)
     assert caplog.messages == [
         "no switch can connect now: [Errno 24] Too many open files: "

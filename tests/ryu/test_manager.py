@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS, HERE, Controller, free_port
 from tests.ryu.test_signals import OTHER, RUNNERS
 
 MANAGER = COMMANDS / "ryu-manager"
 LAUNCHER = RUNNERS["launcher"]
-IDLE = {"PROBE_LOAD": "idle"}
+IDLE = {"PROBE_LOAD": "idle", "PROBE_STOP_SECONDS": str(HANG_SECONDS)}
 HELLO = b"\x04\x00"
 """OpenFlow 1.3 (wire version 4), message type 0: section 7.1 of its specification."""
 
@@ -88,7 +89,7 @@ def test_our_launcher_reports_an_address_in_use(tmp_path: Path, listener: str, h
             env={**os.environ, **IDLE, "PYTHONPATH": str(HERE)},
             capture_output=True,
             text=True,
-            timeout=30,
+            timeout=HANG_SECONDS,
         )
     assert done.returncode == 1
     problem = f"op25b: cannot listen on {host} port {port}: Address already in use"
@@ -100,7 +101,7 @@ def test_our_launcher_names_applications_that_are_not_there(tmp_path: Path) -> N
     with Controller(
         tmp_path, [*LAUNCHER, "ryu.app.simple_switch_13,no.such.app", "missing.py"], IDLE
     ) as controller:
-        assert controller.process.wait(timeout=30) == 1
+        assert controller.process.wait(timeout=HANG_SECONDS) == 1
         remedy = "give the name of a Python module or the path of a file"
         assert controller.log.splitlines() == [
             f"op25b: no Ryu application no.such.app: {remedy}",
@@ -111,5 +112,5 @@ def test_our_launcher_names_applications_that_are_not_there(tmp_path: Path) -> N
 def test_a_controller_that_ends_by_itself_has_failed(tmp_path: Path) -> None:
     command = [part for part in LAUNCHER if part != OTHER]  # nothing left that waits for switches
     with Controller(tmp_path, command, IDLE) as controller:
-        assert controller.process.wait(timeout=30) == 1
+        assert controller.process.wait(timeout=HANG_SECONDS) == 1
         assert "op25b: the controller ended by itself" in controller.log

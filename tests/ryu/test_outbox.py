@@ -7,6 +7,7 @@ from ryu.lib import hub
 
 from op25b_app import outbox
 from op25b_app.outbox import Outbox
+from tests.patience import HANG_SECONDS
 
 PIECES = [bytes([number]) for number in range(10)]
 ROOM = 4
@@ -50,7 +51,7 @@ def test_what_ryu_takes_is_handed_over_at_once(datapath: Datapath) -> None:
 
 def test_more_than_that_waits_without_the_sender_and_in_order(datapath: Datapath) -> None:
     box = Outbox(datapath)
-    with hub.Timeout(1):
+    with hub.Timeout(HANG_SECONDS):
         box.send(PIECES[:6])
         box.send(PIECES[6:])
     hub.sleep(0)

@@ -14,6 +14,7 @@ from ryu.lib import hub
 
 from op25b_app import patient_socket
 from op25b_app.patient_socket import PIECE_BYTES, PatientSocket
+from tests.patience import HANG_SECONDS
 
 LIMIT = 0.1
 
@@ -100,7 +101,7 @@ def test_after_the_end_of_sending_a_silent_switch_is_not_waited_for(ends: Ends) 
     reader = hub.spawn(ends.ours.recv, 8)
     hub.sleep(0)
     ends.ours.shutdown(SHUT_WR)
-    with eventlet.Timeout(20 * LIMIT):
+    with eventlet.Timeout(HANG_SECONDS):
         assert reader.wait() == b""
 
 

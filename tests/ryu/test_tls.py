@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import HERE, Controller, free_port
 from tests.ryu.test_manager import IDLE
 from tests.ryu.test_signals import RUNNERS
@@ -47,7 +48,7 @@ class Certificates:
         context.load_verify_locations(self.file("authority.crt"))
         context.check_hostname = False
         context.load_cert_chain(self.file(f"{name}.crt"), self.file(f"{name}.key"))
-        return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=5))
+        return context.wrap_socket(socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS))
 
     def _make(self, name: str, *how: str) -> None:
         command = ["openssl", "req", *how, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
@@ -123,7 +124,9 @@ def test_a_port_for_the_other_protocol_alone_is_refused(certificates: Certificat
 
 def _refusal(options: list[str]) -> str:
     environment = {**os.environ, **IDLE, "PYTHONPATH": str(HERE)}
-    done = subprocess.run([*LAUNCHER, *options], env=environment, capture_output=True, text=True, timeout=30)
+    done = subprocess.run(
+        [*LAUNCHER, *options], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr

@@ -26,6 +26,7 @@ from op25b_app.policy.tree import read_tree
 from op25b_app.rules.flow import Role
 from op25b_app.rules.pipeline import Table
 from op25b_app.switch.outcome import State
+from tests.patience import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -86,7 +87,7 @@ def test_commands_print_what_is_shown(tmp_path: Path, text: str) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
     )
     for command, expected, printed in zip(commands, shown, done.stdout.split("\1"), strict=False):
         pattern = "".join(".*" if line == "...\n" else re.escape(line) for line in expected.splitlines(True))
