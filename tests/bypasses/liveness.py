@@ -13,8 +13,8 @@ from isp import DYNAMIC
 from tests.bypasses.namespaces import Namespace
 from tests.bypasses.network import LineNetwork
 from tests.bypasses.wires import Program
+from tests.patience import HANG_SECONDS
 
-SECONDS = 10.0
 QUIET_SECONDS = 1.0
 """In which a frame has crossed the switch."""
 LARGE = 4000
@@ -81,14 +81,14 @@ class Liveness:
     def _dhcp(self, version: int) -> str:
         namespace = self._without_address.namespace
         with namespace.inside(_dhcp_socket, version, _DHCP_CLIENT[version]) as client:
-            client.settimeout(SECONDS)
+            client.settimeout(HANG_SECONDS)
             to = ("255.255.255.255", 67) if version == 4 else (_DHCPV6_SERVERS, 547, 0, _index(client))
             client.sendto(b"request", to)
             try:
                 while client.recv(100) != b"answer":  # the rogue server's go to everybody
                     pass
             except TimeoutError:
-                return f"no answer to DHCP in {SECONDS} s"
+                return f"no answer to DHCP in {HANG_SECONDS} s"
         return ""
 
     def _path_mtu(self, version: int) -> str:
@@ -96,7 +96,7 @@ class Liveness:
         namespace, server = self._uploading.namespace, self._narrow.own[version == 6]
         _output(namespace, ["ip", f"-{version}", "route", "flush", "cache"])
         with self._narrow.namespace.inside(_listen, version) as listener:
-            listener.settimeout(SECONDS)
+            listener.settimeout(HANG_SECONDS)
             received: list[int] = []
             taking = threading.Thread(target=_take, args=(listener, received))
             taking.start()
@@ -134,7 +134,7 @@ def _forget_neighbours(*selector: str) -> None:
 
 def _ping(namespace: Namespace, address: str, size: int = LARGE) -> str:
     """Three answers to echoes of ``size`` bytes in time by iputils; what ping said if they do not come."""
-    command = ["ping", "-c", "3", "-i", "0.5", "-w", f"{SECONDS:.0f}", "-s", str(size), "-n", address]
+    command = ["ping", "-c", "3", "-i", "0.5", "-w", f"{HANG_SECONDS:.0f}", "-s", str(size), "-n", address]
     process = namespace.popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said: str = process.communicate()[0]
     return "" if said.count(" bytes from ") >= 3 else said
@@ -184,7 +184,7 @@ def _take(listener: socket.socket, received: list[int]) -> None:
     except TimeoutError:
         return
     with connection:
-        connection.settimeout(SECONDS)
+        connection.settimeout(HANG_SECONDS)
         count = 0
         while data := connection.recv(65536):
             count += len(data)
@@ -192,7 +192,7 @@ def _take(listener: socket.socket, received: list[int]) -> None:
 
 
 def _upload(server: str) -> None:
-    with socket.create_connection((server, _UPLOAD_PORT), timeout=SECONDS) as connection:
+    with socket.create_connection((server, _UPLOAD_PORT), timeout=HANG_SECONDS) as connection:
         connection.sendall(_UPLOAD)
 
 
