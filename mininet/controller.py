@@ -14,8 +14,8 @@ from pathlib import Path
 from errors import LabError
 
 PROTECTED = {"protected", "monitoring"}
-START_TIMEOUT = 60.0
-"""Seconds; a switch that lost its controller takes up to ten to call again."""
+START_TIMEOUT = 300.0
+"""Seconds, for a loaded machine; a switch that lost its controller takes up to ten to call again."""
 
 
 class LabController:
@@ -43,7 +43,7 @@ class LabController:
     def stop(self) -> None:
         if self._process is not None:
             self._process.terminate()
-            self._process.wait(timeout=10)
+            self._process.wait(timeout=START_TIMEOUT)
 
     def wait_until_protected(self, switches: Iterable[str], timeout: float = START_TIMEOUT) -> float:
         """Wait for the rules to be confirmed on all these switches; return the seconds it took."""

@@ -15,6 +15,8 @@ from typing import Any
 from errors import LabError
 
 SHARED_CONFIGURATION = Path(__file__).parent / "postfix"
+START_TIMEOUT = 300.0
+"""Seconds, for a loaded machine."""
 MAILBOX_OWNER = 65534
 """User and group id of Debian's nobody; also in postfix/main.cf."""
 IPV6_PREFIX = "ipv6."
@@ -111,7 +113,7 @@ class MailServer:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        said, _ = started.communicate(timeout=60)
+        said, _ = started.communicate(timeout=START_TIMEOUT)
         if started.returncode:
             raise LabError(f"Postfix does not start on {self.node.name}: {said.strip()}\n{self.log()}")
 

@@ -107,7 +107,7 @@ class LabNetwork:
             for switch, role in itertools.product(self.switch_names, roles)
         )
 
-    def packets_settle(self, roles: Sequence[Role], expected: int, timeout: float = 5.0) -> int:
+    def packets_settle(self, roles: Sequence[Role], expected: int, timeout: float = 60.0) -> int:
         """Wait for so many packets to be counted: Open vSwitch updates its counters twice a second."""
         deadline = time.monotonic() + timeout
         while (count := self.packets(*roles)) < expected and time.monotonic() < deadline:
