@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.convergence.plans import LINES, UPLINK, Variant
-from benchmarks.convergence.probes import Probe, probes
+from benchmarks.convergence.probes import Probe, passing_frames, probes
 from benchmarks.convergence.record import QUEUE_SECONDS, Count, Kind, Record
 from benchmarks.convergence.repair import delete
 from benchmarks.convergence.traffic import Traffic
@@ -213,6 +213,7 @@ def kills(
     names = [site.name for site in SITES]
     policies = [variant.policy(folder, names) for variant in variants]
     frames = probes(policies, names[0], _AT, LINES, UPLINK, count)
+    passing = passing_frames(policies, names[0], _AT, LINES, UPLINK)
     rules = [[*compile_rules(policy, policy.switches[names[0]], _AT)] for policy in policies]
     began = time.monotonic()
     with World(SITES, folder) as world:
@@ -221,7 +222,7 @@ def kills(
         world.connect()
         world.wait_until_protected()
         deleter = _Deleter(world, _victims({*rules[0], *rules[1]}, frames), random.Random(seed))
-        traffic = Traffic(world.wires, frames, rate)
+        traffic = Traffic(world.wires, frames, rate, passing)
         campaign = Campaign(world, variants, traffic, deleter, seed)
         with traffic, deleter:
             for number in range(1, rounds + 1):

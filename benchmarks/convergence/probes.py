@@ -72,6 +72,22 @@ def probes(
     return found
 
 
+def passing_frames(
+    policies: Sequence[Policy], switch: str, at: float, lines: Sequence[int], uplink: int
+) -> dict[int, bytes]:
+    """Return for each port a frame that passes under all policies: one of DHCP, or one between others."""
+    outside = _OUTSIDE[4].first
+    frames = {
+        **{line: _frame(line, uplink, ETH_IPV4, ipv4(0, 0xFFFF_FFFF, UDP, udp(68, 67))) for line in lines},
+        uplink: _frame(uplink, lines[0], ETH_IPV4, ipv4(outside + 1, outside + 2, UDP, udp(123, 123))),
+    }
+    for policy in policies:
+        for port, frame in frames.items():
+            decision = decide(policy, policy.switches[switch], read_frame(port, frame), at)
+            assert decision.verdict is not Verdict.BLOCK, decision
+    return frames
+
+
 def _frames(
     policies: Sequence[Policy], chance: random.Random, lines: Sequence[int], uplink: int
 ) -> Iterator[tuple[int, bytes]]:

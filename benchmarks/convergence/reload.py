@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.convergence.plans import LINES, UPLINK, Variant, binding
-from benchmarks.convergence.probes import probes
+from benchmarks.convergence.probes import passing_frames, probes
 from benchmarks.convergence.record import Count, Record
 from benchmarks.convergence.traffic import Traffic
 from benchmarks.convergence.world import Site, World
@@ -58,6 +58,7 @@ def reloads(
     names = [site.name for site in sites]
     policies = [variant.policy(folder, names) for variant in variants]
     frames = probes(policies, names[0], _AT, LINES, UPLINK, count)
+    passing = passing_frames(policies, names[0], _AT, LINES, UPLINK)
     with World(sites, folder) as world:
         variants[0].write(world.policy, names)
         world.start()
@@ -69,7 +70,7 @@ def reloads(
         world.wait_until_protected()
         records = {name: Record(time.time()) for name in names}
         steps: dict[str, list[Step]] = {name: [] for name in names}
-        with Traffic(world.wires, frames, rate) as traffic:
+        with Traffic(world.wires, frames, rate, passing) as traffic:
             time.sleep(_BETWEEN_SECONDS)
             for number, variant in enumerate(variants[1:], start=1):
                 for name, step in _reload(world, records, number, variant).items():

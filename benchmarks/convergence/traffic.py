@@ -20,6 +20,11 @@ from benchmarks.convergence.record import Count, Kind, Record
 _TRAILER = struct.Struct("!IQ")
 """Behind the packet, where no switch looks: a mark and the packet's number."""
 _MARK = 0x25B0_5EED
+_PASSING_MARK = 0x25B0_0000
+"""Its last bits are the port."""
+_PORTS_OF_MARK = 0xFF
+_PASSING_EVERY = 8
+"""Packets from one round of frames that pass to the next."""
 _BUFFER_BYTES = 1 << 24
 _SO_RCVBUFFORCE = 33
 _SETTLE_SECONDS = 1.0
@@ -35,35 +40,56 @@ class _Receiver(NamedTuple):
     wire: socket.socket
 
 
-def dealt_with(ports: Sequence[int], arrived: Mapping[int, float]) -> list[float]:
+class _Passed(NamedTuple):
+    """When (``time.time``) a frame arrived that was sent on a port behind a packet of this number."""
+
+    number: int
+    at: float
+
+
+def dealt_with(
+    ports: Sequence[int], arrived: Mapping[int, float], passed: Mapping[int, Sequence[tuple[int, float]]]
+) -> list[float]:
     """Return for each packet a time by which the switch has decided about it; infinity where none is known.
 
-    ``ports`` are where they came in, by number; ``arrived`` is when those arrived that did. A switch takes
-    the packets of one port in their order: one that does not arrive was decided before a later one arrived.
+    ``ports`` are where they came in, by number; ``arrived`` is when those arrived that did. ``passed`` is, by
+    port, when frames arrived that were sent there behind a packet. A switch takes the packets of one port in
+    their order: one that does not arrive was decided before a later one arrived.
     """
     last: dict[int, float] = {}
+    unseen = {port: sorted(found) for port, found in passed.items()}
     found = []
     for number in range(len(ports) - 1, -1, -1):
+        port = ports[number]
+        while (behind := unseen.get(port)) and behind[-1][0] >= number:
+            last[port] = min(last.get(port, inf), behind.pop()[1])
         if number in arrived:
-            last[ports[number]] = arrived[number]
-        found.append(last.get(ports[number], inf))
+            last[port] = arrived[number]
+        found.append(last.get(port, inf))
     return found[::-1]
 
 
 class Traffic:
     """A context manager: sends each probe in turn on every site, so many in a second on each.
 
-    At its end all that was sent has been dealt with.
+    Between them, on each port, it sends one of the ``passing`` frames: by when that arrives, all before it
+    were decided. At the end all that was sent has been dealt with.
     """
 
-    def __init__(self, sites: Mapping[str, Wires], probes: Sequence[Probe], rate: float) -> None:
+    def __init__(
+        self, sites: Mapping[str, Wires], probes: Sequence[Probe], rate: float, passing: Mapping[int, bytes]
+    ) -> None:
         self._sites = sites
         self._probes = probes
+        self._passing = passing
         self._pause = 1 / rate
         self._sent = array("d")
         """When each packet was sent (``time.time``), by its number; a moment before it was, never after."""
         self._arrived: Mapping[str, dict[int, float]] = {site: {} for site in sites}
         """When each packet arrived that did, by its number."""
+        self._passed: Mapping[str, dict[int, list[_Passed]]] = {
+            site: {port: [] for port in passing} for site in sites
+        }
         self._stale: Mapping[str, set[int]] = {site: set() for site in sites}
         self._examined = dict.fromkeys(sites, 0)
         self._failure: OSError | None = None
@@ -119,7 +145,7 @@ class Traffic:
         """Of each packet of some numbers: when it was decided, and whether it passes under what held then."""
         known = len(self._sent)
         ports = [self._probes[number % len(self._probes)].port for number in range(known)]
-        ends = dealt_with(ports, self._arrived[site])
+        ends = dealt_with(ports, self._arrived[site], self._passed[site])
         for number in range(first, end):
             kind, policies = record.judge(self._sent[number], ends[number])
             passes = self._probes[number % len(self._probes)].passes
@@ -136,11 +162,20 @@ class Traffic:
             try:
                 for wires in self._sites.values():
                     wires[probe.port].send(frame)
+                if number % _PASSING_EVERY == 0:
+                    self._send_passing(number)
             except OSError as error:
                 self._failure = error
                 return
             due = max(due + self._pause, time.monotonic() - 1)
             time.sleep(max(0.0, due - time.monotonic()))
+
+    def _send_passing(self, number: int) -> None:
+        """Behind all packets up to this one, on every port."""
+        for port, passing in self._passing.items():
+            frame = passing + _TRAILER.pack(_PASSING_MARK | port, number)
+            for wires in self._sites.values():
+                wires[port].send(frame)
 
     def _receive(self) -> None:
         with selectors.DefaultSelector() as selector:
@@ -161,3 +196,6 @@ class Traffic:
                 mark, number = _TRAILER.unpack_from(frame, len(frame) - _TRAILER.size)
                 if mark == _MARK:
                     self._arrived[receiver.site].setdefault(number, time.time())
+                elif mark & ~_PORTS_OF_MARK == _PASSING_MARK:
+                    passed = _Passed(number, time.time())
+                    self._passed[receiver.site][mark & _PORTS_OF_MARK].append(passed)

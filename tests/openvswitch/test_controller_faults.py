@@ -78,7 +78,7 @@ class RawSwitch:
 @pytest.fixture
 def crowded(request: pytest.FixtureRequest, ovs: PrivateOvs, tmp_path: Path) -> Iterator[Op25bController]:
     """A controller with more rules for a switch than any socket buffers, beside these applications."""
-    pools = "".join(f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32\n" for n in range(0, 200_000, 2))
+    pools = "".join(f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32\n" for n in range(0, 80_000, 2))
     (tmp_path / "pools.txt").write_text(pools)
     policy = tmp_path / "policy.yaml"
     text = policy_text("silent 0x61", "lively 0x62 mode: monitor")

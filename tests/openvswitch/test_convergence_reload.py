@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.convergence.channel import BUNDLE, CLOSED_FIRST, IN_PLACE, STAGED
 from benchmarks.convergence.plans import LINES, UPLINK, Variant, two_plans
-from benchmarks.convergence.probes import probes
+from benchmarks.convergence.probes import passing_frames, probes
 from benchmarks.convergence.record import Kind, Record
 from benchmarks.convergence.reload import Reload, hardening_variants, reloads
 from benchmarks.convergence.traffic import Traffic
@@ -88,14 +88,16 @@ def test_this_traffic_notices_rules_that_are_deleted_and_added_again(tmp_path: P
     """What a controller does that empties a table first; so the tests above can fail."""
     variant = Variant("defaults", PLANS[0])
     names = [BUNDLES_13.name]
-    frames = probes([variant.policy(tmp_path, names)] * 2, names[0], time.time(), LINES, UPLINK, PROBES)
+    policies, at = [variant.policy(tmp_path, names)] * 2, time.time()
+    frames = probes(policies, names[0], at, LINES, UPLINK, PROBES)
+    passing = passing_frames(policies, names[0], at, LINES, UPLINK)
     with World([BUNDLES_13], tmp_path) as world:
         variant.write(world.policy, names)
         world.start()
         world.connect()
         world.wait_until_protected()
         record = Record(time.time())
-        with Traffic(world.wires, frames, PACKETS_PER_SECOND) as traffic:
+        with Traffic(world.wires, frames, PACKETS_PER_SECOND, passing) as traffic:
             time.sleep(0.5)
             dump = "\n".join(world.ovs.dump_flows(names[0]))
             world.kill()

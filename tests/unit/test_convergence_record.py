@@ -52,5 +52,11 @@ def test_a_packet_that_is_under_way_when_a_switch_ends_may_end_with_it(record: R
 
 def test_a_packet_was_decided_before_a_later_one_of_its_port_arrived() -> None:
     ports = [1, 2, 1, 1, 2, 1]
-    assert dealt_with(ports, {0: 1.0, 3: 4.0, 4: 9.0}) == [1.0, 9.0, 4.0, 4.0, 9.0, inf]
-    assert dealt_with(ports, {}) == [inf] * 6
+    assert dealt_with(ports, {0: 1.0, 3: 4.0, 4: 9.0}, {}) == [1.0, 9.0, 4.0, 4.0, 9.0, inf]
+    assert dealt_with(ports, {}, {}) == [inf] * 6
+
+
+def test_a_packet_was_decided_before_what_always_passes_arrived_behind_it() -> None:
+    ports = [1, 2, 1, 1, 2, 1]
+    behind = {1: [(0, 1.5), (3, 4.5)], 2: [(0, 1.6), (3, 4.6)]}
+    assert dealt_with(ports, {3: 4.0}, behind) == [1.5, 4.6, 4.0, 4.0, inf, inf]
