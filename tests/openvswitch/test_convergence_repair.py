@@ -147,9 +147,7 @@ def test_what_another_application_of_the_controller_changes_is_put_right(
             ask(controller.web_port, "POST", "add", opening)
             controller.wait_for_state(name, "degraded", "a rule of another application")
             ask(controller.web_port, "POST", "delete_strict", opening)
-            wait_until(
-                lambda: rules_on(ovs, name, version) == wanted, lambda: controller.log[-3000:], SECONDS
-            )
+            wait_until(lambda: rules_on(ovs, name, version) == wanted, lambda: controller.log[-3000:])
             controller.wait_for_state(name, "protected")
         finally:
             ovs.vsctl("--if-exists", "del-br", name)
