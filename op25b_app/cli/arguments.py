@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 from datetime import datetime
@@ -22,17 +23,24 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
         if isinstance(value, float):
             return value
+        from op25b_app.policy.document import LAST_MOMENT
+
+        at = self._seconds(str(value))
+        if at is None or not 0 <= at <= LAST_MOMENT:
+            self.fail(
+                f"'{value}' is not a moment from 1970 to 9999; write 2027-03-31T00:00:00Z", parameter, context
+            )
+        return at
+
+    @staticmethod
+    def _seconds(text: str) -> float | None:
+        if re.fullmatch(r"[0-9]{1,12}(\.[0-9]+)?", text):
+            return float(text)
         try:
-            return float(value)
+            moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text))
         except ValueError:
-            pass
-        try:
-            moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
-            self.fail(f"'{value}' is not a moment; write 2027-03-31T00:00:00Z", parameter, context)
-        return moment.timestamp()
+            return None
+        return moment.timestamp() if moment.tzinfo is not None else None
 
 
 policy_argument = click.argument("path", metavar="POLICY", type=click.Path(path_type=Path))

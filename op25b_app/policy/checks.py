@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
-from op25b_app.policy.document import Document
+from op25b_app.policy.document import PORT_LISTS, Document
 from op25b_app.policy.keys import Key, PrefixTable, end_of, key_of
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
@@ -110,7 +110,7 @@ def _nat64(policy: Policy) -> Iterator[Problem]:
 def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
     for name, switch in document.switches.items():
         taken: dict[int, str] = {}
-        for key in ("subscriber_ports", "uplink_ports", "trusted_ports"):
+        for key in PORT_LISTS:
             places = tree.item_places(("switches", name, key))
             for ports, place in zip(getattr(switch, key), places, strict=True):
                 twice = [port for port in ports if taken.get(port, key) != key]

@@ -7,18 +7,31 @@ several of them (a port in two roles, overlapping prefixes) is the business of `
 from __future__ import annotations
 
 import re
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, PlainValidator, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    PlainValidator,
+    WithJsonSchema,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from op25b_app.policy.model import FIRST_FOREIGN_TABLE, LAST_FOREIGN_TABLE, Line
-from op25b_app.policy.prefix import Prefix
+from op25b_app.policy.prefix import Prefix, quoted
 
 MAX_PORT = 0xFFFFFF00
 """OFPP_MAX: physical port numbers end here (OpenFlow 1.3.5, section 7.2.1)."""
+MOST_PORTS = 1 << 16
+"""Ports of one list; no switch has more."""
+PORT_LISTS = ("subscriber_ports", "uplink_ports", "trusted_ports")
+LAST_MOMENT = 253_402_300_799
+"""9999-12-31T23:59:59Z, in seconds since 1970: what comes later has no date."""
 
 
 class FileReference(NamedTuple):
@@ -29,7 +42,7 @@ class FileReference(NamedTuple):
 
 def _prefix(value: Any) -> Prefix:
     if not isinstance(value, str):
-        raise ValueError(f"'{value}' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes")
+        raise ValueError(f"{_quoted(value)} is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes")
     return Prefix.parse(value)
 
 
@@ -50,11 +63,10 @@ def _source(value: Any) -> Prefix | Line:
 
 
 def _port(value: Any) -> int:
-    if isinstance(value, str) and value.isdecimal():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < MAX_PORT:
-        raise ValueError(f"'{value}' is not a port number; write one from 1 to {MAX_PORT - 1}")
-    return value
+    number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value) else value
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number < MAX_PORT:
+        raise ValueError(f"{_quoted(value)} is not a port number; write one from 1 to {MAX_PORT - 1}")
+    return number
 
 
 def _ports(value: Any) -> range:
@@ -63,29 +75,29 @@ def _ports(value: Any) -> range:
     try:
         ports = range(_port(first), _port(last if dash else first) + 1)
     except ValueError:
-        raise ValueError(f"'{value}' is neither a port nor a range; write 7 or 1-24") from None
+        raise ValueError(f"{_quoted(value)} is neither a port nor a range; write 7 or 1-24") from None
     if not ports:
-        raise ValueError(f"the range '{value}' is empty; write the lower port first")
-    if len(ports) > 65536:
-        raise ValueError(f"the range '{value}' holds {len(ports)} ports; no switch has that many")
+        raise ValueError(f"the range {_quoted(value)} is empty; write the lower port first")
+    if len(ports) > MOST_PORTS:
+        raise ValueError(f"the range {_quoted(value)} holds {len(ports)} ports; no switch has that many")
     return ports
+
+
+_DATAPATH_ID = re.compile(r"0x[0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){7}")
 
 
 def _dpid(value: Any) -> int:
     number = value
     if isinstance(value, str):
-        text = value.replace(":", "")
-        digits = text.removeprefix("0x")
-        if re.fullmatch(r"[0-9a-fA-F]{1,16}", digits) and (text != digits or len(digits) == 16):
-            number = int(digits, 16)
+        number = int(value.replace(":", ""), 16) if _DATAPATH_ID.fullmatch(value) else value
     if isinstance(number, bool) or not isinstance(number, int) or not 0 < number < 1 << 64:
-        raise ValueError(f"'{value}' is not a datapath id; write 0x1 or 16 hexadecimal digits")
+        raise ValueError(f"{_quoted(value)} is not a datapath id; write 0x1 or 16 hexadecimal digits")
     return number
 
 
 def _mac(value: Any) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", value):
-        raise ValueError(f"'{value}' is not a MAC address; write one like \"02:00:00:00:00:03\"")
+        raise ValueError(f'{_quoted(value)} is not a MAC address; write one like "02:00:00:00:00:03"')
     return int(value.replace(":", ""), 16)
 
 
@@ -95,8 +107,12 @@ def _expires(value: Any) -> int:
     except (TypeError, ValueError):
         moment = None
     if moment is None or moment.tzinfo is None:
-        raise ValueError(f"'{value}' is not a moment with a time zone; write 2027-03-31T00:00:00Z")
-    return int(moment.astimezone(timezone.utc).timestamp())
+        raise ValueError(f"{_quoted(value)} is not a moment with a time zone; write 2027-03-31T00:00:00Z")
+    seconds = int(moment.timestamp())
+    if not 0 <= seconds <= LAST_MOMENT:
+        what = f"{_quoted(value)} is not from 1970 to 9999 in UTC"
+        raise ValueError(f"{what}; write one like 2027-03-31T00:00:00Z, or none where there is no end")
+    return seconds
 
 
 def _forwarding(value: Any) -> int | None:
@@ -104,7 +120,9 @@ def _forwarding(value: Any) -> int | None:
         return None
     table = value.get("table") if isinstance(value, dict) and list(value) == ["table"] else None
     if isinstance(table, bool) or not isinstance(table, int):
-        raise ValueError(f"'{value}' is no way to forward; write normal or {{table: {FIRST_FOREIGN_TABLE}}}")
+        raise ValueError(
+            f"{_quoted(value)} is no way to forward; write normal or {{table: {FIRST_FOREIGN_TABLE}}}"
+        )
     if not FIRST_FOREIGN_TABLE <= table <= LAST_FOREIGN_TABLE:
         raise ValueError(
             f"table {table} is not free for other applications;"
@@ -118,12 +136,12 @@ def _tunnels(value: Any) -> Literal["permit", "block"] | tuple[Prefix, ...]:
         return value  # type: ignore[no-any-return]
     if isinstance(value, dict) and list(value) == ["permit_to"] and isinstance(value["permit_to"], list):
         return tuple(_prefix(item) for item in value["permit_to"])
-    raise ValueError(f"'{value}' is not possible; write permit, block or {{permit_to: [prefixes]}}")
+    raise ValueError(f"{_quoted(value)} is not possible; write permit, block or {{permit_to: [prefixes]}}")
 
 
 def _ethertype(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0x600 <= value <= 0xFFFF:
-        raise ValueError(f"'{value}' is not an ethertype; write one like 0x888e")
+        raise ValueError(f"{_quoted(value)} is not an ethertype; write one like 0x888e")
     return value
 
 
@@ -131,7 +149,7 @@ def _vlan(value: Any) -> int | None:
     if value == "untagged":
         return None
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4094:
-        raise ValueError(f"'{value}' is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged")
+        raise ValueError(f"{_quoted(value)} is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged")
     return value
 
 
@@ -139,6 +157,29 @@ def _text(value: Any) -> str:
     if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
         return str(value)
     raise ValueError("a text is expected; write some words")
+
+
+def _name(value: Any) -> str:
+    """What stands in messages, logs and commands, within one line."""
+    text = _text(value)
+    if not text.isprintable() or text != text.strip():
+        raise ValueError(f"{_quoted(text)} is no name; write one line, without spaces around it")
+    return text
+
+
+def _one_key_a_port(value: Any) -> Any:
+    """``1`` and ``01`` are one port."""
+    seen: dict[int, str] = {}
+    for key in value if isinstance(value, dict) else ():
+        if isinstance(key, str) and re.fullmatch(r"[0-9]{1,10}", key):
+            before = seen.setdefault(int(key), key)
+            if before != key:
+                raise ValueError(f"'{before}' and '{key}' are the same port; keep one of them")
+    return value
+
+
+def _quoted(value: Any) -> str:
+    return quoted(str(value))
 
 
 def _written(pattern: str | None = None, **schema: Any) -> WithJsonSchema:
@@ -166,6 +207,7 @@ def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
 
 
 Text = Annotated[str, PlainValidator(_text), _written(minLength=1)]
+Name = Annotated[str, PlainValidator(_name), _written(minLength=1)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SCHEMA)]
 PrefixEntry = Annotated[
     Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, _FILE_SCHEMA)
@@ -267,7 +309,7 @@ class HardeningSection(Section):
 
 class ExceptionSection(Section):
     required: ClassVar[tuple[str, ...]] = ("name", "source")
-    name: Text = ""
+    name: Name = ""
     source: Source | None = None
     destination: AnyPrefix | None = None
     expires: Moment | None = None
@@ -289,7 +331,7 @@ class SwitchSection(Section):
     trusted_ports: list[Ports] = []
     mode: ModeChoice | None = None
     serves: list[PrefixEntry] | None = None
-    vlans: dict[Port, list[Vlan]] = {}
+    vlans: Annotated[dict[Port, list[Vlan]], BeforeValidator(_one_key_a_port)] = {}
     bindings: list[BindingSection] = []
     forwarding: Forwarding = None
 
@@ -304,7 +346,7 @@ class Document(Section):
     inbound: InboundSection = InboundSection()
     hardening: HardeningSection = HardeningSection()
     exceptions: list[ExceptionSection] = []
-    switches: dict[str, SwitchSection] = Field(default={}, json_schema_extra={"minProperties": 1})
+    switches: dict[Name, SwitchSection] = Field(default={}, json_schema_extra={"minProperties": 1})
 
 
 def json_schema() -> dict[str, Any]:

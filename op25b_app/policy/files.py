@@ -14,8 +14,23 @@ from op25b_app.policy.problem import Problem, error
 MOST_PROBLEMS = 50
 """A prefix file that is something else altogether is not told line by line."""
 
+MOST_POLICY_BYTES = 16 << 20
+"""A thousand switches of 46 lines each, with bindings and Ethernet addresses, are 5 MB."""
+MOST_PREFIX_BYTES = 64 << 20
+"""Two million prefixes are 40 MB."""
+
 Read = Callable[[Path], bytes]
 """Gives what a file holds, or raises OSError."""
+
+
+def read_file(path: Path) -> bytes:
+    """Read a file, but of one that is too large no more than shows that it is."""
+    with path.open("rb") as file:
+        return file.read(MOST_PREFIX_BYTES + 1)
+
+
+_BYTE_ORDER_MARK = "\ufeff"
+"""Some editors write it before the first character of a text (RFC 3629, section 6)."""
 
 
 class PrefixFile(NamedTuple):
@@ -38,12 +53,15 @@ class Files:
         self.contents: dict[Path, bytes] = {}
         self.prefix_files: dict[Path, PrefixFile] = {}
 
-    def text(self, path: Path, named_at: Place) -> tuple[str | None, list[Problem]]:
-        """What a file holds; none, and why, where it cannot be read."""
+    def text(self, path: Path, named_at: Place, most_bytes: int) -> tuple[str | None, list[Problem]]:
+        """What a file holds, without a byte order mark; none, and why, where it cannot be had."""
         try:
             if path not in self.contents:
                 self.contents[path] = self._read(path)
-            return self.contents[path].decode(), []
+            content = self.contents[path]
+            if len(content) > most_bytes:
+                return None, [error(named_at, _too_large(path, most_bytes))]
+            return content.decode().removeprefix(_BYTE_ORDER_MARK), []
         except OSError as failure:
             what = f"cannot read {path}: {failure.strerror}; name a file that is there"
             return None, [error(named_at, what)]
@@ -52,16 +70,26 @@ class Files:
             line = before.count(b"\n") + 1
             place = Place(str(path), line, failure.start - before.rfind(b"\n"))
             return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
+        except ValueError:
+            what = f"cannot read {path}: no file can have such a name; name a file that is there"
+            return None, [error(named_at, what)]
 
     def prefixes(self, path: Path, named_at: Place) -> tuple[tuple[Listed, ...], list[Problem]]:
         """The prefixes of a file; what is wrong with it is told where it is named first."""
         if path in self.prefix_files:
             return self.prefix_files[path].listed, []
-        text, problems = self.text(path, named_at)
+        text, problems = self.text(path, named_at, MOST_PREFIX_BYTES)
         if text is None:
             return (), problems
         file = self.prefix_files[path] = read_prefix_file(str(path), text, self._before.get(path))
         return file.listed, [*file.problems]
+
+
+def _too_large(path: Path, most_bytes: int) -> str:
+    what = f"{path} is larger than {most_bytes >> 20} MiB"
+    if most_bytes == MOST_POLICY_BYTES:
+        return f"{what}, too large for a policy; put long lists of prefixes into files of their own"
+    return f"{what}, too large for a file of prefixes; leave out what longer prefixes repeat, or split it"
 
 
 def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> PrefixFile:
@@ -90,6 +118,7 @@ def _parse(name: str, text: str, first: int) -> PrefixFile:
     """``first`` is the number of the first line."""
     listed: list[Listed] = []
     problems: list[Problem] = []
+    wrong = 0
     for number, line in enumerate(text.split("\n"), first):
         written = line.partition("#")[0].strip()
         if not written:
@@ -98,9 +127,11 @@ def _parse(name: str, text: str, first: int) -> PrefixFile:
         try:
             listed.append(Listed(Prefix.parse(written), place))
         except ValueError as failure:
-            problems.append(error(place, str(failure)))
-    if len(problems) > MOST_PROBLEMS:
-        what = f"and {len(problems) - MOST_PROBLEMS} more lines of this file are no prefixes"
+            wrong += 1
+            if wrong <= MOST_PROBLEMS + 1:
+                problems.append(error(place, str(failure)))
+    if wrong > MOST_PROBLEMS:
+        what = f"and {wrong - MOST_PROBLEMS} more lines of this file are no prefixes"
         problems[MOST_PROBLEMS:] = [error(problems[MOST_PROBLEMS].place, what)]
     return PrefixFile(text, tuple(listed), tuple(problems))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import Any, NamedTuple, get_args, get_origin
@@ -13,6 +14,8 @@ from pydantic import ValidationError
 
 from op25b_app.policy import checks
 from op25b_app.policy.document import (
+    MOST_PORTS,
+    PORT_LISTS,
     BindingSection,
     Document,
     ExceptionSection,
@@ -21,7 +24,7 @@ from op25b_app.policy.document import (
     Section,
     SwitchSection,
 )
-from op25b_app.policy.files import Files, PrefixFile, Read
+from op25b_app.policy.files import MOST_POLICY_BYTES, Files, PrefixFile, Read, read_file
 from op25b_app.policy.model import (
     Binding,
     Hardening,
@@ -35,9 +38,13 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.problem import Problem, error
+from op25b_app.policy.prefix import quoted
+from op25b_app.policy.problem import Errors, Problem, error
 from op25b_app.policy.space import AddressSpace
 from op25b_app.policy.tree import Path, Tree, read_tree
+
+MOST_PORTS_IN_ALL = 1 << 20
+"""Ports that a policy may name; 20,000 switches of 48 ports have them."""
 
 
 class Parsed(NamedTuple):
@@ -75,9 +82,7 @@ class Loaded(NamedTuple):
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
 
-def load(
-    path: FilePath, at: float, read: Read = FilePath.read_bytes, previous: Loaded | None = None
-) -> Loaded:
+def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | None = None) -> Loaded:
     """Read and check a policy file and the prefix files that it names, each once.
 
     ``at`` (seconds since 1970) decides which exceptions are past. Never raises for what a file holds.
@@ -85,7 +90,7 @@ def load(
     """
     memory = Memory() if previous is None else previous.memory
     files = Files(read, memory.prefix_files)
-    text, problems = files.text(path, Place(str(path), 1, 1))
+    text, problems = files.text(path, Place(str(path), 1, 1), MOST_POLICY_BYTES)
     parsed = None
     if text is not None:
         parsed, problems = _parse(str(path), text, memory.parsed)
@@ -126,24 +131,45 @@ def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
     Parts that are wrong are taken out of ``tree``, so that the rest can still be checked.
     """
     sections = dict(_sections(Document, tree.value, ()))
-    problems = [
-        error(tree.key_place(path), f"'{key}' is missing{_below(path)}; write it")
-        for path, section in sections.items()
-        for key in section.required
-        if key not in _at(tree.value, path)
-    ]
+    errors = Errors()
+    for path, section in sections.items():
+        for key in section.required:
+            if key not in _at(tree.value, path):
+                errors.add(tree.key_place(path), f"'{key}' is missing{_below(path)}; write it")
     if tree.value.get("switches") == {}:
         what = "no switch: nothing would be protected; name one, with its dpid and its ports"
-        problems.append(error(tree.key_place(("switches",)), what))
+        errors.add(tree.key_place(("switches",)), what)
     while True:
         try:
-            return Document.model_validate(tree.value), problems
+            document = Document.model_validate(tree.value)
         except ValidationError as failure:
-            wrong = [(_path(detail["loc"]), detail) for detail in failure.errors()]
-            for path, detail in wrong:
-                problems.append(_problem(tree, path, detail, sections))
-            for path in sorted({path for path, _ in wrong}, key=_last_first, reverse=True):
-                tree.remove(path)
+            details = failure.errors(include_url=False)
+            wrong = [_path(detail["loc"]) for detail in details]
+            for path, detail in zip(wrong, details, strict=True):
+                errors.add_later(partial(_problem, tree, path, detail, sections))
+        else:
+            wrong = [*_too_many_ports(document, tree, errors)]
+            if not wrong:
+                return document, errors.told()
+        tree.remove(wrong)
+
+
+def _too_many_ports(document: Document, tree: Tree, errors: Errors) -> Iterator[Path]:
+    """Lists of more ports than a switch has, or than all switches of a network have."""
+    total = 0
+    for name, switch in document.switches.items():
+        for key in PORT_LISTS:
+            count = sum(map(len, getattr(switch, key)))
+            path = ("switches", name, key)
+            if count > MOST_PORTS:
+                errors.add(tree.place(path), f"{count:,} ports; no switch has that many")
+                yield path
+            elif total + count > MOST_PORTS_IN_ALL:
+                what = f"with these the policy names more than {MOST_PORTS_IN_ALL:,} ports"
+                errors.add(tree.place(path), f"{what}; name those that switches have")
+                yield path
+            else:
+                total += count
 
 
 def _sections(section: type[Section], value: Any, path: Path) -> Iterator[tuple[Path, type[Section]]]:
@@ -175,10 +201,6 @@ def _path(location: tuple[int | str, ...]) -> Path:
     return location[:-1] if location and location[-1] == "[key]" else location
 
 
-def _last_first(path: Path) -> list[tuple[bool, int, str]]:
-    return [(isinstance(step, int), step if isinstance(step, int) else 0, str(step)) for step in path]
-
-
 def _below(path: Path) -> str:
     return f" under '{path[-1]}'" if path and isinstance(path[-1], str) else ""
 
@@ -188,14 +210,15 @@ def _problem(tree: Tree, path: Path, detail: Any, sections: dict[Path, type[Sect
     if kind == "extra_forbidden":
         return error(tree.key_place(path), _unknown_key(str(path[-1]), sections[path[:-1]]))
     if kind == "value_error":
-        return error(tree.place(path), str(detail["ctx"]["error"]))
+        is_key = detail["loc"][-1] == "[key]"
+        return error(tree.key_place(path) if is_key else tree.place(path), str(detail["ctx"]["error"]))
     if kind == "literal_error":
         expected = detail["ctx"]["expected"]
-        return error(tree.place(path), f"'{_shown(given)}' cannot stand here; write {expected}")
+        return error(tree.place(path), f"{_shown(given)} cannot stand here; write {expected}")
     if kind == "list_type":
-        return error(tree.place(path), f"a list is expected, not '{_shown(given)}'; write [ ... ]")
+        return error(tree.place(path), f"a list is expected, not {_shown(given)}; write [ ... ]")
     if kind in ("model_type", "dict_type"):
-        return error(tree.place(path), f"keys are expected, not '{_shown(given)}'; write `key: value` below")
+        return error(tree.place(path), f"keys are expected, not {_shown(given)}; write `key: value` below")
     return error(tree.place(path), f"{detail['msg']}; see docs/policy.md for what can stand here")
 
 
@@ -203,12 +226,11 @@ def _unknown_key(key: str, section: type[Section]) -> str:
     known = list(section.model_fields)
     near = difflib.get_close_matches(key, known, n=1)
     remedy = f"did you mean '{near[0]}'?" if near else f"keys here are {', '.join(known)}"
-    return f"unknown key '{key}'; {remedy}"
+    return f"unknown key {quoted(key)}; {remedy}"
 
 
 def _shown(value: Any) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
-    return text if len(text) <= 40 else text[:37] + "..."
+    return quoted(str(value).lower() if isinstance(value, bool) else str(value))
 
 
 class _Builder:

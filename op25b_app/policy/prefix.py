@@ -113,11 +113,18 @@ class Intervals:
 
 def parse_address(text: str) -> tuple[int, int]:
     """An address as (IP version, value); ValueError, its text a remedy, otherwise."""
+    _refuse_zone(text)
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
-        raise ValueError(f"'{text}' is not an IPv4 or IPv6 address") from None
+        raise ValueError(f"{quoted(text)} is not an IPv4 or IPv6 address") from None
     return address.version, int(address)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, at most 60 characters of it, with what does not show as an escape."""
+    shown = text if len(text) <= 60 else text[:57] + "..."
+    return "'" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown) + "'"
 
 
 def format_address(version: int, address: int) -> str:
@@ -126,8 +133,25 @@ def format_address(version: int, address: int) -> str:
 
 def _remedy(text: str, error: ValueError) -> str:
     if "host bits set" in str(error):
-        return f"'{text}' has bits set beyond its length; write {ipaddress.ip_network(text, strict=False)}"
-    return f"'{text}' is not an IPv4 or IPv6 prefix; write one like 192.0.2.0/24 or 2001:db8::/32"
+        return (
+            f"{quoted(text)} has bits set beyond its length; write {ipaddress.ip_network(text, strict=False)}"
+        )
+    return f"{quoted(text)} is not an IPv4 or IPv6 prefix; write one like 192.0.2.0/24 or 2001:db8::/32"
+
+
+def _refuse_zone(text: str) -> None:
+    """ValueError for ``fe80::1%eth0``: what a rule matches has no interface (RFC 4007, section 11)."""
+    address, percent, zone = text.partition("%")
+    if percent:
+        meant = "".join([address, *zone.partition("/")[1:]])
+        raise ValueError(f"{quoted(text)} names an interface behind %; write {quoted(meant)[1:-1]}")
+
+
+def _refuse_wildcard(text: str, network: ipaddress.IPv4Network) -> None:
+    """ValueError for ``10.0.0.0/0.0.0.255``: the ones of a netmask come first."""
+    mask = text.partition("/")[2]
+    if "." in mask and int(ipaddress.IPv4Address(mask)) != int(network.netmask):
+        raise ValueError(f"{quoted(text)} has no netmask behind its /; write {network}")
 
 
 # Lists are long: what they mostly hold is read quickly, and its tuples are made without a call of Prefix.
@@ -158,8 +182,11 @@ def _ipv6(text: str) -> Prefix:
 
 def _other(text: str) -> Prefix:
     """Whatever else is a prefix; ValueError, its text a remedy, otherwise."""
+    _refuse_zone(text)
     try:
         network = ipaddress.ip_network(text)
     except ValueError as error:
         raise ValueError(_remedy(text, error)) from None
+    if isinstance(network, ipaddress.IPv4Network):
+        _refuse_wildcard(text, network)
     return Prefix(network.version, int(network.network_address), network.prefixlen)

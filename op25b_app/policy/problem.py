@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 from op25b_app.policy.model import Place
@@ -24,3 +25,32 @@ def error(place: Place, message: str) -> Problem:
 
 def warning(place: Place, message: str) -> Problem:
     return Problem(place, "warning", message)
+
+
+MOST_TOLD = 1000
+"""Errors of one file; nobody reads more, and a file that is no policy at all may have millions."""
+
+
+class Errors:
+    """The first errors of a file, and how many more there are."""
+
+    def __init__(self) -> None:
+        self._first: list[Problem] = []
+        self._more = 0
+
+    def add(self, place: Place, message: str) -> None:
+        """Note an error at a place."""
+        self.add_later(lambda: error(place, message))
+
+    def add_later(self, made: Callable[[], Problem]) -> None:
+        """Note an error that is only worked out if it is one of the first."""
+        if len(self._first) < MOST_TOLD:
+            self._first.append(made())
+        else:
+            self._more += 1
+
+    def told(self) -> list[Problem]:
+        """Return the first errors and, where there are more, one that says how many."""
+        if not self._more:
+            return [*self._first]
+        return [*self._first, error(self._first[-1].place, f"and {self._more:,} more errors in this file")]

@@ -4,22 +4,45 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from op25b_app.policy.model import Place
-from op25b_app.policy.problem import Problem, error
+from op25b_app.policy.prefix import quoted
+from op25b_app.policy.problem import Errors, Problem, error
 
 Path = tuple[str | int, ...]
 """Keys and list positions that lead from the top of a file to a value."""
 
+MOST_DEPTH = 32
+"""How deep a file may nest; a policy takes eight levels."""
+MOST_ADDED = 200_000
+"""How many values aliases may add to those that are written."""
+
+MOST_WORDS = 200
+"""How much of what the parser says is told; it may quote a whole file."""
+
 _DATAPATH_ID = re.compile(r"[0-9]{16}")
 """Sixteen digits are a datapath id in hexadecimal, whatever YAML takes them for."""
+_CORE = {
+    "null": re.compile(r"null|Null|NULL|~|"),
+    "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
+    "int": re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}"),
+}
+"""How values of these kinds are written (YAML 1.2, section 10.3.2); no key takes a longer number."""
+_YAML_1_1 = re.compile(
+    r"[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+(:[0-5]?[0-9])*|[-+]?0x[0-9a-f_]+|yes|no|on|off|y|n", re.I
+)
+"""What the parser takes for numbers and truth values as well; for YAML 1.2 it is text."""
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
+"""Characters that only an escape like \\0 can bring in: no name, no path and no terminal takes them."""
 
 
 @dataclass(frozen=True)
@@ -47,22 +70,29 @@ class Tree:
             return []
         return [self._place_of(item) for item in node.value]
 
-    def remove(self, path: Path) -> None:
-        """Forget the value at ``path`` and its key; whatever follows in a list moves up."""
-        _, node, depth = self._deepest(path[:-1])
-        if depth < len(path) - 1:
+    def remove(self, paths: Iterable[Path]) -> None:
+        """Forget the values at ``paths`` and their keys; whatever follows in a list moves up."""
+        below: dict[Path, set[str | int]] = {}
+        for path in paths:
+            below.setdefault(path[:-1], set()).add(path[-1])
+        for parent in sorted(below, key=_last_first, reverse=True):
+            self._remove_below(parent, below[parent])
+
+    def _remove_below(self, parent: Path, steps: set[str | int]) -> None:
+        _, node, depth = self._deepest(parent)
+        if depth < len(parent):
             return
         plain = self.value
-        for step in path[:-1]:
+        for step in parent:
             plain = plain[step]
-        step = path[-1]
-        if isinstance(step, int):
-            if step < len(plain):
-                del plain[step], node.value[step]
-        elif step in plain:
-            del plain[step]
+        if isinstance(plain, list):
+            plain[:] = [item for position, item in enumerate(plain) if position not in steps]
+            node.value = [item for position, item in enumerate(node.value) if position not in steps]
+        else:
+            for step in steps:
+                plain.pop(step, None)
             self._pairs.pop(id(node), None)
-            node.value = [pair for pair in node.value if pair[0].value != step]
+            node.value = [pair for pair in node.value if not _is_key(pair[0], steps)]
 
     def _deepest(self, path: Path) -> tuple[Node, Node, int]:
         """The key and value nodes as far along ``path`` as there are any, and how far that is."""
@@ -88,75 +118,177 @@ class Tree:
         return _place(self.file, node.start_mark)
 
 
+def _is_key(key: Node, steps: set[str | int]) -> bool:
+    return isinstance(key, ScalarNode) and key.value in steps
+
+
+def _last_first(path: Path) -> list[tuple[bool, int, str]]:
+    return [(isinstance(step, int), step if isinstance(step, int) else 0, str(step)) for step in path]
+
+
 def read_tree(file: str, text: str) -> tuple[Tree | None, list[Problem]]:
-    """Parse ``text``; no tree where it is not YAML or not a mapping at its top."""
+    """Parse ``text``; no tree where it is not YAML, not a mapping at its top, or far larger than it looks."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = MOST_DEPTH
+    yaml.composer.warn_double_anchors = False  # YAML 1.2 lets an anchor be used again (section 7.1)
     try:
         root = yaml.compose(text)
+    except MaxDepthExceededError as failure:
+        return None, [_too_deep(_place(file, failure.problem_mark))]
     except MarkedYAMLError as failure:
         return None, [_syntax_problem(file, failure)]
     except ReaderError as failure:
         line = text.count("\n", 0, failure.position) + 1
         column = failure.position - text.rfind("\n", 0, failure.position)
         return None, [error(Place(file, line, column), "a character that YAML does not allow; remove it")]
-    except RecursionError:
-        return None, [error(Place(file, 1, 1), "nested too deeply to be a policy; write it flat")]
     if not isinstance(root, MappingNode):
         where = _place(file, root.start_mark) if root is not None else Place(file, 1, 1)
         what = "the file is empty" if root is None else "a policy is a mapping"
         return None, [error(where, f"{what}; start with the keys isp:, address_space: and switches:")]
-    problems: list[Problem] = []
-    value = _plain(root, file, problems, frozenset())
-    return Tree(file, value, root), problems
+    errors = Errors()
+    if too_large := _Measure(file, errors).objection(root):
+        return None, [too_large]
+    value = _plain(root, file, errors)
+    return Tree(file, value, root), errors.told()
 
 
-def _plain(node: Node, file: str, problems: list[Problem], above: frozenset[int]) -> Any:
+def _too_deep(place: Place) -> Problem:
+    return error(place, "nested too deeply to be a policy; write it flat")
+
+
+class _Measure:
+    """How much a file holds once its aliases are written out, worked out without doing so."""
+
+    def __init__(self, file: str, errors: Errors) -> None:
+        self._file = file
+        self._errors = errors
+        self._sizes: dict[int, int] = {}
+        """How many values each node is, by its identity; 0 while that is being worked out."""
+        self._depths: dict[int, int] = {}
+
+    def objection(self, root: Node) -> Problem | None:
+        """Why the file is not to be written out; None where it can be.
+
+        An alias that contains itself is told of and cut out.
+        """
+        large: Node | None = None
+        stack = [root]
+        while stack:
+            node = stack[-1]
+            if id(node) not in self._sizes:
+                self._sizes[id(node)] = 0
+                stack += self._unknown_below(node)
+                continue
+            stack.pop()
+            if self._sizes[id(node)]:
+                continue
+            below = [child for child in _children(node) if not isinstance(child, ScalarNode)]
+            scalars = len(node.value) - len(below)
+            self._sizes[id(node)] = 1 + scalars + sum(self._sizes[id(child)] for child in below)
+            self._depths[id(node)] = 1 + max((self._depths[id(child)] for child in below), default=0)
+            if self._depths[id(node)] > MOST_DEPTH:
+                return _too_deep(_place(self._file, node.start_mark))
+            if large is None and self._sizes[id(node)] > MOST_ADDED:
+                large = node
+        if large is None or self._sizes[id(root)] - self._written(root) <= MOST_ADDED:
+            return None
+        what = f"aliases make {self._sizes[id(large)]:,} values of this, and may add {MOST_ADDED:,} to a file"
+        return error(_place(self._file, large.start_mark), f"{what}; write out what is meant")
+
+    def _unknown_below(self, node: Node) -> list[Node]:
+        """The children that are to be measured first; those that contain ``node`` are cut out."""
+        unknown: list[Node] = []
+        kept = []
+        for entry, child in zip(node.value, _children(node), strict=True):
+            size = None if isinstance(child, ScalarNode) else self._sizes.get(id(child))
+            if size == 0:
+                place = _place(self._file, child.start_mark)
+                self._errors.add(place, "an alias that contains itself; write it out")
+                continue
+            kept.append(entry)
+            if size is None and not isinstance(child, ScalarNode):
+                unknown.append(child)
+        node.value[:] = kept
+        return unknown
+
+    def _written(self, root: Node) -> int:
+        """How many values there are, each alias counting as none."""
+        seen = {id(root)}
+        stack = [root]
+        while stack:
+            for child in _children(stack.pop()):
+                if id(child) not in seen:
+                    seen.add(id(child))
+                    if not isinstance(child, ScalarNode):
+                        stack.append(child)
+        return len(seen)
+
+
+def _children(node: Node) -> list[Node]:
+    if isinstance(node, MappingNode):
+        return [child for _, child in node.value]
+    return list(node.value) if isinstance(node, SequenceNode) else []
+
+
+def _plain(node: Node, file: str, errors: Errors) -> Any:
     """The value of ``node``. Aliases become nodes of their own, so that each can be taken out alone."""
-    if id(node.value) in above:
-        problems.append(error(_place(file, node.start_mark), "an alias that contains itself; write it out"))
-        return None
     if isinstance(node, ScalarNode):
-        return _scalar(node)
-    above = above | {id(node.value)}
+        return _scalar(node, file, errors)
     if isinstance(node, SequenceNode):
         node.value = [copy.copy(item) for item in node.value]
-        return [_plain(item, file, problems, above) for item in node.value]
+        return [_plain(item, file, errors) for item in node.value]
     node.value = [(key, copy.copy(child)) for key, child in node.value]
     plain: dict[str, Any] = {}
     first: dict[str, int] = {}
     for key, child in node.value:
         place = _place(file, key.start_mark)
         if not isinstance(key, ScalarNode):
-            problems.append(error(place, "a key is a single word; write `name: value`"))
+            errors.add(place, "a key is a single word; write `name: value`")
             continue
+        _text(key, file, errors)
         if key.value in first:
-            what = f"'{key.value}' is written twice, first on line {first[key.value]}; keep one of them"
-            problems.append(error(place, what))
+            what = f"{quoted(key.value)} is written twice, first on line {first[key.value]}; keep one of them"
+            errors.add(place, what)
             continue
         first[key.value] = place.line
-        value = _plain(child, file, problems, above)
+        value = _plain(child, file, errors)
         if value is not None:
             plain[key.value] = value
     return plain
 
 
-def _scalar(node: ScalarNode) -> Any:
+def _scalar(node: ScalarNode, file: str, errors: Errors) -> Any:
     """The YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
-    text: str = node.value
+    text = _text(node, file, errors)
     kind = str(node.tag).rpartition(":")[2]
+    if kind not in _CORE or _DATAPATH_ID.fullmatch(text):
+        return text
+    if not _CORE[kind].fullmatch(text):
+        if not _YAML_1_1.fullmatch(text):
+            what = f"{quoted(text)} is not what its tag !!{kind} says; take the tag out"
+            errors.add(_place(file, node.start_mark), what)
+        return text
     if kind == "null":
         return None
     if kind == "bool":
         return text.lower() == "true"
-    if kind == "int" and not _DATAPATH_ID.fullmatch(text):
-        return int(text.replace("_", ""), 10 if text.lstrip("+-").isdigit() else 0)
+    return int(text, 10 if text.lstrip("+-").isdigit() else 0)
+
+
+def _text(node: ScalarNode, file: str, errors: Errors) -> str:
+    """The text of a scalar, without characters that text does not have, and of which it is told."""
+    text: str = node.value
+    if found := _NO_TEXT.search(text):
+        what = f"U+{ord(found[0]):04X} is not a character of any text; take it out"
+        errors.add(_place(file, node.start_mark), what)
+        text = node.value = _NO_TEXT.sub("\ufffd", text)
     return text
 
 
 def _syntax_problem(file: str, failure: MarkedYAMLError) -> Problem:
     mark = failure.problem_mark or failure.context_mark
     place = _place(file, mark) if mark is not None else Place(file, 1, 1)
-    what = " ".join(part for part in (failure.context, failure.problem) if part)
+    what = " ".join(part[:MOST_WORDS] for part in (failure.context, failure.problem) if part)
     return error(place, f"not YAML: {what}; look at this line and the one above it")
 
 

@@ -82,6 +82,11 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
         (["rules", str(EXAMPLE), "--switch", "x"], "no switch is called 'x'; there are access-1"),
         (["rules", str(EXAMPLE)], "Missing option '--switch'"),
         (["rules", str(EXAMPLE), "--switch", "access-1", "--at", "noon"], "'noon' is not a moment"),
+        (["check", str(EXAMPLE), "--at", "nan"], "'nan' is not a moment"),
+        (["check", str(EXAMPLE), "--at", "inf"], "'inf' is not a moment"),
+        (["check", str(EXAMPLE), "--at", "1e300"], "'1e300' is not a moment"),
+        (["check", str(EXAMPLE), "--at", "9999-12-31T23:59:59-05:00"], "is not a moment from 1970 to 9999"),
+        (["check", str(EXAMPLE), "--at", "1800000000000"], "'1800000000000' is not a moment"),
         (["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1"], "--src is missing"),
         (
             ["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1", "--packet", "xy"],

@@ -267,7 +267,7 @@ def test_a_file_that_is_no_prefix_file_is_not_told_line_by_line(tmp_path: Path) 
         (b"isp: \xff\n", "policy.yaml:1:6: error: not UTF-8 text; save the file as UTF-8"),
         (b"a: 1\nb: \x07\n", "policy.yaml:2:4: error: a character that YAML does not allow; remove it"),
         (b"a: &x [*x]\n", "policy.yaml:1:4: error: an alias that contains itself; write it out"),
-        (b"[" * 5000, "policy.yaml:1:1: error: nested too deeply to be a policy; write it flat"),
+        (b"[" * 5000, "policy.yaml:1:33: error: nested too deeply to be a policy; write it flat"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_policy_has_one_clear_line(tmp_path: Path, content: bytes, expected: str) -> None:
