@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from op25b_app.operate.policy_store import PolicyStore, StoreError
+from op25b_app.policy.files import read_file
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.policy.model import Policy
+from op25b_app.policy.model import Place, Policy
+from op25b_app.policy.problem import error
 from op25b_app.rules.effect import effect, stops_blocking
 
 MOST_WARNINGS = 20
+
+log = logging.getLogger("op25b")
 
 Refusal = Literal["errors", "stops blocking"]
 
@@ -73,9 +77,21 @@ def examine(
 
     def read(file: Path) -> bytes:
         named.add(file)
-        return file.read_bytes()
+        return read_file(file)
 
-    loaded = load(path, at, read, previous)
+    try:
+        return _compared(load(path, at, read, previous), named, before, at, with_effect=with_effect)
+    except Exception as failure:
+        # A mistake of ours in reading one file must not cost the policy that is in force.
+        log.exception("a mistake of op25b: please report it with %s", path)
+        what = f"op25b fails to read this: {type(failure).__name__}: {failure}; please report it"
+        problem = error(Place(str(path), 1, 1), what)
+        return Examined(Loaded(None, (problem,), {}, ""), frozenset(named))
+
+
+def _compared(
+    loaded: Loaded, named: Iterable[Path], before: InForce | None, at: float, *, with_effect: bool
+) -> Examined:
     if loaded.policy is None or before is None or loaded.digest == before.digest:
         return Examined(loaded, frozenset(named))
     old, new = before.policy, loaded.policy

@@ -77,7 +77,11 @@ class Policies:
             return recall(self._store, self._path, at)
         except StoreError as error:
             log.warning("%s", error)
-            return None
+        except Exception:
+            log.exception(
+                "the policy kept in %s is not used: please report this", self._store.place(self._path)
+            )
+        return None
 
     def _keep(self, examined: Examined) -> None:
         try:

@@ -7,8 +7,9 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from op25b_app.policy.document import LAST_MOMENT
 from op25b_app.policy.loader import digest
 
 FORMAT = 1
@@ -58,16 +59,24 @@ class PolicyStore:
             body = json.loads(place.read_bytes())
             files = {Path(file["path"]): file["text"].encode() for file in body["files"]}
             intact = body["format"] == FORMAT and body["sha256"] == digest(files.values())
-            kept = Kept(float(body["since"]), files)
+            kept = Kept(_moment(body["since"]), files)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise StoreError(f"cannot read the policy kept in {place}: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
             intact = False
         if not intact:
             raise StoreError(f"{place} is damaged, or of another version of op25b: it is not used")
         return kept
+
+
+def _moment(value: Any) -> float:
+    """Seconds since 1970 of a moment that has a date; ValueError for all else."""
+    moment = float(value)
+    if not 0 <= moment <= LAST_MOMENT:
+        raise ValueError
+    return moment
 
 
 def _replace(place: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -78,6 +79,44 @@ def test_what_is_not_whole_is_not_used(store: PolicyStore) -> None:
         place.write_bytes(damaged)
         with pytest.raises(StoreError, match="damaged, or of another version"):
             store.recall(POLICY)
+
+
+def kept_with(**changes: object) -> bytes:
+    body = {
+        "format": 1,
+        "policy": str(POLICY),
+        "since": 1.0,
+        "sha256": hashlib.sha256(b"isp: {}").hexdigest(),
+        "files": [{"path": str(POLICY), "text": "isp: {}"}],
+    }
+    return json.dumps(body | changes).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b"9" * 5000,
+        b'"\\ud800"',
+        b"\xff",
+        *(
+            kept_with(since=since)
+            for since in (float("nan"), float("inf"), -1, 1e300, 10**400, "9" * 400, None)
+        ),
+        kept_with(files=[{"path": str(POLICY), "text": "\ud800"}]),
+        kept_with(files={"path": 1}),
+        kept_with(files=[{"path": 1, "text": ""}]),
+    ],
+    ids=lambda content: content[:20] if len(content) < 1000 else content[-40:],
+)
+def test_whatever_it_holds_it_is_used_or_told(store: PolicyStore, content: bytes) -> None:
+    store.keep(POLICY, FIRST)
+    store.place(POLICY).write_bytes(kept_with())
+    assert store.recall(POLICY) == Kept(1.0, {POLICY: b"isp: {}"})
+    store.place(POLICY).write_bytes(content)
+    with pytest.raises(StoreError, match="damaged, or of another version"):
+        store.recall(POLICY)
 
 
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:

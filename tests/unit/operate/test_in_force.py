@@ -1,0 +1,89 @@
+"""What a start falls back to when a policy cannot be read."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from op25b_app.operate.policies import Policies, PolicyRefusedError
+from op25b_app.operate.policy_store import PolicyStore
+from op25b_app.policy.loader import Loaded, load
+
+NOW = 1_800_000_000.0
+POLICY = b"""\
+isp: {mail_destinations: [192.0.2.0/24]}
+address_space: {dynamic: [100.64.0.0/10]}
+switches: {s: {dpid: 1, subscriber_ports: [1], uplink_ports: [2]}}
+"""
+ODD = [
+    b"[" * 200_000,
+    b"a: &a [*a]\n",
+    POLICY + b"#" * (17 << 20),
+    POLICY + b"exceptions: [{name: a, source: 100.64.0.1, expires: '9999-12-31T23:59:59-05:00'}]\n",
+    POLICY.replace(b"[1]", b"[1-65536, 1-65536]"),
+    POLICY.replace(b"[100.64.0.0/10]", b'[{file: "a\\0b"}]'),
+    b"\xff\xfe",
+]
+
+
+class Place:
+    """A policy file and where policies are kept, with what was told at the last start."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "policy.yaml"
+        self.store = PolicyStore(folder / "state")
+        self.told: list[str] = []
+
+    def start(self, content: bytes, at: float = NOW) -> Policies:
+        self.path.write_bytes(content)
+        self.told.clear()
+        return Policies(self.path, self.store, lambda level, kind, text: self.told.append(text), at)
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+@pytest.mark.parametrize("content", ODD, ids=lambda content: content[-20:])
+def test_a_start_with_an_odd_file_goes_on_with_the_policy_that_is_kept(place: Place, content: bytes) -> None:
+    before = place.start(POLICY).in_force
+    after = place.start(content, NOW + 60).in_force
+    assert after == before._replace(kept=True)
+    assert place.told == [
+        f"policy {place.path} refused: the last one in force goes on, kept in {place.store.place(place.path)}"
+    ]
+
+
+def test_a_mistake_of_ours_in_reading_is_told_and_costs_no_policy(
+    place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = place.start(POLICY).in_force
+
+    def fail_for_the_file(*arguments: Any) -> Loaded:
+        if len(arguments) > 3:  # as a policy that is kept is loaded without what was loaded before
+            raise ZeroDivisionError("by zero")
+        return load(*arguments)
+
+    monkeypatch.setattr("op25b_app.operate.in_force.load", fail_for_the_file)
+    with caplog.at_level(logging.ERROR, "op25b"):
+        after = place.start(POLICY).in_force
+    assert after == before._replace(kept=True)
+    assert (
+        "policy.yaml:1:1: error: op25b fails to read this: ZeroDivisionError: by zero; please" in caplog.text
+    )
+
+
+@pytest.mark.parametrize("kept", [b"[" * 200_000, b'{"since": NaN}', b""])
+def test_a_start_with_a_good_file_does_not_mind_what_is_kept(place: Place, kept: bytes) -> None:
+    place.start(POLICY)
+    place.store.place(place.path).write_bytes(kept)
+    assert not place.start(POLICY).in_force.kept
+
+
+def test_without_a_policy_that_is_kept_a_start_with_an_odd_file_is_refused(place: Place) -> None:
+    with pytest.raises(PolicyRefusedError):
+        place.start(ODD[0])
