@@ -46,6 +46,7 @@ def command(
 
     It is told for every packet, not by samples. Exits with 1 only where one of them is invalid.
     """
+    from op25b_app.policy.openness import newly_open
     from op25b_app.rules.effect import effect
 
     old, new = _policies_or_exit(old_path, new_path, at)
@@ -54,11 +55,13 @@ def command(
         reason = f"no switch is called '{switch_name}'; there are {', '.join(known)}"
         raise click.BadParameter(reason, param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
+    opens = newly_open(old, new, at)
     most = None if show_all else MOST_LINES
     if as_json:
-        click.echo(json.dumps(_as_json(result, most), indent=2))
+        click.echo(json.dumps({**_as_json(result, most), "opens": opens}, indent=2))
     else:
-        click.echo("\n".join(_lines(result, most)))
+        asking = [f"warning: {line}; a reload asks for --yes" for line in (*result.stops_blocking, *opens)]
+        click.echo("\n".join([*_lines(result, most), *asking]))
 
 
 def _policies_or_exit(*arguments: Any) -> tuple[Policy, Policy]:
@@ -86,8 +89,6 @@ def _lines(effect: Effect, most: int | None) -> Iterator[str]:
         yield f"{names(effect.untouched)}: nothing changes"
     yield from network_notes(effect)
     yield from _limited([exception_text(end) for end in effect.exceptions], most, "exceptions")
-    for line in effect.stops_blocking:
-        yield f"warning: {line}; a reload asks for --yes"
 
 
 def _switch_lines(switch: SwitchEffect, most: int | None) -> Iterator[str]:

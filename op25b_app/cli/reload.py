@@ -23,7 +23,11 @@ AS_WANTED = tuple(state.value for state in outcome.AS_WANTED)
 
 
 @click.command(short_help="Have a running controller read its policy again.")
-@click.option("--yes", is_flag=True, help="Even if it stops blocking on a switch that blocks now.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Even if it stops blocking on a switch that blocks now, or opens far more than now.",
+)
 @click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
 @click.option("--no-effect", is_flag=True, help="Do not work out first what changes.")
 @click.option(
@@ -43,8 +47,8 @@ def command(
     """Have the controller that runs on this machine read its policy file again, as SIGHUP does.
 
     Tells what changes, which takes long for many prefixes, then waits until each connected switch holds the
-    new policy. A policy that has errors, or that blocks nothing on a switch that blocks now, is refused: the
-    one in force stays in force.
+    new policy. A policy that has errors, that blocks nothing on a switch that blocks now, or that opens far
+    more, is refused: the one in force stays in force.
 
     Exits with 0 where the policy is in force and each connected switch is protected or monitoring.
     """
@@ -64,7 +68,7 @@ def command(
 
 
 def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
-    for line in [*answer["problems"], *answer["effect"], *answer["stops_blocking"]]:
+    for line in [*answer["problems"], *answer["effect"], *answer["stops_blocking"], *answer["opens"]]:
         click.echo(line)
     if answer["refused"]:
         remedy = "" if answer["refused"] == "errors" else "; to have it all the same: op25b reload --yes"

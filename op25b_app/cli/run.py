@@ -20,7 +20,9 @@ import click
 )
 @click.option("--reload-on-change", is_flag=True, help="Reload when files of the policy have changed.")
 @click.option(
-    "--yes", is_flag=True, help="Start even if the policy stops blocking where the last one blocked."
+    "--yes",
+    is_flag=True,
+    help="Start even if the policy stops blocking where the last one blocked, or opens far more.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RYU-MANAGER OPTIONS] [RYU APPS]")
 @click.pass_context

@@ -11,6 +11,7 @@ from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.files import read_file
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Place, Policy
+from op25b_app.policy.openness import newly_open
 from op25b_app.policy.problem import error
 from op25b_app.rules.effect import effect, stops_blocking
 
@@ -18,7 +19,7 @@ MOST_WARNINGS = 20
 
 log = logging.getLogger("op25b")
 
-Refusal = Literal["errors", "stops blocking"]
+Refusal = Literal["errors", "stops blocking", "opens"]
 
 
 class InForce(NamedTuple):
@@ -38,19 +39,22 @@ class Examined(NamedTuple):
     """A policy file as it is, compared with the policy in force.
 
     ``named`` is every file that was asked for. ``effect`` is what would change, a line each; ``stops`` says
-    where the switch of a policy in force blocks and would block nothing.
+    where the switch of a policy in force blocks and would block nothing, ``opens`` how far it would open.
     """
 
     loaded: Loaded
     named: frozenset[Path]
     effect: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
+    opens: tuple[str, ...] = ()
 
     def refusal(self, *, yes: bool) -> Refusal | None:
-        """Why it is not to be put in force; with ``yes`` it may stop blocking."""
+        """Why it is not to be put in force; with ``yes`` it may stop blocking and open."""
         if self.loaded.policy is None:
             return "errors"
-        return "stops blocking" if self.stops and not yes else None
+        if yes or not (self.stops or self.opens):
+            return None
+        return "stops blocking" if self.stops else "opens"
 
     def in_force(self, before: InForce | None, at: float) -> InForce:
         """What is in force if this is."""
@@ -95,10 +99,11 @@ def _compared(
     if loaded.policy is None or before is None or loaded.digest == before.digest:
         return Examined(loaded, frozenset(named))
     old, new = before.policy, loaded.policy
+    opens = tuple(newly_open(old, new, at))
     if not with_effect:
-        return Examined(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)))
+        return Examined(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)), opens=opens)
     told = effect(old, new, at)
-    return Examined(loaded, frozenset(named), tuple(told.summary()), told.stops_blocking)
+    return Examined(loaded, frozenset(named), tuple(told.summary()), told.stops_blocking, opens)
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

@@ -27,7 +27,7 @@ class Policies:
         """Take what the file holds or, where that is refused, what was in force last.
 
         Raises PolicyRefusedError where there is neither. With ``yes`` the file may stop blocking where the
-        last policy blocked.
+        last policy blocked, and open far more than that.
         """
         self._path = path
         self._store = store
@@ -96,6 +96,6 @@ class Policies:
 
     def _tell_refused(self, examined: Examined, instead: str) -> None:
         text = f"policy {self._path} refused: {instead}"
-        if examined.stops:
-            text += f"; {'; '.join(examined.stops)}; to have it all the same: 'op25b reload --yes'"
+        if reasons := [*examined.stops, *examined.opens]:
+            text += f"; {'; '.join(reasons)}; to have it all the same: 'op25b reload --yes'"
         self._tell(logging.ERROR, "refused", text)

@@ -15,6 +15,7 @@ STATUS: dict[Refusal | None, str] = {
     None: "200 OK",
     "errors": "422 Unprocessable Content",
     "stops blocking": "409 Conflict",
+    "opens": "409 Conflict",
 }
 
 
@@ -54,6 +55,7 @@ def reload_report(
         "problems": [line for _, line in problem_lines(examined.loaded, path)],
         "effect": list(examined.effect),
         "stops_blocking": list(examined.stops),
+        "opens": list(examined.opens),
     }
 
 

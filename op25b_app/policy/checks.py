@@ -20,6 +20,7 @@ from op25b_app.policy.model import (
     Switch,
 )
 from op25b_app.policy.nat64 import LENGTHS
+from op25b_app.policy.openness import openings
 from op25b_app.policy.prefix import Intervals, Prefix, format_address
 from op25b_app.policy.problem import Problem, error, warning
 from op25b_app.policy.space import Space
@@ -44,6 +45,7 @@ def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Pro
         *_exceptions(policy, at),
         *_static_without_line(policy),
         *_no_uplink(policy, tree),
+        *(warning(opening.place, opening.text) for opening in openings(policy, at)),
     ]
 
 

@@ -83,6 +83,17 @@ def test_an_empty_dynamic_space_is_warned_of(tmp_path: Path) -> None:
     assert told(EXAMPLE, new)["stops_blocking"] == [sentence]
 
 
+def test_what_opens_far_wider_is_told(tmp_path: Path) -> None:
+    new = changed(tmp_path, ("192.0.2.0/24", "0.0.0.0/1"))
+    sentence = (
+        "mail_destinations let dynamic space reach 56.5 % of the IPv4 Internet on port 25;"
+        " name the ISP's own mail servers or networks"
+    )
+    assert diff(EXAMPLE, new).stdout.splitlines()[-1] == f"warning: {sentence}; a reload asks for --yes"
+    assert told(EXAMPLE, new)["opens"] == [sentence]
+    assert told(new, EXAMPLE)["opens"] == []
+
+
 def test_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
     """Of every four addresses up to .199 three are blocked now, a single one and a pair; and all above."""
     pools = ", ".join(f"100.64.8.{number}" for number in range(0, 200, 4))

@@ -10,6 +10,7 @@ import pytest
 
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
+from op25b_app.operate.report import reload_report
 from op25b_app.policy.loader import Loaded, load
 
 NOW = 1_800_000_000.0
@@ -37,10 +38,10 @@ class Place:
         self.store = PolicyStore(folder / "state")
         self.told: list[str] = []
 
-    def start(self, content: bytes, at: float = NOW) -> Policies:
+    def start(self, content: bytes, at: float = NOW, *, yes: bool = False) -> Policies:
         self.path.write_bytes(content)
         self.told.clear()
-        return Policies(self.path, self.store, lambda level, kind, text: self.told.append(text), at)
+        return Policies(self.path, self.store, lambda level, kind, text: self.told.append(text), at, yes=yes)
 
 
 @pytest.fixture
@@ -87,3 +88,41 @@ def test_a_start_with_a_good_file_does_not_mind_what_is_kept(place: Place, kept:
 def test_without_a_policy_that_is_kept_a_start_with_an_odd_file_is_refused(place: Place) -> None:
     with pytest.raises(PolicyRefusedError):
         place.start(ODD[0])
+
+
+WIDE = POLICY.replace(b"[192.0.2.0/24]", b"[0.0.0.0/1]")
+HALF_EXEMPT = POLICY.replace(b"dynamic:", b"static: [100.64.0.0/11, 100.96.0.0/12], dynamic:")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (WIDE, "mail_destinations let dynamic space reach 56.5 % of the IPv4 Internet on port 25"),
+        (HALF_EXEMPT, "75 % of the own IPv4 space may speak port 25 to anybody"),
+    ],
+)
+def test_a_policy_that_opens_far_wider_needs_yes(place: Place, content: bytes, reason: str) -> None:
+    policies = place.start(POLICY)
+    before = policies.in_force
+    place.path.write_bytes(content)
+    examined, applied = policies.reload(NOW + 1)
+    assert (applied, examined.refusal(yes=False), policies.in_force) == (False, "opens", before)
+    assert examined.opens[0].startswith(reason)
+    assert reason in place.told[-1]
+    assert place.told[-1].endswith("to have it all the same: 'op25b reload --yes'")
+    status, report = reload_report(examined, place.path, yes=False)
+    assert (status, report["refused"], report["opens"]) == ("409 Conflict", "opens", list(examined.opens))
+    assert policies.reload(NOW + 2, yes=True)[1]
+    assert policies.reload(NOW + 3)[1], "what is open already needs no yes"
+
+
+def test_a_start_with_a_policy_that_opens_far_wider_needs_yes(place: Place) -> None:
+    before = place.start(POLICY).in_force
+    assert place.start(WIDE).in_force == before._replace(kept=True)
+    assert "reach 56.5 % of the IPv4 Internet" in place.told[-1]
+    assert not place.start(WIDE, yes=True).in_force.kept
+    assert not place.start(WIDE).in_force.kept
+
+
+def test_the_first_start_has_nothing_to_compare_with(place: Place) -> None:
+    assert not place.start(WIDE).in_force.kept

@@ -1,0 +1,223 @@
+"""How far a policy opens port 25: what dynamic space may reach, and how much of the own space is exempt.
+
+Shares are of addresses, by IP version. They tell a policy that closes next to nothing from one that is meant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Literal, NamedTuple
+
+from op25b_app.policy.keys import Key, cover, difference, keys_of
+from op25b_app.policy.model import Line, Listed, MailException, Place, Policy
+from op25b_app.policy.nat64 import extract
+from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.policy.space import Space
+
+SMALL_SHARE = 0.01
+"""Of the Internet. With its whole network as mail destinations, one of the largest ISPs comes near to it."""
+LARGE_SHARE = 0.5
+"""Of the own space."""
+GROWTH = 2.0
+"""So many times the share before is an opening of its own."""
+FEW_SOURCES = {4: 1 << 8, 6: 1 << 80}
+"""Addresses (of a /24, of a /48) that exceptions may open without a word, in however small a network."""
+FEW_LINES = 16
+"""Lines likewise."""
+
+_NOT_GLOBAL = map(
+    Prefix.parse,
+    ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
+     "192.168.0.0/16", "224.0.0.0/3"),
+)  # fmt: skip
+"""IPv4 addresses that are nobody's on the Internet (RFC 6890, RFC 5771, RFC 1112)."""
+_ALLOCATED = map(
+    Prefix.parse,
+    ("2001::/16", "2002::/16", "2003::/18", "2400::/12", "2410::/12", "2600::/12", "2610::/23", "2620::/23",
+     "2630::/12", "2800::/12", "2a00::/12", "2a10::/12", "2c00::/12"),
+)  # fmt: skip
+"""IPv6 addresses that registries give away (IANA, IPv6 Global Unicast Address Assignments)."""
+_ALL = {4: [0], 6: [0]}
+_INTERNET: dict[int, list[Key]] = {
+    4: difference(4, _ALL[4], cover(4, keys_of(4, _NOT_GLOBAL))),
+    6: cover(6, keys_of(6, _ALLOCATED)),
+}
+_NAT64 = Prefix.parse("64:ff9b::/96")
+"""The well-known prefix (RFC 6052, section 2.1)."""
+
+Kind = Literal["mail destinations", "exceptions", "exempt", "exempt lines"]
+
+
+class Opening(NamedTuple):
+    """One way in which a policy opens more than it closes; ``share`` is from 0 to 1."""
+
+    kind: Kind
+    version: int
+    share: float
+    place: Place
+    text: str
+
+
+def openings(policy: Policy, at: float) -> list[Opening]:
+    """Return what a policy opens beyond what is usual, at a moment in seconds since 1970."""
+    exceptions = [_Wide(each, share) for each in policy.exceptions if (share := _reach(policy, each, at))]
+    return [
+        opening
+        for version in WIDTH
+        for opening in (
+            *_by_mail_destinations(policy, version),
+            *_by_exceptions(policy, version, exceptions),
+            *_exempt(policy, version, exceptions),
+        )
+    ] + [*_exempt_lines(policy, exceptions)]
+
+
+def newly_open(old: Policy | None, new: Policy, at: float) -> list[str]:
+    """Return a sentence for each opening that the policy before did not have, or had not half as wide."""
+    if old is None:
+        return []
+    before = {(opening.kind, opening.version): opening.share for opening in openings(old, at)}
+    return [
+        opening.text
+        for opening in openings(new, at)
+        if opening.share >= GROWTH * before.get((opening.kind, opening.version), 0)
+    ]
+
+
+class _Wide(NamedTuple):
+    """An exception in force, and the share of the Internet that it leads to."""
+
+    exception: MailException
+    share: float
+
+
+def _by_mail_destinations(policy: Policy, version: int) -> Iterator[Opening]:
+    if not policy.dynamic:
+        return
+    listed = policy.mail_destinations
+    share = _share_of_internet(policy, version, [entry.prefix for entry in listed])
+    if share > SMALL_SHARE:
+        what = f"mail_destinations let dynamic space reach {_percent(share)} of the IPv{version} Internet"
+        remedy = "name the ISP's own mail servers or networks"
+        yield Opening("mail destinations", version, share, _widest(listed), f"{what} on port 25; {remedy}")
+
+
+def _by_exceptions(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
+    """Ways are pairs of a dynamic address and an address on the Internet."""
+    found = [each for each in exceptions if _source_version(each.exception) == version]
+    if sum(_size(each.exception.source) for each in found) <= FEW_SOURCES[version]:
+        return
+    dynamic = policy.space.tables[version].cover_of(Space.DYNAMIC)
+    by_destination: dict[Prefix | None, list[_Wide]] = {}
+    for each in found:
+        by_destination.setdefault(each.exception.destination, []).append(each)
+    ways = 0.0
+    for alike in by_destination.values():
+        sources = cover(version, keys_of(version, _sources(alike)))
+        ways += alike[0].share * _common_size(version, sources, dynamic) / max(1, _total(version, dynamic))
+    if ways > SMALL_SHARE:
+        widest = max(found, key=lambda each: each.share * _size(each.exception.source)).exception
+        others = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        share = min(ways, 1)
+        what = f"exceptions ('{widest.name}'{others}) open {_percent(share)} of the ways from dynamic space"
+        remedy = "name fewer sources, or the destinations that they need"
+        text = f"{what} to the IPv{version} Internet on port 25; {remedy}"
+        yield Opening("exceptions", version, share, widest.place, text)
+
+
+def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
+    if not policy.dynamic:
+        return
+    static = [entry for entry in policy.static if entry.prefix.version == version]
+    wide = [
+        each for each in exceptions if each.share > SMALL_SHARE and _source_version(each.exception) == version
+    ]
+    exempt = [*(entry.prefix for entry in static), *_sources(wide)]
+    own = [entry.prefix for entry in (*policy.dynamic, *policy.static) if entry.prefix.version == version]
+    largest = max(map(_size, own), default=0)
+    if sum(map(_size, exempt)) <= largest * LARGE_SHARE:
+        return
+    table = policy.space.tables[version]
+    statics = table.cover_of(Space.STATIC)
+    owned = cover(version, keys_of(version, own))
+    exempted = cover(version, [*statics, *keys_of(version, _sources(wide))])
+    share = _common_size(version, exempted, owned) / max(1, _total(version, owned))
+    if share > LARGE_SHARE:
+        what = f"{_percent(share)} of the own IPv{version} space may speak port 25 to anybody"
+        by_static = [(_size(entry.prefix), entry.place) for entry in static]
+        by_exception = [(_size(each.exception.source), each.exception.place) for each in wide]
+        _, place = max(by_static + by_exception, key=lambda sized: sized[0])
+        remedy = "list as static, or except, only those who have asked for it"
+        yield Opening("exempt", version, share, place, f"{what} (static space and exceptions); {remedy}")
+
+
+def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
+    """Exceptions of lines that no address is bound to: what those may have is not known."""
+    wide = {
+        each.exception.source: each.exception
+        for each in exceptions
+        if each.share > SMALL_SHARE and isinstance(each.exception.source, Line)
+    }
+    lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
+    if len(wide) > max(FEW_LINES, lines * LARGE_SHARE):
+        share = min(1, len(wide) / max(1, lines))
+        what = f"exceptions let {_percent(share)} of the lines speak port 25 to anybody"
+        place = next(iter(wide.values())).place
+        yield Opening("exempt lines", 0, share, place, f"{what}; except only those who have asked for it")
+
+
+def _reach(policy: Policy, exception: MailException, at: float) -> float:
+    """The share of the Internet that an exception leads to; 0 where it is past."""
+    if not exception.in_force(at):
+        return 0
+    if exception.destination is None:
+        return 1
+    return max(_share_of_internet(policy, version, [exception.destination]) for version in WIDTH)
+
+
+def _share_of_internet(policy: Policy, version: int, prefixes: Sequence[Prefix]) -> float:
+    """How much of it prefixes hold; IPv4 addresses behind a NAT64 count as such."""
+    if version == 4:
+        outer = [_NAT64, *(entry.prefix for entry in policy.nat64_prefixes)]
+        behind = (extract(nat64, prefix) for nat64 in outer for prefix in prefixes if prefix.version == 6)
+        prefixes = [*prefixes, *(prefix for prefix in behind if prefix is not None)]
+    internet = _INTERNET[version]
+    size = _total(version, internet)
+    held = [prefix for prefix in prefixes if prefix.version == version]
+    if sum(map(_size, held)) <= size * SMALL_SHARE / 100:
+        return sum(map(_size, held)) / size  # too few to matter, whether they lie in it or not
+    return _common_size(version, cover(version, keys_of(version, held)), internet) / size
+
+
+def _sources(exceptions: Iterable[_Wide]) -> Iterator[Prefix]:
+    for each in exceptions:
+        if isinstance(each.exception.source, Prefix):
+            yield each.exception.source
+
+
+def _source_version(exception: MailException) -> int | None:
+    return exception.source.version if isinstance(exception.source, Prefix) else None
+
+
+def _size(prefix: Prefix | Line) -> int:
+    return 1 << WIDTH[prefix.version] - prefix.length if isinstance(prefix, Prefix) else 0
+
+
+def _total(version: int, keys: Iterable[Key]) -> int:
+    """How many addresses disjoint keys hold."""
+    width = WIDTH[version]
+    return sum(1 << width - (key & 0xFF) for key in keys)
+
+
+def _common_size(version: int, one: Sequence[Key], other: Sequence[Key]) -> int:
+    """How many addresses two covers have in common."""
+    return _total(version, one) - _total(version, difference(version, one, other))
+
+
+def _widest(listed: Sequence[Listed]) -> Place:
+    return max(listed, key=lambda entry: -entry.prefix.length / WIDTH[entry.prefix.version]).place
+
+
+def _percent(share: float) -> str:
+    """Three digits, and 100 % only for all."""
+    return "100 %" if share == 1 else f"{min(share * 100, 99.9):.3g} %"
