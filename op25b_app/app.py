@@ -30,9 +30,11 @@ from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableE
 from op25b_app.operate.events import Journal
 from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import Changes, look_at
+from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
 from op25b_app.operate.in_force import Examined
 from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.policies import Policies, PolicyRefusedError
+from op25b_app.operate.policy_files import read_kept
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.patient_socket import PatientSocket
@@ -188,7 +190,7 @@ class Op25b(app_manager.RyuApp):
         return answer
 
     def _read_policies(self) -> Policies:
-        store = PolicyStore(settings.state_directory())
+        store = PolicyStore(settings.state_directory(), read_kept)
         try:
             return Policies(self._path, store, self._tell, _now(), yes=settings.may_stop_blocking())
         except PolicyRefusedError:
@@ -199,12 +201,18 @@ class Op25b(app_manager.RyuApp):
         self._journal.record(_now(), None, kind, text)
 
     def _reload_on_change(self) -> None:
-        changes = Changes()
+        changes, answers = Changes(), True
         while True:
             hub.sleep(LOOK_SECONDS)
             try:
-                if changes.settled(in_background(look_at, self._policies.named)):
+                look = in_file_thread("look at", self._path, look_at, self._policies.named)
+                answers = True
+                if changes.settled(look, time.monotonic()):
                     self.reload(unless_same=True)
+            except NoAnswerError as error:
+                if answers:
+                    log.warning("cannot see whether files of the policy change: %s", error.strerror)
+                answers = False
             except Exception:
                 log.exception("reload failed")
 
@@ -257,7 +265,7 @@ class Op25b(app_manager.RyuApp):
         yes = query.get("yes") == "1"
         if query.get("dry_run") == "1":
             with self._reloading:
-                return reload_report(in_background(self._policies.examine, _now()), self._path, yes=yes)
+                return reload_report(self._policies.examine(_now()), self._path, yes=yes)
         examined, applied = self.reload(yes=yes, with_effect=query.get("effect") != "0")
         return reload_report(examined, self._path, yes=yes, applied=applied)
 

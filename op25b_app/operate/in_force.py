@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from op25b_app.operate.policy_store import PolicyStore, StoreError
-from op25b_app.policy.files import read_file
+from op25b_app.policy.files import Read
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Place, Policy
 from op25b_app.policy.openness import newly_open
@@ -68,23 +68,24 @@ def examine(
     path: Path,
     before: InForce | None,
     at: float,
+    read: Read,
     previous: Loaded | None = None,
     *,
     with_effect: bool = False,
 ) -> Examined:
-    """Read a policy file and compare it with the policy in force.
+    """Load a policy and compare it with the policy in force.
 
-    ``previous`` is what was loaded before, of which unchanged parts need no second reading. The effect takes
-    long to tell of many prefixes, and is told only ``with_effect``.
+    ``read`` gives what its files hold. ``previous`` is what was loaded before, of which unchanged parts need
+    no second reading. The effect takes long to tell of many prefixes, and is told only ``with_effect``.
     """
     named: set[Path] = set()
 
-    def read(file: Path) -> bytes:
+    def read_and_note(file: Path) -> bytes:
         named.add(file)
-        return read_file(file)
+        return read(file)
 
     try:
-        return _compared(load(path, at, read, previous), named, before, at, with_effect=with_effect)
+        return _compared(load(path, at, read_and_note, previous), named, before, at, with_effect=with_effect)
     except Exception as failure:
         # A mistake of ours in reading one file must not cost the policy that is in force.
         log.exception("a mistake of op25b: please report it with %s", path)

@@ -7,8 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from op25b_app.operate.background import in_background
+from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
 from op25b_app.operate.in_force import Examined, InForce, examine, problem_lines, recall
+from op25b_app.operate.policy_files import PolicyFiles
 from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
+from op25b_app.policy.loader import Loaded
 
 Tell = Callable[[int, str, str], None]
 """Logs, at a level, an event of a kind, with its text."""
@@ -33,10 +36,11 @@ class Policies:
         self._store = store
         self._tell = tell
         last = self._recall(at)
-        examined = examine(path, last, at)
+        self._loaded: Loaded | None = None
+        self.named: frozenset[Path] = frozenset()
+        """Every file that was asked for when the policy was read last."""
+        examined = self._examine(last, at)
         self._tell_problems(examined)
-        self.named = examined.named
-        self._loaded = examined.loaded
         if examined.refusal(yes=yes) is None:
             self.in_force = examined.in_force(last, at)
             self._keep(examined)
@@ -54,7 +58,7 @@ class Policies:
 
         ``unless_same`` leaves alone what is in force already.
         """
-        examined = in_background(self.examine, at, with_effect=with_effect)
+        examined = self.examine(at, with_effect=with_effect)
         if unless_same and not self.in_force.kept and examined.loaded.digest == self.in_force.digest:
             return examined, False
         self._tell_problems(examined)
@@ -66,8 +70,27 @@ class Policies:
         return examined, True
 
     def examine(self, at: float, *, with_effect: bool = True) -> Examined:
-        """What the file would change now."""
-        examined = examine(self._path, self.in_force, at, self._loaded, with_effect=with_effect)
+        """Read the file and tell what it would change now; the green thread that asked waits."""
+        return self._examine(self.in_force, at, with_effect=with_effect)
+
+    def _examine(self, before: InForce | None, at: float, *, with_effect: bool = False) -> Examined:
+        """Read, load and compare; files are read where no session waits for them.
+
+        Which files a policy names is known once it is loaded. Those it named last time are read beforehand,
+        so it is loaded a second time only where it names others.
+        """
+        files = PolicyFiles()
+        files.fetch([self._path])
+        files.fetch_if_readable(sorted(self.named - {self._path}))
+        previous = self._loaded
+        while True:
+            examined = in_background(
+                examine, self._path, before, at, files.read, previous, with_effect=with_effect
+            )
+            if not files.wanted:
+                break
+            files.fetch(sorted(files.wanted))
+            previous = examined.loaded.recalling(previous)
         self.named = examined.named
         self._loaded = examined.loaded
         return examined
@@ -86,8 +109,8 @@ class Policies:
     def _keep(self, examined: Examined) -> None:
         try:
             kept = Kept(self.in_force.since, examined.loaded.files)
-            in_background(self._store.keep, self._path, kept)
-        except StoreError as error:
+            in_file_thread("keep", self._path, self._store.keep, self._path, kept)
+        except (StoreError, NoAnswerError) as error:
             log.warning("%s; a start with a broken file will find no policy", error)
 
     def _tell_problems(self, examined: Examined) -> None:

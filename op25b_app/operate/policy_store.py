@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from op25b_app.policy.document import LAST_MOMENT
+from op25b_app.policy.files import Read
 from op25b_app.policy.loader import digest
 
 FORMAT = 1
@@ -29,8 +30,9 @@ class Kept(NamedTuple):
 class PolicyStore:
     """Keeps one policy for each policy file, each in a file of its own that only this user may read."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, read: Read = Path.read_bytes) -> None:
         self.directory = directory
+        self._read = read
 
     def place(self, policy: Path) -> Path:
         """Where the policy of that file is kept."""
@@ -56,7 +58,7 @@ class PolicyStore:
         """What is kept for a policy file, if anything."""
         place = self.place(policy)
         try:
-            body = json.loads(place.read_bytes())
+            body = json.loads(self._read(place))
             files = {Path(file["path"]): file["text"].encode() for file in body["files"]}
             intact = body["format"] == FORMAT and body["sha256"] == digest(files.values())
             kept = Kept(_moment(body["since"]), files)

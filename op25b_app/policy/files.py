@@ -63,7 +63,9 @@ class Files:
                 return None, [error(named_at, _too_large(path, most_bytes))]
             return content.decode().removeprefix(_BYTE_ORDER_MARK), []
         except OSError as failure:
-            what = f"cannot read {path}: {failure.strerror}; name a file that is there"
+            is_there = not isinstance(failure, FileNotFoundError)
+            remedy = f"name a file that {'can be read' if is_there else 'is there'}"
+            what = f"cannot read {path}: {failure.strerror}; {remedy}"
             return None, [error(named_at, what)]
         except UnicodeDecodeError as failure:
             before = failure.object[: failure.start]

@@ -81,6 +81,15 @@ class Loaded(NamedTuple):
     def errors(self) -> tuple[Problem, ...]:
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
+    def recalling(self, previous: Loaded | None) -> Loaded:
+        """Return this for a second try whose files are at hand by then.
+
+        It knows the text that was parsed now, and the prefixes that ``previous`` knew.
+        """
+        if previous is None:
+            return self
+        return self._replace(memory=previous.memory._replace(parsed=self.memory.parsed))
+
 
 def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | None = None) -> Loaded:
     """Read and check a policy file and the prefix files that it names, each once.

@@ -1,0 +1,74 @@
+"""Work on files in threads of their own: a file system that does not answer holds up nothing else.
+
+Sessions share one background thread (background.py): what may wait for a disk or a server stays out of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import eventlet.hubs
+from eventlet.patcher import original
+
+ANSWER_SECONDS = 10.0
+"""How long a file may take to be opened and read, or to be written."""
+
+_threading = original("threading")
+_os = original("os")
+_unanswered: set[tuple[str, str]] = set()
+"""What threads are still waiting for, also those that nobody waits for any more."""
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+
+class NoAnswerError(TimeoutError):
+    """A file does not answer in time; ``strerror`` says so in words."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(errno.ETIMEDOUT, what)
+
+
+def in_file_thread(
+    kind: str,
+    subject: object,
+    work: Callable[_Arguments, _Result],
+    *arguments: _Arguments.args,
+    **named: _Arguments.kwargs,
+) -> _Result:
+    """Return what ``work`` returns, done in a thread of its own while the green thread that asked waits.
+
+    ``kind`` and ``subject`` name the work. A thread that does not end is left behind; until it ends, work of
+    the same name is refused at once, so that there is at most one such thread for each name.
+
+    Raises: NoAnswerError when it takes longer than ANSWER_SECONDS; and whatever ``work`` raises.
+    """
+    name = (kind, str(subject))
+    if name in _unanswered:
+        raise NoAnswerError("it still does not answer since an earlier try")
+    reading, writing = os.pipe()
+    ended: list[tuple[_Result | None, BaseException | None]] = []
+
+    def run() -> None:
+        try:
+            ended.append((work(*arguments, **named), None))
+        except BaseException as error:
+            ended.append((None, error))
+        finally:
+            _unanswered.discard(name)
+            _os.close(writing)  # wakes whoever waits
+
+    _unanswered.add(name)
+    _threading.Thread(target=run, daemon=True).start()
+    late = NoAnswerError(f"it does not answer within {ANSWER_SECONDS:g} s")
+    try:
+        eventlet.hubs.trampoline(reading, read=True, timeout=ANSWER_SECONDS, timeout_exc=late)
+    finally:
+        os.close(reading)
+    result, error = ended[0]
+    if error is not None:
+        raise error
+    return result  # type: ignore[return-value]  # without an error there is one
