@@ -28,7 +28,7 @@ from op25b_app.operate.background import PROVING, in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
 from op25b_app.operate.events import Journal
-from op25b_app.operate.expectations import access, expectations, versions
+from op25b_app.operate.expectations import access, expectations, versions, with_states
 from op25b_app.operate.file_change import Changes, look_at
 from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
 from op25b_app.operate.in_force import Examined
@@ -242,10 +242,12 @@ class Op25b(app_manager.RyuApp):
                 known.assign(None, self._generation)
 
     def _answer_status(self, query: Query) -> tuple[str, dict[str, Any]]:
+        return "200 OK", {**self._status(), "event_loop": self._loop_lag.report()}
+
+    def _status(self) -> dict[str, Any]:
         sessions = {switch.session.dpid: switch.session for switch in self._switches}
         current = [each.session.dpid for each in self._switches if each.generation == self._generation]
-        report = status_report(self._path, self._policies.in_force, sessions, current)
-        return "200 OK", {**report, "event_loop": self._loop_lag.report()}
+        return status_report(self._path, self._policies.in_force, sessions, current)
 
     def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
         return "200 OK", self._journal.report(int(query.get("after", "0")))
@@ -254,8 +256,14 @@ class Op25b(app_manager.RyuApp):
         """With the datapath ids whose tables are of interest, as ``dpids=1,2``."""
         dpids = {int(dpid) for dpid in query.get("dpids", "").split(",") if dpid}
         web = "wsgi" in app_manager.AppManager.get_instance().contexts
-        switches = in_background(expectations, self._policies.in_force.policy, dpids, _now())
-        return "200 OK", {"versions": versions(), "access": access(self.CONF, web=web), "switches": switches}
+        status, policy = self._status(), self._policies.in_force.policy
+        switches = with_states(in_background(expectations, policy, dpids, _now()), status)
+        return "200 OK", {
+            "versions": versions(),
+            "access": access(self.CONF, web=web),
+            "policy": status["policy"],
+            "switches": switches,
+        }
 
     def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
         """With ``yes=1`` the policy may stop blocking; with ``dry_run=1`` it is examined only.

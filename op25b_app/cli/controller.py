@@ -10,13 +10,21 @@ from typing import Any
 import click
 
 COLOURS = {
+    "connecting": None,
+    "installing": None,
     "protected": "green",
     "monitoring": "cyan",
+    "checking": "yellow",
     "degraded": "red",
     "lost": "red",
     "unknown": "yellow",
 }
-"""Of the states of a switch; the others need none."""
+"""Of the states of a switch."""
+AS_WANTED = ("protected", "monitoring")
+ON_THEIR_WAY = ("connecting", "installing", "checking")
+"""The states that a switch leaves by itself, soon: a reload waits for that."""
+AT_REST = ("degraded", "lost", "unknown")
+"""Those that it stays in until something is done."""
 
 socket_option = click.option(
     "--socket",

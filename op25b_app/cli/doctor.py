@@ -70,14 +70,12 @@ def _ask_controller(path: Path | None, switch: OpenVSwitch | str) -> Mapping[str
     bridges = () if isinstance(switch, str) else switch.bridges
     dpids = ",".join(str(bridge.datapath_id) for bridge in bridges if bridge.datapath_id is not None)
     try:
-        status = ask(control_socket(path), "GET", "/status").body
-        told = ask(control_socket(path), "GET", f"/doctor?dpids={dpids}").body
+        answer = ask(control_socket(path), "GET", f"/doctor?dpids={dpids}")
     except NoControllerError as error:
         return str(error)
-    for name, expected in told["switches"].items():
-        now = status["switches"][name]
-        expected.update(name=name, state=now["state"], connected=now["openflow"] is not None)
-    return {**told, "policy": status["policy"]}
+    if "error" in answer.body:
+        return f"the controller could not answer ({answer.body['error']})"
+    return answer.body
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -12,14 +12,11 @@ from urllib.parse import urlencode
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
-from op25b_app.switch import outcome
+from op25b_app.cli.controller import AS_WANTED, COLOURS, ON_THEIR_WAY, ask_or_exit, socket_option
 
 EXAMINE_SECONDS = 900.0
 """How long a controller may take to read and compare a policy; a million prefixes take minutes."""
 POLL_SECONDS = 0.2
-ON_THEIR_WAY = tuple(state.value for state in outcome.ON_THE_WAY)
-AS_WANTED = tuple(state.value for state in outcome.AS_WANTED)
 
 
 @click.command(short_help="Have a running controller read its policy again.")

@@ -1,4 +1,4 @@
-"""``op25b status``: is every switch protected?"""
+"""``op25b status``: is every switch as wanted?"""
 
 from __future__ import annotations
 
@@ -13,21 +13,22 @@ from op25b_app.cli.arguments import json_option
 from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
 
 
-@click.command(short_help="Ask a running controller whether every switch is protected.")
+@click.command(short_help="Ask a running controller whether every switch is as wanted.")
 @socket_option
 @json_option
 def command(path: Path | None, as_json: bool) -> None:
     """Ask the controller that runs on this machine for the state of its switches.
 
-    Exits with 0 where every switch of the policy is protected or, in monitor mode, monitoring; with 1
-    otherwise, and where no controller answers.
+    Exits with 0 where every switch of the policy is as wanted: protected or, in monitor mode, monitoring.
+    Exits with 1 otherwise, and where no controller answers. With --json, all_as_wanted says the same as the
+    exit code; all_protected is true only where every switch is protected, and none in monitor mode.
     """
     status = ask_or_exit(path, "GET", "/status", as_json=as_json)
     if as_json:
         click.echo(json.dumps(status, indent=2))
     else:
         _print_table(status)
-    sys.exit(0 if status["all_protected"] else 1)
+    sys.exit(0 if status["all_as_wanted"] else 1)
 
 
 def _print_table(status: dict[str, Any]) -> None:
@@ -40,7 +41,7 @@ def _print_table(status: dict[str, Any]) -> None:
     for heading in ("switch", "dpid", "state", "since (UTC)", "reason"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("dpid", "state"))
     for name, switch in status["switches"].items():
-        state = Text(switch["state"], COLOURS.get(switch["state"], ""))
+        state = Text(switch["state"], COLOURS.get(switch["state"]) or "")
         since = switch["since"].removesuffix("+00:00").replace("T", " ")
         table.add_row(Text(name), switch["dpid"], state, since, Text(switch["reason"]))
     console = Console()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -43,6 +43,15 @@ def _tables(policy: Policy, switch: Switch, at: float) -> dict[str, Any]:
         str(number): {**table, "addresses": sorted(table["addresses"])}
         for number, table in sorted(tables.items())
     }
+
+
+def with_states(switches: dict[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is expected of each switch together with its state, from a status report of that policy."""
+    for name, expected in switches.items():
+        now = status["switches"][name]
+        connected = now["openflow"] is not None
+        expected.update(name=name, state=now["state"], reason=now["reason"], connected=connected)
+    return switches
 
 
 def access(conf: Any, *, web: bool) -> dict[str, Any]:

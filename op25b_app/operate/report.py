@@ -24,12 +24,14 @@ def status_report(
 ) -> dict[str, Any]:
     """The policy in force, every switch of it by its name, and others by their datapath id.
 
-    ``all_protected`` tells whether every switch of the policy is protected or, in monitor mode, monitoring.
+    ``all_as_wanted`` tells whether every switch of the policy is protected or, in monitor mode, monitoring;
+    ``all_protected`` whether every one is protected, so that none only counts what it would block.
     ``sessions`` are by datapath id and hold one for each switch of the policy; those of ``current`` have
     begun to follow the policy in force.
     """
     known, up_to_date = in_force.policy.switches, set(current)
     switches = {name: _switch(sessions[each.dpid], up_to_date) for name, each in known.items()}
+    states = [sessions[each.dpid].status.state for each in known.values()]
     others = [session for session in sessions.values() if session.status.state is State.UNKNOWN]
     return {
         "policy": {
@@ -38,7 +40,8 @@ def status_report(
             "since": _iso(in_force.since),
             "kept": in_force.kept,
         },
-        "all_protected": all(sessions[each.dpid].status.state in AS_WANTED for each in known.values()),
+        "all_as_wanted": all(state in AS_WANTED for state in states),
+        "all_protected": all(state is State.PROTECTED for state in states),
         "switches": switches | {session.name: _switch(session, up_to_date) for session in others},
     }
 

@@ -83,7 +83,7 @@ class Op25bController(Controller):
         result = self.command("status", "--json")
         status: dict[str, Any] = json.loads(result.stdout)
         if "error" not in status:
-            assert result.returncode == (0 if status["all_protected"] else 1)
+            assert result.returncode == (0 if status["all_as_wanted"] else 1)
         return status
 
     def wait_for_state(

@@ -203,23 +203,40 @@ def test_a_table_without_settings_is_judged_by_what_this_release_tracks(
 
 @pytest.mark.usefixtures("healthy")
 @pytest.mark.parametrize(
-    ("setting", "what"),
+    ("severity", "setting", "what"),
     [
-        ("flow-limit=1000", "flow-limit is 1000"),
-        ("max-revalidator=5000", "max-revalidator is 5000 ms"),
-        ("vlan-limit=2", "vlan-limit is 2"),
-        ("hw-offload=true", "hw-offload is on"),
+        ("warning", "flow-limit=1000", "flow-limit is 1000"),
+        ("warning", "max-revalidator=5000", "max-revalidator is 5000 ms"),
+        ("error", "vlan-limit=0", "vlan-limit is 0"),
+        ("error", "vlan-limit=2", "vlan-limit is 2"),
+        ("warning", "hw-offload=true", "hw-offload is on"),
     ],
 )
 def test_settings_of_the_whole_switch(
-    ovs: PrivateOvs, controller: Op25bController, setting: str, what: str
+    ovs: PrivateOvs, controller: Op25bController, severity: str, setting: str, what: str
 ) -> None:
     ovs.vsctl("set", "Open_vSwitch", ".", f"other_config:{setting}")
     diagnosis = doctor(ovs, controller)
-    assert diagnosis.told("warning", "Open vSwitch") == [what]
-    remedy = diagnosis.of("warning", "Open vSwitch")[0]["remedy"].partition(",")[0]
+    assert diagnosis.told(severity, "Open vSwitch") == [what]
+    remedy = diagnosis.of(severity, "Open vSwitch")[0]["remedy"].partition(",")[0]
     ovs.vsctl(*shlex.split(remedy)[1:])
-    assert doctor(ovs, controller).told("warning", "Open vSwitch") == []
+    assert doctor(ovs, controller).told(severity, "Open vSwitch") == []
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_rule_of_others_that_opens_port_25_is_an_error(
+    ovs: PrivateOvs, controller: Op25bController
+) -> None:
+    ovs.add_flows(BRIDGE, "table=0,priority=500,tcp,tp_dst=25,actions=NORMAL")
+    controller.wait_for_state(NAME, "degraded")
+    diagnosis = doctor(ovs, controller)
+    assert diagnosis.code == 1
+    (finding,) = diagnosis.of("error")
+    assert finding["what"].startswith(f"is {NAME} of the policy, degraded: not proven: ")
+    assert finding["remedy"]
+    ovs.ofctl("--strict", "del-flows", BRIDGE, "table=0,priority=500,tcp,tp_dst=25")
+    controller.wait_for_state(NAME, "protected")
+    assert doctor(ovs, controller).code == 0
 
 
 @pytest.mark.usefixtures("healthy")
@@ -323,6 +340,6 @@ def test_what_the_controller_does_carelessly(ovs: PrivateOvs, tmp_path: Path) ->
             "the REST interface of another application listens on every address",
             "a switch that stops answering is kept for ever",
         ]
-        assert diagnosis.told("warning", "elsewhere") == [
-            "is lost, and no bridge here has its datapath id 0x92"
-        ]
+        (what,) = diagnosis.told("error", "elsewhere")
+        assert what.startswith("is lost: ")
+        assert what.endswith("; no bridge here has its datapath id 0x92")

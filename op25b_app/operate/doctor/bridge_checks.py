@@ -7,6 +7,7 @@ from typing import Any
 
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge
+from op25b_app.operate.doctor.state_checks import check_state
 from op25b_app.operate.doctor.table_checks import check_tables
 
 NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
@@ -144,7 +145,7 @@ def _check_interfaces(bridge: Bridge) -> Iterator[Finding]:
 
 def _check_connection(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Finding]:
     if expected["connected"]:
-        yield ok(bridge.name, f"is {expected['name']} of the policy, {expected['state']}")
+        yield check_state(bridge.name, expected)
     elif any(controller.connected for controller in bridge.controllers):
         yield error(
             bridge.name,

@@ -10,6 +10,7 @@ from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.controller_checks import check_controller
 from op25b_app.operate.doctor.finding import Finding, error, ok, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
+from op25b_app.operate.doctor.state_checks import check_switches_elsewhere
 
 SWITCH = "Open vSwitch"
 CONTROLLER = "controller"
@@ -43,6 +44,7 @@ def examine(
             "nothing can be said of bridges",
             "start it (Debian: systemctl start openvswitch-switch), or op25b doctor --db SERVER",
         )
+        yield from check_switches_elsewhere((), _by_dpid(expected))
         return
     yield from _check_switch(switch)
     yield from _check_bridges(switch, expected, names)
@@ -74,10 +76,10 @@ def _check_switch(switch: OpenVSwitch) -> Iterator[Finding]:
             "ovs-vsctl remove Open_vSwitch . other_config max-revalidator",
         )
     if switch.other_config.get("vlan-limit", "1") != "1":
-        yield warning(
+        yield error(
             SWITCH,
             f"vlan-limit is {switch.other_config['vlan-limit']}",
-            "frames with several tags are read further than rules are proven for",
+            "rules are proven for 1, where nothing is read behind the first tag",
             "ovs-vsctl remove Open_vSwitch . other_config vlan-limit, then restart ovs-vswitchd",
         )
     if switch.other_config.get("hw-offload") == "true":
@@ -89,10 +91,14 @@ def _check_switch(switch: OpenVSwitch) -> Iterator[Finding]:
         )
 
 
+def _by_dpid(expected: Collection[Mapping[str, Any]] | None) -> dict[int | None, Mapping[str, Any]]:
+    return {each["dpid"]: each for each in expected or ()}
+
+
 def _check_bridges(
     switch: OpenVSwitch, expected: Collection[Mapping[str, Any]] | None, names: Sequence[str]
 ) -> Iterator[Finding]:
-    by_dpid = {each["dpid"]: each for each in expected or ()}
+    by_dpid = _by_dpid(expected)
     for name in sorted(set(names) - {bridge.name for bridge in switch.bridges}):
         there = ", ".join(bridge.name for bridge in switch.bridges) or "none"
         yield error(name, "there is no such bridge", f"there are: {there}", f"ovs-vsctl add-br {name}")
@@ -103,10 +109,10 @@ def _check_bridges(
         yield from check_bridge(bridge, wanted, switch.release, here=switch.here)
     yield from _check_twins(switch.bridges, names)
     if not names:
-        yield from _check_absent(switch.bridges, by_dpid)
+        yield from check_switches_elsewhere({bridge.datapath_id for bridge in switch.bridges}, by_dpid)
 
 
-def chosen(bridges: Sequence[Bridge], dpids: Collection[int], names: Collection[str]) -> Sequence[Bridge]:
+def chosen(bridges: Sequence[Bridge], dpids: Collection[int | None], names: Collection[str]) -> Sequence[Bridge]:
     """The bridges with these names; without names those of the policy, or all where none is of it."""
     if names:
         return [bridge for bridge in bridges if bridge.name in names]
@@ -135,18 +141,6 @@ def _check_twins(bridges: Sequence[Bridge], names: Collection[str]) -> Iterator[
                 f"have the same datapath id {dpid:#x}",
                 "the controller takes them for one switch, and each pushes the other out",
                 f"ovs-vsctl set bridge {twins[-1]} other-config:datapath-id=16_HEXADECIMAL_DIGITS",
-            )
-
-
-def _check_absent(bridges: Sequence[Bridge], by_dpid: Mapping[int, Mapping[str, Any]]) -> Iterator[Finding]:
-    here = {bridge.datapath_id for bridge in bridges}
-    for dpid, expected in by_dpid.items():
-        if dpid not in here and not expected["connected"]:
-            yield warning(
-                expected["name"],
-                f"is {expected['state']}, and no bridge here has its datapath id {dpid:#x}",
-                "it is not known whether it filters",
-                "op25b doctor on the machine of that switch, or --db SERVER",
             )
 
 

@@ -1,0 +1,62 @@
+"""Whether the running controller calls a switch protected, and what to do where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from op25b_app.operate.doctor.finding import Finding, error, ok
+from op25b_app.switch.outcome import AS_WANTED
+
+MOST_SWITCHES = 20
+"""Of switches elsewhere so many are told one by one."""
+
+_AS_WANTED = {state.value for state in AS_WANTED}
+_WAIT = "op25b doctor, some seconds later; where it stays so, op25b events tells what was tried"
+REMEDIES = {
+    "connecting": _WAIT,
+    "installing": _WAIT,
+    "checking": _WAIT,
+    "degraded": "do what the reason says, then op25b status; op25b events tells since when it is so",
+    "lost": "start the switch, and let its controller address lead to this controller (op25b run)",
+    "unknown": "add a switch with its dpid to the policy, then op25b reload",
+}
+"""By state of a switch that is not as wanted."""
+
+
+def check_state(where: str, expected: Mapping[str, Any]) -> Finding:
+    """Return what the controller says of a switch of the policy: an error unless it is as wanted.
+
+    ``expected`` holds its ``name``, its ``state`` and the ``reason``.
+    """
+    name, state = expected["name"], expected["state"]
+    if state in _AS_WANTED:
+        return ok(where, f"is {name} of the policy, {state}")
+    return error(
+        where,
+        f"is {name} of the policy, {state}: {expected['reason']}",
+        "it is not shown that its rules do what the policy says",
+        REMEDIES.get(state, "op25b status"),
+    )
+
+
+def check_switches_elsewhere(
+    here: Collection[int | None], by_dpid: Mapping[int | None, Mapping[str, Any]]
+) -> Iterator[Finding]:
+    """Findings about switches of the policy of which no bridge is here; ``here`` are datapath ids."""
+    wrong = [each for dpid, each in by_dpid.items() if dpid not in here and each["state"] not in _AS_WANTED]
+    for each in wrong[:MOST_SWITCHES]:
+        name, state = each["name"], each["state"]
+        yield error(
+            name,
+            f"is {state}: {each['reason']}; no bridge here has its datapath id {each['dpid']:#x}",
+            "it is not shown that its rules do what the policy says",
+            f"{REMEDIES.get(state, 'op25b status')}; op25b doctor there, or --db SERVER, looks at it",
+        )
+    if more := len(wrong[MOST_SWITCHES:]):
+        yield error(
+            "policy",
+            f"{more} more of its switches are neither protected nor monitoring",
+            "it is not shown that their rules do what the policy says",
+            "op25b status names all of them",
+        )

@@ -1,0 +1,136 @@
+"""What commands and doctor make of each state of a switch; a new state must be classified everywhere."""
+
+from __future__ import annotations
+
+from types import MappingProxyType, SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from op25b_app.cli import controller as cli
+from op25b_app.operate.doctor.bridge_checks import check_bridge
+from op25b_app.operate.doctor.examination import examine
+from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, OpenVSwitch
+from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
+from op25b_app.operate.in_force import InForce
+from op25b_app.operate.report import status_report
+from op25b_app.switch.outcome import AS_WANTED, State, Status
+from tests.unit.operate.policies import policy_of
+
+STATES = sorted(state.value for state in State)
+WANTED = {state.value for state in AS_WANTED}
+BRIDGE = Bridge(
+    name="br-access",
+    datapath_id=1,
+    datapath_type="netdev",
+    fail_mode="secure",
+    protocols=frozenset({"OpenFlow13"}),
+    other_config={"disable-in-band": "true"},
+    mcast_snooping=False,
+    controllers=(OpenFlowController("uuid", "tcp:127.0.0.1:6653", True, None, None, None),),
+    tables={},
+    interfaces=(),
+    fragments="normal",
+    version="3.1.0",
+)
+
+
+def expected(name: str, dpid: int, state: str) -> dict[str, Any]:
+    return {
+        "name": name,
+        "dpid": dpid,
+        "state": state,
+        "reason": f"why it is {state}",
+        "connected": state != "lost",
+        "roles": {"subscriber": [], "uplink": [], "trusted": []},
+        "tables": {},
+    }
+
+
+def controller(*switches: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "versions": {"op25b": "1"},
+        "policy": {"file": "policy.yaml", "kept": False},
+        "access": {
+            "openflow": {"host": "127.0.0.1", "tls": False, "asks_certificates": False},
+            "web": None,
+            "unanswered_echoes": 3,
+            "echo_seconds": 15.0,
+        },
+        "switches": {each["name"]: each for each in switches},
+    }
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_doctor_calls_a_switch_well_only_where_it_is_as_wanted(state: str) -> None:
+    findings = list(check_bridge(BRIDGE, expected("access-1", 1, state), (3, 1), here=True))
+    errors = [each for each in findings if each.severity == "error"]
+    if state in WANTED:
+        assert errors == []
+        assert f"is access-1 of the policy, {state}" in [each.what for each in findings]
+    else:
+        assert errors
+        assert all(each.remedy for each in errors)
+        if state != "lost":
+            assert f"{state}: why it is {state}" in errors[0].what
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_so_it_is_of_a_switch_elsewhere(state: str) -> None:
+    here = OpenVSwitch((), {}, True, "3.1.0")
+    for switch in (here, "cannot run ovs-vsctl"):
+        findings = list(examine(switch, controller(expected("far", 9, state)), ()))
+        errors = [each for each in findings if each.severity == "error" and each.where == "far"]
+        assert bool(errors) is (state not in WANTED)
+        assert all(each.remedy for each in errors)
+
+
+def test_switches_elsewhere_are_not_told_by_the_thousand() -> None:
+    switches = [expected(f"s{number}", number, "lost") for number in range(1, 1001)]
+    findings = list(examine(OpenVSwitch((), {}, True, "3.1.0"), controller(*switches), ()))
+    errors = [each for each in findings if each.severity == "error"]
+    assert len(errors) == MOST_SWITCHES + 1
+    assert errors[-1].what == "980 more of its switches are neither protected nor monitoring"
+
+
+def test_a_state_that_nobody_classified() -> None:
+    assert set(REMEDIES) | WANTED >= set(STATES), "the doctor knows no remedy"
+    assert not set(REMEDIES) & WANTED
+    assert set(cli.COLOURS) >= set(STATES), "status has no colour for it"
+    assert set(cli.AS_WANTED) == WANTED
+    kinds = [set(cli.AS_WANTED), set(cli.ON_THEIR_WAY), set(cli.AT_REST)]
+    assert set.union(*kinds) >= set(STATES), "a reload does not know whether to wait"
+    assert sum(map(len, kinds)) == len(set.union(*kinds)), "a state has two kinds"
+
+
+@pytest.mark.parametrize(
+    ("states", "as_wanted", "protected"),
+    [
+        ((State.PROTECTED, State.PROTECTED), True, True),
+        ((State.PROTECTED, State.MONITORING), True, False),
+        ((State.MONITORING, State.MONITORING), True, False),
+        *(
+            ((State.PROTECTED, state), False, False)
+            for state in State
+            if state not in (State.PROTECTED, State.MONITORING)
+        ),
+    ],
+)
+def test_all_protected_means_that_none_is_in_monitor_mode(
+    tmp_path: Any, states: tuple[State, ...], as_wanted: bool, protected: bool
+) -> None:
+    policy = policy_of(tmp_path, *(f"s{number}" for number, _ in enumerate(states, 1)))
+    sessions = {
+        dpid: SimpleNamespace(
+            status=Status(state, "", 0.0),
+            dpid=dpid,
+            name=f"s{dpid}",
+            assignment=None,
+            revision=1,
+            openflow_version="1.3",
+        )
+        for dpid, state in enumerate(states, 1)
+    }
+    in_force = InForce(policy, "0" * 64, 0.0)
+    report = status_report(tmp_path, in_force, cast(Any, MappingProxyType(sessions)), ())
+    assert (report["all_as_wanted"], report["all_protected"]) == (as_wanted, protected)
