@@ -11,27 +11,33 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+import environment
 from errors import LabError
 
-PROTECTED = {"protected", "monitoring"}
+AS_WANTED = {"protected", "monitoring"}
 START_TIMEOUT = 300.0
 """Seconds, for a loaded machine; a switch that lost its controller takes up to ten to call again."""
 
 
 class LabController:
-    """``op25b run`` with a policy, its output in a log file."""
+    """``op25b run`` with a policy, its output in a log file; in the lab's own environment."""
 
     def __init__(self, policy: Path, log: Path) -> None:
         self.policy = policy
         self.log = log
+        self._environment = environment.own_environment(os.environ, log.parent)
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [*_op25b(), "run", "--policy", str(self.policy)]
-        environment = {**os.environ, "OP25B_STATE_DIRECTORY": str(self.log.parent / "state")}
+        options = environment.configuration(self.log.parent)
+        command = [*_op25b(), "run", "--policy", str(self.policy), *options]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+                command,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
 
     def kill(self) -> None:
@@ -45,24 +51,36 @@ class LabController:
             self._process.terminate()
             self._process.wait(timeout=START_TIMEOUT)
 
+    def states(self) -> dict[str, str]:
+        """Return the state of each switch that it knows; of none where it does not answer."""
+        return self._ask()[0]
+
     def wait_until_protected(self, switches: Iterable[str], timeout: float = START_TIMEOUT) -> float:
-        """Wait for the rules to be confirmed on all these switches; return the seconds it took."""
+        """Wait for these switches to be protected or, in monitor mode, monitoring; return the seconds.
+
+        Raises: LabError where one is not within ``timeout`` seconds, or the controller ends.
+        """
         began = time.monotonic()
-        waiting = set(switches)
+        names = [*switches]
         told = ""
         while time.monotonic() < began + timeout:
             if self._process is None or self._process.poll() is not None:
                 raise LabError(f"the controller has ended:\n{self._log_end()}")
             states, told = self._ask()
-            waiting = {name for name in waiting if states.get(name) not in PROTECTED}
-            if not waiting:
+            if all(states.get(name) in AS_WANTED for name in names):
                 return time.monotonic() - began
             time.sleep(0.2)
         raise LabError(f"after {timeout:.0f} s: {told}\n{self._log_end()}")
 
     def _ask(self) -> tuple[dict[str, str], str]:
         """Each switch's state, and that with reasons as text, or what keeps ``op25b status`` from telling."""
-        asked = subprocess.run([*_op25b(), "status", "--json"], check=False, capture_output=True, text=True)
+        asked = subprocess.run(
+            [*_op25b(), "status", "--json"],
+            env=self._environment,
+            check=False,
+            capture_output=True,
+            text=True,
+        )
         try:
             switches = json.loads(asked.stdout)["switches"]
         except (ValueError, KeyError):

@@ -63,22 +63,30 @@ def main(
 
     In a terminal the Mininet prompt opens then, with two commands more: mail and scenario.
 
-    Exit code 0: every row of the table is as expected. Nothing is left behind, however the lab ends.
+    Exits with 0 where every row of the table is as expected; with 1 otherwise, and where it cannot be built.
+    Nothing is left behind, however the lab ends.
     """
     try:
         running_lab.check_prerequisites()
     except LabError as error:
         raise click.ClickException(str(error)) from None
-    from network import make_topo, policy_file, topology_names
+    from network import find_topologies, make_topo, policy_file
 
+    topologies = find_topologies()
+    for problem in topologies.problems:
+        click.echo(f"op25b lab: a topology cannot be loaded: {problem}", err=True)
     if listing:
-        _list(sorted(topology_names()))
+        _list(sorted(topologies.files))
         return
-    _check_choice("--topology", [topology], topology_names())
+    _check_choice("--topology", [topology], topologies.files)
     _check_choice("--scenario", names, [scenario.name for scenario in SCENARIOS])
-    scenarios = tuple(each for each in SCENARIOS if not names or each.name in names)
     mode = Mode.MONITOR if monitor else Mode.ENFORCE
-    _check_policy(policy or policy_file(topology), make_topo(topology))
+    try:
+        topo = make_topo(topology)
+        scenarios = _fitting(topo, [each for each in SCENARIOS if not names or each.name in names])
+    except LabError as error:
+        raise click.ClickException(str(error)) from None
+    _check_policy(policy or policy_file(topology), topo)
     prompt = not (scripted or as_json or names) and sys.stdin.isatty() and sys.stdout.isatty()
     choice = _Choice(topology, policy, mode, scenarios, as_json, prompt)
     sys.exit(run_isolated(lambda: _run(choice)))
@@ -106,9 +114,40 @@ def _run(choice: _Choice) -> int:
     if choice.prompt:
         # From here on Ctrl-C interrupts a command at the prompt.
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        console.print("Try: mail spammer extmail 25, scenario office-worker, help", highlight=False)
-        LabPrompt(lab, choice.mode, console)
+        first = choice.scenarios[0]
+        who, to, port, *_ = first.attempts[0]
+        console.print(f"Try: mail {who} {to} {port}, scenario {first.name}, help", highlight=False)
+        LabPrompt(lab, choice.scenarios, choice.mode, console)
     return 0 if report.good(results, evidence) else 1
+
+
+def _fitting(topo: Any, scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
+    """Return the scenarios whose hosts a topology has; it says which are left out.
+
+    Raises: LabError where none is left.
+    """
+    from network import mail_domains
+
+    missing = {each.name: _missing(each, topo.hosts(), mail_domains(topo)) for each in scenarios}
+    told = [f"scenario {name} needs {', '.join(needs)}" for name, needs in missing.items() if needs]
+    if len(told) == len(scenarios):
+        where = "name hosts as topologies/single.py does, with mail_domain for those with a mail server"
+        raise LabError("\n".join(["no scenario fits this topology", *told, where]))
+    for line in told:
+        click.echo(f"op25b lab: left out: {line}, which this topology does not have", err=True)
+    return tuple(each for each in scenarios if not missing[each.name])
+
+
+def _missing(scenario: Scenario, hosts: Collection[str], mail_servers: Collection[str]) -> list[str]:
+    """What a scenario needs and a topology does not have, each once."""
+    needs: dict[str, None] = {}
+    for attempt in scenario.attempts:
+        if attempt.who not in hosts:
+            needs[f"host {attempt.who}"] = None
+        for server in (attempt.to, attempt.mailbox):
+            if server not in mail_servers:
+                needs[f"mail server {server}"] = None
+    return [*needs]
 
 
 def _check_policy(file: Path, topo: Any) -> None:

@@ -6,9 +6,11 @@ import functools
 import itertools
 import runpy
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import open_vswitch
 from errors import LabError
@@ -36,20 +38,67 @@ class _AwaitedController(RemoteController):  # type: ignore[misc]
         """The controller starts after the switches; Mininet would complain."""
 
 
-def topology_names() -> dict[str, Path]:
-    """Every topology by the name ``mn --topo`` knows it by, with its file."""
-    files = sorted(file for file in TOPOLOGIES.glob("*.py") if file.with_suffix(".yaml").exists())
-    return {name: file for file in files for name in runpy.run_path(str(file))["topos"]}
+class Topologies(NamedTuple):
+    """Files by the name ``mn --topo`` knows a topology by; and what cannot be loaded, and why."""
+
+    files: dict[str, Path]
+    problems: list[str]
+
+
+def find_topologies() -> Topologies:
+    """Find every topology that lies beside its policy; one that cannot be loaded hides no other."""
+    files, problems = {}, []
+    for file in sorted(file for file in TOPOLOGIES.glob("*.py") if file.with_suffix(".yaml").exists()):
+        try:
+            files.update(dict.fromkeys(_topos(file), file))
+        except LabError as error:
+            problems.append(str(error))
+    return Topologies(files, problems)
 
 
 def policy_file(topology: str) -> Path:
     """The policy that belongs to a topology."""
-    return topology_names()[topology].with_suffix(".yaml")
+    return find_topologies().files[topology].with_suffix(".yaml")
 
 
 def make_topo(topology: str) -> Any:
-    """The Mininet topology object of that name."""
-    return runpy.run_path(str(topology_names()[topology]))["topos"][topology]()
+    """Make the Mininet topology object of that name.
+
+    Raises: LabError with the place where its file goes wrong.
+    """
+    file = find_topologies().files[topology]
+    make = _topos(file)[topology]
+    with _told_with_its_place(file):
+        return make()
+
+
+def mail_domains(topo: Any) -> dict[str, str]:
+    """The mail domain of each host that has one."""
+    domains = {name: topo.nodeInfo(name).get("mail_domain") for name in topo.hosts()}
+    return {name: domain for name, domain in domains.items() if domain}
+
+
+def _topos(file: Path) -> dict[str, Callable[[], Any]]:
+    with _told_with_its_place(file):
+        topos = runpy.run_path(str(file)).get("topos")
+    if not isinstance(topos, dict) or not topos:
+        raise LabError(f"{file}: it names no topology; write topos = {{NAME: CLASS}}")
+    return topos
+
+
+@contextmanager
+def _told_with_its_place(file: Path) -> Iterator[None]:
+    """What a topology file raises becomes a LabError with the line of that file."""
+    try:
+        yield
+    except SyntaxError as error:
+        raise LabError(f"{error.filename}:{error.lineno}:{error.offset}: {error.msg}") from None
+    except Exception as error:
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(file)
+        ]
+        where = f"{file}:{lines[-1]}" if lines else f"{file}"
+        raise LabError(f"{where}: {type(error).__name__}: {error}") from None
 
 
 class LabNetwork:
@@ -80,11 +129,11 @@ class LabNetwork:
     @property
     def families(self) -> tuple[int, ...]:
         """The IP versions that hosts of this topology speak."""
-        return (4, 6) if self.topo.ipv6 else (4,)
+        return (4, 6) if getattr(self.topo, "ipv6", False) else (4,)
 
     def space(self, name: str) -> str:
-        """The kind of address a host has: dynamic, static, unlisted, ..."""
-        space: str = self.topo.nodeInfo(name)["space"]
+        """The kind of address a host has: dynamic, static, unlisted, ...; a topology need not say it."""
+        space: str = self.topo.nodeInfo(name).get("space", "host")
         return space
 
     def node(self, name: str) -> Any:
@@ -97,8 +146,7 @@ class LabNetwork:
 
     def mail_domains(self) -> dict[str, str]:
         """The mail domain of each host that has one."""
-        domains = {name: self.topo.nodeInfo(name).get("mail_domain") for name in self.topo.hosts()}
-        return {name: domain for name, domain in domains.items() if domain}
+        return mail_domains(self.topo)
 
     def packets(self, *roles: Role) -> int:
         """How many packets all rules of op25b with one of these roles have matched, on all switches."""

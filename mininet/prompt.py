@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attempts
@@ -10,7 +11,7 @@ from attempts import Try
 from mininet.cli import CLI
 from rich.console import Console
 from running_lab import RunningLab
-from scenarios import SCENARIOS, SMTP, Attempt
+from scenarios import SMTP, Attempt, Scenario
 
 from op25b_app.policy.model import Mode
 
@@ -18,8 +19,16 @@ from op25b_app.policy.model import Mode
 class LabPrompt(CLI):  # type: ignore[misc]  # Mininet has no type annotations
     """Mininet's CLI, plus ``mail`` and ``scenario``."""
 
-    def __init__(self, lab: RunningLab, mode: Mode, console: Console, **options: Any) -> None:
+    def __init__(
+        self,
+        lab: RunningLab,
+        scenarios: Sequence[Scenario],
+        mode: Mode,
+        console: Console,
+        **options: Any,
+    ) -> None:
         self._lab = lab
+        self._scenarios = scenarios
         self._mode = mode
         self._console = console
         super().__init__(lab.network.mininet, **options)
@@ -49,9 +58,9 @@ class LabPrompt(CLI):  # type: ignore[misc]  # Mininet has no type annotations
 
     def do_scenario(self, line: str) -> None:
         """scenario [NAME]: carry out a scenario, or all of them, and show the table."""
-        chosen = [scenario for scenario in SCENARIOS if line.strip() in ("", scenario.name)]
+        chosen = [scenario for scenario in self._scenarios if line.strip() in ("", scenario.name)]
         if not chosen:
-            self._say(f"scenarios: {', '.join(scenario.name for scenario in SCENARIOS)}")
+            self._say(f"scenarios: {', '.join(scenario.name for scenario in self._scenarios)}")
             return
         all_tries = attempts.tries(chosen, self._lab.network.families, self._mode)
         results, evidence = attempts.carry_out(self._lab, all_tries, self._mode)

@@ -6,10 +6,11 @@ import importlib.util
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import environment
 import mail_server
 import open_vswitch
 from controller import LabController
@@ -63,6 +64,7 @@ class RunningLab:
 
         self.topology = topology
         DIRECTORY.mkdir()
+        environment.enter(DIRECTORY)
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
         open_vswitch.start()
         self._hosts_file = _own_hosts_file()
@@ -77,8 +79,7 @@ class RunningLab:
         self.controller.start()
         self._start_mail_servers(say)
         took = self.controller.wait_until_protected(switches)
-        state = "protected" if mode is Mode.ENFORCE else "monitoring"
-        say(f"controller: every switch is {state} after {took:.1f} s")
+        say(f"controller: {_told(self.controller.states())} after {took:.1f} s")
 
     def _start_mail_servers(self, say: Callable[[str], None]) -> None:
         domains = self.network.mail_domains()
@@ -96,6 +97,12 @@ class RunningLab:
                     lambda server: server.start(self.credentials, exchangers), self.mail_servers.values()
                 )
             )
+
+
+def _told(states: Mapping[str, str]) -> str:
+    if len(kinds := set(states.values())) == 1:
+        return f"every switch is {kinds.pop()}"
+    return ", ".join(f"{name} is {state}" for name, state in states.items())
 
 
 def _in_monitor_mode(policy: Path) -> Path:

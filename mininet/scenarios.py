@@ -1,6 +1,7 @@
 """What the lab tries, as data: who sends mail to whom, on which port, and what has to come of it.
 
-The hosts are those of ``topologies/``; every topology has them all.
+The hosts are those of ``topologies/single.py``. Where a topology lacks some of them, the scenarios
+that need them are left out.
 """
 
 from __future__ import annotations
