@@ -112,7 +112,9 @@ def _check_bridges(
         yield from check_switches_elsewhere({bridge.datapath_id for bridge in switch.bridges}, by_dpid)
 
 
-def chosen(bridges: Sequence[Bridge], dpids: Collection[int | None], names: Collection[str]) -> Sequence[Bridge]:
+def chosen(
+    bridges: Sequence[Bridge], dpids: Collection[int | None], names: Collection[str]
+) -> Sequence[Bridge]:
     """The bridges with these names; without names those of the policy, or all where none is of it."""
     if names:
         return [bridge for bridge in bridges if bridge.name in names]
