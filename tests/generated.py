@@ -30,6 +30,8 @@ from op25b_app.policy.prefix import WIDTH, Prefix
 
 NOW = 1_800_000_000.0
 PORTS_OF_INTEREST = (24, 25, 26, 465, 587, 40000)
+UDP_TUNNELS = (0, 66, 4789, 4790)
+"""Ports that ``block_udp_ports`` may hold: fragments, one next to DHCP's, two that touch."""
 IN_PORTS = (1, 2, 3, 4, 5)
 """Subscriber lines 1 and 2, uplink 3, trusted 4, and 5, which has no role."""
 SWITCH = "access-1"
@@ -104,12 +106,13 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
 
 @st.composite
 def hardenings(draw: st.DrawFn, longest: int | None = None) -> Hardening:
-    ends = draw(st.one_of(st.none(), st.lists(prefixes(longest), max_size=2)))
+    ends = draw(st.lists(prefixes(longest), max_size=2))
+    udp_ports = draw(st.one_of(st.just(frozenset()), st.frozensets(st.sampled_from(UDP_TUNNELS), max_size=3)))
     return Hardening(
         source_validation=draw(st.sampled_from(SourceValidation)),
         block_encapsulation=draw(st.booleans()),
         ethertypes=draw(st.frozensets(st.sampled_from(ETHERTYPES))),
-        tunnels=Tunnels(ends is not None, _listed(ends or []), _PLACE),
+        tunnels=Tunnels(draw(st.booleans()), _listed(ends), udp_ports, _PLACE),
         block_unreadable_tcp=draw(st.booleans()),
         source_validation_place=_PLACE,
         encapsulation_place=_PLACE,
@@ -182,8 +185,9 @@ def edges(policy: Policy, version: int) -> list[int]:
 
 
 def _all_prefixes(policy: Policy) -> Iterator[Prefix]:
-    listed = [*policy.mail_destinations, *policy.dynamic, *policy.static]
+    listed = [*policy.mail_destinations, *policy.dynamic, *policy.static, *policy.hardening.tunnels.permit_to]
     for switch in policy.switches.values():
+        listed += switch.serves or ()
         listed += [entry for binding in switch.bindings for entry in binding.addresses]
     written = [entry.prefix for entry in listed]
     for exception in policy.exceptions:

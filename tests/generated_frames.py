@@ -11,7 +11,7 @@ from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
 from op25b_app.policy.prefix import parse_address
 from tests.frames import arp, icmpv6, ipv4, ipv6, tcp, udp
-from tests.generated import ETHERTYPES, MACS, PORTS_OF_INTEREST, edges
+from tests.generated import ETHERTYPES, MACS, PORTS_OF_INTEREST, UDP_TUNNELS, edges
 
 Kind = Callable[[st.DrawFn, Policy], tuple[int, bytes]]
 """Draws an ethertype and what follows it."""
@@ -32,7 +32,8 @@ TAGS = (
 )
 DESTINATION_MAC = 0x02_00_00_00_00_FF
 """Nobody sends from it, so a learning switch floods what goes there."""
-TUNNELS = (4, 41, 47, 55, 94, 97, 115, 137, 143, 50, 132)
+TUNNELS = (4, 41, 47, 55, 94, 97, 98, 108, 115, 137, 141, 142, 143, 144, 145, 50, 132)
+_UDP_PORTS = st.sampled_from((*UDP_TUNNELS, 4788, 4791))
 EXTENSIONS = (0, 43, 60, 51, 44, 135, 139, 253)
 _LINK_LOCAL = {4: parse_address("169.254.7.1")[1], 6: parse_address("fe80::1")[1]}
 
@@ -75,6 +76,17 @@ def _tcp(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
 
 def _tunnel(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
     return _ip(draw, policy, _version(draw), draw(st.sampled_from(TUNNELS)), _segment(draw))
+
+
+def _udp_tunnel(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
+    """UDP to a port that may be blocked, whole or a first fragment."""
+    version, message = _version(draw), udp(draw(st.sampled_from((53, 4789))), draw(_UDP_PORTS)) + bytes(8)
+    source, destination = _address(draw, policy, version), _address(draw, policy, version)
+    fragment = draw(st.sampled_from((False, False, True)))
+    if version == 4:
+        return ETH_IPV4, ipv4(source, destination, 17, message, 0x2000 if fragment else 0)
+    header = struct.pack("!BBHI", 17, 0, 1, 1) if fragment else b""
+    return ETH_IPV6, ipv6(source, destination, 44 if fragment else 17, header + message)
 
 
 def _fragment(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
@@ -138,6 +150,7 @@ KINDS: tuple[Kind, ...] = (
     _chain,
     _chain,
     _tunnel,
+    _udp_tunnel,
     _arp,
     _neighbour,
     _dhcp,

@@ -27,12 +27,18 @@ TUNNELS = {
     55: "minimal encapsulation",
     94: "IPIP",
     97: "EtherIP",
+    98: "encapsulation header",
+    108: "IPComp",
     115: "L2TPv3",
     137: "MPLS in IP",
+    141: "WESP",
+    142: "ROHC",
     143: "Ethernet in IP",
+    144: "AGGFRAG",
+    145: "NSH in IP",
 }
-"""IP protocols in which another packet travels in the clear (RFC 2003, 4213, 2784, 2004, 3378, 3931, 4023 and
-8986; 94 is in IANA's registry)."""
+"""IP protocols in which another packet travels in the clear, or may (RFC 2003, 4213, 2784, 2004, 3378, 1241,
+3173, 3931, 4023, 5840, 5858, 8986, 9347 and 9491; 94 is in IANA's registry)."""
 _MULTICAST_LISTENER = (130, 131, 132, 143)
 """ICMPv6 types (RFC 2710, RFC 3810)."""
 _ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT = 133, 134
@@ -80,6 +86,23 @@ def is_service(packet: Packet) -> bool:
         return packet.icmp_type in _SERVICE_ICMPV6
     ports = (packet.source_port, packet.destination_port)
     return packet.protocol == UDP and ports == _DHCP_CLIENT[packet.version or 4]
+
+
+def blocked_encapsulation(case: Case) -> str | None:
+    """What the policy blocks as an encapsulation, in words; None for a packet that is none of these.
+
+    The port of a fragment is read as 0.
+    """
+    tunnels, packet = case.policy.hardening.tunnels, case.packet
+    if packet.version is None or packet.protocol is None:
+        return None
+    if tunnels.block and packet.protocol in TUNNELS:
+        return f"a tunnel ({TUNNELS[packet.protocol]})"
+    if packet.protocol == UDP and (packet.destination_port or 0) in tunnels.udp_ports:
+        if not packet.destination_port:
+            return "a fragment of UDP, in which a switch cannot read the port,"
+        return f"a tunnel (UDP port {packet.destination_port})"
+    return None
 
 
 def has_no_address_yet(packet: Packet) -> bool:

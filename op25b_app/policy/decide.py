@@ -10,8 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from op25b_app.policy.case import (
-    TUNNELS,
     Case,
+    blocked_encapsulation,
     claims_what_is_not_its_own,
     has_no_address_yet,
     is_bound_here,
@@ -106,13 +106,13 @@ def _no_ip_seen(case: Case) -> _Answer | None:
 
 
 def _tunnelled(case: Case) -> _Answer | None:
-    tunnels, packet = case.policy.hardening.tunnels, case.packet
-    if not tunnels.block or packet.version is None or packet.protocol not in TUNNELS:
+    tunnels, version = case.policy.hardening.tunnels, case.packet.version
+    what = blocked_encapsulation(case)
+    if version is None or what is None:
         return None
-    if any(listed.prefix.contains(packet.version, packet.destination) for listed in tunnels.permit_to):
+    if any(listed.prefix.contains(version, case.packet.destination) for listed in tunnels.permit_to):
         return None
-    because = f"a tunnel ({TUNNELS[packet.protocol]}) to {case.destination}"
-    return Verdict.BLOCK, because, tunnels.place
+    return Verdict.BLOCK, f"{what} to {case.destination}", tunnels.place
 
 
 def _unreadable(case: Case) -> _Answer | None:

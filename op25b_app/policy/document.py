@@ -22,7 +22,13 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
-from op25b_app.policy.model import FIRST_FOREIGN_TABLE, LAST_FOREIGN_TABLE, Line
+from op25b_app.policy.model import (
+    DHCP_PORTS,
+    FIRST_FOREIGN_TABLE,
+    LAST_FOREIGN_TABLE,
+    MOST_UDP_PORTS,
+    Line,
+)
 from op25b_app.policy.prefix import Prefix, quoted
 
 MAX_PORT = 0xFFFFFF00
@@ -131,12 +137,40 @@ def _forwarding(value: Any) -> int | None:
     return table
 
 
-def _tunnels(value: Any) -> Literal["permit", "block"] | tuple[Prefix, ...]:
+class TunnelsSection(NamedTuple):
+    """What ``tunnels`` may hold as a mapping; ``permit_to`` None blocks no IP protocol."""
+
+    permit_to: tuple[Prefix, ...] | None
+    block_udp_ports: tuple[int, ...]
+
+
+def _tunnels(value: Any) -> Literal["permit", "block"] | TunnelsSection:
     if value in ("permit", "block"):
         return value  # type: ignore[no-any-return]
-    if isinstance(value, dict) and list(value) == ["permit_to"] and isinstance(value["permit_to"], list):
-        return tuple(_prefix(item) for item in value["permit_to"])
-    raise ValueError(f"{_quoted(value)} is not possible; write permit, block or {{permit_to: [prefixes]}}")
+    if not (
+        isinstance(value, dict)
+        and value
+        and value.keys() <= {"permit_to", "block_udp_ports"}
+        and all(isinstance(entries, list) for entries in value.values())
+    ):
+        raise ValueError(
+            f"{_quoted(value)} is not possible; write permit, block or "
+            "{permit_to: [prefixes], block_udp_ports: [ports]}, of which one is enough"
+        )
+    permit_to = tuple(map(_prefix, value["permit_to"])) if "permit_to" in value else None
+    ports = tuple(map(_udp_port, value.get("block_udp_ports", ())))
+    if len(set(ports)) > MOST_UDP_PORTS:
+        what = f"{len(set(ports))} ports are more than block_udp_ports takes, each with rules of its own"
+        raise ValueError(f"{what}; write at most {MOST_UDP_PORTS}")
+    return TunnelsSection(permit_to, ports)
+
+
+def _udp_port(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0xFFFF:
+        raise ValueError(f"{_quoted(value)} is not a UDP port; write one from 0 (fragments) to 65535, like 4789")
+    if value in DHCP_PORTS:
+        raise ValueError(f"{value} is a port of DHCP, without which no line gets an address; take it out")
+    return value
 
 
 def _ethertype(value: Any) -> int:
@@ -240,14 +274,26 @@ Forwarding = Annotated[
     ),
 ]
 TunnelsChoice = Annotated[
-    Literal["permit", "block"] | tuple[Prefix, ...],
+    Literal["permit", "block"] | TunnelsSection,
     PlainValidator(_tunnels),
     _any_of(
         {"enum": ["permit", "block"]},
         {
             "type": "object",
-            "properties": {"permit_to": {"type": "array", "items": _PREFIX_SCHEMA}},
-            "required": ["permit_to"],
+            "properties": {
+                "permit_to": {"type": "array", "items": _PREFIX_SCHEMA},
+                "block_udp_ports": {
+                    "type": "array",
+                    "items": {
+                        "type": "integer",
+                        "minimum": 0,
+                        "maximum": 0xFFFF,
+                        "not": {"enum": list(DHCP_PORTS)},
+                    },
+                    "maxItems": MOST_UDP_PORTS,
+                },
+            },
+            "minProperties": 1,
             "additionalProperties": False,
         },
     ),

@@ -23,6 +23,8 @@ from op25b_app.policy.document import (
     PrefixEntry,
     Section,
     SwitchSection,
+    TunnelsChoice,
+    TunnelsSection,
 )
 from op25b_app.policy.files import MOST_POLICY_BYTES, Files, PrefixFile, Read, read_file
 from op25b_app.policy.model import (
@@ -285,17 +287,11 @@ class _Builder:
     def _hardening(self, document: Document) -> Hardening:
         written = document.hardening
         at = ("hardening",)
-        permit_to = written.tunnels if isinstance(written.tunnels, tuple) else ()
-        tunnels_place = self._tree.key_place((*at, "tunnels"))
         return Hardening(
             source_validation=SourceValidation(written.source_validation),
             block_encapsulation=written.encapsulation == "block",
             ethertypes=frozenset(written.ethertypes),
-            tunnels=Tunnels(
-                block=written.tunnels != "permit",
-                permit_to=tuple(Listed(prefix, tunnels_place) for prefix in permit_to),
-                place=tunnels_place,
-            ),
+            tunnels=_tunnels(written.tunnels, self._tree.key_place((*at, "tunnels"))),
             block_unreadable_tcp=written.unreadable_tcp == "block",
             source_validation_place=self._tree.key_place((*at, "source_validation")),
             encapsulation_place=self._tree.key_place((*at, "encapsulation")),
@@ -358,6 +354,13 @@ class _Builder:
         listed, problems = self._files.prefixes(path, named_at)
         self.problems += problems
         return listed
+
+
+def _tunnels(written: TunnelsChoice, place: Place) -> Tunnels:
+    if not isinstance(written, TunnelsSection):
+        return Tunnels(written == "block", (), frozenset(), place)
+    permit_to = tuple(Listed(prefix, place) for prefix in written.permit_to or ())
+    return Tunnels(written.permit_to is not None, permit_to, frozenset(written.block_udp_ports), place)
 
 
 def _all_ports(entries: list[range]) -> frozenset[int]:

@@ -17,6 +17,10 @@ FIRST_FOREIGN_TABLE = 6
 one where every packet's source is validated."""
 LAST_FOREIGN_TABLE = 254
 """OFPTT_MAX (OpenFlow 1.3.5, section 7.3.4.1)."""
+DHCP_PORTS = (67, 68, 546, 547)
+"""UDP ports that what a line needs goes to (RFC 2131, RFC 8415)."""
+MOST_UDP_PORTS = 32
+"""How many ports ``tunnels`` may name; each costs a rule for each IP version and prefix of ``permit_to``."""
 
 
 class Place(NamedTuple):
@@ -78,10 +82,15 @@ class Inbound:
 
 @dataclass(frozen=True, slots=True)
 class Tunnels:
-    """IP-in-IP, GRE, 6in4 and IPv4-in-IPv6; where they are blocked, only ``permit_to`` may be reached."""
+    """Encapsulations by IP protocol (IP-in-IP, GRE, ...), and over UDP by destination port.
+
+    ``block`` is about the protocols, ``udp_ports`` are those that are blocked; 0 stands for fragments of UDP,
+    whose ports no switch reads. Only ``permit_to`` may be reached by what either of them blocks.
+    """
 
     block: bool
     permit_to: tuple[Listed, ...]
+    udp_ports: frozenset[int]
     place: Place
 
 

@@ -131,13 +131,16 @@ def _to_smtp_table(priority: int, fields: Fields) -> FlowRule:
 
 
 def _tunnels(scope: Scope) -> Iterator[FlowRule]:
+    """Encapsulations by IP protocol and by UDP port, and where they may go all the same.
+
+    No rule of a line's services stands below them: the loader takes no port of DHCP.
+    """
     tunnels, permit = scope.hardening.tunnels, permitted(scope)
-    if not tunnels.block:
-        return
     for version in VERSIONS:
         ends = minimal_cover(version, prefixes_of(tunnels.permit_to))
-        for protocol in TUNNEL_PROTOCOLS:
-            match = ip_protocol(version, protocol)
+        blocked = [ip_protocol(version, protocol) for protocol in TUNNEL_PROTOCOLS if tunnels.block]
+        blocked += [udp_to(version, port) for port in sorted(tunnels.udp_ports)]
+        for match in blocked:
             yield rule_of(Table.EGRESS, Egress.TUNNEL, *scope.block, *match)
             for prefix in ends:
                 fields = (*match, *destination(prefix))

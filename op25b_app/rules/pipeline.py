@@ -22,8 +22,9 @@ IP_IGMP = 2
 IP_TCP = 6
 IP_UDP = 17
 IP_ICMPV6 = 58
-TUNNEL_PROTOCOLS = (4, 41, 47, 55, 94, 97, 115, 137, 143)
-"""IPv4 and IPv6 in IP, GRE, minimal encapsulation, IPIP, EtherIP, L2TPv3, MPLS and Ethernet in IP."""
+TUNNEL_PROTOCOLS = (4, 41, 47, 55, 94, 97, 98, 108, 115, 137, 141, 142, 143, 144, 145)
+"""IPv4 and IPv6 in IP, GRE, minimal encapsulation, IPIP, EtherIP, the encapsulation header, IPComp, L2TPv3,
+MPLS in IP, WESP, ROHC, Ethernet in IP, AGGFRAG and NSH."""
 UNREAD_PORT = 0
 """What a switch reads as the TCP port of a fragment."""
 UNREAD_PROTOCOLS = {4: (0,), 6: (0, 43, 51, 60, 135, 139, 140, 253, 254)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from op25b_app.policy.case import TUNNELS
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, PortRole, SourceValidation, Switch, Verdict
-from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
+from op25b_app.policy.packet import ETH_ARP, UDP, Packet, read_frame
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect import Change, Kind, Traffic, effect, would_block_nothing
 from op25b_app.rules.effect.comparison import Judgement
@@ -85,6 +85,8 @@ def kinds_of(packet: Packet, role: PortRole) -> set[Kind]:
         return {Kind.UNREADABLE, Kind.OTHER}
     if packet.protocol in TUNNELS:
         return {Kind.TUNNEL, Kind.OTHER}
+    if packet.protocol == UDP and packet.destination_port not in (67, 68, 546, 547):
+        return {Kind.UDP_PORT, Kind.OTHER}
     return {Kind.SERVICE, Kind.OTHER}
 
 

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
 from op25b_app.policy.case import TUNNELS, is_for_routers_and_servers, is_service
-from op25b_app.policy.model import PortRole
-from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6
+from op25b_app.policy.model import DHCP_PORTS, MOST_UDP_PORTS, PortRole
+from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, UDP
 from op25b_app.rules.effect.example import usual_header
 from op25b_app.rules.effect.traffic import Kind
 from op25b_app.rules.proof.diagram import Diagram
@@ -45,6 +45,8 @@ def mail_kind_of(role: PortRole, constraints: Constraints) -> Kind:
 
 def kind_of(version: int, constraints: Constraints) -> Kind:
     """The kind of all packets under the constraints; ``Kind.OTHER`` where they are not of one kind."""
+    if _is_single_udp_port(constraints):
+        return Kind.UDP_PORT
     header = {**usual_header(), "eth_type": ETH_IPV4 if version == 4 else ETH_IPV6}
     names = list(constraints)
     corners = [
@@ -56,6 +58,16 @@ def kind_of(version: int, constraints: Constraints) -> Kind:
         for values in itertools.product(*corners)
     }
     return kinds.pop() if len(kinds) == 1 else Kind.OTHER
+
+
+def _is_single_udp_port(constraints: Constraints) -> bool:
+    """Are these packets UDP to a port, or to neighbouring ones, that a policy may name?"""
+    first, last = constraints.get("udp_dst", (0, 0xFFFF))
+    return (
+        constraints.get("ip_proto") == (UDP, UDP)
+        and last - first < MOST_UDP_PORTS
+        and not any(first <= port <= last for port in DHCP_PORTS)
+    )
 
 
 def _kind_of_packet(header: Mapping[str, int]) -> Kind:

@@ -182,7 +182,7 @@ def _of_every_switch(policy: Policy, at: float) -> Hashable:
         *(_prefixes(listed) for listed in (policy.dynamic, policy.static, hardening.tunnels.permit_to)),
         (inbound.block_spoofed_replies, inbound.block_port_25),
         (hardening.source_validation, hardening.block_encapsulation, hardening.block_unreadable_tcp),
-        (hardening.ethertypes, hardening.tunnels.block),
+        (hardening.ethertypes, hardening.tunnels.block, hardening.tunnels.udp_ports),
         frozenset((entry.source, entry.destination, entry.expires) for entry in exceptions),
         tuple(_merged(bound, version) for version in (4, 6)),
         frozenset((line, _bound_to(policy, line)) for line in lines),

@@ -56,6 +56,8 @@ class Kind(enum.Enum):
     OTHER = "other"
     UNREADABLE = "unreadable"
     TUNNEL = "tunnel"
+    UDP_PORT = "udp-port"
+    """UDP to single ports, as ``block_udp_ports`` names them."""
     SERVICE = "service"
     ARP = "arp"
     ETHERTYPE = "ethertype"

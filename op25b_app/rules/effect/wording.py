@@ -32,6 +32,7 @@ _SUBJECTS = {
     Kind.BETWEEN_PORTS_25: "TCP from port 25 to port 25",
     Kind.UNREADABLE: "fragments and headers in which no TCP port can be read",
     Kind.TUNNEL: "tunnels (GRE, IP in IP and others)",
+    Kind.UDP_PORT: "UDP to single ports (tunnels by block_udp_ports)",
     Kind.SERVICE: "DHCP, IGMP and neighbour discovery",
     Kind.OTHER: "other packets than mail",
     Kind.ARP: "some ARP",

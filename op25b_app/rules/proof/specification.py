@@ -27,7 +27,7 @@ from op25b_app.rules.proof.header import LEVELS, VLAN_PRESENT, vlan_value
 
 _SMTP = 25
 _TCP, _UDP, _IGMP, _ICMPV6 = 6, 17, 2, 58
-_TUNNELS = (4, 41, 47, 55, 94, 97, 115, 137, 143)
+_TUNNELS = (4, 41, 47, 55, 94, 97, 98, 108, 115, 137, 141, 142, 143, 144, 145)
 _HIDING = (0, 43, 51, 60, 135, 139, 140, 253, 254)
 _LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
 _UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
@@ -155,11 +155,11 @@ class Specification:
         return decisions
 
     def _tunnelled(self, side: _Side) -> Diagram:
-        tunnels = self._hardening.tunnels
-        if not tunnels.block:
-            return self._diagrams.leaf(False)
-        elsewhere = self._diagrams.negation(self.inside(side.destination, side.of_version(tunnels.permit_to)))
-        return self._diagrams.both(self.one_of("ip_proto", _TUNNELS), elsewhere)
+        tunnels, diagrams = self._hardening.tunnels, self._diagrams
+        elsewhere = diagrams.negation(self.inside(side.destination, side.of_version(tunnels.permit_to)))
+        over_ip = self.one_of("ip_proto", _TUNNELS if tunnels.block else ())
+        over_udp = diagrams.both(self.one_of("ip_proto", (_UDP,)), self.one_of("udp_dst", tunnels.udp_ports))
+        return diagrams.both(diagrams.either(over_ip, over_udp), elsewhere)
 
     def _foreign_sources(self, side: _Side) -> _Decisions:
         """Decision 2 of a subscriber port."""

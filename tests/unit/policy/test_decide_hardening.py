@@ -129,7 +129,7 @@ def test_ethertypes_that_are_let_through_only_from_subscribers(tmp_path: Path) -
     assert outcome(policy, 25, frame) == ("block", "uplink-1")
 
 
-@pytest.mark.parametrize("protocol", [4, 41, 47, 97, 115, 137])
+@pytest.mark.parametrize("protocol", [4, 41, 47, 55, 94, 97, 98, 108, 115, 137, 141, 142, 143, 144, 145])
 @pytest.mark.parametrize(("source", "end"), [(DYNAMIC, OUTSIDE), (DYNAMIC6, OUTSIDE6)])
 def test_tunnels(tmp_path: Path, protocol: int, source: str, end: str) -> None:
     frame = ip(source, end, SMTP, protocol)
@@ -139,6 +139,46 @@ def test_tunnels(tmp_path: Path, protocol: int, source: str, end: str) -> None:
     assert outcome(elsewhere, 1, frame) == ("block", "subscriber-1")
     there = policy_of(tmp_path, tunnels='{permit_to: ["203.0.113.16/28", "2001:db8:ffff::/48"]}')
     assert outcome(there, 1, frame)[0] == "permit"
+
+
+@pytest.mark.parametrize(("source", "end"), [(DYNAMIC, OUTSIDE), (DYNAMIC6, OUTSIDE6)])
+def test_tunnels_over_udp(tmp_path: Path, source: str, end: str) -> None:
+    vxlan, other = (ip(source, end, udp(4789, port) + SMTP, 17) for port in (4789, 4790))
+    gre = ip(source, end, SMTP, 47)
+    ports_alone = policy_of(tmp_path, tunnels="{block_udp_ports: [4789]}")
+    assert outcome(ports_alone, 1, vxlan) == ("block", "subscriber-1")
+    assert "UDP port 4789" in decided(ports_alone, 1, vxlan).because
+    assert outcome(ports_alone, 1, other) == outcome(ports_alone, 1, gre) == ("permit", "subscriber-7")
+    assert outcome(ports_alone, 25, vxlan)[0] == "permit"
+    both = policy_of(tmp_path, tunnels="{permit_to: [], block_udp_ports: [4789]}")
+    assert outcome(both, 1, vxlan)[0] == outcome(both, 1, gre)[0] == "block"
+    there = '{permit_to: ["203.0.113.16/28", "2001:db8:ffff::/48"], block_udp_ports: [4789]}'
+    permitted = policy_of(tmp_path, tunnels=there)
+    assert outcome(permitted, 1, vxlan)[0] == outcome(permitted, 1, gre)[0] == "permit"
+    by_protocol = policy_of(tmp_path, tunnels="block")
+    assert outcome(by_protocol, 1, vxlan)[0] == "permit"
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        ip(DYNAMIC, OUTSIDE, udp(4789, 4789) + SMTP, 17, fragment=0x2000),
+        ip(DYNAMIC, OUTSIDE, SMTP, 17, fragment=0x0001),
+        ip(DYNAMIC6, OUTSIDE6, bytes([17, 0, 0, 1, 0, 0, 0, 1]) + udp(4789, 4789) + SMTP, 44),
+    ],
+)
+def test_fragments_of_udp_pass_unless_port_0_is_named(tmp_path: Path, fragment: bytes) -> None:
+    named = policy_of(tmp_path, tunnels="{block_udp_ports: [4789]}")
+    assert outcome(named, 1, fragment) == ("permit", "subscriber-7")
+    with_0 = policy_of(tmp_path, tunnels="{block_udp_ports: [0, 4789]}")
+    assert outcome(with_0, 1, fragment) == ("block", "subscriber-1")
+    assert "fragment" in decided(with_0, 1, fragment).because
+
+
+def test_a_line_gets_an_address_whatever_udp_ports_are_blocked(tmp_path: Path) -> None:
+    policy = policy_of(tmp_path, tunnels="{block_udp_ports: [0, 66, 69, 545, 548]}")
+    for source, ports in (("0.0.0.0", (68, 67)), (LINK_LOCAL, (546, 547))):
+        assert outcome(policy, 1, ip(source, "255.255.255.255", udp(*ports), 17))[0] == "permit"
 
 
 HOP_BY_HOP = bytes([6, 0]) + bytes(6)

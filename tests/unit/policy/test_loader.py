@@ -64,7 +64,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
           source_validation: binding
           encapsulation: permit
           ethertypes: [0x888e]
-          tunnels: {permit_to: [203.0.113.1, "2001:db8:ff::/48"]}
+          tunnels: {permit_to: [203.0.113.1, "2001:db8:ff::/48"], block_udp_ports: [4789, 0]}
           unreadable_tcp: permit
         exceptions:
           - {name: 4711, source: 100.64.3.7, destination: 203.0.113.0/24, expires: 2027-03-31T00:00:00+09:00}
@@ -102,6 +102,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert hardening.tunnels.block
     ends = [entry.prefix for entry in hardening.tunnels.permit_to]
     assert ends == prefixes("203.0.113.1/32", "2001:db8:ff::/48")
+    assert hardening.tunnels.udp_ports == {0, 4789}
     ticket, line = policy.exceptions
     assert (ticket.name, ticket.expires) == ("4711", 1_806_418_800)
     assert (line.source, line.expires, line.reason) == (Line("access-1", 3), None, "appliance")
@@ -129,6 +130,24 @@ def test_defaults(tmp_path: Path) -> None:
     assert hardening.source_validation is SourceValidation.PORT_25
     assert (hardening.block_encapsulation, hardening.block_unreadable_tcp) == (True, True)
     assert (hardening.tunnels.block, hardening.ethertypes) == (False, frozenset())
+
+
+@pytest.mark.parametrize(
+    ("written", "block", "udp_ports"),
+    [
+        ("permit", False, set()),
+        ("block", True, set()),
+        ("{permit_to: []}", True, set()),
+        ("{block_udp_ports: [4789]}", False, {4789}),
+        ("{block_udp_ports: [4789], permit_to: []}", True, {4789}),
+    ],
+)
+def test_tunnels_by_protocol_and_by_udp_port(
+    tmp_path: Path, written: str, block: bool, udp_ports: set[int]
+) -> None:
+    tunnels = valid(tmp_path, SMALLEST + f"hardening: {{tunnels: {written}}}\n").hardening.tunnels
+    assert (tunnels.block, tunnels.permit_to) == (block, ())
+    assert tunnels.udp_ports == udp_ports
 
 
 def test_yaml_1_2_reads_off_as_a_word(tmp_path: Path) -> None:
@@ -189,7 +208,17 @@ def test_five_mistakes_are_five_lines(tmp_path: Path) -> None:
         ("exceptions: [{name: a, source: 100.64.0.1, destination: '2001:db8::1'}]",
          "7:14: error: 100.64.0.1/32 cannot speak to 2001:db8::1/128; write both as IPv4 or both as IPv6"),
         ("hardening: {tunnels: {permit_to: x}}",
-         "7:22: error: '{'permit_to': 'x'}' is not possible; write permit, block or {permit_to: [prefixes]}"),
+         "7:22: error: '{'permit_to': 'x'}' is not possible; write permit, block or {permit_to: [prefixes],"
+         " block_udp_ports: [ports]}, of which one is enough"),
+        ("hardening: {tunnels: {block_udp_ports: [4789, 65536]}}",
+         "7:22: error: '65536' is not a UDP port; write one from 0 (fragments) to 65535, like 4789"),
+        ("hardening: {tunnels: {permit_to: [], block_udp_ports: [true]}}",
+         "7:22: error: 'True' is not a UDP port; write one from 0 (fragments) to 65535, like 4789"),
+        ("hardening: {tunnels: {block_udp_ports: [547]}}",
+         "7:22: error: 547 is a port of DHCP, without which no line gets an address; take it out"),
+        (f"hardening: {{tunnels: {{block_udp_ports: {[*range(1000, 1033)]}}}}}",
+         "7:22: error: 33 ports are more than block_udp_ports takes, each with rules of its own;"
+         " write at most 32"),
         ("hardening: {source_validation: prefixes}",
          "7:32: error: 'prefixes' cannot stand here; write 'off', 'port-25', 'prefix' or 'binding'"),
         ("hardening: {ethertypes: [0x99]}", "7:26: error: '153' is not an ethertype; write one like 0x888e"),

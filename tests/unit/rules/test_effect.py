@@ -221,6 +221,13 @@ def test_each_way_around_is_a_kind(example: Policy) -> None:
     assert Kind.OTHER not in kinds
     tunnels = hardened(example, tunnels=replace(example.hardening.tunnels, block=True))
     assert {traffic.kind for traffic in told(example, tunnels)} == {Kind.TUNNEL}
+    over_udp = hardened(
+        example, tunnels=replace(example.hardening.tunnels, udp_ports=frozenset({4789, 6080, 6081}))
+    )
+    assert {traffic.kind for traffic in told(example, over_udp)} == {Kind.UDP_PORT}
+    told_of = next(iter(told(example, over_udp)))
+    assert told_of.example["udp_dst"] == 4789
+    assert effect(example, over_udp, AT).switches[0].rules["access-1"].added == 6
     bound = hardened(example, source_validation=SourceValidation.BINDING)
     assert {Kind.ARP, Kind.OTHER, Kind.SERVICE} <= {traffic.kind for traffic in told(example, bound)}
 
