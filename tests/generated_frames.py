@@ -32,6 +32,8 @@ TAGS = (
 )
 DESTINATION_MAC = 0x02_00_00_00_00_FF
 """Nobody sends from it, so a learning switch floods what goes there."""
+DHCPV6_GROUP, DHCPV6_GROUP_MAC = parse_address("ff02::1:2")[1], 0x33_33_00_01_00_02
+DESTINATION_MACS = (DESTINATION_MAC, DESTINATION_MAC, DHCPV6_GROUP_MAC)
 TUNNELS = (4, 41, 47, 55, 94, 97, 98, 108, 115, 137, 141, 142, 143, 144, 145, 50, 132)
 _UDP_PORTS = st.sampled_from((*UDP_TUNNELS, 4788, 4791))
 EXTENSIONS = (0, 43, 60, 51, 44, 135, 139, 253)
@@ -43,7 +45,9 @@ def frames(draw: st.DrawFn, policy: Policy) -> bytes:
     """A frame from its Ethernet destination on, now and then cut short."""
     ethertype, payload = draw(st.sampled_from(KINDS))(draw, policy)
     tags = draw(st.sampled_from(TAGS))
-    header = DESTINATION_MAC.to_bytes(6, "big") + draw(st.sampled_from(MACS)).to_bytes(6, "big")
+    header = draw(st.sampled_from(DESTINATION_MACS)).to_bytes(6, "big") + draw(
+        st.sampled_from(MACS)
+    ).to_bytes(6, "big")
     header += b"".join(struct.pack("!HH", tpid, number) for tpid, number in tags)
     if ethertype in (ETH_IPV4, ETH_IPV6) and draw(st.integers(0, 15)) == 0:
         header += struct.pack("!H", len(payload) + 8) + bytes.fromhex("aaaa03000000")
@@ -134,6 +138,14 @@ def _dhcp(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
     return _ip(draw, policy, version, 17, udp(*ports))
 
 
+def _relayed(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
+    """DHCPv6 as a relay agent, or nearly so."""
+    ports = draw(st.sampled_from(((547, 547), (547, 547), (546, 547), (547, 546), (548, 547))))
+    source = draw(st.sampled_from((_LINK_LOCAL[6], _LINK_LOCAL[6], 0, *edges(policy, 6))))
+    group = draw(st.sampled_from((DHCPV6_GROUP, DHCPV6_GROUP, DHCPV6_GROUP + 1, _LINK_LOCAL[6])))
+    return ETH_IPV6, ipv6(source, group, 17, udp(*ports))
+
+
 def _igmp(draw: st.DrawFn, policy: Policy) -> tuple[int, bytes]:
     return _ip(draw, policy, 4, 2, bytes(8))
 
@@ -154,6 +166,7 @@ KINDS: tuple[Kind, ...] = (
     _arp,
     _neighbour,
     _dhcp,
+    _relayed,
     _igmp,
     _other,
 )

@@ -50,6 +50,9 @@ _SERVICE_ICMPV6 = (
 )
 _DHCP_CLIENT = {4: (68, 67), 6: (546, 547)}
 """Source and destination port of what a client sends (RFC 2131, RFC 8415)."""
+_DHCPV6_SERVER = 547
+_RELAYS_AND_SERVERS, _RELAYS_AND_SERVERS_MAC = Prefix.parse("ff02::1:2/128"), 0x33_33_00_01_00_02
+"""All_DHCP_Relay_Agents_and_Servers (RFC 8415, section 7.1), and its MAC address (RFC 2464, section 7)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +89,26 @@ def is_service(packet: Packet) -> bool:
         return packet.icmp_type in _SERVICE_ICMPV6
     ports = (packet.source_port, packet.destination_port)
     return packet.protocol == UDP and ports == _DHCP_CLIENT[packet.version or 4]
+
+
+def is_between_relays_and_servers(packet: Packet) -> bool:
+    """Has it the ports of what relay agents and servers of DHCPv6 send each other?"""
+    ports = (packet.source_port, packet.destination_port)
+    return packet.version == 6 and packet.protocol == UDP and ports == (_DHCPV6_SERVER, _DHCPV6_SERVER)
+
+
+def is_relayed_request(packet: Packet) -> bool:
+    """Is it a client's message that a lightweight relay agent on the line hands on (RFC 6221)?
+
+    That keeps the addresses of the client's own: from a link-local one to all relay agents and servers. What
+    a server answers goes to a single one, which tells them apart; a switch does not see the message type.
+    """
+    return (
+        is_between_relays_and_servers(packet)
+        and _LINK_LOCAL[1].contains(6, packet.source)
+        and _RELAYS_AND_SERVERS.contains(6, packet.destination)
+        and packet.eth_destination == _RELAYS_AND_SERVERS_MAC
+    )
 
 
 def blocked_encapsulation(case: Case) -> str | None:

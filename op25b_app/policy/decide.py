@@ -17,6 +17,7 @@ from op25b_app.policy.case import (
     is_bound_here,
     is_destination,
     is_for_routers_and_servers,
+    is_relayed_request,
     is_reply,
     is_service,
     lines_of,
@@ -91,6 +92,8 @@ def _what_a_line_needs(case: Case) -> _Answer | None:
         return Verdict.BLOCK, because, place
     if is_service(packet) and has_no_address_yet(packet):
         return Verdict.PERMIT, "address resolution and configuration, which a line needs", place
+    if is_relayed_request(packet):
+        return Verdict.PERMIT, "a DHCPv6 request, handed on by a lightweight relay agent", place
     return None
 
 

@@ -13,6 +13,7 @@ from op25b_app.rules.matches import (
     IP,
     Fields,
     destination,
+    eth_destination,
     icmpv6,
     ip_protocol,
     source,
@@ -24,6 +25,8 @@ from op25b_app.rules.ours import Batch, batch, longest_match_batches, rule_of
 from op25b_app.rules.pipeline import (
     DHCP_CLIENT,
     DHCP_SERVER,
+    DHCPV6_AGENTS,
+    DHCPV6_AGENTS_MAC,
     IP_IGMP,
     ROUTER_ADVERTISEMENT,
     SERVICE_ICMPV6,
@@ -162,6 +165,18 @@ def _services(scope: Scope) -> Iterator[FlowRule]:
         for request in requests:
             for prefix in (LINK_LOCAL[version], UNSPECIFIED[version]):
                 yield service(scope, Egress.SERVICE, (*request, *source(prefix)))
+    yield service(scope, Egress.SERVICE, _relayed_request())
+
+
+def _relayed_request() -> Fields:
+    """What a lightweight DHCPv6 relay agent on a line hands on.
+
+    The Ethernet address is asked for, too, since NORMAL looks at it in any case: so no other packet has to be
+    asked for its IPv6 destination, which would cost a megaflow for each of them.
+    """
+    ports = (*udp_to(6, DHCP_SERVER[6]), *udp_from(DHCP_SERVER[6]))
+    ends = (*source(LINK_LOCAL[6]), *destination(DHCPV6_AGENTS))
+    return *ports, *ends, *eth_destination(DHCPV6_AGENTS_MAC)
 
 
 def service(scope: Scope, priority: int, fields: Fields) -> FlowRule:

@@ -67,6 +67,10 @@ def eth_source(mac: int | None) -> Fields:
     return () if mac is None else (Field("eth_src", mac),)
 
 
+def eth_destination(mac: int) -> Fields:
+    return (Field("eth_dst", mac),)
+
+
 def arp_sender_mac(mac: int | None) -> Fields:
     return () if mac is None else (*ARP, Field("arp_sha", mac))
 

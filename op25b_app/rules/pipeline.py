@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 
 from op25b_app.policy.model import FIRST_FOREIGN_TABLE
+from op25b_app.policy.prefix import Prefix
 
 SMTP = 25
 SUBMISSION_PORTS = (465, 587)
@@ -32,7 +33,9 @@ UNREAD_PROTOCOLS = {4: (0,), 6: (0, 43, 51, 60, 135, 139, 140, 253, 254)}
 extension headers (IANA) at which it stops reading; a TCP header may follow."""
 
 DHCP_CLIENT, DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
-"""UDP ports by IP version."""
+"""UDP ports by IP version; relay agents of DHCPv6 use that of the server at both ends."""
+DHCPV6_AGENTS, DHCPV6_AGENTS_MAC = Prefix.parse("ff02::1:2"), 0x333300010002
+"""Where requests go, relayed or not; answers go to one host (RFC 8415, RFC 6221)."""
 ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT = 134, 136
 SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
 """Multicast listener discovery, router solicitation, neighbour discovery."""

@@ -5,7 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from op25b_app.policy.case import TUNNELS, is_for_routers_and_servers, is_service
+from op25b_app.policy.case import (
+    TUNNELS,
+    is_between_relays_and_servers,
+    is_for_routers_and_servers,
+    is_service,
+)
 from op25b_app.policy.model import DHCP_PORTS, MOST_UDP_PORTS, PortRole
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, UDP
 from op25b_app.rules.effect.example import usual_header
@@ -76,7 +81,7 @@ def _kind_of_packet(header: Mapping[str, int]) -> Kind:
         return Kind.UNREADABLE
     if packet.protocol in TUNNELS:
         return Kind.TUNNEL
-    if is_service(packet) or is_for_routers_and_servers(packet):
+    if is_service(packet) or is_for_routers_and_servers(packet) or is_between_relays_and_servers(packet):
         return Kind.SERVICE
     return Kind.OTHER
 

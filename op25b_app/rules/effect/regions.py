@@ -17,7 +17,7 @@ MOST_SETS_OF_PORTS = 4
 
 class Region(NamedTuple):
     """``partly``: for each source and destination it is true on some port, but not on all of ``ports``, or
-    not for every value of another field (an Ethernet source, say)."""
+    not for every value of another field (an Ethernet address, say)."""
 
     sources: AddressSet
     destinations: AddressSet

@@ -70,7 +70,7 @@ def headline(traffic: Traffic) -> str:
     if traffic.other_ports:
         text += f", on {_ports(traffic.ports, traffic.other_ports)}"
     if traffic.partly:
-        text += ", not all of it (that depends on the port or on the Ethernet source)"
+        text += ", not all of it (that depends on the port or on Ethernet addresses)"
     return text
 
 

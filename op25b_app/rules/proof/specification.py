@@ -34,6 +34,8 @@ _UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
 _SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
 _ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT = 134, 136
 _DHCP_CLIENT, _DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
+_DHCPV6_GROUP, _DHCPV6_GROUP_MAC = Prefix.parse("ff02::1:2"), 0x333300010002
+"""All relay agents and servers of DHCPv6, as IPv6 and as Ethernet address."""
 
 _Decisions = Sequence[tuple[Diagram, Verdict]]
 """Conditions with what they decide; the first that holds wins."""
@@ -152,7 +154,21 @@ class Specification:
             decisions.append((diagrams.both(claim, diagrams.negation(own)), Verdict.BLOCK))
         unaddressed = self.inside(side.source, [_LINK_LOCAL[version], _UNSPECIFIED[version]])
         decisions.append((diagrams.both(side.service, unaddressed), Verdict.PERMIT))
+        if version == 6:
+            decisions.append((self._relayed(side), Verdict.PERMIT))
         return decisions
+
+    def _relayed(self, side: _Side) -> Diagram:
+        """A DHCPv6 request by way of a lightweight relay agent."""
+        ask, port = self.one_of, _DHCP_SERVER[6]
+        return self._diagrams.both(
+            ask("ip_proto", (_UDP,)),
+            ask("udp_dst", (port,)),
+            ask("udp_src", (port,)),
+            ask("eth_dst", (_DHCPV6_GROUP_MAC,)),
+            self.inside(side.destination, [_DHCPV6_GROUP]),
+            self.inside(side.source, [_LINK_LOCAL[6]]),
+        )
 
     def _tunnelled(self, side: _Side) -> Diagram:
         tunnels, diagrams = self._hardening.tunnels, self._diagrams

@@ -60,6 +60,9 @@ def outcome(policy: Policy, port: int, frame: bytes) -> tuple[str, str]:
     return decision.verdict.value, decision.rule
 
 
+RELAYS_MAC = 0x33_33_00_01_00_02
+
+
 def ip(
     source: str,
     destination: str,
@@ -68,6 +71,7 @@ def ip(
     tags: tuple[int, ...] = (),
     mac: int = MAC,
     fragment: int = 0,
+    to_mac: int = 0x02_00_00_00_00_02,
 ) -> bytes:
     version, address = parse_address(source)
     ethertype = 0x0800 if version == 4 else 0x86DD
@@ -75,7 +79,7 @@ def ip(
         packet = ipv4(address, parse_address(destination)[1], protocol, payload, fragment)
     else:
         packet = ipv6(address, parse_address(destination)[1], protocol, payload)
-    return ethernet(Packet(1, ethertype, tags=tags, eth_source=mac), packet)
+    return ethernet(Packet(1, ethertype, tags=tags, eth_source=mac, eth_destination=to_mac), packet)
 
 
 SMTP, WEB = tcp(40000, 25), tcp(40000, 443)
@@ -329,3 +333,28 @@ def test_dhcp(tmp_path: Path, source: str, destination: str, ports: tuple[int, i
     assert outcome(policy_of(tmp_path, source_validation="port-25"), 1, frame)[0] == "permit"
     assert outcome(policy_of(tmp_path, source_validation="prefix"), 1, frame)[0] == expected
     assert outcome(policy_of(tmp_path, source_validation="binding"), 3, frame)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "to_mac", "ports", "expected"),
+    [
+        (LINK_LOCAL, "ff02::1:2", RELAYS_MAC, (547, 547), "permit"),
+        (LINK_LOCAL, "ff02::1:2", RELAYS_MAC, (547, 546), "block"),
+        (LINK_LOCAL, "ff02::1:2", RELAYS_MAC, (548, 547), "block"),
+        ("::", "ff02::1:2", RELAYS_MAC, (547, 547), "block"),
+        (OUTSIDE6, "ff02::1:2", RELAYS_MAC, (547, 547), "block"),
+        (LINK_LOCAL, "fe80::2", MAC, (547, 547), "block"),
+        (LINK_LOCAL, "fe80::2", RELAYS_MAC, (547, 547), "block"),
+        (LINK_LOCAL, "ff02::1:2", MAC, (547, 547), "block"),
+        (LINK_LOCAL, "ff05::1:3", RELAYS_MAC, (547, 547), "block"),
+        (BOUND6, OUTSIDE6, MAC, (547, 547), "permit"),
+    ],
+)
+def test_a_lightweight_dhcpv6_relay_agent(
+    tmp_path: Path, source: str, destination: str, to_mac: int, ports: tuple[int, int], expected: str
+) -> None:
+    """RFC 6221: requests of its clients go on; answers of servers never come from a line."""
+    frame = ip(source, destination, udp(*ports), 17, to_mac=to_mac)
+    assert outcome(policy_of(tmp_path, source_validation="port-25"), 3, frame)[0] == "permit"
+    for validation in ("prefix", "binding"):
+        assert outcome(policy_of(tmp_path, source_validation=validation), 3, frame)[0] == expected
