@@ -167,7 +167,9 @@ def _tunnels(value: Any) -> Literal["permit", "block"] | TunnelsSection:
 
 def _udp_port(value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0xFFFF:
-        raise ValueError(f"{_quoted(value)} is not a UDP port; write one from 0 (fragments) to 65535, like 4789")
+        raise ValueError(
+            f"{_quoted(value)} is not a UDP port; write one from 0 (fragments) to 65535, like 4789"
+        )
     if value in DHCP_PORTS:
         raise ValueError(f"{value} is a port of DHCP, without which no line gets an address; take it out")
     return value
