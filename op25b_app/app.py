@@ -21,6 +21,7 @@ from ryu.controller.handler import (
 from ryu.lib import hub
 
 from op25b_app import event_loop, hardware_addresses, listening, settings, signals
+from op25b_app.connection import Connection, make_room, serve_with_limits
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.accepting import open_as_many_files_as_allowed
@@ -37,19 +38,13 @@ from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_files import read_kept
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
-from op25b_app.patient_socket import PatientSocket
 from op25b_app.policy.model import Switch
-from op25b_app.switch import codec
+from op25b_app.switch import codec, session
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
 from op25b_app.switch.features import decode_features
-from op25b_app.switch.session import Connection
 from op25b_app.unread import leave_unread
 
-BYTES_ON_END = 1 << 14
-"""So much is taken before other threads have a turn; Ryu reads some two thousand messages on end."""
-MESSAGE_BYTES = 1 << 8
-"""A message takes as long as so many bytes of it, at least."""
 MOST_NAMES = 20
 LOOK_SECONDS = 2.0
 """How often the policy's files are looked at, where that is wanted."""
@@ -75,7 +70,6 @@ class Op25b(app_manager.RyuApp):
         gc.collect()
         gc.freeze()
         self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
-        self._taken = 0
         self._connected: dict[Any, KnownSwitch] = {}
         """By connection the switch that it has said to be first."""
         self._hellos: dict[str, float] = {}
@@ -84,7 +78,8 @@ class Op25b(app_manager.RyuApp):
         self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
         open_as_many_files_as_allowed()
-        leave_unread(self._take)
+        leave_unread(self._take, Connection.spend)
+        serve_with_limits()
         listening.listen_for_many()
         event_loop.serve_few_on_end()
         hardware_addresses.write_quickly()
@@ -135,10 +130,8 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
-        """Read with patience; tell, now and then, of a switch whose OpenFlow is too old to go on."""
+        """Tell, now and then, of a switch whose OpenFlow is too old to go on."""
         message, datapath = event.msg, event.msg.datapath
-        if not isinstance(datapath.socket, PatientSocket):
-            datapath.socket = PatientSocket(datapath.socket)
         host, now = datapath.address[0], time.monotonic()
         bitmaps = getattr(message, "elements", None) or ()
         newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)
@@ -168,24 +161,25 @@ class Op25b(app_manager.RyuApp):
         if switch := self._connected.get(datapath):
             switch.ports_changed(frozenset(datapath.ports), datapath)
 
-    def _begin(self, datapath: Any, message: bytes) -> None:
+    def _begin(self, datapath: Connection, message: bytes) -> None:
         """A session begins with the features: its questions go before Ryu's for ports, which takes longer."""
         if datapath.state == CONFIG_DISPATCHER and (features := decode_features(message)):
+            datapath.finish_handshake()
             switch = self._connected[datapath] = self._switches.make_known(features.dpid)
-            switch.connect(datapath, Connection(datapath.ofproto.OFP_VERSION, features.tables))
+            switch.connect(datapath, session.Connection(datapath.ofproto.OFP_VERSION, features.tables))
 
-    def _take(self, datapath: Any, message: bytes) -> bool:
+    def _take(self, datapath: Connection, message: bytes) -> bool:
         """Hand a session what it reads by itself, or what it begins with, where the message comes in."""
+        datapath.await_turn()
+        if datapath.state == DEAD_DISPATCHER or not datapath.may_say(message):
+            return True
         switch, answer = self._connected.get(datapath), is_answer(message)
+        datapath.is_known = switch is not None and switch.session.assignment is not None
         if switch is None:
             self._begin(datapath, message)
             return False
         if not (answer or is_news(message)):
             return False
-        self._taken += MESSAGE_BYTES + len(message)
-        if self._taken > BYTES_ON_END:
-            self._taken = 0
-            hub.sleep(0)
         switch.hear(message, datapath)
         return answer
 
@@ -231,6 +225,7 @@ class Op25b(app_manager.RyuApp):
         more = f" and {len(policy.switches) - MOST_NAMES} more" if len(policy.switches) > MOST_NAMES else ""
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {', '.join(names)}{more}"
         self._generation += 1
+        make_room(len(policy.switches))
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():

@@ -54,7 +54,7 @@ class Outbox:
         self._sender = None
 
     def _send_next(self) -> None:
-        if not self._datapath.send(self._waiting.popleft()):
+        if not self._datapath.send_own(self._waiting.popleft()):
             self._give_up()
 
     def _give_up(self) -> None:

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -50,6 +51,8 @@ Parser = Callable[[Any, int, int, int, int, bytes], Any]
 """Ryu's: datapath, version, message type, length, xid and bytes to a message."""
 Take = Callable[[Any, bytes], bool]
 """Is handed a datapath and a message, and tells whether that is nobody else's."""
+Spend = Callable[[Any, int, float], None]
+"""Is told how many bytes of a datapath were read, and how many seconds that took."""
 
 _PARSERS = {
     1: ofproto_v1_0_parser,
@@ -61,33 +64,40 @@ _PARSERS = {
 """OpenFlow 1.0 among them: Open vSwitch refuses some requests of 1.3 and later in its format."""
 
 _HELLO_FAILED, _EXPERIMENTER_ERROR = 0, 0xFFFF
+_MOST_CONTENT = 1 << 11
+"""So much of what an error is about is handed on; Ryu writes out every byte of it."""
 
 log = logging.getLogger("op25b")
 
 
-def leave_unread(take: Take) -> None:
+def leave_unread(take: Take, spend: Spend) -> None:
     """Put this module between Ryu's connections and its parsers; what was put there before is gone."""
     for version in range(256):
         parser = _PARSERS.get(version)
-        parse = partial(_parse, take, parser.msg_parser) if parser else _refuse
+        parse = partial(_timed, spend, take, parser.msg_parser) if parser else _refuse
         ofproto_parser.register_msg_parser(version)(parse)
 
 
 def _refuse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:
     """Nobody can know where in such bytes a message would begin."""
-    why = f"sent bytes that are no OpenFlow, or OpenFlow of an unknown version ({version})"
-    log.warning("the switch at %s %s: its connection is closed", datapath.address[0], why)
-    datapath.op25b_refused = f"it {why}"
-    datapath.close()
+    datapath.refuse(f"sent bytes that are no OpenFlow, or OpenFlow of an unknown version ({version})")
 
 
 def why_ended(datapath: Any) -> str:
     """Why a connection of Ryu's is at its end."""
-    if why := getattr(datapath, "op25b_refused", ""):
+    if why := datapath.refused:
         return f"connection closed: {why}"
     if len(datapath.unreplied_echo_requests) > datapath.max_unreplied_echo_requests:
         return "connection closed: it gave no answer to echo requests"
     return "connection closed"
+
+
+def _timed(spend: Spend, take: Take, parse: Parser, datapath: Any, *header: int | bytes) -> Any:
+    began = time.monotonic()
+    try:
+        return _parse(take, parse, datapath, *header)  # type: ignore[arg-type]
+    finally:
+        spend(datapath, len(header[-1]), time.monotonic() - began)  # type: ignore[arg-type]
 
 
 def _parse(
@@ -170,7 +180,7 @@ def _error(datapath: Any, header: tuple[int, int, int, int], message: bytes) -> 
     body = message[wire.HEADER_SIZE :].ljust(8, b"\0")
     kind, code, experimenter = struct.unpack_from("!HHI", body)
     size = 16 if kind == _EXPERIMENTER_ERROR else 12
-    content = message[size:]
+    content = message[size : size + _MOST_CONTENT]
     if kind == _HELLO_FAILED:
         content = content.decode("ascii", "replace").encode("ascii", "replace")
     error = datapath.ofproto_parser.OFPErrorMsg(

@@ -29,9 +29,10 @@ class Datapath:
         self.address = ("192.0.2.1", 1)
         self.closed = False
         self.unreplied_echo_requests: list[int] = []
+        self.refused = ""
         self.max_unreplied_echo_requests = 0
 
-    def send(self, piece: bytes) -> bool:
+    def send_own(self, piece: bytes) -> bool:
         self.send_q.put(piece)
         return True
 

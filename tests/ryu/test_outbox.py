@@ -20,7 +20,7 @@ class Datapath:
         self.send_q = hub.Queue(ROOM)
         self.closed = 0
 
-    def send(self, piece: bytes) -> bool:
+    def send_own(self, piece: bytes) -> bool:
         if self.send_q is None:
             return False
         self.send_q.put(piece)

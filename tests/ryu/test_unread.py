@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import struct
+import time
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
@@ -50,10 +51,15 @@ class Ryu(OFPHandler):
         self.handed: list[bytes] = []
         """What a session would see, and of that ``taken`` are the xids of what is its own."""
         self.taken: set[int] = set()
+        self.spent: list[tuple[int, float]] = []
+        """Of each message its bytes, and how many seconds it took."""
 
     def take(self, datapath: Any, message: bytes) -> bool:
         self.handed.append(message)
         return int.from_bytes(message[4:8], "big") in self.taken
+
+    def spend(self, datapath: Any, size: int, seconds: float) -> None:
+        self.spent.append((size, seconds))
 
     @set_ev_handler(EVENTS, MAIN_DISPATCHER)
     def keep(self, event: Any) -> None:
@@ -78,7 +84,7 @@ class Socket:
 def ryu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ryu]:
     originals = dict(ofproto_parser._MSG_PARSERS)
     handler = Ryu()
-    leave_unread(handler.take)
+    leave_unread(handler.take, handler.spend)
     handler.logger = logging.getLogger("ryu.ofp_event")
     register_instance(handler)
     monkeypatch.setitem(app_manager.SERVICE_BRICKS, "ofp_event", handler)
@@ -251,13 +257,37 @@ def test_errors_in_the_format_of_openflow_10_end_no_connection(ryu: Ryu, version
     assert [(event.msg.version, event.msg.type) for event in events] == [(1, 0xB0C2), (1, 0xFFFF)]
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_of_each_message_it_is_told_how_long_it_took(
+    ryu: Ryu, version: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = messages_left_unread(version)["EventOFPTableFeaturesStatsReply"]
+    taken = ryu.take
+
+    def take(datapath: Any, message: bytes) -> bool:
+        time.sleep(0.05 if message == slow else 0.0)
+        return taken(datapath, message)
+
+    leave_unread(take, ryu.spend)
+    receive(ryu, version, slow, error(version, 5, 1, b""))
+    assert [size for size, _ in ryu.spent] == [len(slow), 12, 8]
+    assert ryu.spent[0][1] >= 0.05 > ryu.spent[1][1]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_of_an_error_not_every_byte_is_handed_on(ryu: Ryu, version: int) -> None:
+    """Ryu writes each of them out, in 15 ms for the longest message."""
+    (event,) = receive(ryu, version, error(version, 5, 1, bytes(0xFFFF - 12)))
+    assert len(event.msg.data) == 2048
+
+
 def refusing(parse: Any) -> Any:
     """Ryu's entry with a parser behind it that must not be reached."""
 
-    take, parser = parse.args
+    spend, take, parser = parse.args
 
     def fail(datapath: Any, version: int, kind: int, *rest: Any) -> Any:
         assert kind == BARRIER_REPLY, "parsed"
         return parser(datapath, version, kind, *rest)
 
-    return partial(parse.func, take, fail)
+    return partial(parse.func, spend, take, fail)

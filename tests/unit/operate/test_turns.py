@@ -1,0 +1,47 @@
+"""A turn ends by bytes, by messages or by time, whichever comes first."""
+
+from __future__ import annotations
+
+import pytest
+
+from op25b_app.operate.turns import BYTES, LEAST_BYTES, MOST_SECONDS, SECONDS, Share
+
+
+@pytest.mark.parametrize(
+    ("size", "seconds", "most"),
+    [(BYTES // 4, 0.0, 4), (8, 0.0, BYTES // LEAST_BYTES), (8, SECONDS / 2, 2), (BYTES * 4, SECONDS / 9, 1)],
+    ids=["bytes", "small messages", "time", "one large message"],
+)
+def test_a_turn_ends(size: int, seconds: float, most: int) -> None:
+    share = Share()
+    for _ in range(most):
+        assert not share.is_used_up
+        share.spend(size, seconds)
+    assert share.is_used_up
+    share.reset()
+    assert not share.is_used_up
+
+
+def test_who_took_several_turns_at_once_waits_for_several() -> None:
+    share = Share()
+    share.spend(8, SECONDS * 14.5)
+    turns = 0
+    while share.is_used_up:
+        share.renew()
+        turns += 1
+    assert turns == 14
+    share.renew()
+    share.spend(BYTES - 1, 0.0)
+    assert not share.is_used_up, "what was saved is not kept"
+    share.spend(LEAST_BYTES, 0.0)
+    assert share.is_used_up
+
+
+def test_who_waits_has_not_worked() -> None:
+    share = Share()
+    share.spend(8, 3600.0)
+    turns = 0
+    while share.is_used_up:
+        share.renew()
+        turns += 1
+    assert turns == pytest.approx(MOST_SECONDS / SECONDS, abs=1)
