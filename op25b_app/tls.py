@@ -5,11 +5,15 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from typing import Any
 
+import eventlet
 from eventlet.green import ssl
 from ryu.controller import controller
 from ryu.lib import hub
+
+from op25b_app.connection import settle, welcome
 
 HANDSHAKE_SECONDS = 5.0
 
@@ -58,12 +62,44 @@ class _StreamServer(hub.StreamServer):
             self.handle = lambda sock, peer: _shake_hands(context, sock, peer, handle)
 
 
+class _Handshake:
+    """One that is under way, in the green thread that makes it."""
+
+    def __init__(self, peer: Any) -> None:
+        self._peer = peer
+        self._thread = eventlet.getcurrent()
+
+    def refuse(self, why: str) -> None:
+        """End the green thread, and with it the connection."""
+        _log.warning("no TLS with the switch at %s: it %s", self._peer[0], why)
+        hub.spawn(hub.kill, self._thread)
+
+
 def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -> None:
+    handshake = _Handshake(peer)
+    welcome(handshake, peer[0])
     try:
-        sock.settimeout(HANDSHAKE_SECONDS)
-        secured = context.wrap_socket(sock, server_side=True)
+        secured = _secured(context, sock)
     except OSError as error:
         _log.warning("no TLS with the switch at %s: %s", peer[0], error)
-        sock.close()
-    else:
-        handle(secured, peer)
+        return
+    finally:
+        settle(handshake)
+    handle(secured, peer)
+
+
+def _secured(context: Any, sock: socket.socket) -> Any:
+    """Return a socket that speaks TLS in the place of this one, which is closed whatever happens.
+
+    ``wrap_socket`` takes the descriptor from the socket that it is given: closing that closes nothing.
+    Raises OSError where there is no handshake, or none within ``HANDSHAKE_SECONDS``.
+    """
+    with closing(sock):
+        secured = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+    try:
+        with eventlet.Timeout(HANDSHAKE_SECONDS, TimeoutError("the handshake timed out")):
+            secured.do_handshake()
+    except BaseException:
+        secured.close()
+        raise
+    return secured

@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,8 @@ from tests.ryu.test_signals import RUNNERS
 LAUNCHER = RUNNERS["launcher"]
 HELLO = b"\x00\x00\x08"
 """Type and length, which follow the version."""
+SILENT = 100
+HANDSHAKE_SECONDS = 5.0
 
 
 class Certificates:
@@ -87,6 +90,46 @@ def test_every_switch_gets_a_connection_and_no_stranger_does(
         controller.wait_for("no TLS with the switch at 127.0.0.1", times=3)
         assert controller.stop(signal.SIGTERM)[0] == 0
         assert "Traceback" not in controller.log
+
+
+@pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.0\r\n\r\n"])
+def test_a_handshake_that_does_not_happen_leaves_no_descriptor(
+    certificates: Certificates, tmp_path: Path, said: bytes
+) -> None:
+    """Not even the collector of cyclic garbage is needed for it, which is not always let in."""
+    with Controller(tmp_path, [*LAUNCHER, *certificates.options], IDLE) as controller:
+        controller.connect(controller.port).close()
+        certificates.connect(controller.port, "switch").close()
+        time.sleep(0.5)
+        before = descriptors(controller)
+        strangers = [controller.connect(controller.port) for _ in range(SILENT)]
+        for stranger in strangers:
+            stranger.sendall(said)
+        controller.wait_for("no TLS with the switch", times=SILENT, seconds=2 * HANDSHAKE_SECONDS)
+        give_up = time.monotonic() + 2
+        while descriptors(controller) > before and time.monotonic() < give_up:
+            time.sleep(0.05)
+        assert descriptors(controller) <= before
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_a_handshake_byte_by_byte_ends_in_time(certificates: Certificates, tmp_path: Path) -> None:
+    with (
+        Controller(tmp_path, [*LAUNCHER, *certificates.options], IDLE) as controller,
+        controller.connect(controller.port) as slow,
+    ):
+        began = time.monotonic()
+        with contextlib.suppress(OSError):
+            for byte in b"\x16\x03\x01\x02\x00" + bytes(100):
+                slow.sendall(bytes([byte]))
+                time.sleep(HANDSHAKE_SECONDS / 5)
+        assert time.monotonic() - began < 2 * HANDSHAKE_SECONDS
+        assert "no TLS with the switch at 127.0.0.1: the handshake timed out" in controller.log
+
+
+def descriptors(controller: Controller) -> int:
+    return len(os.listdir(f"/proc/{controller.process.pid}/fd"))
 
 
 @pytest.mark.parametrize(
