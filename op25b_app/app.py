@@ -21,6 +21,7 @@ from ryu.controller.handler import (
 from ryu.lib import hub
 
 from op25b_app import event_loop, hardware_addresses, listening, settings, signals
+from op25b_app.claimants import Claimants
 from op25b_app.connection import Connection, make_room, serve_with_limits
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
@@ -70,6 +71,7 @@ class Op25b(app_manager.RyuApp):
         gc.collect()
         gc.freeze()
         self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
+        self._claimants = Claimants(self._contest)
         self._connected: dict[Any, KnownSwitch] = {}
         """By connection the switch that it has said to be first."""
         self._hellos: dict[str, float] = {}
@@ -161,12 +163,21 @@ class Op25b(app_manager.RyuApp):
         if switch := self._connected.get(datapath):
             switch.ports_changed(frozenset(datapath.ports), datapath)
 
-    def _begin(self, datapath: Connection, message: bytes) -> None:
-        """A session begins with the features: its questions go before Ryu's for ports, which takes longer."""
-        if datapath.state == CONFIG_DISPATCHER and (features := decode_features(message)):
-            datapath.finish_handshake()
-            switch = self._connected[datapath] = self._switches.make_known(features.dpid)
-            switch.connect(datapath, session.Connection(datapath.ofproto.OFP_VERSION, features.tables))
+    def _begin(self, datapath: Connection, message: bytes) -> bool:
+        """A session begins with the features: its questions go before Ryu's for ports, which takes longer.
+
+        Tells whether these features are nobody else's, as those of a connection that is not spoken to.
+        """
+        if datapath.state != CONFIG_DISPATCHER or not (features := decode_features(message)):
+            return False
+        if not self._claimants.claim(datapath, features):
+            return True
+        switch = self._connected[datapath] = self._switches.make_known(features.dpid)
+        switch.connect(datapath, session.Connection(datapath.ofproto.OFP_VERSION, features.tables))
+        return False
+
+    def _contest(self, dpid: int, rivals: tuple[Connection, ...]) -> None:
+        self._switches.make_known(dpid).contest([_endpoint(*rival.address[:2]) for rival in rivals])
 
     def _take(self, datapath: Connection, message: bytes) -> bool:
         """Hand a session what it reads by itself, or what it begins with, where the message comes in."""
@@ -175,9 +186,9 @@ class Op25b(app_manager.RyuApp):
             return True
         switch, answer = self._connected.get(datapath), is_answer(message)
         datapath.is_known = switch is not None and switch.session.assignment is not None
+        self._claimants.heard(datapath)
         if switch is None:
-            self._begin(datapath, message)
-            return False
+            return self._begin(datapath, message)
         if not (answer or is_news(message)):
             return False
         switch.hear(message, datapath)
@@ -271,6 +282,11 @@ class Op25b(app_manager.RyuApp):
                 return reload_report(self._policies.examine(_now()), self._path, yes=yes)
         examined, applied = self.reload(yes=yes, with_effect=query.get("effect") != "0")
         return reload_report(examined, self._path, yes=yes, applied=applied)
+
+
+def _endpoint(host: str, port: int) -> str:
+    """One end of a connection, as people write it."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:

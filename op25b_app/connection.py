@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+from collections.abc import Callable
 from contextlib import closing, suppress
 from socket import SHUT_RDWR
 from typing import Any, Protocol
@@ -72,6 +73,8 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         self.is_known = False
         """Whether it is one of a switch in the policy."""
         self.refused = ""
+        self.on_end: Callable[[], None] = lambda: None
+        """Called when the connection is at its end, for whatever reason."""
         self._share = Share()
         self._is_wasted = False
         self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
@@ -89,10 +92,19 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         sent: bool = super().send(buf, close_socket)
         return sent
 
-    def finish_handshake(self) -> None:
-        """The switch has said what it is."""
-        self.admission.stage = Stage.OPEN
+    def finish_handshake(self, stage: Stage) -> None:
+        """The switch has said what it is, and that is how far its connection is."""
+        self.admission.stage = stage
         self._end_handshake()
+
+    def ask_what_it_is(self) -> None:
+        """Ask for the features again: from now on the switch is spoken to over this connection."""
+        self.admission.stage = Stage.FEATURES
+        self.send_msg(self.ofproto_parser.OFPFeaturesRequest(self))
+
+    def ask_for_life(self) -> None:
+        """Have the switch send something."""
+        self.send_msg(self.ofproto_parser.OFPEchoRequest(self))
 
     def refuse(self, why: str) -> None:
         """Close the connection at once, with what is still to be sent; ``why`` goes on after its address."""
@@ -105,8 +117,11 @@ class Connection(controller.Datapath):  # type: ignore[misc]
             self.socket.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
+        is_first = self.state != DEAD_DISPATCHER
         self._end_handshake()
         super().close()
+        if is_first:
+            self.on_end()
 
     def await_turn(self) -> None:
         """Let others go first where this connection, or all together, have been read for a whole turn."""
@@ -124,7 +139,7 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         """Whether to read a message; if it is not as OpenFlow has it, the log says why."""
         objection = self.admission.objection(message)
         self._is_wasted = bool(objection)
-        if objection:
+        if objection and self.admission.stage is not Stage.ASIDE:
             log.warning("the switch at %s sent %s: ignored", self.address[0], objection)
         return not objection
 

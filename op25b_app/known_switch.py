@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -115,6 +115,10 @@ class KnownSwitch:
 
         self.post(step)
 
+    def contest(self, addresses: Sequence[str]) -> None:
+        """So many connections claim the datapath id; with none it is claimed by one alone."""
+        self.post(partial(self.session.contested, addresses))
+
     def disconnect(self, datapath: Any) -> None:
         def step(now: float) -> Outcome:
             self._use(None)
@@ -177,12 +181,6 @@ class KnownSwitch:
         if self._outbox is not None:
             self._outbox.close()
         if datapath is not None and self._datapath is not None:
-            log.warning(
-                "%s: connected from %s, while the connection from %s is open: closing that; "
-                "do two switches have this datapath id?",
-                self,
-                *(each.address[0] for each in (datapath, self._datapath)),
-            )
             # Ryu tells every application of it, and may wait for the one that has called this.
             hub.spawn(self._datapath.close)
         self._datapath = datapath

@@ -40,6 +40,17 @@ def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
         )
 
 
+def contest(addresses: Sequence[str]) -> list[str]:
+    """That connections from these addresses claim one datapath id; nothing where there are none."""
+    if not addresses:
+        return []
+    number = "two" if len(addresses) == 2 else str(len(addresses))
+    return [
+        f"{number} connections claim this datapath id, from {' and '.join(addresses)}: "
+        f"only {addresses[0]} is spoken to; give every switch a datapath id of its own"
+    ]
+
+
 def summary(differences: Sequence[Difference]) -> str:
     more = len(differences) - 1
     return f"{differences[0]}" + (f" and {more} more" if more else "")

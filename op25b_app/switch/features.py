@@ -7,13 +7,16 @@ from typing import NamedTuple
 
 from op25b_app.switch import wire
 
-_FEATURES = struct.Struct("!QxxxxB")
+_FEATURES = struct.Struct("!QxxxxBB")
 _SIZE = 32
 
 
 class Features(NamedTuple):
+    """``auxiliary`` is the number of a connection beside the main one, which has 0 (6.3.7)."""
+
     dpid: int
     tables: int
+    auxiliary: int = 0
 
 
 def decode_features(message: bytes) -> Features | None:

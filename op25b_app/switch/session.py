@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import codec
-from op25b_app.switch.assessment import count, strange_ports, summary
+from op25b_app.switch.assessment import contest, count, strange_ports, summary
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.drift import (
     Drift,
@@ -104,6 +104,8 @@ class Session:
         """Whether anything was put right since the check began."""
         self._confirmed = 0
         self._objections: Sequence[str] | None = None
+        self._contest: list[str] = []
+        """That others claim to be this switch, in a sentence if so."""
         self._mark: FlowRule | None = None
         """The marker that the switch has, once its table is as wanted."""
 
@@ -160,6 +162,13 @@ class Session:
             return Outcome()
         if were_missing and self._exchange is not None and self._exchange.phase is Phase.IDLE:
             self._arm_next_look(self._objections, now)
+        return self._judge(self._objections, now)
+
+    def contested(self, addresses: Sequence[str], now: float) -> Outcome:
+        """Connections from these addresses claim the datapath id; the first is spoken to. None: one does."""
+        self._contest = contest(addresses)
+        if self._connection is None or self._objections is None:
+            return Outcome()
         return self._judge(self._objections, now)
 
     @property
@@ -393,7 +402,7 @@ class Session:
         assert self.assignment is not None
         assert self._connection is not None
         ports = self._connection.ports
-        if reasons := [*objections, *strange_ports(self.assignment.switch, ports or ())]:
+        if reasons := [*self._contest, *objections, *strange_ports(self.assignment.switch, ports or ())]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
         if self._disturbance:
             if self.status.state is State.CHECKING:

@@ -6,6 +6,7 @@ import select
 import socket
 import struct
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -50,10 +51,11 @@ def xid_of(connection: socket.socket, kind: int) -> int:
 
 def is_ended(connection: socket.socket, seconds: float) -> bool:
     """Whether the controller ends a connection within so long."""
-    connection.settimeout(seconds)
+    end = time.monotonic() + seconds
     try:
+        connection.settimeout(seconds)
         while connection.recv(MOST_BYTES):
-            pass
+            connection.settimeout(max(0.001, end - time.monotonic()))
     except TimeoutError:
         return False
     except OSError:

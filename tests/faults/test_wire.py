@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import time
 from collections.abc import Callable
@@ -10,10 +11,18 @@ import pytest
 
 from tests.fake_switch import Kind
 from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.dialler import Fault
+from tests.fake_switch.dialler import Dialler, Fault
+from tests.fake_switch.rules import rules_on
 from tests.fake_switch.switch import FakeSwitch
 from tests.fake_switch.wire import HEADER, MOST_BYTES, pack
 from tests.faults.rig import LITTLE, Rig
+from tests.faults.strangers import is_ended, open_as_switch, xid_of
+
+CONTEST_SECONDS = 5.0
+QUARREL_SECONDS = 6.0
+"""Longer than it takes until the one in use is asked again whether it lives."""
+AGAIN_SECONDS = 5.0
+"""Generous: of a loaded machine. Who is there already loses its place after 1 s of silence."""
 
 GARBAGE = {
     "zeros": bytes(200),
@@ -169,15 +178,69 @@ def test_a_lost_switch_says_why(rig: Rig, what: str, why: str) -> None:
 
 
 def test_two_switches_with_one_datapath_id(rig: Rig) -> None:
-    """They take the connection from each other; whoever stays is protected in the end."""
+    """The first is kept as wanted, and the state tells of both for as long as they are two."""
     first = rig.new_switch()
     second = FakeSwitch(first.dpid, abilities=LITTLE, ports=(1, 2, 3, 4, LOCAL))
     one = rig.dial(first)
     rig.wait_for_protection(one)
     two = rig.dial(second)
-    rig.wait_until(lambda: two.connections > 2, lambda: "no quarrel")
-    rig.assert_undisturbed()
-    assert "do two switches have this datapath id?" in rig.log
+    _, reason = rig.wait_for(one, "degraded", "two connections claim this datapath id", CONTEST_SECONDS)
+    assert re.search(r"from 127\.0\.0\.1:\d+ and 127\.0\.0\.1:\d+: only", reason)
+    end = time.monotonic() + QUARREL_SECONDS
+    while time.monotonic() < end:
+        assert rig.state(one) == ("degraded", reason)
+        time.sleep(0.2)
+    assert (one.connections, two.connections) == (1, 1), "they take the connection from each other"
+    assert not rules_of(rig, two)
     rig.hang_up(one)
-    rig.wait_until(lambda: rig.holds_all(two), lambda: "not filled")
     rig.wait_for_protection(two)
+    assert two.connections == 1
+    again = rig.dial(first)
+    rig.wait_for(two, "degraded", "two connections claim this datapath id", CONTEST_SECONDS)
+    rig.hang_up(again)
+    rig.wait_for_protection(two)
+
+
+def test_a_switch_that_connects_again_does_not_wait_for_its_former_connection(rig: Rig) -> None:
+    """That is half-open: it stays, and nobody is there."""
+    switch = rig.new_switch()
+    former = rig.dial(switch)
+    rig.wait_for_protection(former)
+    rig.diallers.do(former.hang)
+    began = time.monotonic()
+    again = rig.dial(FakeSwitch(switch.dpid, abilities=LITTLE, ports=(1, 2, 3, 4, LOCAL)))
+    rig.wait_until(lambda: rig.holds_all(again), lambda: "not filled")
+    assert time.monotonic() - began < AGAIN_SECONDS
+    rig.wait_for_protection(again)
+    assert again.connections == 1
+
+
+def test_auxiliary_connections_are_let_be(rig: Rig) -> None:
+    """They come after the main one, from the same host, and are nothing that speaks for the switch."""
+    dialler = rig.dial(rig.new_switch())
+    rig.wait_for_protection(dialler)
+    port, dpid = rig.controller.port, dialler.switch.dpid
+    auxiliary = [open_as_switch(port, dpid, number) for number in (1, 2)]
+    for each in auxiliary:
+        assert not is_ended(each, 0.2)
+        each.sendall(pack(4, Kind.PACKET_IN, 1, bytes(48)) + pack(4, Kind.ECHO_REQUEST, 77))
+        each.settimeout(5)
+        assert xid_of(each, Kind.ECHO_REPLY) == 77
+    assert rig.state(dialler)[0] == "protected"
+    assert dialler.connections == 1
+    with open_as_switch(port, dpid, 1) as again:
+        assert is_ended(auxiliary[0], 5)
+        rig.wait_until(lambda: "another one has its number now" in rig.log, lambda: rig.log)
+        assert not is_ended(again, 0.2)
+        rig.hang_up(dialler)
+        assert is_ended(again, 5)
+    with open_as_switch(port, dpid, 1) as orphan:
+        assert is_ended(orphan, 5)
+    # Both that had a main one, and the one that came without.
+    rig.wait_until(lambda: rig.log.count("auxiliary to a main connection") >= 3, lambda: rig.log)
+    for each in auxiliary:
+        each.close()
+
+
+def rules_of(rig: Rig, dialler: Dialler) -> object:
+    return rig.diallers.do(lambda: rules_on(dialler.switch))

@@ -13,7 +13,7 @@ VERSIONS = pytest.mark.parametrize("version", [4, 5, 6])
 
 
 def reply(version: int) -> bytes:
-    body = struct.pack("!QIBB2xII", 0xFEDC_BA98_7654_3210, 256, 254, 0, 0x4F, 0)
+    body = struct.pack("!QIBB2xII", 0xFEDC_BA98_7654_3210, 256, 254, 3, 0x4F, 0)
     return struct.pack("!BBHI", version, 6, 8 + len(body), 7) + body
 
 
@@ -21,7 +21,7 @@ def reply(version: int) -> bytes:
 def test_it_is_read_as_ryu_reads_it(version: int) -> None:
     message, protocol = reply(version), ProtocolDesc(version)
     read = protocol.ofproto_parser.msg_parser(protocol, version, 6, len(message), 7, message)
-    assert decode_features(message) == Features(read.datapath_id, read.n_tables)
+    assert decode_features(message) == Features(read.datapath_id, read.n_tables, read.auxiliary_id)
 
 
 @VERSIONS

@@ -145,6 +145,26 @@ def test_ports_without_a_role_are_named_until_they_have_one() -> None:
     assert world.session.status.state is State.DEGRADED
 
 
+def test_while_another_claims_its_datapath_id_a_switch_is_degraded_and_kept_as_wanted() -> None:
+    world = World()
+    world.connect(assignment())
+    world.run(world.session.contested(["192.0.2.1:5", "192.0.2.2:6"], world.now))
+    reason = (
+        "two connections claim this datapath id, from 192.0.2.1:5 and 192.0.2.2:6: "
+        "only 192.0.2.1:5 is spoken to; give every switch a datapath id of its own"
+    )
+    assert world.status == ("degraded", reason)
+    world.wait(AUDIT_SECONDS)
+    assert world.status == ("degraded", reason), "an audit does not change that"
+    world.connect(assignment())
+    assert world.status == ("degraded", reason), "nor does a connection that follows"
+    assert set(world.rules) == set(RULES)
+    world.run(world.session.contested(["192.0.2.1:5", "192.0.2.2:6", "192.0.2.3:7"], world.now))
+    assert "3 connections" in world.status[1]
+    world.run(world.session.contested([], world.now))
+    assert world.status == ("protected", READ_BACK)
+
+
 def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protected_until_then() -> None:
     world = World(ports=None)
     world.connect(assignment())

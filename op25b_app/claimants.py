@@ -1,0 +1,104 @@
+"""The connections of all switches, and which of them is spoken to: as the claims have it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from functools import partial
+
+from ryu.lib import hub
+
+from op25b_app.connection import Connection
+from op25b_app.switch.admission import Stage
+from op25b_app.switch.claims import LIFE_SECONDS, Claims, Ruling
+from op25b_app.switch.features import Features
+
+LOOK_SECONDS = LIFE_SECONDS / 5
+"""How often it is looked whether a connection in use, whose place is claimed, shows that it lives."""
+
+
+log = logging.getLogger("op25b")
+
+
+class Claimants:
+    """Those that have said what they are.
+
+    ``contest`` is told of a datapath id which connections claim it, two or more, as often as that changes;
+    and none once it is claimed by one alone.
+    """
+
+    def __init__(self, contest: Callable[[int, tuple[Connection, ...]], None]) -> None:
+        self._contest = contest
+        self._claims: dict[int, Claims[Connection]] = {}
+        self._dpids: dict[Connection, int] = {}
+        self._contested: dict[int, tuple[Connection, ...]] = {}
+        """By datapath id those that ``contest`` was told of last, as long as others wait at all."""
+
+    def claim(self, connection: Connection, features: Features) -> bool:
+        """A connection says what it is; whether to speak over it now."""
+        dpid = features.dpid
+        self._dpids[connection] = dpid
+        connection.on_end = partial(self._ended, connection)
+        claims, host = self._claims.setdefault(dpid, Claims()), connection.address[0]
+        if features.auxiliary:
+            ruling = claims.auxiliary(connection, host, features.auxiliary)
+            log.info(
+                "auxiliary connection %d of dpid %#x from %s: nothing is read from it",
+                features.auxiliary,
+                dpid,
+                host,
+            )
+        else:
+            ruling = claims.claim(connection, host, time.monotonic())
+        is_used = ruling.use is connection
+        connection.finish_handshake(Stage.OPEN if is_used else Stage.ASIDE)
+        self._carry_out(dpid, ruling._replace(use=None) if is_used else ruling)
+        return is_used
+
+    def heard(self, connection: Connection) -> None:
+        """A connection has sent something."""
+        if not self._contested or (dpid := self._dpids.get(connection)) not in self._contested:
+            return
+        assert dpid is not None
+        if self._claims[dpid].heard(connection, time.monotonic()):
+            self._tell(dpid)
+
+    def _ended(self, connection: Connection) -> None:
+        dpid = self._dpids.pop(connection)
+        if claims := self._claims.get(dpid):
+            self._carry_out(dpid, claims.ended(connection, time.monotonic()))
+
+    def _carry_out(self, dpid: int, ruling: Ruling[Connection]) -> None:
+        """Do as the claims have it; whatever may wait for a switch is done by threads of their own."""
+        for connection, why in ruling.close:
+            hub.spawn(connection.refuse, why)
+        if ruling.ask is not None:
+            hub.spawn(ruling.ask.ask_for_life)
+        if ruling.use is not None:
+            hub.spawn(ruling.use.ask_what_it_is)
+        claims = self._claims[dpid]
+        if claims.is_contested and dpid not in self._contested:
+            self._contested[dpid] = ()
+            hub.spawn(self._watch, dpid)
+        self._tell(dpid)
+        if not claims:
+            del self._claims[dpid]
+
+    def _watch(self, dpid: int) -> None:
+        """Look at the clock for as long as others wait."""
+        while dpid in self._contested:
+            hub.sleep(LOOK_SECONDS)
+            if dpid in self._contested:
+                self._carry_out(dpid, self._claims[dpid].tick(time.monotonic()))
+
+    def _tell(self, dpid: int) -> None:
+        """Tell who the rivals are, where that is new."""
+        claims = self._claims[dpid]
+        if (before := self._contested.get(dpid)) is None:
+            return
+        self._contested[dpid] = claims.rivals
+        if before != claims.rivals:
+            self._contest(dpid, claims.rivals)
+        if not claims.is_contested:
+            del self._contested[dpid]

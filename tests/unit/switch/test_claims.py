@@ -1,0 +1,116 @@
+"""Which connection speaks for a datapath id: the first that lives; nobody who would come again is closed."""
+
+from __future__ import annotations
+
+import pytest
+
+from op25b_app.switch.claims import AGAIN_SECONDS, LIFE_SECONDS, MOST_WAITING, Claims, Ruling
+
+HERE, THERE = "192.0.2.1", "192.0.2.2"
+SOON, LATE = LIFE_SECONDS / 2, LIFE_SECONDS
+
+
+@pytest.fixture
+def claims() -> Claims[str]:
+    """One connection is in use."""
+    made: Claims[str] = Claims()
+    assert made.claim("first", HERE, 0.0) == Ruling(use="first")
+    return made
+
+
+def closed(ruling: Ruling[str]) -> list[str]:
+    return [key for key, _ in ruling.close]
+
+
+def test_one_alone_is_spoken_to_and_not_asked(claims: Claims[str]) -> None:
+    assert not claims.is_contested
+    assert claims.tick(1000.0) == Ruling()
+    assert not claims.heard("first", 1000.0)
+    assert claims.ended("first", 1001.0) == Ruling()
+    assert not claims
+
+
+def test_the_second_waits_while_the_first_lives(claims: Claims[str]) -> None:
+    assert claims.claim("second", THERE, 10.0) == Ruling(ask="first")
+    assert not claims.rivals, "nothing is known yet"
+    assert claims.heard("first", 10.1)
+    assert [*claims.rivals] == ["first", "second"]
+    assert not claims.heard("first", 10.2), "known"
+    for now in range(11, 40):
+        ruling = claims.tick(now)
+        assert ruling in (Ruling(), Ruling(ask="first"))
+        if ruling.ask:
+            claims.heard("first", now + 0.1)
+        assert [*claims.rivals] == ["first", "second"]
+
+
+def test_a_half_open_connection_loses_its_place(claims: Claims[str]) -> None:
+    claims.claim("second", HERE, 10.0)
+    assert not claims.heard("second", 10.1)
+    assert claims.tick(10.0 + SOON) == Ruling()
+    ruling = claims.tick(10.0 + LATE)
+    assert (ruling.use, closed(ruling)) == ("second", ["first"])
+    assert claims.claim("second", HERE, 12.0) == Ruling(use="second"), "asked again, it says the same"
+    assert (claims.rivals, claims.is_contested) == ((), False)
+    assert claims.ended("first", 13.0) == Ruling()
+    assert claims.in_use == "second"
+
+
+def test_one_that_died_while_others_waited_loses_its_place_as_well(claims: Claims[str]) -> None:
+    claims.claim("second", THERE, 10.0)
+    claims.heard("first", 10.1)
+    assert claims.tick(10.1 + AGAIN_SECONDS / 2) == Ruling()
+    assert claims.tick(10.1 + AGAIN_SECONDS) == Ruling(ask="first")
+    assert claims.tick(10.1 + AGAIN_SECONDS + LATE).use == "second"
+
+
+def test_life_that_was_shown_in_a_former_contest_counts_for_nothing(claims: Claims[str]) -> None:
+    claims.claim("second", THERE, 10.0)
+    claims.heard("first", 10.1)
+    claims.ended("second", 11.0)
+    assert not claims.rivals
+    claims.claim("third", HERE, 500.0)
+    assert not claims.rivals
+    assert claims.tick(500.0 + LATE).use == "third"
+
+
+def test_the_newest_follows_and_has_to_live(claims: Claims[str]) -> None:
+    for key in ("second", "third"):
+        claims.claim(key, THERE, 10.0)
+    claims.heard("first", 10.1)
+    assert [*claims.rivals] == ["first", "second", "third"]
+    assert claims.ended("first", 11.0) == Ruling(use="third", ask="third")
+    assert not claims.rivals
+    ruling = claims.tick(11.0 + LATE)
+    assert (ruling.use, closed(ruling)) == ("second", ["third"])
+
+
+def test_not_everybody_may_wait(claims: Claims[str]) -> None:
+    rulings = [claims.claim(f"rival {number}", THERE, 10.0) for number in range(MOST_WAITING + 2)]
+    assert [closed(each) for each in rulings] == [[]] * MOST_WAITING + [["rival 0"], ["rival 1"]]
+    assert claims.in_use == "first"
+
+
+def test_auxiliary_connections_claim_nothing(claims: Claims[str]) -> None:
+    assert claims.auxiliary("one", HERE, 1) == Ruling()
+    assert claims.auxiliary("two", HERE, 2) == Ruling()
+    assert claims.in_use == "first"
+    assert not claims.is_contested
+    assert closed(claims.auxiliary("one again", HERE, 1)) == ["one"]
+    assert claims.ended("one", 2.0) == Ruling()
+    assert closed(claims.auxiliary("stranger", THERE, 1)) == ["stranger"]
+    assert sorted(closed(claims.ended("first", 3.0))) == ["one again", "two"]
+    assert not claims
+
+
+def test_an_auxiliary_connection_before_the_main_one_is_closed() -> None:
+    claims: Claims[str] = Claims()
+    assert closed(claims.auxiliary("early", HERE, 1)) == ["early"]
+    assert not claims
+
+
+def test_auxiliary_connections_stay_while_their_switch_connects_again(claims: Claims[str]) -> None:
+    claims.auxiliary("one", HERE, 1)
+    claims.claim("again", HERE, 10.0)
+    assert closed(claims.tick(10.0 + LATE)) == ["first"]
+    assert closed(claims.ended("again", 12.0)) == ["one"]
