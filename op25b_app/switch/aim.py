@@ -17,6 +17,7 @@ from op25b_app.switch.batch import Change
 from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.errors import explain
 from op25b_app.switch.exchange import Refused
+from op25b_app.switch.oxm import ReportedMatch
 from op25b_app.switch.plan import GATES, MARKERS
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.room import fit, is_dispensable
@@ -98,12 +99,15 @@ def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | No
     """What is wanted but for what a switch has refused; None where without that more would pass.
 
     Of refused rules, those that permit something to some addresses can be done without. What is not wanted
-    does not matter.
+    does not matter. Nor does a rule that somebody else wrote under our cookie and that the switch does not
+    delete: no policy has counted on it or on its absence.
     """
     left_out: set[Key] = set()
     for key, (change, _) in refused.items():
         rule = wanted.by_key.get(key)
         is_wanted = rule is None if change.command is Command.DELETE_STRICT else rule is not None
+        if isinstance(change.rule.match, ReportedMatch):
+            continue
         if is_marker(change.rule) or not is_wanted or (rule and rule.action != _meant(change, wanted).action):
             continue
         if rule is None or not is_dispensable(rule):

@@ -71,7 +71,7 @@ class Assignments:
         wanted = self._compiled(switch, at)
         if not wanted.timed:
             for group in installation(wanted):
-                group.pieces(OPENFLOW_13, flags=0)
+                group.written(OPENFLOW_13, flags=0)
 
     def prove_ahead(self, switch: Switch, at: float) -> None:
         """Prove what a switch is to hold before it is read back, where that takes tenths of a second.

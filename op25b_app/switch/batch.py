@@ -29,14 +29,21 @@ class Change(NamedTuple):
     before: FlowRule | None = None
 
 
+class Written(NamedTuple):
+    """Messages of changes, joined to pieces, and the changes that no message can express."""
+
+    pieces: tuple[bytes, ...]
+    unwritable: tuple[Change, ...] = ()
+
+
 class Group(tuple[Change, ...]):
     """Changes that a switch may make in any order. Their messages are written once, for all who send them."""
 
-    def pieces(self, version: int, flags: int) -> tuple[bytes, ...]:
-        known: dict[tuple[int, int], tuple[bytes, ...]] = self.__dict__.setdefault("_pieces", {})
+    def written(self, version: int, flags: int) -> Written:
+        """Return the messages; their xids count the changes."""
+        known: dict[tuple[int, int], Written] = self.__dict__.setdefault("_written", {})
         if (version, flags) not in known:
-            messages = (_flow_mod(change, number, version, flags) for number, change in enumerate(self))
-            known[version, flags] = tuple(joined(messages))
+            known[version, flags] = _written(enumerate(self), version, flags)
         return known[version, flags]
 
 
@@ -71,13 +78,14 @@ class Batch(NamedTuple):
     def __len__(self) -> int:
         return len(self.group) + len(self.first)
 
-    def pieces(self) -> Iterator[bytes]:
-        """Xids count the changes of the group, then those before it."""
-        yield from joined(map(self._message, range(len(self.group), len(self))))
+    def written(self) -> Written:
+        """Return the messages. Xids count the changes of the group, then those before it."""
+        first = _written(enumerate(self.first, len(self.group)), self.version, self.flags, self.bundle)
         if self.bundle is None:
-            yield from self.group.pieces(self.version, self.flags)
+            group = self.group.written(self.version, self.flags)
         else:
-            yield from joined(map(self._message, range(len(self.group))))
+            group = _written(enumerate(self.group), self.version, self.flags, self.bundle)
+        return Written((*first.pieces, *group.pieces), (*first.unwritable, *group.unwritable))
 
     def deletions(self, table: int) -> int:
         """How many rules of a table are to go."""
@@ -91,18 +99,18 @@ class Batch(NamedTuple):
         number = error.xid - FIRST_XID
         if not 0 <= number < len(self):
             return None
+        try:
+            message = _flow_mod(self._change(number), number, self.version, self.flags)
+        except ValueError:
+            return None
         # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
-        message = _flow_mod(self._change(number), number, self.version, self.flags)
-        is_it = message.startswith(error.message) or self._message(number).startswith(error.message)
+        wrapped = message if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
+        is_it = message.startswith(error.message) or wrapped.startswith(error.message)
         return self._change(number) if is_it else None
 
     def _change(self, number: int) -> Change:
         beyond = number - len(self.group)
         return self.group[number] if beyond < 0 else self.first[beyond]
-
-    def _message(self, number: int) -> bytes:
-        message = _flow_mod(self._change(number), number, self.version, self.flags)
-        return message if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
@@ -119,6 +127,27 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
             piece += message
     if piece:
         yield bytes(piece)
+
+
+def _written(
+    changes: Iterable[tuple[int, Change]], version: int, flags: int, number: int | None = None
+) -> Written:
+    """The messages of numbered changes, in a bundle if that has a ``number``.
+
+    One that cannot be written spares the others.
+    """
+    unwritable: list[Change] = []
+
+    def messages() -> Iterator[bytes]:
+        for xid, change in changes:
+            try:
+                message = _flow_mod(change, xid, version, flags)
+            except ValueError:
+                unwritable.append(change)
+                continue
+            yield message if number is None else bundle.encode_add(message, bundle=number)
+
+    return Written(tuple(joined(messages())), tuple(unwritable))
 
 
 def _flow_mod(change: Change, number: int, version: int, flags: int) -> bytes:

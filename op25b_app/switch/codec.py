@@ -12,9 +12,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule
-from op25b_app.switch.actions import decode_action, encode_action
-from op25b_app.switch.oxm import decode_match, encode_match, match_size
-from op25b_app.switch.oxs import decode_statistics
+from op25b_app.switch.actions import encode_action
+from op25b_app.switch.oxm import encode_match
+from op25b_app.switch.reported import match_and_action, match_statistics_and_rest
 from op25b_app.switch.wire import (
     MULTIPART_HEADER_SIZE,
     OPENFLOW_13,
@@ -134,17 +134,17 @@ def has_more(message: bytes) -> bool:
 def decode_flow_stats(message: bytes) -> list[InstalledRule]:
     """The rules in one part of a flow statistics reply, header included (7.3.5.2; 1.5.1 section 7.3.5.3).
 
-    Raises ValueError, naming the byte, for a message that breaks the format.
+    A rule whose match or instructions break the format is among them, see :mod:`op25b_app.switch.reported`.
+    Raises ValueError, naming the byte, where one rule cannot be told from the next.
     """
     if message[0] < OPENFLOW_15:
         return _decode_flow_stats(message)
     return [*decode_entries(message, MULTIPART_HEADER_SIZE, _decode_flow_description, _FLOW_STATISTICS)]
 
 
-def _decoded(table: int, attributes: bytes, match_and_action: bytes) -> InstalledRule:
+def _decoded(table: int, attributes: bytes, reported: bytes) -> InstalledRule:
     priority, idle_timeout, hard_timeout, flags, cookie = _ATTRIBUTES.unpack(attributes)
-    match, position = decode_match(match_and_action, 0)
-    action = decode_action(match_and_action[position:])
+    match, action = match_and_action(reported)
     return InstalledRule(FlowRule(table, priority, match, action, cookie, hard_timeout), idle_timeout, flags)
 
 
@@ -177,11 +177,9 @@ def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
 def _decode_flow_description(entry: bytes) -> InstalledRule:
     """``struct ofp_flow_desc`` of OpenFlow 1.5: its statistics are a list of fields, as a match is."""
     table, attributes, cookie = _FLOW_DESCRIPTION.unpack_from(entry)
-    position = _FLOW_DESCRIPTION.size + match_size(entry, _FLOW_DESCRIPTION.size)
-    statistics, end = decode_statistics(entry, position)
-    match_and_action = entry[_FLOW_DESCRIPTION.size : position] + entry[end:]
+    reported, statistics = match_statistics_and_rest(entry[_FLOW_DESCRIPTION.size :])
     read = _installed if len(entry) <= REMEMBERED_BYTES else _decoded
-    installed = read(table, attributes + bytes(4) + cookie, match_and_action)
+    installed = read(table, attributes + bytes(4) + cookie, reported)
     if installed.rule.hard_timeout:
         return installed._replace(duration=statistics.duration)
     return installed

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 TABLE_FULL = 5, 1
 """Type and code of FLOW_MOD_FAILED/TABLE_FULL."""
-ABOUT_RULES = (2, 3, 4, 5)
+INEXPRESSIBLE = -1, 0
+"""Stands for the error where no message can express a change, so that it was not sent."""
+ABOUT_RULES = (INEXPRESSIBLE[0], 2, 3, 4, 5)
 """The types of errors that find fault with a rule, and not with how or by whom it was sent."""
 
 _BUNDLE_FAILED = 17
@@ -85,6 +87,8 @@ _WORDS = {
 
 def explain(kind: int, code: int) -> str:
     """``no room in the table (FLOW_MOD_FAILED/TABLE_FULL)``; of an experimenter: type and its own type."""
+    if (kind, code) == INEXPRESSIBLE:
+        return "no OpenFlow message can express it, so it was not sent"
     number = code - _FIRST_ONF_BUNDLE_ERROR
     if kind == _EXPERIMENTER and (_BUNDLE_FAILED, number) in _WORDS:
         kind, code = _BUNDLE_FAILED, number

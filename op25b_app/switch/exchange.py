@@ -13,7 +13,7 @@ from typing import NamedTuple
 from op25b_app.switch import bundle, codec, flow_monitor, wire
 from op25b_app.switch.batch import FIRST_XID, Batch, Change, Group, SwitchError, joined, read_error
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.errors import ABOUT_RULES, TABLE_FULL, explain
+from op25b_app.switch.errors import ABOUT_RULES, INEXPRESSIBLE, TABLE_FULL, explain
 from op25b_app.switch.plan import Abilities, Plan
 from op25b_app.switch.ruleset import Key
 from op25b_app.switch.table_features import (
@@ -198,7 +198,7 @@ class Exchange:
         """Have no more to do with the switch, and leave no gate closed."""
         self.rest()
         opened = Group([Change(Command.DELETE_STRICT, GATE, GATE)])
-        return tuple(Batch(opened, (), self.version, flags=0).pieces())
+        return Batch(opened, (), self.version, flags=0).written().pieces
 
     def give_up(self) -> None:
         """The switch does not answer. If that was to a bundle, it gets no other on this connection."""
@@ -304,15 +304,18 @@ class Exchange:
         batch = self._batch = Batch(group, first, self.version, self._flags, number)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
+        pieces, unwritable = batch.written()
+        for change in unwritable:
+            self._refuse(batch, change, INEXPRESSIBLE)
         if number is None:
             self.phase = Phase.CONFIRMING
             unwatched = self._stop_watching() if len(batch) > MOST_WATCHED else b""
             barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
-            return tuple(joined((unwatched, *batch.pieces(), barrier)))
+            return tuple(joined((unwatched, *pieces, barrier)))
         self.phase = Phase.BUNDLING
         begin = bundle.encode_open(version=self.version, bundle=number, xid=number)
         end = bundle.encode_close(version=self.version, bundle=number, xid=self._next_xid())
-        return tuple(joined((begin, *batch.pieces(), end)))
+        return tuple(joined((begin, *pieces, end)))
 
     @property
     def _flags(self) -> int:

@@ -19,15 +19,14 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from op25b_app.rules.flow import Action, FlowRule, Match
-from op25b_app.switch.actions import decode_action
-from op25b_app.switch.oxm import decode_match, encode_match
+from op25b_app.switch.oxm import encode_match
+from op25b_app.switch.reported import match_and_action
 from op25b_app.switch.wire import (
     EXPERIMENTER,
     MULTIPART_EXPERIMENTER,
     MULTIPART_HEADER_SIZE,
     ONF_EXPERIMENTER,
     OPENFLOW_13,
-    decode_entries,
     encode_message,
     encode_multipart_request,
     experimenter_kind,
@@ -57,6 +56,9 @@ _ONF_MATCH_SIZE = 4
 _XID = struct.Struct("!xxxxI")
 _UPDATE = struct.Struct("!xxxxBBxxHHxxxxQ")
 _ONF_UPDATE = struct.Struct("!xxxxHHxxHxxBxQ")
+assert _UPDATE.size == _ONF_UPDATE.size
+_SHORTEST = 4
+"""Bytes of an update: its length and its event."""
 
 
 class Event(enum.Enum):
@@ -69,7 +71,7 @@ class Event(enum.Enum):
     OWN = "own"
     """A flow-mod of this connection, where only its xid is told; of a bundle, that of its first."""
     PAUSED = "paused"
-    """The switch stops telling, because it is not read fast enough."""
+    """The switch stops telling, because it is not read fast enough; or what it tells cannot be read."""
     RESUMED = "resumed"
     """It tells again. What became of each rule in between was told before this, our own changes in full."""
 
@@ -139,37 +141,40 @@ def is_flow_update(message: bytes) -> bool:
 def decode_updates(message: bytes) -> Iterator[Update]:
     """What a message of a flow monitor tells, in the order in which it happened.
 
-    Raises ValueError, naming the byte, for a message that breaks the format.
+    What breaks the format counts as PAUSED, since something may have happened that is not known: alone where
+    the switch says how long it is, else with all that follows.
     """
-    if message[0] != OPENFLOW_13:
-        return decode_entries(message, MULTIPART_HEADER_SIZE, _decode_update, "flow update")
-    if message[1] == EXPERIMENTER:
+    if message[0] == OPENFLOW_13 and message[1] == EXPERIMENTER:
         paused = experimenter_kind(message) == (ONF_EXPERIMENTER, _ONF_PAUSED)
-        return iter((Update(Event.PAUSED if paused else Event.RESUMED),))
-    return decode_entries(message, MULTIPART_HEADER_SIZE + 8, _decode_onf_update, "flow update")
+        yield Update(Event.PAUSED if paused else Event.RESUMED)
+        return
+    is_onf = message[0] == OPENFLOW_13
+    position = MULTIPART_HEADER_SIZE + (8 if is_onf else 0)
+    while position < len(message):
+        length = int.from_bytes(message[position : position + 2], "big")
+        entry = message[position : position + length]
+        if not _SHORTEST <= length == len(entry):
+            yield Update(Event.PAUSED)
+            return
+        try:
+            yield _decode_update(entry, is_onf=is_onf)
+        except (ValueError, struct.error):
+            yield Update(Event.PAUSED)
+        position += length
 
 
-def _decode_update(entry: bytes) -> Update:
-    """``struct ofp_flow_update_full`` or one of its short forms, of OpenFlow 1.4 and 1.5."""
-    event = _event(entry, _EVENTS)
+def _decode_update(entry: bytes, *, is_onf: bool) -> Update:
+    """``struct ofp_flow_update_full`` or one of its short forms, of OpenFlow 1.4 and 1.5, or of the ONF."""
+    event = _event(entry, _ONF_EVENTS if is_onf else _EVENTS)
     if event is Event.OWN:
         return Update(event, xid=_XID.unpack_from(entry)[0])
     if event in (Event.PAUSED, Event.RESUMED):
         return Update(event)
-    table, reason, hard_timeout, priority, cookie = _UPDATE.unpack_from(entry)
-    match, position = decode_match(entry, _UPDATE.size)
-    action = decode_action(entry[position:])
-    return Update(event, table, priority, match, cookie, action, hard_timeout, reason)
-
-
-def _decode_onf_update(entry: bytes) -> Update:
-    """The same of the ONF's extension for OpenFlow 1.3."""
-    event = _event(entry, _ONF_EVENTS)
-    if event is Event.OWN:
-        return Update(event, xid=_XID.unpack_from(entry)[0])
-    reason, priority, hard_timeout, table, cookie = _ONF_UPDATE.unpack_from(entry)
-    match, position = decode_match(entry, _ONF_UPDATE.size)
-    action = decode_action(entry[position:])
+    if is_onf:
+        reason, priority, hard_timeout, table, cookie = _ONF_UPDATE.unpack_from(entry)
+    else:
+        table, reason, hard_timeout, priority, cookie = _UPDATE.unpack_from(entry)
+    match, action = match_and_action(entry[_UPDATE.size :])
     return Update(event, table, priority, match, cookie, action, hard_timeout, reason)
 
 

@@ -7,8 +7,9 @@ import struct
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule
-from op25b_app.switch.oxm import decode_match
+from op25b_app.switch.oxm import match_size
 from op25b_app.switch.oxs import decode_statistics
+from op25b_app.switch.reported import match_only
 from op25b_app.switch.wire import FLOW_REMOVED, HEADER_SIZE, OPENFLOW_15
 
 _REMOVED = struct.Struct("!QHBBxxxxxxxxxxHQQ")
@@ -40,14 +41,14 @@ def is_flow_removed(message: bytes) -> bool:
 
 
 def decode_flow_removed(message: bytes) -> Removed:
-    """Raises ValueError for a message that breaks the format."""
+    """Read which rule is gone. Raises ValueError for a message that breaks the format before its match."""
     try:
         if message[0] >= OPENFLOW_15:
             return _decode_15(message)
         cookie, priority, reason, table, hard_timeout, packets, octets = _REMOVED.unpack_from(
             message, HEADER_SIZE
         )
-        match, _ = decode_match(message, HEADER_SIZE + _REMOVED.size)
+        match = match_only(message[HEADER_SIZE + _REMOVED.size :])
     except (ValueError, struct.error) as error:
         raise ValueError(f"unreadable flow-removed message: {error}") from None
     return Removed(FlowRule(table, priority, match, None, cookie, hard_timeout), reason, packets, octets)
@@ -55,7 +56,7 @@ def decode_flow_removed(message: bytes) -> Removed:
 
 def _decode_15(message: bytes) -> Removed:
     table, reason, priority, hard_timeout, cookie = _REMOVED_15.unpack_from(message, HEADER_SIZE)
-    match, position = decode_match(message, HEADER_SIZE + _REMOVED_15.size)
-    statistics, _ = decode_statistics(message, position)
-    rule = FlowRule(table, priority, match, None, cookie, hard_timeout)
+    position = HEADER_SIZE + _REMOVED_15.size
+    rule = FlowRule(table, priority, match_only(message[position:]), None, cookie, hard_timeout)
+    statistics, _ = decode_statistics(message, position + match_size(message, position))
     return Removed(rule, reason, statistics.packets, statistics.bytes)

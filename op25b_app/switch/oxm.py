@@ -2,11 +2,13 @@
 
 A match of the wire names its fields by class and number; a :class:`~op25b_app.rules.flow.Match` names them by
 name. A field unknown here is kept under a name made of its numbers, so that a rule of anybody can be read.
+What cannot be written again from such names keeps the bytes in which it came: a :class:`ReportedMatch`.
 """
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
@@ -20,6 +22,9 @@ EXPERIMENTER = 0xFFFF
 
 REMEMBERED_FIELDS = 1 << 12
 """How many fields are remembered with their bytes: most occur in many rules, prefixes in few."""
+
+UNREADABLE = "unreadable"
+"""Stands for the fields of a match that breaks the format; its value is the bytes that were read."""
 
 _MATCH_OXM = 1
 _MATCH = struct.Struct("!HH")
@@ -94,18 +99,48 @@ FIELDS = (
 _NUMBER = itemgetter(0)
 _BY_NAME = {field.name: field for field in FIELDS}
 _BY_HEADER = {
-    BASIC << 16 | field.number << 9 | masked << 8 | field.length << masked: (field.name, field.full_mask)
+    BASIC << 16 | field.number << 9 | masked << 8 | field.length << masked: (
+        field.name,
+        field.full_mask,
+        field.maskable,
+    )
     for field in FIELDS
     for masked in (0, 1)
 }
 
 
+class ReportedMatch(tuple[Field, ...]):
+    """A match of somebody else's rule, which only the bytes of the switch name for sure.
+
+    ``octets`` are those, as ``struct ofp_match``; empty where there is nothing that a switch would take.
+    """
+
+    octets: bytes
+
+    @property
+    def can_be_named(self) -> bool:
+        """Whether a message can say which rule it is about."""
+        return bool(self.octets)
+
+    def __new__(cls, fields: Iterable[Field], octets: bytes = b"") -> ReportedMatch:
+        match = super().__new__(cls, fields)
+        match.octets = octets
+        return match
+
+
+def unreadable_match(data: bytes) -> ReportedMatch:
+    """Return what stands for a match that breaks the format, told apart from others by its ``data``."""
+    return ReportedMatch([Field(UNREADABLE, int.from_bytes(b"\1" + data, "big"))])
+
+
 def encode_match(match: Match) -> bytes:
-    """``struct ofp_match`` with its padding to eight bytes.
+    """``struct ofp_match`` with its padding to eight bytes; of a :class:`ReportedMatch`, its own bytes.
 
     Raises ValueError for what no switch would take: an unknown field, fields out of order or twice, a value
     wider than its field, a mask where none is permitted, bits of the value outside the mask.
     """
+    if isinstance(match, ReportedMatch) and match.can_be_named:
+        return match.octets
     parts = [b""]
     last = -1
     length = _MATCH.size
@@ -125,7 +160,8 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
     """The match at ``offset`` of a message, and the offset behind its padding.
 
     Fields come in OXM order, a mask of all ones as None, a field with a mask of zeros not at all, and no bit
-    of a value outside its mask. Raises ValueError for a match that is cut short or of another kind.
+    of a value outside its mask. It is a :class:`ReportedMatch` where :func:`encode_match` could not write it.
+    Raises ValueError for a match that is cut short or of another kind.
     """
     if len(message) < offset + _MATCH.size:
         raise ValueError(f"match cut short at byte {offset}")
@@ -137,15 +173,26 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
         raise ValueError(f"match of {length} bytes at byte {offset} of {len(message)}")
     fields = []
     position = offset + _MATCH.size
+    last, is_plain = -1, True
     while position < end:
         start, position = position, position + _HEADER_SIZE
         if position <= end:
             position += message[position - 1]
         if position > end:
             raise ValueError(f"match field cut short at byte {start}")
-        fields.append(_decode_field(message[start:position]))
+        read = order, _, can_be_written = _decode_field(message[start:position])
+        is_plain = is_plain and can_be_written and order > last
+        last = order
+        fields.append(read)
+    behind = end + (-length % 8)
+    if is_plain:
+        return tuple([field for _, field, _ in fields if field is not None]), behind
     fields.sort(key=_NUMBER)
-    return tuple([field for _, field in fields if field is not None]), end + (-length % 8)
+    match = tuple([field for _, field, _ in fields if field is not None])
+    orders = {order for order, _, _ in fields}
+    if len(orders) == len(fields) and all(can_be_written for _, _, can_be_written in fields):
+        return match, behind
+    return ReportedMatch(match, message[offset:end] + bytes(-length % 8)), behind
 
 
 def match_size(message: bytes, offset: int) -> int:
@@ -158,7 +205,7 @@ def decode_field(data: bytes) -> Field | None:
     """The field at the beginning of ``data``, as SET_FIELD has it; None where it is cut short."""
     if len(data) < _HEADER_SIZE or len(data) < _HEADER_SIZE + data[3]:
         return None
-    _, field = _decode_field(data[: _HEADER_SIZE + data[3]])
+    _, field, _ = _decode_field(data[: _HEADER_SIZE + data[3]])
     return field
 
 
@@ -185,24 +232,25 @@ def _encode_field(field: Field) -> tuple[int, bytes]:
 
 
 @lru_cache(REMEMBERED_FIELDS)
-def _decode_field(data: bytes) -> tuple[int, Field | None]:
-    """Class and number of a field, by which fields are ordered, and the field; None for a mask of zeros."""
+def _decode_field(data: bytes) -> tuple[int, Field | None, bool]:
+    """Read a field: class and number, by which fields are ordered; the field, None for a mask of zeros; and
+    whether :func:`_encode_field` can write it."""
     header = int.from_bytes(data[:_HEADER_SIZE], "big")
     payload = data[_HEADER_SIZE:]
     order = header >> 9
-    name, full_mask = _BY_HEADER.get(header, ("", -1))
+    name, full_mask, maskable = _BY_HEADER.get(header, ("", -1, False))
     if not name:
         name, payload = _name_unknown(header, payload)
     if not header & _HAS_MASK:
-        return order, Field(name, int.from_bytes(payload, "big"))
+        value = int.from_bytes(payload, "big")
+        return order, Field(name, value), value <= full_mask
     middle = len(payload) // 2
     mask = int.from_bytes(payload[middle:], "big")
     value = int.from_bytes(payload[:middle], "big") & mask
-    if full_mask < 0:
-        full_mask = (1 << 8 * (len(payload) - middle)) - 1
+    known, full_mask = full_mask, full_mask if full_mask >= 0 else (1 << 8 * (len(payload) - middle)) - 1
     if mask & full_mask == full_mask:
-        return order, Field(name, value)
-    return order, Field(name, value, mask) if mask else None
+        return order, Field(name, value), value <= known
+    return order, Field(name, value, mask) if mask else None, not mask or (maskable and mask <= known)
 
 
 def _name_unknown(header: int, payload: bytes) -> tuple[str, bytes]:

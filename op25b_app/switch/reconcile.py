@@ -12,6 +12,7 @@ from op25b_app.rules.ofctl import format_action, format_match
 from op25b_app.rules.pipeline import MARKER_PRIORITY, Table
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import SEND_FLOW_REMOVED, Command, InstalledRule
+from op25b_app.switch.oxm import ReportedMatch
 from op25b_app.switch.ruleset import Ruleset
 
 TIMEOUT_TOLERANCE = 2.0
@@ -35,7 +36,8 @@ class Comparison(NamedTuple):
     """What makes a table what it should be.
 
     ``repairs`` put right what differs, in no particular order; ``differences`` says what that is, one for
-    one. ``renewals`` only prolong rules that are there. ``others`` are rules of others that stay.
+    one. ``renewals`` only prolong rules that are there. ``others`` are rules of others that stay, and those
+    under our cookie that no message can name, since the switch tells no readable match of them.
     """
 
     repairs: Group
@@ -75,7 +77,7 @@ def reconcile(
                 differences.append(what)
             elif counterpart.hard_timeout and _ends_early(counterpart, installed):
                 renewals.append(Change(Command.ADD, counterpart, rule))
-        elif rule.ours:
+        elif rule.ours and _can_be_named(rule):
             repairs.append(Change(Command.DELETE_STRICT, rule, rule))
             differences.append(Difference("not wanted", rule))
         else:
@@ -146,6 +148,10 @@ def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Diffe
     elif installed.flags & ~SEND_FLOW_REMOVED:
         aspect = "flag"
     return None if aspect is None else Difference(f"has another {aspect} than wanted", rule)
+
+
+def _can_be_named(rule: FlowRule) -> bool:
+    return not isinstance(rule.match, ReportedMatch) or rule.match.can_be_named
 
 
 def _lasts(installed: InstalledRule) -> bool:

@@ -77,11 +77,17 @@ def test_ryu_reads_it_alike(version: int) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_is_cut_short_is_refused(version: int) -> None:
-    whole = flow_removed(version, Removed(FlowRule(2, 7, MATCH, None, 77, 60), 1, 5, 6))
-    for length in range(8, len(whole) - 2):
+def test_what_is_cut_short_is_refused_and_of_a_match_cut_short_the_rest_is_read(version: int) -> None:
+    rule = FlowRule(2, 7, MATCH, None, 77, 60)
+    whole = flow_removed(version, Removed(rule, 1, 5, 6))
+    match = whole.index(encode_match(MATCH))
+    for length in range(8, match):
         with pytest.raises(ValueError, match="unreadable flow-removed message"):
             decode_flow_removed(whole[:length])
+    broken = whole[:match] + b"\0\2" + whole[match + 2 :]
+    removed = decode_flow_removed(broken)
+    assert removed.rule._replace(match=MATCH) == rule
+    assert removed.rule.match not in ((), MATCH)
 
 
 @given(garbage=st.binary(max_size=120), version=st.sampled_from(VERSIONS))

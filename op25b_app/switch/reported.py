@@ -1,0 +1,52 @@
+"""What a switch reports of a rule, its match and its instructions, so that one bad rule hides no other.
+
+Whatever breaks the format in one rule stays in that rule: its match is then one field that nobody knows, and
+what it does is opaque, so a proof cannot pass over it.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from op25b_app.rules.flow import Action, Match, Opaque
+from op25b_app.switch.actions import decode_action
+from op25b_app.switch.oxm import decode_match, match_size, unreadable_match
+from op25b_app.switch.oxs import Statistics, decode_statistics
+
+_BROKEN_INSTRUCTION = bytes(4)
+"""An instruction of length 0: what follows is no instruction that anybody knows."""
+_NO_STATISTICS = Statistics(0.0, 0, 0)
+
+
+def match_and_action(data: bytes) -> tuple[Match, Action]:
+    """Return the match at the beginning of ``data`` and what the instructions behind it do."""
+    try:
+        match, position = decode_match(data, 0)
+    except ValueError:
+        return _unreadable(data)
+    return match, decode_action(data[position:])
+
+
+def match_statistics_and_rest(data: bytes) -> tuple[bytes, Statistics]:
+    """Return what :func:`match_and_action` takes, of OpenFlow 1.5, and the statistics between the two.
+
+    Statistics that break the format are none, and the whole of ``data`` becomes unreadable.
+    """
+    position = match_size(data, 0)
+    try:
+        statistics, end = decode_statistics(data, position)
+    except (ValueError, struct.error):
+        return b"\0" + data, _NO_STATISTICS
+    return data[:position] + data[end:], statistics
+
+
+def match_only(data: bytes) -> Match:
+    """Return the match at the beginning of ``data``."""
+    try:
+        return decode_match(data, 0)[0]
+    except ValueError:
+        return unreadable_match(data)
+
+
+def _unreadable(data: bytes) -> tuple[Match, Action]:
+    return unreadable_match(data), Opaque(_BROKEN_INSTRUCTION + data)
