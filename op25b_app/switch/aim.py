@@ -74,7 +74,9 @@ def aim_at(
         )
         partial = wanted._replace(rules=Ruleset([[*restricting]]))
         return Aim(partial, [*objections, "nothing else that permits anything is put right"])
-    return Aim(None, [*objections, "no more was sent, so that nothing opens"])
+    closed = all(table > Table.ADMIT or action is None for (table, _, _), action in present.items())
+    kept = "no more was sent, so that nothing opens" + (", and everything is blocked" if closed else "")
+    return Aim(None, [*objections, kept])
 
 
 def fitting(
@@ -90,7 +92,8 @@ def fitting(
         return wanted, ""
     held = Counter(each.rule.table for each in found)
     others = Counter(each.rule.table for each in found if not each.rule.ours)
-    others.update({wanted.last_own_table: MARKERS, Table.ADMIT: GATES})
+    others[wanted.last_own_table] += MARKERS
+    others[Table.ADMIT] += GATES
     left = {table: max(places, held[table]) - others[table] for table, places in room.items()}
     return fit(wanted, left) or (wanted, "")
 

@@ -12,6 +12,7 @@ from op25b_app.rules.pipeline import Table
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
 from op25b_app.switch.reconcile import absent
+from op25b_app.switch.room import is_dispensable
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.transition import behind_gate, closed_first, in_place, opened_last, staged, visited
 
@@ -70,7 +71,7 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
         groups = order(changes, found, wanted)
         if groups is not None and _fit(groups, found, wanted, abilities.room):
             return Plan(groups, blocks_meanwhile=order is closed_first)
-    return Plan(behind_gate(changes, wanted), blocks_meanwhile=True)
+    return Plan(behind_gate(changes, wanted, _makes_room), blocks_meanwhile=True)
 
 
 def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:
@@ -97,16 +98,26 @@ def _deletions_first(change: Change) -> bool:
     return change.command is Command.ADD
 
 
+def _makes_room(change: Change) -> bool:
+    """Whether a change makes room for the gate, and only blocks more."""
+    goes = change.command is Command.DELETE_STRICT and change.rule.table == Table.ADMIT
+    return goes and is_dispensable(change.rule)
+
+
 def _fit(groups: Sequence[Group], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
-    """Whether tables with so much room hold the most that they have to at any moment of a plan."""
+    """Whether tables with so much room hold the most that they have to at any moment of a plan.
+
+    What only goes always fits, however full a table is.
+    """
     most = len(found) + sum(map(len, groups)) + MARKERS
     if most <= min(room.values(), default=most):
         return True
     held = Counter(rule.table for rule in found.rules)
     held[wanted.last_own_table] += MARKERS
     for group in groups:
-        held.update(change.rule.table for change in group if change.before is None)
-        if any(held[table] > room.get(table, held[table]) for table in held):
+        coming = Counter(change.rule.table for change in group if change.before is None)
+        held.update(coming)
+        if any(held[table] > room.get(table, held[table]) for table in coming):
             return False
         held.subtract(change.rule.table for change in group if change.command is Command.DELETE_STRICT)
     return True

@@ -51,8 +51,8 @@ def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
 
 
 def is_dispensable(rule: FlowRule) -> bool:
-    """Whether a table without this rule only blocks more."""
-    return rule.role in _DISPENSABLE_ROLES and rule.action is not None
+    """Whether a table without this rule of ours only blocks more; the rule may be one that was found."""
+    return rule.ours and rule.cookie >> 40 & 0xFF in _DISPENSABLE_ROLES and rule.action is not None
 
 
 def _dispensable(wanted: Ruleset, table: int) -> list[FlowRule]:

@@ -23,7 +23,7 @@ A switch that takes bundles needs none of them (OpenFlow 1.4.1, section 6.9).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
 from op25b_app.rules.flow import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
@@ -138,12 +138,20 @@ def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> 
     return [*_going_first(closing), *_going_first(opening)]
 
 
-def behind_gate(changes: Iterable[Change], wanted: Ruleset) -> list[Group]:
-    """The groups behind a rule that blocks everything, unless nothing is to be blocked afterwards anyway."""
+def behind_gate(
+    changes: Iterable[Change], wanted: Ruleset, makes_room: Callable[[Change], bool] = lambda change: False
+) -> list[Group]:
+    """The groups behind a rule that blocks everything, unless nothing is to be blocked afterwards anyway.
+
+    What ``makes_room`` for that rule goes before; it has to be what only blocks more.
+    """
     gated = any(None in actions for actions in wanted.outcomes.values())
-    between = _going_first(change for change in changes if change.rule != GATE)
+    others = [change for change in changes if change.rule != GATE]
+    before = [change for change in others if makes_room(change)]
+    between = _going_first(change for change in others if not makes_room(change))
     opened, closed = Change(Command.DELETE_STRICT, GATE, GATE), Change(Command.ADD, GATE)
-    return [*([Group([closed])] if gated else []), *between, Group([opened])]
+    groups = [Group(before), Group([closed] * gated), *between, Group([opened])]
+    return [group for group in groups if group]
 
 
 def _going_first(changes: Iterable[Change]) -> list[Group]:

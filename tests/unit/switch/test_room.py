@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from op25b_app.policy.loader import load
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.switch import exchange
 from op25b_app.switch.aim import fitting
-from op25b_app.switch.codec import InstalledRule
+from op25b_app.switch.assignment import Assignments
+from op25b_app.switch.batch import Change
+from op25b_app.switch.codec import Command, InstalledRule
 from op25b_app.switch.room import fit
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import RETRY_SECONDS
 from op25b_app.switch.table_features import is_table_features_reply
-from op25b_app.switch.transition import GATE
+from op25b_app.switch.transition import GATE, behind_gate
 from tests.fake_switch import Abilities
-from tests.fake_switch.rules import put, remove
+from tests.fake_switch.rules import put, remove, rules_on
 from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, assignment
+
+EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 
 BLOCK = 0x25B0 << 48 | Role.BLOCK << 40
 BUNDLES = pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "groups"])
@@ -164,3 +171,80 @@ def test_what_permits_is_left_out_in_order_and_what_blocks_or_leads_on_never() -
     assert too_little is not None
     assert too_little.wanted is None
     assert too_little.shortage == ("room for 2 of 7 rules in table 2, too little for those that block")
+
+
+class OneTable(World):
+    """A switch with one table, and the single-table form of an example's rules."""
+
+    def __init__(self, room: int, *, bundles: bool, told: bool) -> None:
+        abilities = Abilities(tables=1, room_of={0: room}, bundles=bundles, table_features=told)
+        super().__init__(abilities=abilities, ports=frozenset(range(1, 27)))
+        policy = load(EXAMPLE, 0.0).policy
+        assert policy is not None
+        self.assigned = Assignments(policy, "5eed" * 16).of(policy.switches["access-1"])
+        self.wanted = self.assigned.wanted(self.now, 1)
+
+
+@BUNDLES
+@TOLD
+@pytest.mark.parametrize("missing", [2, 6])
+def test_a_full_single_table_holds_what_blocks_and_as_much_of_the_rest_as_fits(
+    bundles: bool, told: bool, missing: int
+) -> None:
+    """Also where a marker, and a rule that blocks everything for a moment, need the last places."""
+    size = len(OneTable(1, bundles=False, told=True).wanted)
+    world = OneTable(size - missing, bundles=bundles, told=told)
+    world.connect(world.assigned)
+    world.wait(10)
+    left = size - missing - 3
+    reason = f"room for {left} of {size} rules in table 0: what the others would permit is blocked"
+    assert world.status == ("degraded", reason)
+    blocks = {rule for rule in world.wanted.rules if rule.action is None}
+    assert blocks <= {*world.rules}
+    assert {*world.rules} <= {*world.wanted.rules}
+    assert len(world.rules) == left
+    assert len(world.marks) == 1
+    world.switch.flow_mods.clear()
+    world.wait(10 * RETRY_SECONDS)
+    assert len(world.switch.flow_mods) <= 2 * (missing + 3), "at most one more attempt, at an audit"
+    assert world.status == ("degraded", reason)
+
+
+@BUNDLES
+@TOLD
+def test_a_single_table_that_was_full_of_permits_gets_another_policy(bundles: bool, told: bool) -> None:
+    """What only blocks more is deleted first, since not even the gate has a place."""
+
+    def rules(first: int, count: int) -> list[FlowRule]:
+        return [rule._replace(table=0) for rule in (RULES[0], *permits(first, count))]
+
+    world = World(abilities=Abilities(tables=1, room_of={0: 30}, bundles=bundles, table_features=told))
+    world.connect(assignment(rules(1, 28)))
+    assert world.status[0] == "protected"
+    assert len(rules_on(world.switch)) == 30
+    for first in (101, 201):
+        blocking = [rule._replace(table=0) for rule in blocks(first, 20)]
+        new = [*rules(first + 50, 5), *blocking]
+        world.run(world.session.assign(assignment(new)._replace(digest=f"{first:064x}"), world.now))
+        world.wait(3 * RETRY_SECONDS)
+        assert set(blocking) <= set(world.rules), world.status
+        assert RULES[0]._replace(table=0) in world.rules
+        assert GATE not in world.rules
+
+
+def test_what_makes_room_for_the_gate_goes_before_it() -> None:
+    gone, blocking = permits(1, 3), blocks(1, 3)
+    changes = [Change(Command.DELETE_STRICT, rule, rule) for rule in (*gone, *blocking)]
+    groups = behind_gate(changes, Ruleset([blocks(9, 1)]), lambda change: change.rule in gone)
+    assert [[change.rule for change in group] for group in groups] == [gone, [GATE], blocking, [GATE]]
+
+
+@pytest.mark.parametrize(("rule", "closed"), [(RULES[-1], False), (RULES[-2], True)])
+def test_a_switch_on_which_nothing_passes_is_said_to_block_everything(rule: FlowRule, closed: bool) -> None:
+    """Whatever else is said of it: no more was sent, so that nothing opens."""
+    world = World(abilities=Abilities(room_of={2: 0}))
+    put(world.switch, rule)
+    world.connect(assignment())
+    assert world.status[0] == "degraded"
+    assert world.status[1].endswith(", and everything is blocked") is closed
+    assert world.switch.forward({"in_port": 1}).passes is False

@@ -94,7 +94,7 @@ def test_a_refused_rule_is_named_and_tried_again() -> None:
         "degraded",
         "refused 1 rule: it cannot match on a field of the rule (BAD_MATCH/BAD_FIELD), "
         "first table 1 priority 200 eth_type=0x800,ip_proto=6,tcp_dst=25 -> goto_table:2; "
-        "no more was sent, so that nothing opens",
+        "no more was sent, so that nothing opens, and everything is blocked",
     )
     assert set(world.rules) == {*RULES} - {RULES[-2], RULES[-1]}
     world.wait(3 * RETRY_SECONDS)
