@@ -11,6 +11,11 @@ COOKIE_OWNER = 0x25B0
 """The top 16 bits of every cookie of ours; a rule of others is touched only in the place of one."""
 
 
+def cut_cookies(cookie: int) -> frozenset[int]:
+    """Return what switches with short cookies, or none, make of a cookie: its lowest bits, or 0."""
+    return frozenset(cookie & (1 << bits) - 1 for bits in (0, 16, 32, 48))
+
+
 class Role(enum.IntEnum):
     """What a rule is for; bits 40 to 47 of its cookie."""
 

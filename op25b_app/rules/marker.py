@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.rules.flow import FlowRule, Role, cut_cookies
 from op25b_app.rules.matches import destination, source
 from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import MARKER_PRIORITY
@@ -36,14 +36,27 @@ def marker_rule(marker: Marker, table: int) -> FlowRule:
 
 
 def is_marker(rule: FlowRule) -> bool:
-    return rule.priority == MARKER_PRIORITY and rule.ours and rule.cookie >> 40 & 0xFF == Role.MARKER
+    """Whether a rule is a marker; one whose cookie the switch has cut or lost is known by its match."""
+    if rule.priority != MARKER_PRIORITY:
+        return False
+    if rule.ours:
+        return rule.cookie >> 40 & 0xFF == Role.MARKER
+    marker = _marker_in(rule)
+    if marker is None:
+        return False
+    original = marker_rule(marker, rule.table)
+    return rule.match == original.match and rule.cookie in cut_cookies(original.cookie)
 
 
 def newest_marker(rules: Iterable[FlowRule]) -> Marker | None:
     """The one with the highest revision; two stand side by side while a policy is being changed."""
-    markers = []
-    for rule in filter(is_marker, rules):
-        fields = {field.name: field.value for field in rule.match if field.mask is None}
-        if "ipv6_src" in fields and fields.get("ipv6_dst", MOST_REVISIONS) < MOST_REVISIONS:
-            markers.append(Marker(fields["ipv6_dst"], f"{fields['ipv6_src']:0{_DIGITS}x}"))
-    return max(markers, default=None)
+    markers = map(_marker_in, filter(is_marker, rules))
+    return max((marker for marker in markers if marker is not None), default=None)
+
+
+def _marker_in(rule: FlowRule) -> Marker | None:
+    """What the match of a marker says; None where it says nothing."""
+    fields = {field.name: field.value for field in rule.match if field.mask is None}
+    if "ipv6_src" not in fields or fields.get("ipv6_dst", MOST_REVISIONS) >= MOST_REVISIONS:
+        return None
+    return Marker(fields["ipv6_dst"], f"{fields['ipv6_src']:0{_DIGITS}x}")

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from functools import lru_cache
 
 from op25b_app.rules.flow import TAG_MASK, Action, Goto, Opaque, Output, Tagged
 
+_HEADER = struct.Struct("!HH")
 _GOTO = struct.Struct("!HHBxxx")
 _APPLY_OUTPUT = struct.Struct("!HHxxxxHHIHxxxxxx")
 _WRITE_METADATA = struct.Struct("!HHxxxxQQ")
 
 _GOTO_TABLE = 1
 _WRITE_METADATA_KIND = 2
+_WRITE_ACTIONS = 3
 _APPLY_ACTIONS = 4
+_CLEAR_ACTIONS = 5
+_LISTS, _EMPTY_LIST = (_WRITE_ACTIONS, _APPLY_ACTIONS), 8
+"""Instructions with lists of actions, and their length in bytes without any."""
 _OUTPUT = 0
 
 _GOTO_HEADER = struct.pack("!HH", _GOTO_TABLE, _GOTO.size)
@@ -55,6 +61,37 @@ def decode_action(instructions: bytes) -> Action:
     if length == _APPLY_OUTPUT.size and instructions[:12] == _APPLY_OUTPUT_HEADER:
         return Output(int.from_bytes(instructions[12:16], "big"))
     return _decode_tagged(instructions) or Opaque(instructions)
+
+
+@lru_cache(1024)
+def meaning(action: Action) -> Action:
+    """Return what instructions of a rule of ours mean, as one of our actions if they mean that.
+
+    Lists without actions do nothing, and clearing the action set does nothing where none of our rules writes
+    to it. To write an output to that set, and to leave it at that, is to apply it (section 5.10).
+    """
+    if not isinstance(action, Opaque):
+        return action
+    parts = [*_parts(action.instructions)]
+    kept = [(kind, whole) for kind, whole in parts if not (kind in _LISTS and len(whole) == _EMPTY_LIST)]
+    kinds = [kind for kind, _ in kept]
+    if _GOTO_TABLE not in kinds:
+        kept = [(kind, whole) for kind, whole in kept if kind != _CLEAR_ACTIONS]
+        if [kind for kind, _ in kept] == [_WRITE_ACTIONS]:
+            kept = [(_APPLY_ACTIONS, struct.pack("!H", _APPLY_ACTIONS) + kept[0][1][2:])]
+    return decode_action(b"".join(whole for _, whole in kept))
+
+
+def _parts(instructions: bytes) -> Iterator[tuple[int, bytes]]:
+    """Each instruction with its kind; behind a broken length all is one that nobody knows."""
+    position = 0
+    while position < len(instructions):
+        kind, length = _HEADER.unpack_from(instructions.ljust(position + _HEADER.size, b"\0"), position)
+        if length < _HEADER.size or position + length > len(instructions):
+            yield -1, instructions[position:]
+            return
+        yield kind, instructions[position : position + length]
+        position += length
 
 
 def _decode_tagged(instructions: bytes) -> Tagged | None:

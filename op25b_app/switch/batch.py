@@ -29,6 +29,10 @@ class Change(NamedTuple):
     before: FlowRule | None = None
 
 
+_Form = tuple[int, int, bool]
+"""In which form messages are written: OpenFlow version, flags, and whether deletions are for any cookie."""
+
+
 class Written(NamedTuple):
     """Messages of changes, joined to pieces, and the changes that no message can express."""
 
@@ -39,12 +43,13 @@ class Written(NamedTuple):
 class Group(tuple[Change, ...]):
     """Changes that a switch may make in any order. Their messages are written once, for all who send them."""
 
-    def written(self, version: int, flags: int) -> Written:
-        """Return the messages; their xids count the changes."""
-        known: dict[tuple[int, int], Written] = self.__dict__.setdefault("_written", {})
-        if (version, flags) not in known:
-            known[version, flags] = _written(enumerate(self), version, flags)
-        return known[version, flags]
+    def written(self, version: int, flags: int, *, any_cookie: bool = False) -> Written:
+        """Return the messages; their xids count the changes. For ``any_cookie`` see the codec."""
+        known: dict[tuple[int, int, bool], Written] = self.__dict__.setdefault("_written", {})
+        form = version, flags, any_cookie
+        if form not in known:
+            known[form] = _written(enumerate(self), form)
+        return known[form]
 
 
 class SwitchError(NamedTuple):
@@ -66,7 +71,7 @@ def read_error(message: bytes) -> SwitchError:
 class Batch(NamedTuple):
     """Changes that are sent together, in a bundle if that has a number, with these flags.
 
-    ``first`` is sent before the group.
+    ``first`` is sent before the group. With ``any_cookie``, what goes does so whatever its cookie is.
     """
 
     group: Group
@@ -74,17 +79,18 @@ class Batch(NamedTuple):
     version: int
     flags: int
     bundle: int | None = None
+    any_cookie: bool = False
 
     def __len__(self) -> int:
         return len(self.group) + len(self.first)
 
     def written(self) -> Written:
         """Return the messages. Xids count the changes of the group, then those before it."""
-        first = _written(enumerate(self.first, len(self.group)), self.version, self.flags, self.bundle)
+        first = _written(enumerate(self.first, len(self.group)), self._form, self.bundle)
         if self.bundle is None:
-            group = self.group.written(self.version, self.flags)
+            group = self.group.written(self.version, self.flags, any_cookie=self.any_cookie)
         else:
-            group = _written(enumerate(self.group), self.version, self.flags, self.bundle)
+            group = _written(enumerate(self.group), self._form, self.bundle)
         return Written((*first.pieces, *group.pieces), (*first.unwritable, *group.unwritable))
 
     def deletions(self, table: int) -> int:
@@ -100,13 +106,17 @@ class Batch(NamedTuple):
         if not 0 <= number < len(self):
             return None
         try:
-            message = _flow_mod(self._change(number), number, self.version, self.flags)
+            message = _flow_mod(self._change(number), number, self._form)
         except ValueError:
             return None
         # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
         wrapped = message if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
         is_it = message.startswith(error.message) or wrapped.startswith(error.message)
         return self._change(number) if is_it else None
+
+    @property
+    def _form(self) -> _Form:
+        return self.version, self.flags, self.any_cookie
 
     def _change(self, number: int) -> Change:
         beyond = number - len(self.group)
@@ -129,9 +139,7 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(piece)
 
 
-def _written(
-    changes: Iterable[tuple[int, Change]], version: int, flags: int, number: int | None = None
-) -> Written:
+def _written(changes: Iterable[tuple[int, Change]], form: _Form, number: int | None = None) -> Written:
     """The messages of numbered changes, in a bundle if that has a ``number``.
 
     One that cannot be written spares the others.
@@ -141,7 +149,7 @@ def _written(
     def messages() -> Iterator[bytes]:
         for xid, change in changes:
             try:
-                message = _flow_mod(change, xid, version, flags)
+                message = _flow_mod(change, xid, form)
             except ValueError:
                 unwritable.append(change)
                 continue
@@ -150,7 +158,13 @@ def _written(
     return Written(tuple(joined(messages())), tuple(unwritable))
 
 
-def _flow_mod(change: Change, number: int, version: int, flags: int) -> bytes:
+def _flow_mod(change: Change, number: int, form: _Form) -> bytes:
+    version, flags, any_cookie = form
     return codec.encode_flow_mod(
-        change.rule, command=change.command, version=version, xid=FIRST_XID + number, flags=flags
+        change.rule,
+        command=change.command,
+        version=version,
+        xid=FIRST_XID + number,
+        flags=flags,
+        any_cookie=any_cookie,
     )

@@ -11,8 +11,8 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule
-from op25b_app.switch.actions import encode_action
+from op25b_app.rules.flow import FlowRule, Opaque
+from op25b_app.switch.actions import encode_action, meaning
 from op25b_app.switch.oxm import encode_match
 from op25b_app.switch.reported import match_and_action, match_statistics_and_rest
 from op25b_app.switch.wire import (
@@ -34,6 +34,8 @@ FIRST_RESERVED_PORT = 0xFFFFFF00
 
 SEND_FLOW_REMOVED = 1
 """OFPFF_SEND_FLOW_REM: the flag of a flow-mod that has the switch tell when the rule is gone."""
+NO_COUNTS = 8 | 16
+"""OFPFF_NO_PKT_COUNTS and OFPFF_NO_BYT_COUNTS: of the flags of a rule that is there, these do something."""
 
 REMEMBERED_RULES = 1 << 17
 """How many rules are remembered by their bytes, some 600 bytes of memory each."""
@@ -68,7 +70,7 @@ class Command(enum.IntEnum):
 
 
 class InstalledRule(NamedTuple):
-    """A rule as a switch reports it; times in seconds.
+    """A rule as a switch reports it, one under our cookie by what it means; times in seconds.
 
     ``duration`` is told of rules with a hard time-out only: any other, read again, is the same object.
     """
@@ -80,9 +82,17 @@ class InstalledRule(NamedTuple):
 
 
 def encode_flow_mod(
-    rule: FlowRule, *, command: Command = Command.ADD, version: int, xid: int, flags: int = 0
+    rule: FlowRule,
+    *,
+    command: Command = Command.ADD,
+    version: int,
+    xid: int,
+    flags: int = 0,
+    any_cookie: bool = False,
 ) -> bytes:
     """A flow-mod (7.3.4.1). A strict deletion removes the rule only while its cookie is the one given.
+
+    With ``any_cookie`` it does so whatever the cookie is.
 
     Raises ValueError for a rule that OpenFlow cannot express.
     """
@@ -96,7 +106,7 @@ def encode_flow_mod(
         _FLOW_MOD.size + len(variable),
         xid,
         rule.cookie,
-        0 if adding else _EXACT_COOKIE,
+        0 if adding or any_cookie else _EXACT_COOKIE,
         rule.table,
         command,
         0,
@@ -145,7 +155,10 @@ def decode_flow_stats(message: bytes) -> list[InstalledRule]:
 def _decoded(table: int, attributes: bytes, reported: bytes) -> InstalledRule:
     priority, idle_timeout, hard_timeout, flags, cookie = _ATTRIBUTES.unpack(attributes)
     match, action = match_and_action(reported)
-    return InstalledRule(FlowRule(table, priority, match, action, cookie, hard_timeout), idle_timeout, flags)
+    rule = FlowRule(table, priority, match, action, cookie, hard_timeout)
+    if isinstance(action, Opaque) and rule.ours:
+        rule = rule._replace(action=meaning(action))
+    return InstalledRule(rule, idle_timeout, flags)
 
 
 _installed = lru_cache(REMEMBERED_RULES)(_decoded)

@@ -80,6 +80,7 @@ class Limits(NamedTuple):
     full: Mapping[int, int] = {}
     was_full: bool = False
     room_asked: bool = False
+    all_taken: bool = True
 
     def needs_room(self, more: int) -> bool:
         """Return whether to ask how many rules the tables hold, if so many more than now are wanted."""
@@ -134,6 +135,10 @@ class Exchange:
         """How many rules those tables held."""
         self.pending = self._most_sent = 0
         """How many changes the switch has not confirmed, and the most that were sent together."""
+        self.all_taken = True
+        """Whether the switch has refused nothing of what it was sent last."""
+        self.any_cookie = False
+        """Whether rules are deleted whatever their cookies are, as the switch does not keep them."""
         self._bundles_fail = self._tags_fail = False
         self._probe = self._barrier_before = -1
         self._requests = 0
@@ -164,7 +169,9 @@ class Exchange:
     @property
     def limits(self) -> Limits:
         """What the switch can do and has not done, up to now."""
-        return Limits(self.able, {**self.refused}, {**self._full}, self._was_full, self._room_asked)
+        return Limits(
+            self.able, {**self.refused}, {**self._full}, self._was_full, self._room_asked, self.all_taken
+        )
 
     def note_room(self, room: Mapping[int, int]) -> None:
         """Go by these numbers of rules that tables hold, from :meth:`Limits.room_seen`."""
@@ -198,7 +205,7 @@ class Exchange:
         """Have no more to do with the switch, and leave no gate closed."""
         self.rest()
         opened = Group([Change(Command.DELETE_STRICT, GATE, GATE)])
-        return Batch(opened, (), self.version, flags=0).written().pieces
+        return Batch(opened, (), self.version, flags=0, any_cookie=self.any_cookie).written().pieces
 
     def give_up(self) -> None:
         """The switch does not answer. If that was to a bundle, it gets no other on this connection."""
@@ -218,7 +225,7 @@ class Exchange:
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
         """Send the first group; the others follow as the switch confirms. Then its table is read."""
-        self._to_come = [*plan.groups] or [Group()]
+        self._to_come, self.all_taken = [*plan.groups] or [Group()], True
         return self._send_next(plan.first, bundled=plan.bundled)
 
     def has_sent(self, xid: int) -> bool:
@@ -226,13 +233,17 @@ class Exchange:
         return xid == _INTERJECTED_XID or FIRST_XID <= xid < FIRST_XID + self._most_sent
 
     def interject(self, change: Change) -> bytes:
-        """Make one change at once, whatever is under way; what becomes of it the table will say."""
+        """Make one change at once, whatever is under way; what becomes of it the table will say.
+
+        Raises ValueError for a rule that OpenFlow cannot express.
+        """
         return codec.encode_flow_mod(
             change.rule,
             command=change.command,
             version=self.version,
             xid=_INTERJECTED_XID,
             flags=self._flags,
+            any_cookie=self.any_cookie,
         )
 
     def receive(self, message: bytes) -> Answer:
@@ -301,7 +312,7 @@ class Exchange:
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group behind what goes first, in a bundle or with a barrier behind it."""
         group, number = self._to_come.pop(0), self._next_xid() if bundled else None
-        batch = self._batch = Batch(group, first, self.version, self._flags, number)
+        batch = self._batch = Batch(group, first, self.version, self._flags, number, self.any_cookie)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
         pieces, unwritable = batch.written()
@@ -381,7 +392,7 @@ class Exchange:
 
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
         """Note what the switch does not take; there may be room for it without a bundle, or without tags."""
-        self._failed = True
+        self._failed, self.all_taken = True, False
         if why == TABLE_FULL and not self._room_asked:
             self._was_full = True
         elif batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
@@ -395,7 +406,7 @@ class Exchange:
 
     def _bundle_failed(self, error: SwitchError, number: int) -> Answer:
         """A bundle was not applied. Where no rule is to blame, the switch does not take bundles."""
-        self._bundles_fail = self._bundles_fail or not self._failed
+        self._bundles_fail, self.all_taken = self._bundles_fail or not self._failed, False
         if error.xid != self._request_xid:
             return NOTHING
         discard = self._discard(number) if self.phase is Phase.BUNDLING else b""

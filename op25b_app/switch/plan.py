@@ -9,6 +9,7 @@ from weakref import WeakKeyDictionary
 
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.pipeline import Table
+from op25b_app.switch.actions import meaning
 from op25b_app.switch.batch import Change, Group
 from op25b_app.switch.codec import Command
 from op25b_app.switch.reconcile import absent
@@ -56,7 +57,8 @@ class Plan(NamedTuple):
 def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities) -> Plan:
     """The safest plan that the switch can carry out: see :mod:`op25b_app.switch.transition`.
 
-    ``changes`` lead from ``found``, the whole table, to ``wanted``.
+    ``changes`` lead from ``found``, the whole table, to ``wanted``. What only gives a rule another
+    cookie or time-out goes before all else.
     """
     if not changes:
         return Plan(())
@@ -65,19 +67,28 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
     reached = visited(found.outcomes)
     if abilities.bundles and len(changes) > 1 and len(reached) > 1:
         return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
-    for order in _ORDERS:
+    renewed = Group(change for change in changes if _does_the_same(change))
+    if renewed:
+        changes = Group(change for change in changes if not _does_the_same(change))
+        new = {change.rule.key: change.rule for change in renewed}
+        found = Ruleset([[new.get(rule.key, rule) for rule in found.rules]])
+    before = [renewed] if renewed else []
+    for order in _ORDERS if changes else ():
         if order is staged and not abilities.tags:
             continue
         groups = order(changes, found, wanted)
         if groups is not None and _fit(groups, found, wanted, abilities.room):
-            return Plan(groups, blocks_meanwhile=order is closed_first)
-    return Plan(behind_gate(changes, wanted, _makes_room), blocks_meanwhile=True)
+            return Plan([*before, *groups], blocks_meanwhile=order is closed_first)
+    if not changes:
+        return Plan(before)
+    return Plan([*before, *behind_gate(changes, wanted, _makes_room)], blocks_meanwhile=True)
 
 
 def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:
     """What puts the marker on a switch that has the markers ``found``, and then takes old ones away."""
     present = [*found]
-    new = () if mark in present else (Change(Command.ADD, mark),)
+    is_there = any(rule.key == mark.key and meaning(rule.action) == mark.action for rule in present)
+    new = () if is_there else (Change(Command.ADD, mark),)
     return (*new, *(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key))
 
 
@@ -96,6 +107,12 @@ _installations: WeakKeyDictionary[Ruleset, Sequence[Group]] = WeakKeyDictionary(
 
 def _deletions_first(change: Change) -> bool:
     return change.command is Command.ADD
+
+
+def _does_the_same(change: Change) -> bool:
+    """Whether a rule takes the place of one that does the same with packets: that needs no order."""
+    before = change.before
+    return change.command is Command.ADD and before is not None and before.action == change.rule.action
 
 
 def _makes_room(change: Change) -> bool:

@@ -11,7 +11,7 @@ from op25b_app.rules.marker import is_marker
 from op25b_app.rules.ofctl import format_action, format_match
 from op25b_app.rules.pipeline import MARKER_PRIORITY, Table
 from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import SEND_FLOW_REMOVED, Command, InstalledRule
+from op25b_app.switch.codec import NO_COUNTS, Command, InstalledRule
 from op25b_app.switch.oxm import ReportedMatch
 from op25b_app.switch.ruleset import Ruleset
 
@@ -145,7 +145,7 @@ def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Diffe
         aspect = "time-out"
     elif rule.hard_timeout and _seconds_left(installed) > wanted.hard_timeout + TIMEOUT_TOLERANCE + age:
         aspect = "end"
-    elif installed.flags & ~SEND_FLOW_REMOVED:
+    elif installed.flags & NO_COUNTS:
         aspect = "flag"
     return None if aspect is None else Difference(f"has another {aspect} than wanted", rule)
 
@@ -157,7 +157,7 @@ def _can_be_named(rule: FlowRule) -> bool:
 def _lasts(installed: InstalledRule) -> bool:
     """Whether a rule stays for good and does nothing more than it says."""
     timeouts = installed.idle_timeout or installed.rule.hard_timeout
-    return not timeouts and not installed.flags & ~SEND_FLOW_REMOVED
+    return not timeouts and not installed.flags & NO_COUNTS
 
 
 def _ends_early(wanted: FlowRule, installed: InstalledRule) -> bool:

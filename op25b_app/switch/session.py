@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import codec
 from op25b_app.switch.assessment import contest, count, strange_ports, summary
 from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.batch import Group
 from op25b_app.switch.drift import (
     Drift,
     decode_news,
@@ -32,6 +34,7 @@ from op25b_app.switch.exchange import Exchange, Phase
 from op25b_app.switch.outcome import AS_WANTED, Event, Job, Outcome, State, Status
 from op25b_app.switch.pace import Disturbance, RepairBudget, audit_delay, look_at
 from op25b_app.switch.plan import plan_changes
+from op25b_app.switch.read_back import ReadBack
 from op25b_app.switch.reconcile import Comparison
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.table_review import ChangeOver, Review, Situation, change_over, review
@@ -102,6 +105,7 @@ class Session:
         self._before_check = self.status
         self._repaired = False
         """Whether anything was put right since the check began."""
+        self._read_back = ReadBack()
         self._confirmed = 0
         self._objections: Sequence[str] | None = None
         self._contest: list[str] = []
@@ -237,6 +241,7 @@ class Session:
             assignment,
             self._connection.tables,
             exchange.limits,
+            self._read_back.copy(),
             now,
             self._asked,
             None if self._wanted is None or self._wanted.timed else self._wanted,
@@ -280,6 +285,7 @@ class Session:
             self.revision = reviewed.revision
         if reviewed.superseded or reviewed.objections:
             self._settled = False
+        self._take_read_back(exchange, reviewed)
         if reviewed.problem:
             return self.fail(reviewed.problem, now)
         self._wanted = reviewed.wanted
@@ -293,6 +299,12 @@ class Session:
         if reviewed.plan is not None:
             return self._carry_out(exchange, reviewed, now)
         return self._conclude(assignment, reviewed, now)
+
+    def _take_read_back(self, exchange: Exchange, reviewed: Review) -> None:
+        if reviewed.read_back is not None:
+            self._read_back, exchange.any_cookie = reviewed.read_back, reviewed.any_cookie
+        if self._disturbance:
+            self._read_back.was_disturbed()
 
     def _conclude(self, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
         """Nothing more is to be sent: say how the table is; where it is as wanted, prove it first."""
@@ -344,8 +356,12 @@ class Session:
     def _arm_next_look(self, objections: Sequence[str], now: float) -> None:
         """Look again at the next audit, or soon where something is wrong or missing."""
         assert self._connection is not None
-        soon = (objections and not self._closes) or self._connection.ports is None
-        self._arm(RETRY_SECONDS if soon else audit_delay(self._audit_seconds, self.dpid, self._audits), now)
+        seconds = audit_delay(self._audit_seconds, self.dpid, self._audits)
+        if (objections and not self._closes) or self._connection.ports is None:
+            seconds = RETRY_SECONDS
+        if again_at := self._read_back.next_at(now):
+            seconds = max(seconds, again_at - now)
+        self._arm(seconds, now)
 
     @property
     def _held(self) -> tuple[Ruleset, FlowRule] | None:
@@ -353,6 +369,8 @@ class Session:
         exchange = self._exchange
         known = self._settled and self._objections is not None and not self._disturbance
         if exchange is None or self._wanted is None or self._mark is None or not known:
+            return None
+        if self._read_back.cuts_cookies:
             return None
         if exchange.phase is not Phase.IDLE or not exchange.able.monitor:
             return None
@@ -381,6 +399,7 @@ class Session:
         plan, comparison = reviewed.plan, reviewed.comparison
         assert plan is not None
         assert comparison is not None
+        self._read_back.sends((*plan.groups, Group(plan.first)))
         self._closes |= plan.blocks_meanwhile and bool(exchange.refused)
         refused, self._refused = self._refused, len(exchange.refused)
         self._rounds += refused == self._refused
@@ -436,6 +455,7 @@ class Session:
                 continue
             self._disturbance = max(self._disturbance, disturbance)
             self._objections = None
+            self._read_back.was_disturbed()
             if self.status.state in AS_WANTED:
                 told = told.before(self._turn(State.CHECKING, describe_news(news), now))
             if self._settled and self._wanted is not None and not news.ended:
@@ -445,7 +465,7 @@ class Session:
     def _put_right(self, exchange: Exchange, now: float) -> Outcome:
         """Send again what has drifted, as far as the budget goes; the rest comes with the next look."""
         drift, self._drift = self._drift, Drift()
-        if not self._settled or self._wanted is None:
+        if not self._settled or self._wanted is None or self._read_back.cuts_cookies:
             return Outcome()
         comparison = drift.comparison(self._wanted)
         repairs = comparison.repairs
@@ -454,7 +474,9 @@ class Session:
         events = (_repair_event(comparison),)
         self._repaired = True
         if len(repairs) == 1:
-            return Outcome((exchange.interject(repairs[0]),), events=events)
+            with suppress(ValueError):
+                return Outcome((exchange.interject(repairs[0]),), events=events)
+            return Outcome()
         plan = plan_changes(repairs, drift.table(self._wanted), self._wanted, exchange.limits.able)
         self._start_cycle(now, rounds=1)
         exchange.renew()

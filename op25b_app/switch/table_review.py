@@ -20,12 +20,13 @@ from op25b_app.switch.batch import Group
 from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.exchange import Limits
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
+from op25b_app.switch.read_back import ReadBack
 from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
 from op25b_app.switch.ruleset import Ruleset
 
 
 class Situation(NamedTuple):
-    """What a session knows when a table is reviewed; nobody changes these values.
+    """What a session knows when a table is reviewed; nobody else changes these values.
 
     Times are in seconds since 1970: ``now``, and ``asked`` when the table was asked for. ``wanted`` is None
     where the rules must be compiled for this moment. ``last`` is what the switch was last seen to hold as a
@@ -36,6 +37,7 @@ class Situation(NamedTuple):
     assignment: Assignment
     tables: int
     limits: Limits
+    read_back: ReadBack
     now: float
     asked: float
     wanted: Ruleset | None = None
@@ -52,7 +54,8 @@ class Review(NamedTuple):
     Where ``needs_room`` is set, the switch is to be asked how many rules its tables hold. Otherwise there
     is a ``plan`` to carry out, or else the table stays as it is, with ``objections`` if it is not as wanted.
     ``room`` is how many rules tables were seen to hold, ``marks`` the markers and ``others`` the rules of
-    other applications that were found.
+    other applications that were found. ``read_back`` is what is known by now of how the switch reports rules;
+    with ``any_cookie`` rules are to be deleted whatever their cookies are.
     """
 
     problem: str = ""
@@ -67,6 +70,8 @@ class Review(NamedTuple):
     objections: Sequence[str] = ()
     marks: Sequence[FlowRule] = ()
     others: Sequence[FlowRule] = ()
+    read_back: ReadBack | None = None
+    any_cookie: bool = False
 
 
 class ChangeOver(NamedTuple):
@@ -85,7 +90,8 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
         found = [rule for part in parts for rule in codec.decode_flow_stats(part)]
     except ValueError as problem:
         return Review(str(problem))
-    marks, rest = markers_among(found)
+    read_back = situation.read_back
+    marks, rest = markers_among(read_back.as_sent(found))
     revision = situation.revision
     if revision is None:
         known = marks if situation.last is None else (*marks, situation.last[1])
@@ -106,9 +112,21 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
     if aim.intent is None:
         return reviewed._replace(objections=aim.objections)
     target, mark = aim.intent
-    comparison = reconcile(target, rest, reclaim=situation.settled, age=situation.now - situation.asked)
-    reviewed = reviewed._replace(mark=mark, comparison=comparison, others=comparison.others)
-    if situation.may_plan and (plan := _plan(limits, room, comparison, rest, (mark, marks), target)):
+    age = situation.now - situation.asked
+    comparison = reconcile(target, rest, reclaim=situation.settled, age=age)
+    if read_back.knows_better(comparison, rest):
+        rest = read_back.as_sent(rest)
+        comparison = reconcile(target, rest, reclaim=situation.settled, age=age)
+    read_back.learn(comparison, situation.now, all_taken=limits.all_taken)
+    reviewed = reviewed._replace(
+        mark=mark,
+        comparison=comparison,
+        others=comparison.others,
+        read_back=read_back,
+        any_cookie=read_back.cuts_cookies or not all(each.ours for each in marks),
+    )
+    plan = _plan(situation, room, comparison, rest, (mark, marks), target) if situation.may_plan else None
+    if plan:
         return reviewed._replace(plan=plan, objections=aim.objections)
     return reviewed._replace(objections=[*aim.objections, *_not_as_sent(comparison)])
 
@@ -151,15 +169,21 @@ def _aim(
 
 
 def _plan(
-    limits: Limits,
+    situation: Situation,
     room: Mapping[int, int],
     comparison: Comparison,
     found: Sequence[InstalledRule],
     marks: tuple[FlowRule, Sequence[FlowRule]],
     wanted: Ruleset,
 ) -> Plan:
-    """What to send, without what the switch has refused; ``marks`` are the wanted marker and those found."""
+    """What to send, without what the switch has refused, or what had no effect a moment ago.
+
+    ``marks`` are the wanted marker and those found.
+    """
+    limits, read_back, now = situation.limits, situation.read_back, situation.now
     repairs = comparison.repairs
+    if read_back.next_at(now) is not None:
+        repairs = Group(change for change in repairs if not read_back.waits(change, now))
     first = (*mark_changes(*marks), *comparison.renewals)
     if limits.refused:
         repairs = Group(filterfalse(limits.has_refused, repairs))
@@ -175,3 +199,5 @@ def _plan(
 def _not_as_sent(comparison: Comparison) -> Iterable[str]:
     if comparison.differences:
         yield f"its table is not as sent: {summary(comparison.differences)}"
+        if any(change.before is not None for change in comparison.repairs):
+            yield "the switch reports it otherwise than it was sent"

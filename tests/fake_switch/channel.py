@@ -278,7 +278,9 @@ class Channel:
         switch.flow_mods.append(flow)
         if refusal := switch.conduct.refuse(flow):
             raise RefusedError(refusal)
-        return [] if switch.conduct.swallow(flow) else switch.tables.apply(flow, switch.now)
+        if switch.conduct.swallow(flow):
+            return []
+        return switch.tables.apply(switch.conduct.keep(flow), switch.now)
 
     def _experimenter(self, message: Message) -> Iterable[bytes]:
         experimenter, kind = Cursor(message.body, refusals.BAD_LENGTH).take(_EXPERIMENTER)

@@ -37,12 +37,15 @@ class Conduct:
 
     ``refuse`` and ``swallow`` say which flow-mods are refused, and which dropped without a word;
     ``refuse_message`` the same of any message. ``silent_about`` says which requests are carried out and not
-    answered, refused ones among them. ``delay`` is in seconds, from a request to its answers. With
+    answered, refused ones among them. ``keep`` gives what the switch makes of a flow-mod that it carries out,
+    ``report`` what it tells of an entry. ``delay`` is in seconds, from a request to its answers. With
     ``shuffle``, messages are handled in any order that barriers leave open (6.2).
     """
 
     refuse: Callable[[FlowMod], Refusal | None] = lambda flow: None
     swallow: Callable[[FlowMod], bool] = lambda flow: False
+    keep: Callable[[FlowMod], FlowMod] = lambda flow: flow
+    report: Callable[[FlowMod], FlowMod] = lambda flow: flow
     refuse_message: Callable[[Message], Refusal | None] = lambda message: None
     silent_about: Callable[[Message], bool] = lambda message: False
     delay: Callable[[Message], float] = lambda message: 0.0

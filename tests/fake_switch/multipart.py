@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import struct
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tests.fake_switch import refusals, statistics
@@ -112,7 +113,11 @@ def _parts(
 def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iterable[bytes]:
     now, tables = switch.now, switch.tables
     if kind == Part.FLOW:
-        return (statistics.flow(entry, now, version) for entry in _selected(switch, cursor))
+        report = switch.conduct.report
+        return (
+            statistics.flow(replace(entry, flow=report(entry.flow)), now, version)
+            for entry in _selected(switch, cursor)
+        )
     if kind == Part.FLOW_STATISTICS and version >= OPENFLOW_15:
         return (statistics.flow_statistics(entry, now) for entry in _selected(switch, cursor))
     if kind == Part.AGGREGATE:

@@ -1,11 +1,12 @@
-"""Messages that a switch has to refuse, or to take although they look odd, by what is odd about them."""
+"""What switches do otherwise: messages that they refuse or take, and rules told as they were not sent."""
 
 from __future__ import annotations
 
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from tests.fake_switch.flow_mod import FlowMod
 from tests.fake_switch.messages import (
     action,
     actions,
@@ -22,6 +23,9 @@ from tests.fake_switch.messages import (
     write_metadata,
 )
 from tests.fake_switch.wire import ONF, Kind, pack
+
+Odd = Callable[[FlowMod], FlowMod]
+"""What a switch makes of a rule, or tells of it."""
 
 IPV4, IPV6, ARP = (oxm(5, 2, eth_type) for eth_type in (0x0800, 0x86DD, 0x0806))
 TCP, ICMPV6 = oxm(10, 1, 6), oxm(10, 1, 58)
@@ -120,6 +124,50 @@ FLOW_MODS = {
     "time-outs": {"timeouts": (5, 9)},
     "output port of an addition": {"out_port": 77},
 }
+
+
+def _drop_told_as(instructions: bytes) -> Odd:
+    return lambda flow: flow if flow.instructions else flow._replace(instructions=instructions)
+
+
+def _with_cookie(change: Callable[[int], int]) -> Odd:
+    return lambda flow: flow._replace(cookie=change(flow.cookie))
+
+
+def _applied_told_as_written(flow: FlowMod) -> FlowMod:
+    if flow.instructions[:2] != b"\0\4":
+        return flow
+    return flow._replace(instructions=b"\0\3" + flow.instructions[2:])
+
+
+def _with_empty_lists(flow: FlowMod) -> FlowMod:
+    return flow._replace(instructions=actions() + flow.instructions + actions(instruction=3))
+
+
+CLEAR = struct.pack("!HHI", 5, 8, 0)
+SAME_MEANING: dict[str, Odd] = {
+    "a drop told as clearing the actions": _drop_told_as(CLEAR),
+    "a drop told as applying no action": _drop_told_as(actions()),
+    "a drop told as writing no action": _drop_told_as(actions(instruction=3)),
+    "no actions beside whatever there is": _with_empty_lists,
+    "applied told as written": _applied_told_as_written,
+    "clearing before it applies": lambda flow: (
+        flow._replace(instructions=CLEAR + flow.instructions) if flow.program.apply else flow
+    ),
+    "more flags": lambda flow: flow._replace(flags=flow.flags | 31),
+    "flags of an addition": lambda flow: flow._replace(flags=flow.flags | 6),
+    "cookies lost": _with_cookie(lambda cookie: 0),
+    "cookies of 32 bits": _with_cookie(lambda cookie: cookie & 0xFFFFFFFF),
+    "cookies of 48 bits": _with_cookie(lambda cookie: cookie & (1 << 48) - 1),
+    "cookies lost, drops cleared": lambda flow: _drop_told_as(CLEAR)(flow._replace(cookie=0)),
+}
+"""What switches make of a rule that still does what it did."""
+OTHER_MEANING: dict[str, Odd] = {
+    "what forwards told as a drop": lambda flow: flow._replace(instructions=b""),
+    "drops told as forwarding": _drop_told_as(actions(output(0xFFFFFFFA))),
+    "an idle time-out": lambda flow: flow._replace(idle_timeout=60),
+}
+"""What looks as if the rule did something else."""
 
 
 def odd_messages(version: int) -> Iterator[tuple[str, bytes]]:

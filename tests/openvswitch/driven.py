@@ -78,8 +78,8 @@ class Driven:
         self.told += [outcome.turned.reason] if outcome.turned else []
         for piece in outcome.pieces:
             self._socket.sendall(piece)
-        if outcome.later:
-            self._carry_out(outcome.later(time.time()))
+        if outcome.job:
+            self._carry_out(outcome.job.then(outcome.job.work(), time.time()))
 
 
 @contextmanager

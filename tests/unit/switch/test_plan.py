@@ -68,6 +68,16 @@ def test_one_change_needs_no_bundle_and_nothing_needs_no_plan() -> None:
     assert nothing._replace(first=mark_changes(marker_rule(Marker(1, "5eed" * 8), 2), ()))
 
 
+def test_what_does_the_same_as_before_needs_no_gate() -> None:
+    """Not even where nothing else would do: without tags, and in several tables that do more than block."""
+    found = [rule._replace(cookie=rule.cookie ^ 1 << 30) for rule in OVER_THERE]
+    groups = planned(found, OVER_THERE, tags=False)
+    assert [*map(len, groups)] == [len(OVER_THERE)]
+    moved = [rule for rule in OVER_THERE if rule.table != 3]
+    groups = planned(found, [*moved, FlowRule(3, 10, (), None, BLOCK)], tags=False)
+    assert rules_in(groups[:1]) == set(moved)
+
+
 BEFORE, AFTER = [*RULES[:1], *blocks(1, 20), *RULES[-3:]], [*RULES[:1], *blocks(21, 20), *RULES[-3:]]
 OVER_THERE = [rule._replace(action=Goto(3)) if rule.action == NORMAL else rule for rule in RULES]
 

@@ -53,7 +53,7 @@ def test_what_was_recognised_before_hides_nothing() -> None:
         assert not reconcile(wanted, read).repairs
     assert {*wanted.recognised} == {*map(id, read)}
     smtp, port, otherwise = read
-    other_flag, surplus = smtp._replace(flags=2), installed(FlowRule(5, 9, (), None, OURS | 9))
+    other_flag, surplus = smtp._replace(flags=8), installed(FlowRule(5, 9, (), None, OURS | 9))
     for found, changes in (
         ([smtp, port], {(Command.ADD, OTHERWISE)}),
         ([smtp, port, port], {(Command.ADD, OTHERWISE)}),
@@ -91,13 +91,20 @@ def test_rules_of_ours_that_nobody_wants_go() -> None:
         (installed(SMTP._replace(cookie=OURS | 99)), "has another cookie than wanted"),
         (installed(SMTP._replace(hard_timeout=60)), "has another time-out than wanted"),
         (installed(SMTP, idle_timeout=60), "has another time-out than wanted"),
-        (installed(SMTP, flags=2), "has another flag than wanted"),
+        (installed(SMTP, flags=8), "has another flag than wanted"),
+        (installed(SMTP, flags=16), "has another flag than wanted"),
     ],
 )
 def test_a_rule_that_differs_is_replaced(found: InstalledRule, sentence: str) -> None:
     plan = reconcile(Ruleset([WANTED]), [found, installed(PORT), installed(OTHERWISE)])
     assert plan.repairs == (Change(Command.ADD, SMTP, found.rule),)
     assert sentence in str(plan.differences[0])
+
+
+def test_flags_that_do_nothing_to_a_rule_that_is_there_make_no_difference() -> None:
+    """Tell of its removal, look for overlaps and reset counts as it is added."""
+    found = [installed(rule, flags=1 | 2 | 4) for rule in WANTED]
+    assert reconcile(Ruleset([WANTED]), found) == Comparison(Group(), (), ())
 
 
 @pytest.mark.parametrize(

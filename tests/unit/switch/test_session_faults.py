@@ -11,6 +11,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
 from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.outcome import Outcome, State
+from op25b_app.switch.read_back import TIMES_AT_ONCE
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
 from op25b_app.switch.transition import GATE
@@ -223,7 +224,7 @@ def test_a_switch_that_never_has_what_it_was_sent_is_not_sent_it_for_ever() -> N
     new = [*RULES, FlowRule(2, 131, (), NORMAL, OURS | 300)]
     world.run(world.session.assign(assignment(new)._replace(digest=ANOTHER_DIGEST), world.now))
     assert world.status[1].startswith("its table is not as sent: missing: table 2 priority 131")
-    assert len(world.sent) == ROUNDS
+    assert len(world.sent) == 1 + TIMES_AT_ONCE, "with the new policy, and when it was seen to be missing"
 
 
 def test_a_switch_that_leaves_the_policy_while_it_is_behind_a_gate_is_let_out() -> None:
