@@ -142,7 +142,7 @@ def test_news_that_cannot_be_read_has_the_table_read(version: int, strange: str)
     world.connect(assignment())
     world.now += 10
     world.run(world.deliver(news(version, updated(version, BLOCK, rest))))
-    assert world.status[0] == "protected"
+    assert world.status[0] == "checking"
     assert world.session.due_at <= world.now
 
 
