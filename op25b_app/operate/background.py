@@ -71,8 +71,10 @@ class _CollectorSpared:
 COMPARING = Lane()
 """What a repair may wait for: compiling, comparing, planning. Some tenths of a second at most."""
 PROVING = Lane()
-"""Proofs and effects, which nothing else waits for."""
-_LANES = 2
+"""Proofs, which nothing but the state of a switch waits for."""
+EXAMINING = Lane()
+"""Policies that are read and compared with the one in force, which only whoever reloads waits for."""
+_LANES = 3
 
 in_background = COMPARING.do
 

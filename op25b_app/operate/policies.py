@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from op25b_app.operate.background import in_background
+from op25b_app.operate.background import EXAMINING
 from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
 from op25b_app.operate.in_force import Examined, InForce, examine, problem_lines, recall
 from op25b_app.operate.policy_files import PolicyFiles
@@ -84,7 +84,7 @@ class Policies:
         files.fetch_if_readable(sorted(self.named - {self._path}))
         previous = self._loaded
         while True:
-            examined = in_background(
+            examined = EXAMINING.do(
                 examine, self._path, before, at, files.read, previous, with_effect=with_effect
             )
             if not files.wanted:
