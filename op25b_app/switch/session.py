@@ -378,7 +378,7 @@ class Session:
 
     def _change_over(self, exchange: Exchange, way: ChangeOver | None, now: float) -> Outcome:
         """Go from one policy to the next without reading the table first, unless that is wiser."""
-        if way is None or not way.plan or self._disturbance:
+        if way is None or self._disturbance:
             return self._read_anew(exchange, now)
         self.revision, self._mark = way.revision, way.mark
         self._start_cycle(now, rounds=1)

@@ -13,7 +13,7 @@ from op25b_app.switch.pace import RepairBudget
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, pack
-from tests.world import OURS, READ_BACK, RULES, TCP, THEIRS, World, assignment
+from tests.world import DIGEST, OURS, READ_BACK, RULES, TCP, THEIRS, World, assignment
 
 OPEN = FlowRule(0, 500, (*TCP, Field("tcp_dst", 25)), NORMAL, cookie=7)
 XID_OF_ANOTHER = 0x1234
@@ -157,10 +157,12 @@ def test_a_check_that_finds_nothing_moves_no_time() -> None:
     assert world.session.status.since > repaired
 
 
-def test_a_policy_that_changes_nothing_here_moves_no_time() -> None:
+@pytest.mark.parametrize("digest", [DIGEST, "beef" * 16], ids=["the same file", "another file"])
+def test_a_policy_that_changes_nothing_here_moves_no_time(digest: str) -> None:
     world = protected()
     since = world.session.status.since
-    world.run(world.session.assign(assignment()._replace(digest="beef" * 16), world.now))
+    world.run(world.session.assign(assignment()._replace(digest=digest), world.now))
+    assert world.read == 1
     assert world.status == ("protected", READ_BACK)
     assert world.session.status.since == since
     assert world.sent == []
