@@ -6,7 +6,7 @@ Where less than the whole would open something, the aim is what the policy befor
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from op25b_app.rules.flow import FlowRule, Role
@@ -15,7 +15,7 @@ from op25b_app.rules.pipeline import Table
 from op25b_app.switch.assessment import count
 from op25b_app.switch.batch import Change
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.errors import explain
+from op25b_app.switch.errors import ABOUT_MATCHES, explain
 from op25b_app.switch.exchange import Refused
 from op25b_app.switch.oxm import ReportedMatch
 from op25b_app.switch.plan import GATES, MARKERS
@@ -38,11 +38,13 @@ class Intent(NamedTuple):
 class Aim(NamedTuple):
     """What is to be made of a table, and in words what stands in the way of all that the policy wants.
 
-    Without an ``intent`` the table is to stay as it is.
+    Without an ``intent`` the table is to stay as it is. ``losses`` are what the switch lacks although all
+    that the policy says can be had.
     """
 
     intent: Intent | None
     objections: list[str]
+    losses: Sequence[str] = ()
 
 
 def aim_at(
@@ -51,12 +53,19 @@ def aim_at(
     found: Sequence[InstalledRule],
     room: Mapping[int, int],
     refused: Mapping[Key, Refused],
+    settings_without: Callable[[Iterable[Key]], list[str]] = lambda keys: [],
 ) -> Aim:
-    """``before`` gives what the policy wants now that the switch held as a whole the last time, if any."""
+    """``before`` gives what the policy wants now that the switch held as a whole the last time, if any.
+
+    ``settings_without`` names the settings of the policy that do without rules of these keys.
+    """
     rules, shortage = fitting(wanted.rules, found, room)
-    objections = [*([shortage] if shortage else ()), *_refusals(refused, wanted.rules)]
+    about_rules = {key: each for key, each in refused.items() if not is_marker(each.change.rule)}
+    losses = [_without_marker(each) for key, each in refused.items() if key not in about_rules]
+    refusals = _refusals(about_rules, wanted.rules, settings_without)
+    objections = [*([shortage] if shortage else ()), *refusals]
     if rules is not None and (taken := _acceptable(rules, refused)) is not None:
-        return Aim(wanted._replace(rules=taken), objections)
+        return Aim(wanted._replace(rules=taken), objections, losses[:1])
     earlier, present = before(), {each.rule.key: each.rule.action for each in found}
     if earlier is not None:
         rules, shortage = fitting(earlier.rules, found, room)
@@ -126,8 +135,22 @@ def _meant(change: Change, wanted: Ruleset) -> FlowRule:
     return rule if rule is not None and change.rule == rule._replace(action=None) else change.rule
 
 
-def _refusals(refused: Mapping[Key, Refused], wanted: Ruleset) -> Iterator[str]:
-    """What a switch has refused, and why."""
+def _refusals(
+    refused: Mapping[Key, Refused], wanted: Ruleset, settings_without: Callable[[Iterable[Key]], list[str]]
+) -> Iterator[str]:
+    """What a switch has refused, why, and what to write instead."""
     for why, number in Counter(each.why for each in refused.values()).items():
-        first = next(each.change for each in refused.values() if each.why == why)
-        yield f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(_meant(first, wanted))}"
+        alike = [each.change for each in refused.values() if each.why == why]
+        told = f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(_meant(alike[0], wanted))}"
+        keys = [change.rule.key for change in alike if change.rule.key in wanted.by_key]
+        settings = settings_without(keys) if keys and why[0] in ABOUT_MATCHES else []
+        named = " and ".join(f"'{setting}'" for setting in settings)
+        verb = "does" if len(settings) == 1 else "do"
+        yield f"{told}, which {named} {verb} without" if settings else told
+
+
+def _without_marker(refused: Refused) -> str:
+    return (
+        f"it takes no rule that says which policy it holds ({explain(*refused.why)}), so after a start the "
+        "controller cannot tell a newer policy from its own"
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
@@ -14,13 +14,15 @@ from op25b_app.rules.single_table import CannotExpressError, compile_single_tabl
 from op25b_app.switch.instructions import stored_rule
 from op25b_app.switch.plan import installation
 from op25b_app.switch.reconcile import describe
-from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.remedies import settings_without
+from op25b_app.switch.ruleset import Key, Ruleset
 from op25b_app.switch.wire import OPENFLOW_13
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
 _UNKNOWN = "not proven yet"
 _MOST_AHEAD = 2_000
+_MOST_SETTINGS = 1 << 10
 _MOST_PROOFS = 1 << 16
 """So many proofs are remembered, each rule of others that one is about counting as another one."""
 
@@ -35,6 +37,8 @@ class Assignment(NamedTuple):
     says of a table that holds those, rules of others and markers why it is not proven to do, at a moment,
     what the policy says, or None. ``digest`` is the policy's (hexadecimal). ``revision`` is the policy's own;
     without one, an operator asked for this policy and it becomes the next after that on the switch.
+    ``settings_without`` names the settings of the policy with which rules of some keys would not be
+    wanted, at a moment on a switch with so many tables; none where no setting does without them.
     ``prepared`` gives what is wanted on a switch with so many tables if that is there already, and
     ``is_judged`` tells whether an objection, or that there is none, is known already.
     """
@@ -44,6 +48,7 @@ class Assignment(NamedTuple):
     objection: Objection
     digest: str
     revision: int | None = None
+    settings_without: Callable[[Iterable[Key], float, int], list[str]] = lambda keys, at, tables: []
     prepared: Callable[[int], Ruleset | None] = lambda tables: None
     is_judged: Callable[[Ruleset, frozenset[FlowRule]], bool] = lambda wanted, others: False
 
@@ -64,6 +69,8 @@ class Assignments:
         """By the switch's name, where nothing has a time-out."""
         self._proofs: dict[Hashable, str | None] = {}
         self._remembered = 0
+        self._settings: dict[Hashable, list[str]] = {}
+        """By switch, keys of rules and number of tables: settings that do without these."""
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
     def prepare(self, switch: Switch, at: float) -> None:
@@ -89,6 +96,7 @@ class Assignments:
             partial(self._wanted, switch),
             partial(self._objection, switch),
             self._digest,
+            settings_without=partial(self._settings_without, switch),
             prepared=partial(self._prepared_for, switch),
             is_judged=partial(self._is_judged, switch),
         )
@@ -118,6 +126,19 @@ class Assignments:
                 f"has {tables} table{'' if tables == 1 else 's'} and its rules need {wanted.last_table + 1}, "
                 f"or one if the policy said less: {reasons}: nothing was sent"
             ) from None
+
+    def _settings_without(self, switch: Switch, keys: Iterable[Key], at: float, tables: int) -> list[str]:
+        name = switch.name, frozenset(keys), tables
+        if name not in self._settings:
+            if len(self._settings) >= _MOST_SETTINGS:
+                self._settings.clear()
+
+            def compiled(policy: Policy) -> Mapping[Key, FlowRule]:
+                changed = Assignments(policy, self._digest, self)
+                return changed._wanted(policy.switches[switch.name], at, tables).by_key
+
+            self._settings[name] = settings_without(self._policy, name[1], compiled)
+        return self._settings[name]
 
     def _shared(self, segments: Iterable[Segment]) -> Ruleset:
         """The same object for the same rules, unless some of them have time-outs."""

@@ -8,6 +8,8 @@ INEXPRESSIBLE = -1, 0
 """Stands for the error where no message can express a change, so that it was not sent."""
 ABOUT_RULES = (INEXPRESSIBLE[0], 2, 3, 4, 5)
 """The types of errors that find fault with a rule, and not with how or by whom it was sent."""
+ABOUT_MATCHES = (2, 3, 4)
+"""Those of them that find fault with what a rule asks for or does, which others may do without."""
 
 _BUNDLE_FAILED = 17
 _EXPERIMENTER = 0xFFFF

@@ -9,7 +9,14 @@ from typing import NamedTuple
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.switch.ruleset import Ruleset
 
-_DISPENSABLE_ROLES = (Role.TUNNEL, Role.SOURCE, Role.STATIC, Role.EXCEPTION, Role.MAIL_DESTINATION)
+_DISPENSABLE_ROLES = (
+    Role.TUNNEL,
+    Role.SOURCE,
+    Role.STATIC,
+    Role.EXCEPTION,
+    Role.MAIL_DESTINATION,
+    Role.SERVICE,
+)
 """What permits something to some addresses, in the order in which it is left out."""
 
 

@@ -98,6 +98,8 @@ class Session:
         """What the switch was last seen to hold as a whole, and its marker."""
         self._settled = False
         """Whether the table was as wanted, and none but the news tell otherwise."""
+        self._losses: Sequence[str] = ()
+        """What the switch lacks although its table is as wanted."""
         self._drift = Drift()
         self._budget = RepairBudget(now)
         self._awaited: object | None = None
@@ -294,6 +296,7 @@ class Session:
             self._wait_for(exchange, now)
             return Outcome(pieces)
         exchange.note_room(reviewed.room)
+        self._losses = reviewed.losses
         if reviewed.mark is not None:
             self._mark = reviewed.mark
         if reviewed.plan is not None:
@@ -427,7 +430,9 @@ class Session:
             if self.status.state is State.CHECKING:
                 return Outcome()
             return self._turn(State.CHECKING, "its rules were changed again while its table was read", now)
-        confirmed = f"{count(self._confirmed, 'rule')} read back as wanted and proven"
+        confirmed = "; ".join(
+            (f"{count(self._confirmed, 'rule')} read back as wanted and proven", *self._losses)
+        )
         if ports is None and now < self._connected_at + RETRY_SECONDS:
             # Mostly it does so a moment later: then nobody needs to be told.
             self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)

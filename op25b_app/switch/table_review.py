@@ -22,7 +22,7 @@ from op25b_app.switch.exchange import Limits
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.read_back import ReadBack
 from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
-from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.ruleset import Key, Ruleset
 
 
 class Situation(NamedTuple):
@@ -50,11 +50,12 @@ class Situation(NamedTuple):
 class Review(NamedTuple):
     """What comes of a table.
 
-    ``problem`` tells, in words, why nothing can be made of it; ``superseded`` that it holds a newer policy.
-    Where ``needs_room`` is set, the switch is to be asked how many rules its tables hold. Otherwise there
-    is a ``plan`` to carry out, or else the table stays as it is, with ``objections`` if it is not as wanted.
-    ``room`` is how many rules tables were seen to hold, ``marks`` the markers and ``others`` the rules of
-    other applications that were found. ``read_back`` is what is known by now of how the switch reports rules;
+    ``problem`` tells, in words, why nothing can be made of it; ``superseded`` that it holds a newer
+    policy. Where ``needs_room`` is set, the switch is to be asked how many rules its tables hold.
+    Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``objections`` if
+    it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``room`` is how
+    many rules tables were seen to hold, ``marks`` the markers and ``others`` the rules of other
+    applications that were found. ``read_back`` is what is known by now of how the switch reports rules;
     with ``any_cookie`` rules are to be deleted whatever their cookies are.
     """
 
@@ -70,6 +71,7 @@ class Review(NamedTuple):
     objections: Sequence[str] = ()
     marks: Sequence[FlowRule] = ()
     others: Sequence[FlowRule] = ()
+    losses: Sequence[str] = ()
     read_back: ReadBack | None = None
     any_cookie: bool = False
 
@@ -87,11 +89,12 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
     """Compare a table, as the messages that it came in, with what the policy wants."""
     assignment, limits = situation.assignment, situation.limits
     try:
-        found = [rule for part in parts for rule in codec.decode_flow_stats(part)]
+        told = [rule for part in parts for rule in codec.decode_flow_stats(part)]
     except ValueError as problem:
         return Review(str(problem))
     read_back = situation.read_back
-    marks, rest = markers_among(read_back.as_sent(found))
+    found = read_back.as_sent(told)
+    marks, rest = markers_among(found)
     revision = situation.revision
     if revision is None:
         known = marks if situation.last is None else (*marks, situation.last[1])
@@ -109,6 +112,7 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
     reviewed = reviewed._replace(room=room)
     intent = Intent(wanted, marker_rule(Marker(revision, assignment.digest), wanted.last_own_table))
     aim = _aim(situation, intent, found, room)
+    reviewed = reviewed._replace(losses=aim.losses)
     if aim.intent is None:
         return reviewed._replace(objections=aim.objections)
     target, mark = aim.intent
@@ -165,7 +169,10 @@ def _aim(
         assignment, mark = situation.last
         return Intent(assignment.wanted(situation.now, situation.tables), mark)
 
-    return aim_at(wanted, before, found, room, situation.limits.refused)
+    def settings_without(keys: Iterable[Key]) -> list[str]:
+        return situation.assignment.settings_without(keys, situation.now, situation.tables)
+
+    return aim_at(wanted, before, found, room, situation.limits.refused, settings_without)
 
 
 def _plan(
