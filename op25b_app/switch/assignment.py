@@ -11,6 +11,7 @@ from op25b_app.rules.compiler import Compiler, Segment
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.single_table import CannotExpressError, compile_single_table
+from op25b_app.switch.batch import Form
 from op25b_app.switch.instructions import stored_rule
 from op25b_app.switch.plan import installation
 from op25b_app.switch.reconcile import describe
@@ -78,7 +79,7 @@ class Assignments:
         wanted = self._compiled(switch, at)
         if not wanted.timed:
             for group in installation(wanted):
-                group.written(OPENFLOW_13, flags=0)
+                group.written(Form(OPENFLOW_13))
 
     def prove_ahead(self, switch: Switch, at: float) -> None:
         """Prove what a switch is to hold before it is read back, where that takes tenths of a second.

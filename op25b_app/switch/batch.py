@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule
+from op25b_app.rules.flow import FlowRule, Tagged
 from op25b_app.switch import bundle, codec, wire
-from op25b_app.switch.codec import Command
+from op25b_app.switch.codec import RESET_COUNTS, Command
 
 CHUNK_BYTES = 1 << 16
 """Small messages are joined to pieces of about this size."""
@@ -18,6 +18,8 @@ LONG_BYTES = 1 << 12
 
 FIRST_XID = 0x2500_0000
 _ERROR_SIZE = 12
+_ROLE_SHIFT = 40
+"""From here on, the bits of a cookie say whose rule it is and what for."""
 _EXPERIMENTER_ERROR = 0xFFFF
 
 
@@ -29,8 +31,16 @@ class Change(NamedTuple):
     before: FlowRule | None = None
 
 
-_Form = tuple[int, int, bool]
-"""In which form messages are written: OpenFlow version, flags, and whether deletions are for any cookie."""
+class Form(NamedTuple):
+    """In which form messages are written.
+
+    With ``any_cookie``, what goes does so whatever its cookie is. Where nothing ``resets``, counters go on.
+    """
+
+    version: int
+    flags: int = 0
+    any_cookie: bool = False
+    resets: bool = True
 
 
 class Written(NamedTuple):
@@ -40,13 +50,26 @@ class Written(NamedTuple):
     unwritable: tuple[Change, ...] = ()
 
 
+def flags_of(change: Change) -> int:
+    """Return the flags that a change needs of its own.
+
+    What a rule counts is what it did: where one that did something else stood in its place, it begins with 0.
+    A tag that is put on or taken off for a moment is nothing else.
+    """
+    before, rule = change.before, change.rule
+    if change.command is not Command.ADD or before is None:
+        return 0
+    is_tagging = isinstance(before.action, Tagged) or isinstance(rule.action, Tagged)
+    does_same = before.action == rule.action or is_tagging
+    return 0 if does_same and before.cookie >> _ROLE_SHIFT == rule.cookie >> _ROLE_SHIFT else RESET_COUNTS
+
+
 class Group(tuple[Change, ...]):
     """Changes that a switch may make in any order. Their messages are written once, for all who send them."""
 
-    def written(self, version: int, flags: int, *, any_cookie: bool = False) -> Written:
-        """Return the messages; their xids count the changes. For ``any_cookie`` see the codec."""
-        known: dict[tuple[int, int, bool], Written] = self.__dict__.setdefault("_written", {})
-        form = version, flags, any_cookie
+    def written(self, form: Form) -> Written:
+        """Return the messages; their xids count the changes."""
+        known: dict[Form, Written] = self.__dict__.setdefault("_written", {})
         if form not in known:
             known[form] = _written(enumerate(self), form)
         return known[form]
@@ -69,28 +92,23 @@ def read_error(message: bytes) -> SwitchError:
 
 
 class Batch(NamedTuple):
-    """Changes that are sent together, in a bundle if that has a number, with these flags.
-
-    ``first`` is sent before the group. With ``any_cookie``, what goes does so whatever its cookie is.
-    """
+    """Changes that are sent together, in a bundle if that has a number; ``first`` before the group."""
 
     group: Group
     first: tuple[Change, ...]
-    version: int
-    flags: int
+    form: Form
     bundle: int | None = None
-    any_cookie: bool = False
 
     def __len__(self) -> int:
         return len(self.group) + len(self.first)
 
     def written(self) -> Written:
         """Return the messages. Xids count the changes of the group, then those before it."""
-        first = _written(enumerate(self.first, len(self.group)), self._form, self.bundle)
+        first = _written(enumerate(self.first, len(self.group)), self.form, self.bundle)
         if self.bundle is None:
-            group = self.group.written(self.version, self.flags, any_cookie=self.any_cookie)
+            group = self.group.written(self.form)
         else:
-            group = _written(enumerate(self.group), self._form, self.bundle)
+            group = _written(enumerate(self.group), self.form, self.bundle)
         return Written((*first.pieces, *group.pieces), (*first.unwritable, *group.unwritable))
 
     def deletions(self, table: int) -> int:
@@ -106,17 +124,13 @@ class Batch(NamedTuple):
         if not 0 <= number < len(self):
             return None
         try:
-            message = _flow_mod(self._change(number), number, self._form)
+            message = _flow_mod(self._change(number), number, self.form)
         except ValueError:
             return None
         # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
         wrapped = message if self.bundle is None else bundle.encode_add(message, bundle=self.bundle)
         is_it = message.startswith(error.message) or wrapped.startswith(error.message)
         return self._change(number) if is_it else None
-
-    @property
-    def _form(self) -> _Form:
-        return self.version, self.flags, self.any_cookie
 
     def _change(self, number: int) -> Change:
         beyond = number - len(self.group)
@@ -139,7 +153,7 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(piece)
 
 
-def _written(changes: Iterable[tuple[int, Change]], form: _Form, number: int | None = None) -> Written:
+def _written(changes: Iterable[tuple[int, Change]], form: Form, number: int | None = None) -> Written:
     """The messages of numbered changes, in a bundle if that has a ``number``.
 
     One that cannot be written spares the others.
@@ -158,13 +172,12 @@ def _written(changes: Iterable[tuple[int, Change]], form: _Form, number: int | N
     return Written(tuple(joined(messages())), tuple(unwritable))
 
 
-def _flow_mod(change: Change, number: int, form: _Form) -> bytes:
-    version, flags, any_cookie = form
+def _flow_mod(change: Change, number: int, form: Form) -> bytes:
     return codec.encode_flow_mod(
         change.rule,
         command=change.command,
-        version=version,
+        version=form.version,
         xid=FIRST_XID + number,
-        flags=flags,
-        any_cookie=any_cookie,
+        flags=form.flags | (flags_of(change) if form.resets else 0),
+        any_cookie=form.any_cookie,
     )

@@ -34,6 +34,8 @@ FIRST_RESERVED_PORT = 0xFFFFFF00
 
 SEND_FLOW_REMOVED = 1
 """OFPFF_SEND_FLOW_REM: the flag of a flow-mod that has the switch tell when the rule is gone."""
+RESET_COUNTS = 4
+"""OFPFF_RESET_COUNTS: the flag of a flow-mod that has the counters of the rule in its place not go on."""
 NO_COUNTS = 8 | 16
 """OFPFF_NO_PKT_COUNTS and OFPFF_NO_BYT_COUNTS: of the flags of a rule that is there, these do something."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 TABLE_FULL = 5, 1
 """Type and code of FLOW_MOD_FAILED/TABLE_FULL."""
+BAD_FLAGS = 5, 7
+"""Those of FLOW_MOD_FAILED/BAD_FLAGS."""
 INEXPRESSIBLE = -1, 0
 """Stands for the error where no message can express a change, so that it was not sent."""
 ABOUT_RULES = (INEXPRESSIBLE[0], 2, 3, 4, 5)
@@ -62,7 +64,7 @@ _WORDS = {
     (5, 2): ("BAD_TABLE_ID", "it has no such table"),
     (5, 4): ("EPERM", "the switch does not permit it"),
     (5, 5): ("BAD_TIMEOUT", "it does not support the time-out"),
-    (5, 7): ("BAD_FLAGS", "it does not support a flag of the rule"),
+    BAD_FLAGS: ("BAD_FLAGS", "it does not support a flag of the rule"),
     (13, 5): ("EPERM", "the switch does not permit it"),
     (16, 1): ("MONITOR_EXISTS", "it has such a flow monitor already"),
     (16, 4): ("BAD_COMMAND", "it does not know the command of the flow monitor"),

@@ -11,9 +11,19 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from op25b_app.switch import bundle, codec, flow_monitor, wire
-from op25b_app.switch.batch import FIRST_XID, Batch, Change, Group, SwitchError, joined, read_error
+from op25b_app.switch.batch import (
+    FIRST_XID,
+    Batch,
+    Change,
+    Form,
+    Group,
+    SwitchError,
+    flags_of,
+    joined,
+    read_error,
+)
 from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.errors import ABOUT_RULES, INEXPRESSIBLE, TABLE_FULL, explain
+from op25b_app.switch.errors import ABOUT_RULES, BAD_FLAGS, INEXPRESSIBLE, TABLE_FULL, explain
 from op25b_app.switch.plan import Abilities, Plan
 from op25b_app.switch.ruleset import Key
 from op25b_app.switch.table_features import (
@@ -139,6 +149,8 @@ class Exchange:
         """Whether the switch has refused nothing of what it was sent last."""
         self.any_cookie = False
         """Whether rules are deleted whatever their cookies are, as the switch does not keep them."""
+        self._resets = True
+        """Whether the switch takes the flag that has counters begin with 0."""
         self._bundles_fail = self._tags_fail = False
         self._probe = self._barrier_before = -1
         self._requests = 0
@@ -205,7 +217,8 @@ class Exchange:
         """Have no more to do with the switch, and leave no gate closed."""
         self.rest()
         opened = Group([Change(Command.DELETE_STRICT, GATE, GATE)])
-        return Batch(opened, (), self.version, flags=0, any_cookie=self.any_cookie).written().pieces
+        form = Form(self.version, any_cookie=self.any_cookie)
+        return Batch(opened, (), form).written().pieces
 
     def give_up(self) -> None:
         """The switch does not answer. If that was to a bundle, it gets no other on this connection."""
@@ -242,7 +255,7 @@ class Exchange:
             command=change.command,
             version=self.version,
             xid=_INTERJECTED_XID,
-            flags=self._flags,
+            flags=self._flags | (flags_of(change) if self._resets else 0),
             any_cookie=self.any_cookie,
         )
 
@@ -312,7 +325,8 @@ class Exchange:
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group behind what goes first, in a bundle or with a barrier behind it."""
         group, number = self._to_come.pop(0), self._next_xid() if bundled else None
-        batch = self._batch = Batch(group, first, self.version, self._flags, number, self.any_cookie)
+        form = Form(self.version, self._flags, self.any_cookie, self._resets)
+        batch = self._batch = Batch(group, first, form, number)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
         pieces, unwritable = batch.written()
@@ -395,6 +409,8 @@ class Exchange:
         self._failed, self.all_taken = True, False
         if why == TABLE_FULL and not self._room_asked:
             self._was_full = True
+        elif why == BAD_FLAGS and self._resets and flags_of(change):
+            self._resets = False
         elif batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
             self._bundles_fail = True
         elif why == TABLE_FULL:

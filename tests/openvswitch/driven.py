@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from op25b_app.switch.assignment import Assignment
+from op25b_app.switch.bundle import decode_control_reply
 from op25b_app.switch.outcome import Outcome
 from op25b_app.switch.session import Connection, Session
 from tests.fake_switch.wire import Kind, Stream, pack
@@ -27,6 +28,8 @@ class Driven:
         self.session = Session(dpid, time.time())
         self.version = version
         self.told: list[str] = []
+        self.bundles = True
+        """Whether the session learns that the bridge takes bundles."""
         self._stream = Stream()
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(SECONDS)
@@ -69,7 +72,7 @@ class Driven:
             for message in self._stream.feed(received):
                 if message.kind == Kind.ECHO_REQUEST:
                     self._socket.sendall(pack(self.version, Kind.ECHO_REPLY, message.xid, message.body))
-                else:
+                elif self.bundles or decode_control_reply(message.raw) is None:
                     self._carry_out(self.session.receive(message.raw, time.time()))
         if self.session.due_at <= time.time():
             self._carry_out(self.session.tick(time.time()))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Role
 from op25b_app.rules.proof.stored import Unmodelled
 from op25b_app.switch import codec
-from op25b_app.switch.batch import Change, Group
+from op25b_app.switch.batch import Change, Form, Group
 from op25b_app.switch.codec import Command
 from op25b_app.switch.instructions import stored_rule
 from op25b_app.switch.oxm import ReportedMatch, decode_match, encode_match
@@ -163,7 +163,7 @@ def test_whatever_a_switch_reports_can_be_described_judged_and_deleted_or_left(d
         assert describe(rule)
         assert stored_rule(rule, "text").table == 2
         deletion = Change(Command.DELETE_STRICT, rule, rule)
-        written = Group([deletion, Change(Command.ADD, RULES[0])]).written(version, 0)
+        written = Group([deletion, Change(Command.ADD, RULES[0])]).written(Form(version))
         assert written.unwritable in ((), (deletion,))
         assert encode_match(RULES[0].match) in written.pieces[0]
 
