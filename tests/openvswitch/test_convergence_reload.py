@@ -1,7 +1,8 @@
 """From one policy to another on real switches while packets flow: none is treated as neither policy says.
 
-The bounds are counts; a packet of the old policy may still pass within 50 ms after a confirmed change, while
-Open vSwitch looks through its cached flows (benchmarks/convergence/record.py).
+The bounds are counts. After a confirmed change a packet may still be treated by the old policy, until Open
+vSwitch has looked through its cached flows; what is treated so later, though the tables are right, is counted
+as stale (docs/convergence.md).
 """
 
 from __future__ import annotations
