@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from tests.fake_switch import Kind, Message
 from tests.fake_switch.wire import pack
 from tests.faults.rig import Rig
@@ -12,26 +10,22 @@ from tests.faults.rig import Rig
 class Probe:
     """Echo requests of the steady switch, one after the other.
 
-    ``seconds`` is how long each answer took, ``cpu_seconds`` how much the controller worked meanwhile.
+    ``cpu_seconds`` is how much the controller worked until each was answered.
     """
 
     def __init__(self, rig: Rig) -> None:
-        self.seconds: list[float] = []
         self.cpu_seconds: list[float] = []
         self._rig = rig
         self._worked = rig.controller.cpu_seconds
-        self._sent = time.monotonic()
         rig.steady.on_handled = self._handled
 
     def ask(self) -> None:
         """Send one and wait for its answer."""
-        number = len(self.seconds)
+        number = len(self.cpu_seconds)
         self._worked = self._rig.controller.cpu_seconds
-        self._sent = time.monotonic()
         self._rig.diallers.do(lambda: self._rig.steady.send(pack(4, Kind.ECHO_REQUEST, number)))
-        self._rig.wait_until(lambda: len(self.seconds) > number, lambda: "no answer to an echo request")
+        self._rig.wait_until(lambda: len(self.cpu_seconds) > number, lambda: "no answer to an echo request")
 
     def _handled(self, message: Message) -> None:
-        if message.kind == Kind.ECHO_REPLY and message.xid == len(self.seconds):
+        if message.kind == Kind.ECHO_REPLY and message.xid == len(self.cpu_seconds):
             self.cpu_seconds.append(self._rig.controller.cpu_seconds - self._worked)
-            self.seconds.append(time.monotonic() - self._sent)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from tests.fake_switch.wire import MOST_BYTES, Kind, pack
+from tests.patience import HANG_SECONDS
 
 METER_CONFIGURATIONS = 10
 METERS = pack(
@@ -29,7 +30,7 @@ def features(dpid: int, xid: int, auxiliary: int = 0) -> bytes:
 
 
 def connect(port: int) -> socket.socket:
-    return socket.create_connection(("127.0.0.1", port), timeout=5)
+    return socket.create_connection(("127.0.0.1", port), timeout=HANG_SECONDS)
 
 
 def open_as_switch(port: int, dpid: int, auxiliary: int = 0) -> socket.socket:

@@ -14,10 +14,11 @@ from tests.fake_switch.wire import MOST_BYTES, Kind, pack
 from tests.faults.probe import Probe
 from tests.faults.rig import Rig
 from tests.faults.strangers import HELLO, METERS, connect, is_ended, open_as_switch, streaming
+from tests.patience import HANG_SECONDS
 
 FLOOD_SECONDS = 3.0
 ANSWER_SECONDS = 0.5
-"""Generous: of a loaded machine. Before there was a limit it took half a minute."""
+"""Of CPU time, whatever else the machine does. Before there was a limit it took half a minute."""
 HANDSHAKE_SECONDS = 10.0
 
 FLOODS = {
@@ -39,12 +40,12 @@ def rig() -> Iterator[Rig]:
 
 
 def slowest(rig: Rig, seconds: float) -> float:
-    """How long the steady switch waited for an answer at most, in seconds."""
+    """How much the controller worked at most until the steady switch had an answer (CPU seconds)."""
     probe, end = Probe(rig), time.monotonic() + seconds
     while time.monotonic() < end:
         probe.ask()
         time.sleep(0.02)
-    return max(probe.seconds)
+    return max(probe.cpu_seconds)
 
 
 @pytest.mark.parametrize("flood", FLOODS)
@@ -83,9 +84,7 @@ def test_a_handshake_that_is_not_finished_ends(rig: Rig, said: bytes) -> None:
     for each in connections:
         each.sendall(said)
     began = time.monotonic()
-    assert all(
-        is_ended(each, max(0.1, began + HANDSHAKE_SECONDS + 5 - time.monotonic())) for each in connections
-    )
+    assert all(is_ended(each, HANG_SECONDS) for each in connections)
     assert time.monotonic() - began > HANDSHAKE_SECONDS - 1, "before its time"
     rig.wait_until(
         lambda: descriptors(rig) <= before, lambda: f"{descriptors(rig)} descriptors, not {before}"

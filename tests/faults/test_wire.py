@@ -17,8 +17,8 @@ from tests.fake_switch.switch import FakeSwitch
 from tests.fake_switch.wire import HEADER, MOST_BYTES, pack
 from tests.faults.rig import LITTLE, Rig
 from tests.faults.strangers import is_ended, open_as_switch, xid_of
+from tests.patience import HANG_SECONDS
 
-CONTEST_SECONDS = 5.0
 QUARREL_SECONDS = 6.0
 """Longer than it takes until the one in use is asked again whether it lives."""
 AGAIN_SECONDS = 5.0
@@ -184,7 +184,7 @@ def test_two_switches_with_one_datapath_id(rig: Rig) -> None:
     one = rig.dial(first)
     rig.wait_for_protection(one)
     two = rig.dial(second)
-    _, reason = rig.wait_for(one, "degraded", "two connections claim this datapath id", CONTEST_SECONDS)
+    _, reason = rig.wait_for(one, "degraded", "two connections claim this datapath id")
     assert re.search(r"from 127\.0\.0\.1:\d+ and 127\.0\.0\.1:\d+: only", reason)
     end = time.monotonic() + QUARREL_SECONDS
     while time.monotonic() < end:
@@ -196,7 +196,7 @@ def test_two_switches_with_one_datapath_id(rig: Rig) -> None:
     rig.wait_for_protection(two)
     assert two.connections == 1
     again = rig.dial(first)
-    rig.wait_for(two, "degraded", "two connections claim this datapath id", CONTEST_SECONDS)
+    rig.wait_for(two, "degraded", "two connections claim this datapath id")
     rig.hang_up(again)
     rig.wait_for_protection(two)
 
@@ -224,18 +224,18 @@ def test_auxiliary_connections_are_let_be(rig: Rig) -> None:
     for each in auxiliary:
         assert not is_ended(each, 0.2)
         each.sendall(pack(4, Kind.PACKET_IN, 1, bytes(48)) + pack(4, Kind.ECHO_REQUEST, 77))
-        each.settimeout(5)
+        each.settimeout(HANG_SECONDS)
         assert xid_of(each, Kind.ECHO_REPLY) == 77
     assert rig.state(dialler)[0] == "protected"
     assert dialler.connections == 1
     with open_as_switch(port, dpid, 1) as again:
-        assert is_ended(auxiliary[0], 5)
+        assert is_ended(auxiliary[0], HANG_SECONDS)
         rig.wait_until(lambda: "another one has its number now" in rig.log, lambda: rig.log)
         assert not is_ended(again, 0.2)
         rig.hang_up(dialler)
-        assert is_ended(again, 5)
+        assert is_ended(again, HANG_SECONDS)
     with open_as_switch(port, dpid, 1) as orphan:
-        assert is_ended(orphan, 5)
+        assert is_ended(orphan, HANG_SECONDS)
     # Both that had a main one, and the one that came without.
     rig.wait_until(lambda: rig.log.count("auxiliary to a main connection") >= 3, lambda: rig.log)
     for each in auxiliary:

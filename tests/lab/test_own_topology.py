@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lab_command import LAB_SOURCES, ROOT, lab
+from tests.patience import HANG_SECONDS
 
 OWN = """\
 import sys
@@ -68,7 +69,7 @@ def lab_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         stdin=subprocess.DEVNULL,
-        timeout=180,
+        timeout=HANG_SECONDS,
     )
 
 

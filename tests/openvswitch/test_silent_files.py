@@ -17,6 +17,7 @@ from op25b_app.rules.flow import FlowRule, Role
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
 from tests.openvswitch.silent_files import GONE
+from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS
 
 BRIDGE, NAME, DPID = "silent", "access-1", 0x85
@@ -109,7 +110,7 @@ def test_repairs_go_on_while_a_file_does_not_answer(
             text=True,
         )
         is_repaired(ovs, controller, wanted)
-        answer, _ = asking.communicate(timeout=30)
+        answer, _ = asking.communicate(timeout=HANG_SECONDS)
         assert asking.returncode == 1
         assert f"/{path.name}: {said}" in answer
         assert "op25b: refused; the policy in force stays in force" in answer
@@ -122,9 +123,7 @@ def test_repairs_go_on_while_a_file_does_not_answer(
         path.with_name(GONE).unlink(missing_ok=True)
         path.unlink()
         path.write_text(good)
-        wait_until(
-            lambda: controller.command("reload").returncode == 0, lambda: controller.log, ANSWER_SECONDS
-        )
+        wait_until(lambda: controller.command("reload").returncode == 0, lambda: controller.log)
         assert "Traceback" not in controller.log
 
 
@@ -165,7 +164,7 @@ def test_a_file_that_is_replaced_again_and_again_is_read(ovs: PrivateOvs, start:
     pools = folder / "pools" / "pools.txt"
     with start(OP25B_RELOAD_ON_CHANGE="1") as controller:
         controller.wait_for("in force for")
-        end, number = time.monotonic() + 30, 0
+        end, number = time.monotonic() + HANG_SECONDS, 0
         while controller.log.count("in force for") < 2 and time.monotonic() < end:
             number += 1
             new = pools.with_suffix(".new")

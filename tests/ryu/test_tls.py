@@ -105,8 +105,8 @@ def test_a_handshake_that_does_not_happen_leaves_no_descriptor(
         strangers = [controller.connect(controller.port) for _ in range(SILENT)]
         for stranger in strangers:
             stranger.sendall(said)
-        controller.wait_for("no TLS with the switch", times=SILENT, seconds=2 * HANDSHAKE_SECONDS)
-        give_up = time.monotonic() + 2
+        controller.wait_for("no TLS with the switch", times=SILENT)
+        give_up = time.monotonic() + HANG_SECONDS
         while descriptors(controller) > before and time.monotonic() < give_up:
             time.sleep(0.05)
         assert descriptors(controller) <= before
@@ -119,12 +119,12 @@ def test_a_handshake_byte_by_byte_ends_in_time(certificates: Certificates, tmp_p
         Controller(tmp_path, [*LAUNCHER, *certificates.options], IDLE) as controller,
         controller.connect(controller.port) as slow,
     ):
-        began = time.monotonic()
+        said = bytearray(b"\x16\x03\x01\x02\x00" + bytes(100))
         with contextlib.suppress(OSError):
-            for byte in b"\x16\x03\x01\x02\x00" + bytes(100):
-                slow.sendall(bytes([byte]))
+            while said:
+                slow.sendall(bytes([said.pop(0)]))
                 time.sleep(HANDSHAKE_SECONDS / 5)
-        assert time.monotonic() - began < 2 * HANDSHAKE_SECONDS
+        assert said, "it may go on for ever"
         assert "no TLS with the switch at 127.0.0.1: the handshake timed out" in controller.log
 
 
