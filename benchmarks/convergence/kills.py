@@ -191,6 +191,8 @@ class Campaign:
             if restarted is not None:
                 self.empty_seconds.append(at - restarted)
             self.records[name].confirmed(at, self._policy, before=before)
+        if restarted is not None:
+            self._world.enlarge_buffers()
         looked_through = self._world.wait_until_looked_through()
         for record in self.records.values():
             record.looked_through(looked_through, self._policy)

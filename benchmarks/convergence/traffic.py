@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 from benchmarks.convergence.probes import Probe
 from benchmarks.convergence.record import Count, Kind, Record
+from benchmarks.network import SO_RCVBUFFORCE
 
 _TRAILER = struct.Struct("!IQ")
 """Behind the packet, where no switch looks: a mark and the packet's number."""
@@ -25,9 +26,10 @@ _PASSING_MARK = 0x25B0_0000
 _PORTS_OF_MARK = 0xFF
 _PASSING_EVERY = 8
 """Packets from one round of frames that pass to the next."""
-_BUFFER_BYTES = 1 << 24
-_SO_RCVBUFFORCE = 33
-_SETTLE_SECONDS = 1.0
+BUFFER_BYTES = 1 << 24
+"""Of each socket, ours and the switch's, for the frames of minutes."""
+_LAST_SECONDS = 60.0
+"""For the last packets, where a switch does not pass what always passes."""
 _ARRIVAL_SECONDS = 0.02
 """In which a packet has arrived, if it does."""
 
@@ -99,7 +101,7 @@ class Traffic:
     def __enter__(self) -> Traffic:
         for wires in self._sites.values():
             for wire in wires.values():
-                wire.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_BYTES)
+                wire.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
                 wire.setblocking(False)
         for thread in self._threads:
             thread.start()
@@ -110,11 +112,25 @@ class Traffic:
     ) -> None:
         self._ends.set()
         self._threads[0].join()
-        time.sleep(_SETTLE_SECONDS)
+        if self._failure is None and kind is None:
+            self._send_passing(self.sent)
+            end = time.monotonic() + _LAST_SECONDS
+            while not self._all_decided() and time.monotonic() < end:
+                time.sleep(_ARRIVAL_SECONDS)
         self._is_over.set()
         self._threads[1].join()
         if self._failure is not None:
             raise self._failure
+
+    @property
+    def sent(self) -> int:
+        """How many packets were sent on each site so far."""
+        return len(self._sent)
+
+    def _all_decided(self) -> bool:
+        """Whether what was sent behind all packets has arrived."""
+        passed = (found for ports in self._passed.values() for found in ports.values())
+        return all(found and found[-1].number == self.sent for found in passed)
 
     def counts(self, site: str, record: Record) -> dict[str, Count]:
         """By the kind of moment at which it was sent: what became of every packet of a site."""

@@ -15,8 +15,8 @@ from benchmarks.convergence.channel import Channel
 from benchmarks.convergence.plans import PORTS
 from benchmarks.convergence.probes import Probe
 from benchmarks.convergence.record import Record
-from benchmarks.convergence.traffic import Traffic, Wires
-from benchmarks.network import new_network, two_way_wire
+from benchmarks.convergence.traffic import BUFFER_BYTES, Traffic, Wires
+from benchmarks.network import enlarge_packet_buffers, new_network, two_way_wire
 from op25b_app.operate.endpoint import NoControllerError, ask
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController
@@ -131,6 +131,12 @@ class World:
                 )
                 self.ovs.vsctl(*limit, "--", "set", "Bridge", site.name, f"flow_tables:{table}=@limit")
             self.ovs.vsctl("set-controller", site.name, self.channels[site.name].target)
+        self.enlarge_buffers()
+
+    def enlarge_buffers(self) -> None:
+        """Have Open vSwitch lose no frame however late it runs; once for each of its processes."""
+        found = enlarge_packet_buffers(self.ovs.switch_pid, BUFFER_BYTES)
+        assert found >= len(self.sites) * len(PORTS), found
 
     def status(self) -> Mapping[str, Any]:
         """Of each switch, as ``op25b status`` tells it; nothing while no controller answers."""

@@ -7,6 +7,8 @@ as stale (docs/convergence.md).
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 
 from benchmarks.convergence.channel import BUNDLE, CLOSED_FIRST, IN_PLACE, STAGED
 from benchmarks.convergence.plans import LINES, UPLINK, Variant, two_plans
-from benchmarks.convergence.probes import passing_frames, probes
+from benchmarks.convergence.probes import Probe, passing_frames, probes
 from benchmarks.convergence.record import Kind, Record
 from benchmarks.convergence.reload import Reload, hardening_variants, reloads
 from benchmarks.convergence.traffic import Traffic
@@ -27,6 +29,7 @@ from benchmarks.convergence.world import (
     PLAIN_15,
     World,
 )
+from tests.openvswitch.running import wait_until
 
 pytestmark = pytest.mark.slow
 LISTS = Path(__file__).parents[3] / "shared/data/isp-prefixes"
@@ -83,6 +86,25 @@ def test_changes_of_hardening_ports_and_modes(between_hardenings: dict[str, Relo
     assert plain.orders == {STAGED, IN_PLACE}
     for reload in (with_bundles, plain):
         assert_no_wrong_verdict(reload)
+
+
+def test_a_switch_that_stands_still_for_a_while_loses_nothing(tmp_path: Path) -> None:
+    """As on a loaded machine: what is counted as lost was not lost in the buffers of sockets."""
+    variant, names = Variant("defaults", PLANS[0]), [BUNDLES_13.name]
+    policies, at = [variant.policy(tmp_path, names)], time.time()
+    passing = passing_frames(policies, names[0], at, LINES, UPLINK)
+    frames = [Probe(port, frame, (True,)) for port, frame in passing.items()]
+    with World([BUNDLES_13], tmp_path) as world:
+        world.connect()
+        world.ovs.add_flows(names[0], "actions=NORMAL")
+        record = Record(time.time())
+        with Traffic(world.wires, frames, 2000, passing) as traffic:
+            os.kill(world.ovs.switch_pid, signal.SIGSTOP)
+            wait_until(lambda: traffic.sent > 400 * len(frames), lambda: f"sent {traffic.sent}")
+            os.kill(world.ovs.switch_pid, signal.SIGCONT)
+        assert world.dropped_frames() == 0
+    [count] = traffic.counts(names[0], record).values()
+    assert (count.permitted, count.lost) == (traffic.sent, 0)
 
 
 def test_this_traffic_notices_rules_that_are_deleted_and_added_again(tmp_path: Path) -> None:
