@@ -28,8 +28,11 @@ _SAMPLED = 120
 """Prefixes of each list and IP version whose edges are tried."""
 _GRE = 47
 _IP_IN_IP = {4: 4, 6: 41}
-_UNKNOWN = (0x8864, 0x8847, 0x88CC)
-"""PPPoE, MPLS and LLDP."""
+_UNKNOWN = (0x8864, 0x88CC)
+"""PPPoE and LLDP."""
+_MPLS = 0x8847
+_BOTTOM_OF_STACK, _TTL = 1 << 8, 64
+"""Without a bottom, Open vSwitch keeps the flow as it is for as long as it is used: docs/convergence.md."""
 _ROUTER_ADVERTISEMENT = 134
 _MORE_FRAGMENTS = 0x2000
 
@@ -164,6 +167,7 @@ def _disguised(
         (ip, wrap(address, outside, UDP, udp(40000, 53))),
         (ip, wrap(address, outside, TCP, tcp(40000, 0))),
         *((each, struct.pack("!Q", address & (1 << 64) - 1) + mail) for each in _UNKNOWN),
+        (_MPLS, struct.pack("!I", (address & 0xFFFFF) << 12 | _BOTTOM_OF_STACK | _TTL) + mail),
     ]
     if version == 4:
         inside.append((ip, ipv4(address, outside, TCP, tcp(40000, 25), _MORE_FRAGMENTS)))

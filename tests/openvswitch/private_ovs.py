@@ -134,9 +134,16 @@ class PrivateOvs:
 
     def sent(self, bridge: str) -> dict[int, int]:
         """Frames sent so far out of each OpenFlow port of a bridge, except the bridge's own."""
+        return {port: sent for port, (_, sent) in self._frames(bridge).items()}
+
+    def received(self, bridge: str) -> dict[int, int]:
+        """Frames received so far, and dealt with, at each OpenFlow port of a bridge, except its own."""
+        return {port: received for port, (received, _) in self._frames(bridge).items()}
+
+    def _frames(self, bridge: str) -> dict[int, tuple[int, int]]:
         statistics = self.ofctl("--no-names", "dump-ports", bridge)
-        counts = re.findall(r"port +(\d+): rx .*?tx pkts=(\d+)", statistics, re.DOTALL)
-        return {int(port): int(frames) for port, frames in counts}
+        counts = re.findall(r"port +(\d+): rx pkts=(\d+),.*?tx pkts=(\d+)", statistics, re.DOTALL)
+        return {int(port): (int(received), int(sent)) for port, received, sent in counts}
 
     def restart_switch(self) -> None:
         """Kill ovs-vswitchd as a crash would and start it again: bridges come back without their rules."""

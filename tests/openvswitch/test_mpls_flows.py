@@ -1,0 +1,61 @@
+"""Flows that Open vSwitch cannot change in its cache: docs/convergence.md, "The cache of Open vSwitch"."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from op25b_app.policy.packet import Packet
+from tests.frames import ethernet
+from tests.openvswitch.private_ovs import PrivateOvs
+from tests.openvswitch.running import wait_until
+
+MPLS, BOTTOM_OF_STACK = 0x8847, 1 << 8
+LINE, UPLINK, COUNT = 1, 2, 5
+CANNOT_CHANGE = "internal error parsing flow key"
+
+
+def mpls_frame(*labels: int) -> bytes:
+    header = Packet(LINE, MPLS, eth_source=0x020000000001, eth_destination=0x020000000002)
+    return ethernet(header, b"".join(struct.pack("!I", label) for label in labels) + bytes(46))
+
+
+def passing(ovs: PrivateOvs, bridge: str, frame: bytes) -> int:
+    """How many of COUNT such frames leave the bridge."""
+    received, sent = ovs.received(bridge)[LINE], ovs.sent(bridge)[UPLINK]
+    ovs.receive(bridge, LINE, *[frame] * COUNT)
+    wait_until(
+        lambda: ovs.received(bridge)[LINE] == received + COUNT, lambda: f"{ovs.received(bridge)} received"
+    )
+    return ovs.sent(bridge)[UPLINK] - sent
+
+
+def passing_after_a_change(ovs: PrivateOvs, bridge: str, frame: bytes) -> int:
+    """How many pass once rules block them, and Open vSwitch has looked through its cache."""
+    ovs.add_bridge(bridge, (LINE, UPLINK))
+    ovs.add_flows(bridge, "priority=1,actions=NORMAL")
+    assert passing(ovs, bridge, frame) == COUNT
+    ovs.add_flows(bridge, f"priority=2,dl_type={MPLS:#x},actions=drop")
+    ovs.appctl("version")
+    for _ in range(2):
+        ovs.appctl("revalidator/wait")
+    assert "Datapath actions: drop" in ovs.trace(bridge, LINE, frame)
+    return passing(ovs, bridge, frame)
+
+
+@pytest.mark.parametrize("labels", [(16 << 12 | BOTTOM_OF_STACK,), (16 << 12, 17 << 12 | BOTTOM_OF_STACK)])
+def test_a_flow_of_a_label_stack_follows_the_rules(labels: tuple[int, ...]) -> None:
+    with PrivateOvs() as ovs:
+        assert passing_after_a_change(ovs, "whole", mpls_frame(*labels)) == 0
+        assert CANNOT_CHANGE not in ovs.log
+
+
+def test_a_flow_of_a_label_stack_without_a_bottom_stays_where_open_vswitch_cannot_change_it() -> None:
+    """The remedy of docs/convergence.md is one."""
+    frame = mpls_frame(0, 16 << 12)
+    with PrivateOvs() as ovs:
+        passed = passing_after_a_change(ovs, "cut", frame)
+        assert passed == (COUNT if CANNOT_CHANGE in ovs.log else 0)
+        ovs.appctl("revalidator/purge")
+        assert passing(ovs, "cut", frame) == 0
