@@ -21,13 +21,15 @@ from op25b_app.policy.model import (
 )
 from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.openness import openings
-from op25b_app.policy.prefix import Intervals, Prefix, format_address
+from op25b_app.policy.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.policy.problem import Problem, error, warning
 from op25b_app.policy.space import Space
 from op25b_app.policy.tree import Tree
 
 UNBOUND_SHOWN = 3
 """Static prefixes without a line that are named; the others are counted."""
+WIDE_SHOWN = 3
+"""Mail destinations of more than one host that are named; the others are counted."""
 
 
 def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Problem]:
@@ -39,6 +41,7 @@ def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Pro
         *_vlans(policy),
         *_both_dynamic_and_static(policy),
         *_nat64(policy),
+        *_wide_mail_destinations(policy),
         *_ports(document, tree),
         *_lines(policy),
         *_datapath_ids(policy),
@@ -107,6 +110,23 @@ def _nat64(policy: Policy) -> Iterator[Problem]:
             yield error(
                 place, f"{prefix} cannot hold IPv4 addresses; write an IPv6 prefix of length {lengths}"
             )
+
+
+def _wide_mail_destinations(policy: Policy) -> Iterator[Problem]:
+    """One warning for all: a port-25 filter sees the first stop of a source route, not the last."""
+    wide = [listed for listed in policy.mail_destinations if _is_wide(listed.prefix)]
+    if not wide:
+        return
+    names = [str(prefix) for prefix, _ in wide[:WIDE_SHOWN]]
+    rest = len(wide) - len(names)
+    more = f" and {rest} more" if rest else ""
+    what = f"{', '.join(names)}{more} {'holds' if len(wide) == 1 else 'hold'} more than one host"
+    how = "one that forwards source-routed packets carries mail on to anywhere"
+    yield warning(wide[0].place, f"{what}: {how}; name the mail servers alone, or see docs/bypasses.md")
+
+
+def _is_wide(prefix: Prefix) -> bool:
+    return prefix.length < WIDTH[prefix.version]
 
 
 def _ports(document: Document, tree: Tree) -> Iterator[Problem]:

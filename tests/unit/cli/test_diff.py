@@ -44,7 +44,7 @@ def test_a_smaller_static_space(tmp_path: Path) -> None:
     assert head == "access-1"
     assert lines[:2] == [
         "  becomes blocked",
-        "    mail from 100.64.8.128/25 (128 addresses) to any IPv4 address but 192.0.2.0/24, on port 3",
+        "    mail from 100.64.8.128/25 (128 addresses) to any IPv4 address but 192.0.2.25, on port 3",
     ]
     assert lines[-1].startswith("  rules +")
     switch = told(EXAMPLE, new)["switches"]["access-1"]
@@ -54,7 +54,7 @@ def test_a_smaller_static_space(tmp_path: Path) -> None:
     assert mail["sources"]["prefixes"] == ["100.64.8.128/25"]
     assert mail["sources"]["addresses"] == 128
     assert mail["destinations"]["all_but"] is True
-    assert mail["destinations"]["prefixes"] == ["192.0.2.0/24"]
+    assert mail["destinations"]["prefixes"] == ["192.0.2.25/32"]
     assert switch["becomes_permitted"] == []
     assert set(switch["rules"]) == {"added", "removed", "changed", "unchanged"}
 

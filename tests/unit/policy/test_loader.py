@@ -343,6 +343,8 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
     """
     valid(tmp_path, text)
     assert told(tmp_path, text, "warning") == [
+        "policy.yaml:1:27: warning: 192.0.2.0/24 holds more than one host: one that forwards source-routed"
+        " packets carries mail on to anywhere; name the mail servers alone, or see docs/bypasses.md",
         "policy.yaml:2:52: warning: no binding ties 100.64.8.4 of 100.64.8.0/29, 100.64.9.0 of 100.64.9.0/24"
         " to a line: any line can borrow them; bind them under a switch's bindings",
         "policy.yaml:4:5: warning: exception 'old' is past and permits nothing; remove it",
@@ -356,6 +358,18 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
         "policy.yaml:9:34: warning: 0x8864 (PPPoE) carries IP that no rule sees, port 25 included;"
         " take it out, or see docs/placement.md",
     ]
+
+
+def test_mail_destinations_of_single_hosts_need_no_warning(tmp_path: Path) -> None:
+    hosts, wide = '192.0.2.25, "2001:db8:25::25"', "192.0.2.0/31, 198.51.100.0/24, 0.0.0.0/1, 203.0.113.0/25"
+    text = SMALLEST.replace("192.0.2.0/24", hosts)
+    assert told(tmp_path, text, "warning") == []
+    (warning,) = told(tmp_path, text.replace(hosts, f'{hosts}, {wide}, "2001:db8:25::/48"'), "warning")
+    assert warning == (
+        "policy.yaml:2:54: warning: 192.0.2.0/31, 198.51.100.0/24, 0.0.0.0/1 and 2 more hold more than one"
+        " host: one that forwards source-routed packets carries mail on to anywhere; name the mail servers"
+        " alone, or see docs/bypasses.md"
+    )
 
 
 @pytest.mark.parametrize(("validation", "free"), [("port-25", True), ("prefix", False), ("binding", False)])
