@@ -4,30 +4,39 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+import threading
+import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from isp import DYNAMIC, LINK_A, SERVERS, STATIC, UNLISTED, Network
 from mail_server import server_name
 
-from tests.bypasses.bends import Bend, carries_tcp, straight
-from tests.bypasses.encapsulation import Ends
+from tests.bypasses.bends import Bend, carries_tcp, of_frame, straight
+from tests.bypasses.encapsulation import IPV4, Ends, in_ip, tunnel
+from tests.bypasses.extension_headers import loose_source_route, segment_route
 from tests.bypasses.headers import (
     BROADCAST,
     ETH_ARP,
+    ETH_IPV4,
     ETH_IPV6,
     ICMPV6,
+    TCP,
     Ethernet,
+    Ipv4,
     Ipv6,
+    outline,
     with_checksum,
 )
 from tests.bypasses.network import Host, LineNetwork, packed_address
-from tests.bypasses.wires import Program, Relay, Unpacking
+from tests.bypasses.wires import Program, Relay, Silent, Unpacking, Wire
 
 _SMTP = 25
+_POISON_SECONDS = 0.5
+"""Linux believes no other answer for a second after one (``locktime`` in arp(7))."""
 _ALL_NODES = ipaddress.IPv6Address("ff02::1").packed
 _ALL_NODES_MAC = bytes.fromhex("333300000001")
-_OVERRIDE = 0x20000000
+_OVERRIDE, _SOLICITED = 0x20000000, 0x40000000
 
 
 class Sender(NamedTuple):
@@ -82,6 +91,98 @@ def through_tunnel(version: int, make_bend: Callable[[Ends], Bend]) -> Arrangeme
     return arrange
 
 
+def through_aftr() -> Arrangement:
+    """From a line in a tunnel to the ISP's own decapsulator, which hands on what is inside."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line = network.line()
+        aftr = network.decapsulator(line.router)
+        softwire = packed_address(line.own[1]), aftr.address
+        line.wire.program = Program(tunnel(in_ip, 6, {6: softwire}), out_of_softwire(softwire))
+        return _to_external(line, network, 4)
+
+    return arrange
+
+
+def out_of_softwire(ends: tuple[bytes, bytes]) -> Bend:
+    """What the far end of a tunnel of IPv4 in IPv6 sends back, without the tunnel."""
+    here, there = ends
+
+    def bend(frame: bytes) -> list[bytes]:
+        if outline(frame) != (ETH_IPV6, there, here, IPV4):
+            return [frame]
+        ethernet = Ethernet.read(frame)
+        inner = Ipv6.read(ethernet.payload).payload
+        return [ethernet._replace(ethertype=ETH_IPV4, payload=inner).write()]
+
+    return bend
+
+
+def translating() -> Arrangement:
+    """From a line whose router translates IPv4 to IPv6 (a CLAT) to the external server behind a NAT64."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        line, server = network.line(), network.external.addresses[4]
+        inside, outside = (
+            (packed_address(line.own[0]), packed_address(line.own[1])),
+            (packed_address(server), packed_address(network.translated_address())),
+        )
+        line.wire.program = Program(to_ipv6(inside, outside), from_ipv6(inside, outside))
+        return Sender(line, server, network.external.domain)
+
+    return arrange
+
+
+_Pair = tuple[bytes, bytes]
+"""The same host's address in IPv4 and in IPv6."""
+
+
+def to_ipv6(line: _Pair, server: _Pair) -> Bend:
+    """TCP of IPv4 between two hosts as TCP of IPv6 (RFC 7915)."""
+
+    def change(frame: Ethernet) -> list[Ethernet]:
+        if frame.ethertype != ETH_IPV4:
+            return [frame]
+        packet = Ipv4.read(frame.payload)
+        segment = with_checksum(line[1], server[1], TCP, packet.payload)
+        translated = Ipv6(line[1], server[1], TCP, segment).write()
+        return [frame._replace(ethertype=ETH_IPV6, payload=translated)]
+
+    return of_frame(change)
+
+
+def from_ipv6(line: _Pair, server: _Pair) -> Bend:
+    """The way back of ``to_ipv6``."""
+
+    def bend(frame: bytes) -> list[bytes]:
+        if outline(frame) != (ETH_IPV6, server[1], line[1], TCP):
+            return [frame]
+        ethernet = Ethernet.read(frame)
+        segment = with_checksum(server[0], line[0], TCP, Ipv6.read(ethernet.payload).payload)
+        translated = Ipv4(server[0], line[0], TCP, segment).write()
+        return [ethernet._replace(ethertype=ETH_IPV4, payload=translated).write()]
+
+    return bend
+
+
+def by_way_of_the_router(version: int) -> Arrangement:
+    """By a source route through the ISP's router, one of whose addresses is among the mail destinations.
+
+    Over IPv4 the external server's kernel is at the route's end and sends answers the same way back; over
+    IPv6 an accomplice takes the header off, since kernels accept none unasked.
+    """
+
+    def arrange(network: LineNetwork) -> Sender:
+        stop = packed_address(SERVERS.addresses(1)[version == 6].split("/")[0])
+        if version == 4:
+            return source_routed(loose_source_route(stop))(network)
+        settings = [f"ipv6/conf/{name}/seg6_enabled" for name in ("all", "eth0")]
+        network.edge.namespace.setting(1, *settings)
+        return to_accomplice(6, segment_route(stop))(network)
+
+    return arrange
+
+
 def to_neighbour(version: int, bend: Bend) -> Arrangement:
     """From a line straight to the neighbour behind the uplink, which takes the frame apart."""
 
@@ -131,12 +232,76 @@ def redirected(version: int) -> Arrangement:
     """A dynamic line says by ARP or neighbour advertisement that a static neighbour's address is here."""
 
     def arrange(network: LineNetwork) -> Sender:
-        victim = network.line(STATIC)
+        victim = network.line(STATIC, Silent())
         line = network.line(uses=[victim.own[version == 6]], as_in=STATIC)
         line.wire.program.outgoing = announcing(victim.own[version == 6])
         return _to_external(line, network, version)
 
     return arrange
+
+
+def poisoned(version: int) -> Arrangement:
+    """A dynamic line writes into the router's cache that a static neighbour's address is here.
+
+    Not by announcing it to all: by answers that nobody asked for, to the router alone.
+    """
+
+    def arrange(network: LineNetwork) -> Sender:
+        address = network.line(STATIC, Silent()).own[version == 6]
+        line = network.line(uses=[address], as_in=STATIC)
+        router = packed_address(STATIC.addresses(1)[version == 6].split("/")[0])
+        asker = bytes.fromhex(line.router.replace(":", "")), router
+        claim = _claim(packed_address(address), bytes.fromhex(line.mac.replace(":", "")), asker)
+        threading.Thread(target=_repeat, args=(line.wire, claim), daemon=True).start()
+        return _to_external(line, network, version)
+
+    return arrange
+
+
+def redirected_exception(version: int) -> Arrangement:
+    """A dynamic line says by ARP that the address of one with an exception is here."""
+
+    def arrange(network: LineNetwork) -> Sender:
+        address = network.line(program=Silent()).own[version == 6]
+        network.excepted.append(address)
+        line = network.line(uses=[address])
+        line.wire.program.outgoing = announcing(address)
+        return _to_external(line, network, version)
+
+    return arrange
+
+
+def stolen_port() -> Arrangement:
+    """A dynamic line with a static neighbour's addresses, while the neighbour is on and answers ARP.
+
+    Its frames bear the neighbour's MAC address, so that the switch takes answers to it. The line itself asks
+    and answers no ARP: the router finds the address where it is.
+    """
+
+    def arrange(network: LineNetwork) -> Sender:
+        victim = network.line(STATIC, Silent())
+        line = network.line(uses=[victim.own[0]], as_in=STATIC)
+        line.wire.program = Program(with_source(victim.mac), with_destination(victim.mac, line.mac))
+        line.namespace.setting(8, "ipv4/conf/all/arp_ignore")
+        gateway = STATIC.addresses(1)[0].split("/")[0]
+        line.namespace.ip(f"neighbour replace {gateway} lladdr {line.router} nud permanent dev eth0")
+        return _to_external(line, network, 4)
+
+    return arrange
+
+
+def with_source(mac: str) -> Bend:
+    """TCP under another Ethernet source."""
+    source = bytes.fromhex(mac.replace(":", ""))
+    return of_frame(lambda frame: [frame._replace(source=source)])
+
+
+def with_destination(mac: str, own: str) -> Bend:
+    """TCP that a switch delivers for another MAC address, as if for the host's own."""
+    other, mine = (bytes.fromhex(each.replace(":", "")) for each in (mac, own))
+    return of_frame(
+        lambda frame: [frame._replace(destination=mine if frame.destination == other else frame.destination)]
+    )
 
 
 def cloned(version: int) -> Arrangement:
@@ -157,22 +322,40 @@ def announcing(address: str) -> Bend:
     def bend(frame: bytes) -> list[bytes]:
         if not carries_tcp(frame):
             return [frame]
-        mac = frame[6:12]
-        return [_arp_announcement(packed, mac) if len(packed) == 4 else _advertisement(packed, mac), frame]
+        return [_claim(packed, frame[6:12]), frame]
 
     return bend
 
 
-def _arp_announcement(address: bytes, mac: bytes) -> bytes:
-    payload = struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + address + bytes(6) + address
-    return Ethernet(BROADCAST, mac, ETH_ARP, payload).write()
+def _claim(address: bytes, mac: bytes, asker: tuple[bytes, bytes] | None = None) -> bytes:
+    """That an address is at a MAC address: to all, or as if one host (MAC, IP address) had asked."""
+    return _arp(address, mac, asker) if len(address) == 4 else _advertisement(address, mac, asker)
 
 
-def _advertisement(address: bytes, mac: bytes) -> bytes:
-    message = struct.pack("!BBHI", 136, 0, 0, _OVERRIDE) + address + b"\x02\x01" + mac
-    checked = with_checksum(address, _ALL_NODES, ICMPV6, message)
-    packet = Ipv6(address, _ALL_NODES, ICMPV6, checked, hop_limit=255)
-    return Ethernet(_ALL_NODES_MAC, mac, ETH_IPV6, packet.write()).write()
+def _repeat(wire: Wire, frame: bytes) -> None:
+    """Put a frame on a wire again and again, forever."""
+    while True:
+        wire.put(frame)
+        time.sleep(_POISON_SECONDS)
+
+
+def _arp(address: bytes, mac: bytes, asker: tuple[bytes, bytes] | None) -> bytes:
+    """A request of a host for itself, or an answer."""
+    operation, (to, target) = (2, asker) if asker else (1, (BROADCAST, address))
+    payload = struct.pack("!HHBBH", 1, 0x0800, 6, 4, operation) + mac + address
+    payload += (to if asker else bytes(6)) + target
+    return Ethernet(to, mac, ETH_ARP, payload).write()
+
+
+def _advertisement(address: bytes, mac: bytes, asker: tuple[bytes, bytes] | None) -> bytes:
+    """To all, or as one that was asked for."""
+    flags, (to, target) = (
+        (_OVERRIDE | _SOLICITED, asker) if asker else (_OVERRIDE, (_ALL_NODES_MAC, _ALL_NODES))
+    )
+    message = struct.pack("!BBHI", 136, 0, 0, flags) + address + b"\x02\x01" + mac
+    checked = with_checksum(address, target, ICMPV6, message)
+    packet = Ipv6(address, target, ICMPV6, checked, hop_limit=255)
+    return Ethernet(to, mac, ETH_IPV6, packet.write()).write()
 
 
 def helper_outside(version: int, *, to_company: bool = False) -> Arrangement:

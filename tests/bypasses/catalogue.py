@@ -7,8 +7,14 @@ from tests.bypasses.bends import syn_as_ack
 from tests.bypasses.trick import BASE, Group, Honest, Trick, stopped
 from tests.bypasses.tricks_of_addresses import ADDRESSES, TRIANGLES
 from tests.bypasses.tricks_of_frames import FRAMES, TAGS
-from tests.bypasses.tricks_of_packets import EXTENSION_HEADERS, IPV4_FRAGMENTS, IPV4_OPTIONS, IPV6_FRAGMENTS
-from tests.bypasses.tricks_of_tunnels import IN_TUNNELS, OUT_OF_REACH
+from tests.bypasses.tricks_of_packets import (
+    EXTENSION_HEADERS,
+    IPV4_FRAGMENTS,
+    IPV4_OPTIONS,
+    IPV6_FRAGMENTS,
+    SOURCE_ROUTES,
+)
+from tests.bypasses.tricks_of_tunnels import IN_TUNNELS, OUT_OF_REACH, OVER_UDP
 
 NOTHING = Group(
     "Nothing at all",
@@ -34,6 +40,12 @@ NOTHING = Group(
         stopped("Dynamic to dynamic, IPv4", "To a mail server on another dynamic line.", by.to_dynamic(4)),
         stopped("Dynamic to dynamic, IPv6", "The same over IPv6.", by.to_dynamic(6)),
         stopped(
+            "464XLAT",
+            "The line's router translates IPv4 to IPv6, for a NAT64 to translate back.",
+            by.translating(),
+            rfc="RFC 6877",
+        ),
+        stopped(
             "NAT64", "To an IPv4 server by its address behind a NAT64.", by.behind_nat64(), rfc="RFC 6052"
         ),
     ),
@@ -47,6 +59,8 @@ GROUPS = (
     TAGS,
     FRAMES,
     IN_TUNNELS,
+    OVER_UDP,
+    SOURCE_ROUTES,
     ADDRESSES,
     TRIANGLES,
     OUT_OF_REACH,

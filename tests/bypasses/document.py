@@ -25,6 +25,8 @@ _DECISIONS = {
     Setting.PREFIX: "subscriber 0 and 2, uplink 2",
     Setting.BINDING: "subscriber 0 and 2, uplink 2",
     Setting.TUNNELS: "subscriber 1",
+    Setting.UDP_PORTS: "subscriber 1",
+    Setting.MAIL_HOSTS: "subscriber 3",
 }
 _WORDS = {
     Setting.BASE: "port 25 itself",
@@ -36,6 +38,8 @@ _WORDS = {
     Setting.PREFIX: "`source_validation: prefix`",
     Setting.BINDING: "`source_validation: binding`",
     Setting.TUNNELS: "`tunnels: block`",
+    Setting.UDP_PORTS: "`tunnels: {block_udp_ports: [...]}`",
+    Setting.MAIL_HOSTS: "`mail_destinations` of single hosts",
 }
 _LINES = 24
 _EXAMPLE = Lines(
@@ -76,7 +80,7 @@ def _settings() -> Iterator[str]:
     for name, settings in (
         ("the defaults", DEFAULTS),
         ("the defaults and bound static lines", DEFAULTS | {Setting.BINDINGS}),
-        ("the strictest: `binding` and `tunnels: block`", STRICT),
+        ("the strictest: `binding`, both kinds of `tunnels` blocked, mail hosts", STRICT),
     ):
         stops = sum(trick.is_closed_by(settings) for trick in TRICKS)
         yield f"| {name} | | | {len(our_rules(settings, _EXAMPLE)) - base} | {stops} of {len(TRICKS)} |"

@@ -99,6 +99,27 @@ def ipv4_options(options: bytes) -> Bend:
     return of_ipv4(change)
 
 
+def loose_source_route(stop: bytes) -> Bend:
+    """To the same destination, but by way of ``stop``, which the packet is addressed to (RFC 791)."""
+
+    def change(packet: Ipv4) -> list[Ipv4]:
+        option = bytes((131, 7, 4)) + packet.destination
+        return [packet._replace(destination=stop, options=option + bytes(1))]
+
+    return of_ipv4(change)
+
+
+def segment_route(stop: bytes) -> Bend:
+    """The same over IPv6 with a segment routing header (RFC 8754)."""
+
+    def change(packet: Ipv6) -> list[Ipv6]:
+        segments = packet.destination + stop
+        header = struct.pack("!BBBBBBH", TCP, len(segments) // 8, 4, 1, 1, 0, 0) + segments
+        return [packet._replace(destination=stop, next_header=ROUTING, payload=header + packet.payload)]
+
+    return of_ipv6(change)
+
+
 NO_OPERATIONS = bytes([1]) * 40
 RECORD_ROUTE = bytes((7, 39, 4)) + bytes(36)
 TIMESTAMP = bytes((68, 12, 5, 0)) + bytes(8)

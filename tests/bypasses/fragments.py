@@ -31,9 +31,14 @@ def pieces(payload: bytes, size: int) -> list[Piece]:
 
 def ipv4_fragments(size: int, *, backwards: bool = False) -> Bend:
     def change(packet: Ipv4) -> list[Ipv4]:
-        return _ipv4(packet, pieces(packet.payload, size))[:: -1 if backwards else 1]
+        return in_fragments(packet, size)[:: -1 if backwards else 1]
 
     return of_ipv4(change)
+
+
+def in_fragments(packet: Ipv4, size: int) -> list[Ipv4]:
+    """A packet cut into fragments with payloads of ``size`` bytes, a multiple of 8."""
+    return _ipv4(packet, pieces(packet.payload, size))
 
 
 def _ipv4_same_again(packet: Ipv4) -> list[Ipv4]:

@@ -97,6 +97,28 @@ class Ipv6(NamedTuple):
         return header + self.source + self.destination + self.payload
 
 
+class Outline(NamedTuple):
+    """What an untagged frame says of its packet, be that well-formed or not."""
+
+    ethertype: int
+    source: bytes
+    destination: bytes
+    protocol: int
+
+
+def outline(frame: bytes) -> Outline | None:
+    """None for what is neither IPv4 nor IPv6, and for what ends before its addresses do."""
+    ethertype = int.from_bytes(frame[12:14], "big")
+    if ethertype not in (ETH_IPV4, ETH_IPV6):
+        return None
+    protocol, source, width = (23, 26, 4) if ethertype == ETH_IPV4 else (20, 22, 16)
+    destination = source + width
+    if len(frame) < destination + width:
+        return None
+    addresses = frame[source:destination], frame[destination : destination + width]
+    return Outline(ethertype, *addresses, frame[protocol])
+
+
 def checksum(data: bytes) -> int:
     """The Internet checksum (RFC 1071)."""
     padded = data + b"\0" * (len(data) % 2)
@@ -112,6 +134,12 @@ def with_checksum(source: bytes, destination: bytes, protocol: int, segment: byt
     blank = segment[:place] + b"\0\0" + segment[place + 2 :]
     pseudo = source + destination + struct.pack("!II", len(blank), protocol)
     return blank[:place] + checksum(pseudo + blank).to_bytes(2, "big") + blank[place + 2 :]
+
+
+def with_addresses(packet: Ipv4, source: bytes, destination: bytes) -> Ipv4:
+    """A whole TCP packet as a NAT leaves it: other addresses, and the checksum that goes with them."""
+    payload = with_checksum(source, destination, packet.protocol, packet.payload)
+    return packet._replace(source=source, destination=destination, payload=payload)
 
 
 def udp_message(

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from isp import DYNAMIC
 
+from tests.bypasses.arrangements import link_local_address
 from tests.bypasses.namespaces import Namespace
 from tests.bypasses.network import LineNetwork
 from tests.bypasses.wires import Program
@@ -57,7 +58,9 @@ class Liveness:
             "router advertisement": self._advertise,
             "DHCP answer, IPv4": lambda: self._dhcp_answer(4),
             "DHCP answer, IPv6": lambda: self._dhcp_answer(6),
+            "DHCP answer to a relay agent, IPv6": self._answer_to_relay,
         }
+        self.checks["DHCP by way of a lightweight relay agent, IPv6"] = self._relayed_dhcp
 
     @staticmethod
     def _bound(check: Callable[[int], str], version: int) -> Callable[[], str]:
@@ -91,6 +94,18 @@ class Liveness:
                 return f"no answer to DHCP in {HANG_SECONDS} s"
         return ""
 
+    def _relayed_dhcp(self) -> str:
+        """RFC 6221: a request from the port of servers, and from the line's link-local address."""
+        with self._without_address.namespace.inside(_dhcp_socket, 6, _DHCP_SERVER[6]) as agent:
+            agent.settimeout(HANG_SECONDS)
+            agent.sendto(b"request", (_DHCPV6_SERVERS, _DHCP_SERVER[6], 0, _index(agent)))
+            try:
+                while agent.recv(100) != b"answer":  # the rogue server's go to everybody
+                    pass
+            except TimeoutError:
+                return f"no answer to a relayed DHCPv6 request in {HANG_SECONDS} s"
+        return ""
+
     def _path_mtu(self, version: int) -> str:
         """An upload whose way becomes narrow behind a router."""
         namespace, server = self._uploading.namespace, self._narrow.own[version == 6]
@@ -121,6 +136,15 @@ class Liveness:
         with self._victim.namespace.inside(_dhcp_socket, version, _DHCP_CLIENT[version]) as listening:
             listening.settimeout(QUIET_SECONDS)
             self._rogue.namespace.inside(_send_dhcp_answer, version)
+            return _hears(listening, lambda message: message == b"rogue")
+
+    def _answer_to_relay(self) -> bool:
+        """Does a server's answer to a relay agent (a Relay-reply) go from one line to another?"""
+        agent = link_local_address(self._victim.mac)
+        with self._victim.namespace.inside(_dhcp_socket, 6, _DHCP_SERVER[6]) as listening:
+            listening.settimeout(QUIET_SECONDS)
+            with self._rogue.namespace.inside(_dhcp_socket, 6, _DHCP_SERVER[6]) as rogue:
+                rogue.sendto(b"rogue", (agent, _DHCP_SERVER[6], 0, _index(rogue)))
             return _hears(listening, lambda message: message == b"rogue")
 
 

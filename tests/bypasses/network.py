@@ -29,16 +29,16 @@ from mail_server import Credentials, MailExchanger, MailServer, hosts_file, make
 from tests.bypasses.accomplice import Accomplice
 from tests.bypasses.bends import Bend
 from tests.bypasses.namespaces import Namespace, ip, open_tap
-from tests.bypasses.rulesets import Binding, Lines
-from tests.bypasses.wires import Neighbour, Program, Unpacking, Wire, Wires
+from tests.bypasses.rulesets import MAIL_SERVER_NUMBER, Binding, Lines
+from tests.bypasses.wires import Aftr, Neighbour, Program, Unpacking, Wire, Wires
 from tests.openvswitch.private_ovs import PrivateOvs
 
 BRIDGE = "access"
-SUBSCRIBER_PORTS = range(1, 151)
-UPLINK_PORT, EDGE_PORT, SERVER_PORT = 200, 201, 202
+SUBSCRIBER_PORTS = range(1, 200)
+UPLINK_PORT, EDGE_PORT, SERVER_PORT, AFTR_PORT = 200, 201, 202, 203
 _FORWARDING = ("ipv4/ip_forward", "ipv6/conf/all/forwarding")
 _FIRST_NUMBER = 10
-_SERVER_NUMBER = 25
+_SERVER_NUMBER = MAIL_SERVER_NUMBER
 
 
 @dataclass
@@ -81,7 +81,7 @@ class LineNetwork:
         (Path("/proc/sys/net/ipv6/conf/default/disable_ipv6")).write_text("1")
         self._network_side = {
             port: open_tap(f"{BRIDGE}-{port}")
-            for port in (*SUBSCRIBER_PORTS, UPLINK_PORT, EDGE_PORT, SERVER_PORT)
+            for port in (*SUBSCRIBER_PORTS, UPLINK_PORT, EDGE_PORT, SERVER_PORT, AFTR_PORT)
         }
         ip(*(f"link set {BRIDGE}-{port} up" for port in self._network_side))
         self.ovs.add_bridge(BRIDGE, self._network_side, datapath_type="netdev")
@@ -118,7 +118,7 @@ class LineNetwork:
     def layout(self) -> Lines:
         """What a policy for this network has to know."""
         ports = f"{SUBSCRIBER_PORTS[0]}-{SUBSCRIBER_PORTS[-1]}"
-        return Lines(self.bindings, self.excepted, ports, UPLINK_PORT, (EDGE_PORT, SERVER_PORT))
+        return Lines(self.bindings, self.excepted, ports, UPLINK_PORT, (EDGE_PORT, SERVER_PORT, AFTR_PORT))
 
     def gateway_of(self, line: Host) -> dict[int, str]:
         """The router of a dynamic or static line, by IP version."""
@@ -161,11 +161,20 @@ class LineNetwork:
         self._configure(namespace, (*uses, *own), gateways)
         return Host(namespace, wire, 0, "", own, router)
 
+    def decapsulator(self, router: str) -> Aftr:
+        """The ISP's AFTR among its servers; it sends by way of the router with this MAC address."""
+        own = self.numbered(SERVERS)
+        packed = {version: packed_address(address) for version, address in own.items()}
+        aftr = Aftr(packed[6], packed[4], bytes.fromhex(router.replace(":", "")))
+        station = self._station("aftr", AFTR_PORT, aftr)
+        self._configure(station.namespace, tuple(own.values()), SERVERS.addresses(1))
+        return aftr
+
     def translated_address(self) -> str:
         """The external server's IPv4 address as a NAT64 shows it (RFC 6052), with a way there."""
         address = f"64:ff9b::{self.external.addresses[4]}"
-        self._external_namespace.ip(f"address add {address} dev eth0 nodad")
-        self.transit.namespace.ip(f"route add {address} dev mail0")
+        self._external_namespace.ip(f"address replace {address} dev eth0 nodad")
+        self.transit.namespace.ip(f"route replace {address} dev mail0")
         return address
 
     def forget(self) -> None:
@@ -188,7 +197,7 @@ class LineNetwork:
 
     def new_mac(self) -> str:
         self._macs += 1
-        return f"02:25:00:00:00:{self._macs:02x}"
+        return f"02:25:00:00:{self._macs >> 8:02x}:{self._macs & 0xFF:02x}"
 
     @staticmethod
     def _configure(namespace: Namespace, addresses: Sequence[str], gateways: Sequence[str]) -> None:

@@ -18,6 +18,10 @@ from op25b_app.rules.flow import FlowRule
 
 SWITCH = "access-1"
 _MAIL = (SERVERS.ipv4, "2001:db8:25::/48")
+MAIL_SERVER_NUMBER = 25
+_MAIL_HOSTS = tuple(address.split("/")[0] for address in SERVERS.addresses(MAIL_SERVER_NUMBER))
+UDP_TUNNEL_PORTS = (0, 1701, 2152, 3544, 4789, 6080, 6081, 6635)
+"""Fragments, L2TP, GTP-U, Teredo, VXLAN, GUE, GENEVE and MPLS in UDP."""
 _DYNAMIC = ("100.64.0.0/10", "2001:db8:1000::/36")
 _STATIC = ("100.64.8.0/24", "2001:db8:1008::/48")
 
@@ -34,6 +38,8 @@ class Setting(enum.Enum):
     PREFIX = "source_validation: prefix"
     BINDING = "source_validation: binding"
     TUNNELS = "tunnels"
+    UDP_PORTS = "tunnels: block_udp_ports"
+    MAIL_HOSTS = "mail_destinations of single hosts"
 
 
 DEFAULTS = frozenset(
@@ -46,6 +52,8 @@ STRICT = frozenset(
         Setting.SPOOFED_REPLIES,
         Setting.BINDING,
         Setting.TUNNELS,
+        Setting.UDP_PORTS,
+        Setting.MAIL_HOSTS,
     }
 )
 """``binding`` validates sources as ``port-25`` and ``prefix`` do, and binds static lines too."""
@@ -104,14 +112,15 @@ def policy_text(settings: Iterable[Setting], lines: Lines) -> str:
     for setting in (Setting.PORT_25, Setting.PREFIX, Setting.BINDING):
         if setting in chosen:
             validation = setting.value.rpartition(" ")[2]
+    mail = _MAIL_HOSTS if Setting.MAIL_HOSTS in chosen else _MAIL
     text = f"""
-isp: {{name: Example ISP, mail_destinations: [{_quoted(_MAIL)}]}}
+isp: {{name: Example ISP, mail_destinations: [{_quoted(mail)}]}}
 address_space: {{dynamic: [{_quoted(_DYNAMIC)}], static: [{_quoted(_STATIC)}]}}
 inbound: {{spoofed_replies: {block_if(Setting.SPOOFED_REPLIES)}}}
 hardening:
   source_validation: {validation}
   encapsulation: {block_if(Setting.ENCAPSULATION)}
-  tunnels: {block_if(Setting.TUNNELS)}
+  tunnels: {_tunnels(chosen)}
   unreadable_tcp: {block_if(Setting.UNREADABLE_TCP)}
 """
     if lines.excepted:
@@ -129,6 +138,13 @@ switches:
     every = Setting.BINDING in chosen
     bound = [each for each in lines.bindings if every or (each.static and Setting.BINDINGS in chosen)]
     return text + _bindings_text(bound)
+
+
+def _tunnels(chosen: set[Setting]) -> str:
+    if Setting.UDP_PORTS not in chosen:
+        return "block" if Setting.TUNNELS in chosen else "permit"
+    nowhere = "permit_to: [], " if Setting.TUNNELS in chosen else ""
+    return f"{{{nowhere}block_udp_ports: {[*UDP_TUNNEL_PORTS]}}}"
 
 
 def _bindings_text(bindings: Sequence[Binding]) -> str:

@@ -7,9 +7,9 @@ import struct
 
 import pytest
 
+from tests.bypasses import arrangements, fragments, link_layer
 from tests.bypasses import encapsulation as tunnels
 from tests.bypasses import extension_headers as headers
-from tests.bypasses import fragments, link_layer
 from tests.bypasses.accomplice import Accomplice, Reassembly
 from tests.bypasses.bends import Bend, syn_as_ack
 from tests.bypasses.headers import (
@@ -23,7 +23,7 @@ from tests.bypasses.headers import (
     udp_message,
     with_checksum,
 )
-from tests.bypasses.wires import Neighbour, Relay, Unpacking
+from tests.bypasses.wires import Aftr, Neighbour, Relay, Unpacking
 
 ENDS = {
     4: (ipaddress.IPv4Address("100.64.0.9").packed, ipaddress.IPv4Address("203.0.113.89").packed),
@@ -62,7 +62,10 @@ BENDS_OF_PACKETS: dict[str, tuple[int, Bend]] = {
     "protocol 200 over IPv4": (4, headers.under_protocol_ipv4(headers.UNASSIGNED)),
     "next header 59": (6, headers.under_protocol_ipv6(headers.NO_NEXT_HEADER)),
     "minimal encapsulation": (4, tunnels.tunnel(tunnels.in_minimal, 4, ENDS)),
-    "Teredo": (6, tunnels.tunnel(tunnels.in_teredo(ENDS), 4, ENDS)),
+    "fragments of a tunnel over UDP": (
+        4,
+        tunnels.fragmented_tunnel(tunnels.over_udp(ENDS, 4, tunnels.VXLAN_PORT), ENDS, 24),
+    ),
     **{
         f"{wrap.__name__} over IPv{outer}, IPv{inner} within": (inner, tunnels.tunnel(wrap, outer, ENDS))
         for outer in (4, 6)
@@ -76,8 +79,22 @@ BENDS_OF_PACKETS: dict[str, tuple[int, Bend]] = {
             tunnels.in_ipip,
             tunnels.in_ethernet,
             tunnels.in_esp,
-            tunnels.in_vxlan(ENDS, outer),
+            tunnels.in_encapsulation_header,
+            tunnels.in_ipcomp,
+            tunnels.in_wesp,
+            tunnels.in_rohc,
+            tunnels.in_aggfrag,
+            tunnels.in_nsh,
         )
+    },
+    **{
+        f"UDP port {port} over IPv{outer}, IPv{inner} within": (
+            inner,
+            tunnels.tunnel(tunnels.over_udp(ENDS, outer, port), outer, ENDS),
+        )
+        for outer in (4, 6)
+        for inner in (4, 6)
+        for port in (*tunnels.NAMED_PORTS, tunnels.UNNAMED_PORT)
     },
 }
 BENDS_OF_FRAMES: dict[str, Bend] = {
@@ -193,6 +210,51 @@ def test_a_relay_packs_answers_of_mail_servers_to_its_own_address_only() -> None
     assert unpacked[14:] == answer(25, own)[14:]
     for other in (answer(26, own), answer(25, HELPER), syn(4), syn(6)):
         assert relay.incoming(other) == ([other], [])
+
+
+POOL = ipaddress.IPv4Address("192.0.2.10").packed
+AFTR = ipaddress.IPv6Address("2001:db8:25:1::a").packed
+
+
+def test_the_decapsulator_of_the_isp_translates_there_and_back() -> None:
+    line, aftr = ENDS[6][0], Aftr(AFTR, POOL, ROUTER)
+    (tunnelled,) = tunnels.tunnel(tunnels.in_ip, 6, {6: (line, AFTR)})(syn(4))
+    to_host, (sent,) = aftr.incoming(tunnelled)
+    assert not to_host
+    assert sent[:6] == ROUTER
+    packet = Ipv4.read(sent[14:])
+    assert (packet.source, packet.destination) == (POOL, ENDS[4][1])
+    assert packet.payload == with_checksum(POOL, ENDS[4][1], TCP, packet.payload)
+    _, (back,) = aftr.incoming(answer(25, POOL))
+    (plain,) = arrangements.out_of_softwire((line, AFTR))(back)
+    received = Ipv4.read(plain[14:])
+    assert received == Ipv4.read(answer(25, ENDS[4][0])[14:])
+    for other in (answer(25, HELPER), syn(4), syn(6), link_layer.length_beyond_frame(syn(4))[0]):
+        assert aftr.incoming(other) == ([other], [])
+        assert arrangements.out_of_softwire((line, AFTR))(other) == [other]
+
+
+def test_a_clat_translates_there_and_back() -> None:
+    line = (ENDS[4][0], ENDS[6][0])
+    server = (ENDS[4][1], ipaddress.IPv6Address("64:ff9b::203.0.113.89").packed)
+    (frame,) = arrangements.to_ipv6(line, server)(syn(4))
+    packet = Ipv6.read(frame[14:])
+    assert (packet.source, packet.destination) == (line[1], server[1])
+    assert packet.payload == with_checksum(line[1], server[1], TCP, packet.payload)
+    there_and_back = arrangements.from_ipv6((server[0], server[1]), (line[0], line[1]))
+    assert Ipv4.read(there_and_back(frame)[0][14:]).payload == Ipv4.read(syn(4)[14:]).payload
+    assert there_and_back(syn(6)) == [syn(6)]
+
+
+def test_source_routes_end_where_the_packet_was_to_go() -> None:
+    stop = {version: ends[0] for version, ends in ENDS.items()}
+    (frame,) = headers.loose_source_route(stop[4])(syn(4))
+    packet = Ipv4.read(frame[14:])
+    assert (packet.destination, packet.options[3:7]) == (stop[4], ENDS[4][1])
+    (frame,) = headers.segment_route(stop[6])(syn(6))
+    routed = Ipv6.read(frame[14:])
+    assert (routed.destination, routed.payload[3], routed.payload[8:24]) == (stop[6], 1, ENDS[6][1])
+    assert routed.payload[40:] == Ipv6.read(syn(6)[14:]).payload
 
 
 @pytest.mark.parametrize("version", [4, 6])

@@ -26,6 +26,13 @@ CHECKS = [
     )
     for version in (4, 6)
 ]
+CHECKS.append("DHCP by way of a lightweight relay agent, IPv6")
+ROGUE = [
+    "router advertisement",
+    "DHCP answer, IPv4",
+    "DHCP answer, IPv6",
+    "DHCP answer to a relay agent, IPv6",
+]
 every_trick = pytest.mark.parametrize("trick", TRICKS, ids=lambda trick: trick.name)
 
 
@@ -98,6 +105,6 @@ def test_everything_that_lines_need_is_checked(campaign: Any) -> None:
 
 
 @pytest.mark.parametrize("rules", OURS)
-@pytest.mark.parametrize("message", ["router advertisement", "DHCP answer, IPv4", "DHCP answer, IPv6"])
+@pytest.mark.parametrize("message", ROGUE)
 def test_what_only_routers_and_servers_send(campaign: Any, message: str, rules: str) -> None:
     assert campaign[rules]["rogue"][message] == (rules not in NO_ADVERTISEMENTS)

@@ -10,6 +10,7 @@ from tests.bypasses.rulesets import Setting
 BASE, ENCAPSULATION, UNREADABLE = Setting.BASE, Setting.ENCAPSULATION, Setting.UNREADABLE_TCP
 REPLIES, PORT_25, BOUND = Setting.SPOOFED_REPLIES, Setting.PORT_25, Setting.BINDINGS
 PREFIX, BINDING, TUNNELS = Setting.PREFIX, Setting.BINDING, Setting.TUNNELS
+UDP_PORTS, MAIL_HOSTS = Setting.UDP_PORTS, Setting.MAIL_HOSTS
 
 
 @dataclass(frozen=True)

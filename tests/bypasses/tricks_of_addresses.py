@@ -44,6 +44,29 @@ ADDRESSES = Group(
             rfc="RFC 6620",
         ),
         passes(
+            "ARP cache poisoning",
+            "Answers that nobody asked for tell the router alone that its address is here.",
+            by.poisoned(4),
+            BOUND,
+            BINDING,
+            rfc="RFC 826",
+        ),
+        passes(
+            "Neighbour cache poisoning",
+            "The same over IPv6, with advertisements as if they were asked for.",
+            by.poisoned(6),
+            BOUND,
+            BINDING,
+            rfc="RFC 3756",
+        ),
+        passes(
+            "Port stealing",
+            "It answers ARP itself; frames with its MAC address draw what the switch has for it.",
+            by.stolen_port(),
+            BOUND,
+            BINDING,
+        ),
+        passes(
             "A static neighbour's MAC address, IPv4",
             "Both addresses cloned; the switch learns the new place.",
             by.cloned(4),
@@ -78,6 +101,13 @@ ADDRESSES = Group(
             "A dynamic neighbour's, which may speak to port 25.",
             by.of_an_exception(4),
             BINDING,
+        ),
+        passes(
+            "ARP for the address of an exception",
+            "The neighbour is on; its traffic is drawn here.",
+            by.redirected_exception(4),
+            BINDING,
+            rfc="RFC 826",
         ),
     ),
 )

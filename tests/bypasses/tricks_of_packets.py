@@ -7,7 +7,18 @@ from isp import STATIC, UNLISTED
 from tests.bypasses import arrangements as by
 from tests.bypasses import extension_headers as headers
 from tests.bypasses import fragments
-from tests.bypasses.trick import BINDING, BOUND, PREFIX, REPLIES, UNREADABLE, Group, Trick, passes, stopped
+from tests.bypasses.trick import (
+    BINDING,
+    BOUND,
+    MAIL_HOSTS,
+    PREFIX,
+    REPLIES,
+    UNREADABLE,
+    Group,
+    Trick,
+    passes,
+    stopped,
+)
 
 _CUT = (UNREADABLE, REPLIES)
 IPV4_FRAGMENTS = Group(
@@ -242,6 +253,26 @@ IPV4_OPTIONS = Group(
             "A loose source route at its end.",
             by.source_routed(headers.ipv4_options(headers.SOURCE_ROUTE)),
             rfc="RFC 7126",
+        ),
+    ),
+)
+SOURCE_ROUTES = Group(
+    "Source routes through a mail destination",
+    (
+        # Plain rules hold on the router's port as well, and see the packet again where it leaves the router.
+        stopped(
+            "Loose source route through a router",
+            "It goes to a router among the mail destinations; an option says where to from there.",
+            by.by_way_of_the_router(4),
+            MAIL_HOSTS,
+            rfc="RFC 791, RFC 7126",
+        ),
+        stopped(
+            "Segment routing through a router",
+            "The same over IPv6, with a segment routing header.",
+            by.by_way_of_the_router(6),
+            MAIL_HOSTS,
+            rfc="RFC 8754",
         ),
     ),
 )

@@ -5,19 +5,23 @@ from __future__ import annotations
 from tests.bypasses import arrangements as by
 from tests.bypasses import encapsulation as tunnels
 from tests.bypasses import extension_headers as headers
-from tests.bypasses.trick import TUNNELS, Group, passes
+from tests.bypasses.trick import TUNNELS, UDP_PORTS, Group, passes
 
 
 def _tunnel(wrap: tunnels.Wrap, outer: int, inner: int = 4) -> by.Arrangement:
     return by.through_tunnel(inner, lambda ends: tunnels.tunnel(wrap, outer, ends))
 
 
-def _vxlan(outer: int) -> by.Arrangement:
-    return by.through_tunnel(4, lambda ends: tunnels.tunnel(tunnels.in_vxlan(ends, outer), outer, ends))
+def _over_udp(port: int, outer: int = 4, inner: int = 4) -> by.Arrangement:
+    return by.through_tunnel(
+        inner, lambda ends: tunnels.tunnel(tunnels.over_udp(ends, outer, port), outer, ends)
+    )
 
 
-def _teredo() -> by.Arrangement:
-    return by.through_tunnel(6, lambda ends: tunnels.tunnel(tunnels.in_teredo(ends), 4, ends))
+def _in_fragments(port: int) -> by.Arrangement:
+    return by.through_tunnel(
+        4, lambda ends: tunnels.fragmented_tunnel(tunnels.over_udp(ends, 4, port), ends, 24)
+    )
 
 
 IN_TUNNELS = Group(
@@ -32,7 +36,13 @@ IN_TUNNELS = Group(
                 _tunnel(tunnels.in_ip, 4, 6),
                 "RFC 4213",
             ),
-            ("IPv4 in IPv6 (DS-Lite, MAP-E)", "Next header 4.", _tunnel(tunnels.in_ip, 6), "RFC 2473"),
+            ("IPv4 in IPv6 (MAP-E)", "Next header 4.", _tunnel(tunnels.in_ip, 6), "RFC 2473"),
+            (
+                "DS-Lite",
+                "The same to the AFTR of the ISP, which translates what is inside.",
+                by.through_aftr(),
+                "RFC 6333",
+            ),
             ("IPv6 in IPv6", "Next header 41.", _tunnel(tunnels.in_ip, 6, 6), "RFC 2473"),
             ("GRE", "Protocol 47.", _tunnel(tunnels.in_gre, 4), "RFC 2784"),
             ("GRE over IPv6", "Next header 47.", _tunnel(tunnels.in_gre, 6), "RFC 7676"),
@@ -42,7 +52,49 @@ IN_TUNNELS = Group(
             ("Minimal encapsulation", "Protocol 55.", _tunnel(tunnels.in_minimal, 4), "RFC 2004"),
             ("IPIP", "Protocol 94, which nobody remembers.", _tunnel(tunnels.in_ipip, 4), ""),
             ("Ethernet in IP", "Protocol 143.", _tunnel(tunnels.in_ethernet, 4), "RFC 8986"),
+            (
+                "Encapsulation header",
+                "Protocol 98, historic.",
+                _tunnel(tunnels.in_encapsulation_header, 4),
+                "RFC 1241",
+            ),
+            ("IPComp", "Protocol 108, the packet compressed.", _tunnel(tunnels.in_ipcomp, 4), "RFC 3173"),
+            ("Wrapped ESP", "Protocol 141, nothing encrypted.", _tunnel(tunnels.in_wesp, 4), "RFC 5840"),
+            ("ROHC", "Protocol 142, no header compressed.", _tunnel(tunnels.in_rohc, 4), "RFC 5858"),
+            ("AGGFRAG", "Protocol 144, without ESP around it.", _tunnel(tunnels.in_aggfrag, 4), "RFC 9347"),
+            ("NSH in IP", "Protocol 145.", _tunnel(tunnels.in_nsh, 4), "RFC 9491"),
         )
+    ),
+)
+OVER_UDP = Group(
+    "Tunnels over UDP, by their ports",
+    (
+        *(
+            passes(name, f"Port {port}.", _over_udp(port, inner=inner), UDP_PORTS, rfc=rfc)
+            for name, port, inner, rfc in (
+                ("VXLAN", tunnels.VXLAN_PORT, 4, "RFC 7348"),
+                ("GENEVE", tunnels.GENEVE_PORT, 4, "RFC 8926"),
+                ("L2TP", tunnels.L2TP_PORT, 4, "RFC 2661"),
+                ("GTP-U", tunnels.GTP_PORT, 4, "3GPP TS 29.281"),
+                ("Teredo", tunnels.TEREDO_PORT, 6, "RFC 4380"),
+                ("MPLS in UDP", tunnels.MPLS_PORT, 4, "RFC 7510"),
+                ("GUE", tunnels.GUE_PORT, 4, "draft-ietf-intarea-gue"),
+            )
+        ),
+        passes(
+            "VXLAN over IPv6",
+            "The same over IPv6.",
+            _over_udp(tunnels.VXLAN_PORT, 6),
+            UDP_PORTS,
+            rfc="RFC 7348",
+        ),
+        passes(
+            "VXLAN in fragments",
+            "A switch reads the port of a fragment as 0: port 0 has to be named, too.",
+            _in_fragments(tunnels.VXLAN_PORT),
+            UDP_PORTS,
+            rfc="RFC 791",
+        ),
     ),
 )
 OUT_OF_REACH = Group(
@@ -50,12 +102,16 @@ OUT_OF_REACH = Group(
     (
         passes(
             "A VPN over UDP",
-            "VXLAN here; WireGuard, OpenVPN or TLS look no different.",
-            _vxlan(4),
+            "VXLAN on port 443 here; WireGuard, OpenVPN or TLS look no different.",
+            _over_udp(tunnels.UNNAMED_PORT),
             rfc="RFC 7348",
         ),
-        passes("A VPN over UDP and IPv6", "The same over IPv6.", _vxlan(6), rfc="RFC 7348"),
-        passes("Teredo", "IPv6 in UDP.", _teredo(), rfc="RFC 4380"),
+        passes(
+            "A VPN over UDP and IPv6",
+            "The same over IPv6.",
+            _over_udp(tunnels.UNNAMED_PORT, 6),
+            rfc="RFC 7348",
+        ),
         passes("IPsec", "ESP hides what it carries.", _tunnel(tunnels.in_esp, 4), rfc="RFC 4303"),
         passes("IPsec over IPv6", "The same over IPv6.", _tunnel(tunnels.in_esp, 6, 6), rfc="RFC 4303"),
         passes(

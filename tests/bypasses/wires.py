@@ -9,7 +9,9 @@ import threading
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.bypasses.bends import Bend, straight
+from tests.bypasses.bends import Bend, carries_tcp, straight
+from tests.bypasses.encapsulation import IPV4
+from tests.bypasses.headers import ETH_IPV4, ETH_IPV6, TCP, Ethernet, Ipv4, Ipv6, outline, with_addresses
 from tests.bypasses.link_layer import plain_frame
 from tests.bypasses.relays import is_answer_to, packed, unpacked
 
@@ -56,6 +58,45 @@ class Unpacking(Program):
         return Arrived([frame if answer is None else answer], [])
 
 
+class Aftr(Program):
+    """The ISP's own decapsulator of DS-Lite with its NAT44 (RFC 6333), for one subscriber and TCP.
+
+    ``address`` is where softwires end, ``pool`` the IPv4 address behind which they are translated.
+    """
+
+    def __init__(self, address: bytes, pool: bytes, router: bytes) -> None:
+        super().__init__()
+        self.address = address
+        self._pool, self._router = pool, router
+        self._softwire: tuple[bytes, bytes] | None = None
+        """The subscriber's IPv6 address, and the IPv4 address that it has inside."""
+
+    def incoming(self, frame: bytes) -> Arrived:
+        seen, ethernet = outline(frame), Ethernet.read(frame)
+        if seen is None:
+            return Arrived([frame], [])
+        if seen.destination == self.address and seen.protocol == IPV4:
+            inner = Ipv4.read(Ipv6.read(ethernet.payload).payload)
+            self._softwire = seen.source, inner.source
+            return self._on(ethernet, with_addresses(inner, self._pool, inner.destination).write())
+        if self._softwire is not None and seen.destination == self._pool and seen.protocol == TCP:
+            subscriber, inside = self._softwire
+            inner = with_addresses(Ipv4.read(ethernet.payload), seen.source, inside)
+            return self._on(ethernet, Ipv6(self.address, subscriber, IPV4, inner.write()).write())
+        return Arrived([frame], [])
+
+    def _on(self, arrived: Ethernet, packet: bytes) -> Arrived:
+        ethertype = ETH_IPV4 if packet[0] >> 4 == 4 else ETH_IPV6
+        return Arrived([], [Ethernet(self._router, arrived.destination, ethertype, packet).write()])
+
+
+class Silent(Program):
+    """A host that is on and says nothing to TCP that it did not ask for."""
+
+    def incoming(self, frame: bytes) -> Arrived:
+        return Arrived([] if carries_tcp(frame) else [frame], [])
+
+
 class Neighbour(Program):
     """Behind the uplink: takes frames apart, and packs the answers to those that are in league with it."""
 
@@ -93,8 +134,12 @@ class Wire:
             self.send(each)
 
     def send(self, frame: bytes) -> None:
-        _write(self.network, frame)
+        self.put(frame)
         self.sent += 1
+
+    def put(self, frame: bytes) -> None:
+        """Put a frame on the network's side that does not count as an attempt."""
+        _write(self.network, frame)
 
 
 def _write(device: int, frame: bytes) -> None:

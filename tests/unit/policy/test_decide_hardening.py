@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import Policy
+from op25b_app.policy.model import Listed, Policy
 from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
-from op25b_app.policy.prefix import parse_address
+from op25b_app.policy.prefix import Prefix, parse_address
+from op25b_app.rules.compiler import compile_rules
+from op25b_app.rules.lookup import trace
+from op25b_app.rules.lookup import verdict as verdict_of
 from tests.frames import arp, ethernet, icmpv6, ipv4, ipv6, tcp, udp
 
 NOW = 1_800_000_000.0
@@ -205,6 +209,19 @@ def test_tcp_that_cannot_be_read(tmp_path: Path, name: str) -> None:
     frame = UNREADABLE[name]
     assert outcome(policy_of(tmp_path, unreadable_tcp="block"), 1, frame) == ("block", "subscriber-1")
     assert outcome(policy_of(tmp_path, unreadable_tcp="permit"), 1, frame) == ("permit", "subscriber-7")
+
+
+def test_a_routing_header_stops_where_a_switch_does_not_read_through_it(tmp_path: Path) -> None:
+    """Whatever is behind it, mail by way of a mail destination among it; Open vSwitch reads on."""
+    packet = Packet(1, 0x86DD, version=6, protocol=43, source=parse_address(DYNAMIC6)[1])
+    packet = replace(packet, destination=parse_address("2001:db8:25::25")[1])
+    for mode, verdict in (("block", "block"), ("permit", "permit")):
+        policy = policy_of(tmp_path, unreadable_tcp=mode)
+        switch = policy.switches["s"]
+        policy = replace(policy, mail_destinations=(Listed(Prefix.parse("2001:db8:25::/48"), switch.place),))
+        assert decide(policy, switch, packet, NOW).verdict.value == verdict
+        passed = trace(compile_rules(policy, switch, NOW), packet)
+        assert verdict_of(passed, None).value == verdict
 
 
 def test_static_space_may_send_fragments(tmp_path: Path) -> None:
