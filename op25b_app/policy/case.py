@@ -92,13 +92,13 @@ def is_service(packet: Packet) -> bool:
 
 
 def is_between_relays_and_servers(packet: Packet) -> bool:
-    """Has it the ports of what relay agents and servers of DHCPv6 send each other?"""
+    """Tell whether it has the ports of what relay agents and servers of DHCPv6 send each other."""
     ports = (packet.source_port, packet.destination_port)
     return packet.version == 6 and packet.protocol == UDP and ports == (_DHCPV6_SERVER, _DHCPV6_SERVER)
 
 
 def is_relayed_request(packet: Packet) -> bool:
-    """Is it a client's message that a lightweight relay agent on the line hands on (RFC 6221)?
+    """Tell whether a lightweight relay agent on the line hands on a client's message (RFC 6221).
 
     That keeps the addresses of the client's own: from a link-local one to all relay agents and servers. What
     a server answers goes to a single one, which tells them apart; a switch does not see the message type.
@@ -112,7 +112,7 @@ def is_relayed_request(packet: Packet) -> bool:
 
 
 def blocked_encapsulation(case: Case) -> str | None:
-    """What the policy blocks as an encapsulation, in words; None for a packet that is none of these.
+    """Name what the policy blocks as an encapsulation; None for a packet that is none of these.
 
     The port of a fragment is read as 0.
     """
@@ -123,7 +123,7 @@ def blocked_encapsulation(case: Case) -> str | None:
         return f"a tunnel ({TUNNELS[packet.protocol]})"
     if packet.protocol == UDP and (packet.destination_port or 0) in tunnels.udp_ports:
         if not packet.destination_port:
-            return "a fragment of UDP, in which a switch cannot read the port,"
+            return "UDP (its port read as 0, as in every fragment)"
         return f"a tunnel (UDP port {packet.destination_port})"
     return None
 

@@ -37,7 +37,7 @@ def ipv4_fragments(size: int, *, backwards: bool = False) -> Bend:
 
 
 def in_fragments(packet: Ipv4, size: int) -> list[Ipv4]:
-    """A packet cut into fragments with payloads of ``size`` bytes, a multiple of 8."""
+    """Cut a packet into fragments with payloads of ``size`` bytes, a multiple of 8."""
     return _ipv4(packet, pieces(packet.payload, size))
 
 

@@ -107,7 +107,7 @@ class Outline(NamedTuple):
 
 
 def outline(frame: bytes) -> Outline | None:
-    """None for what is neither IPv4 nor IPv6, and for what ends before its addresses do."""
+    """Read the outline of a frame; None for what is no IP, or ends before its addresses do."""
     ethertype = int.from_bytes(frame[12:14], "big")
     if ethertype not in (ETH_IPV4, ETH_IPV6):
         return None
@@ -137,7 +137,7 @@ def with_checksum(source: bytes, destination: bytes, protocol: int, segment: byt
 
 
 def with_addresses(packet: Ipv4, source: bytes, destination: bytes) -> Ipv4:
-    """A whole TCP packet as a NAT leaves it: other addresses, and the checksum that goes with them."""
+    """Return a whole TCP packet as a NAT leaves it: other addresses, and the checksum that goes with them."""
     payload = with_checksum(source, destination, packet.protocol, packet.payload)
     return packet._replace(source=source, destination=destination, payload=payload)
 
