@@ -99,7 +99,7 @@ def test_monitor_mode_counts_and_delivers() -> None:
         ),
         pytest.param(
             "customer",
-            ("[192.0.2.0/24]", "[192.0.2.0/28]"),
+            ("[192.0.2.25]", "[192.0.2.26]"),
             "customer to ispmail:25, IPv4: [Errno 110] Connection timed out",
             id="mail that should pass",
         ),

@@ -44,6 +44,13 @@ def test_the_example_is_valid() -> None:
     assert result.stdout.splitlines()[-1] == f"{EXAMPLE}: valid; switches: access-1"
 
 
+@pytest.mark.parametrize("path", [EXAMPLE, *sorted((EXAMPLE.parent / "topologies").glob("*.yaml"))], ids=str)
+def test_nothing_is_said_against_the_policies_that_come_along(path: Path) -> None:
+    result = op25b("check", str(path), "--at", "1798761600")
+    (said,) = result.stdout.splitlines()
+    assert said.startswith(f"{path}: valid; switches: ")
+
+
 def test_check_prints_a_line_a_mistake_and_exits_1(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text(
