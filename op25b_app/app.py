@@ -40,13 +40,13 @@ from op25b_app.operate.policy_files import read_kept
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.model import Switch
+from op25b_app.policy.problem import names_in_words
 from op25b_app.switch import codec, session
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
 from op25b_app.switch.features import decode_features
 from op25b_app.unread import leave_unread
 
-MOST_NAMES = 20
 LOOK_SECONDS = 2.0
 """How often the policy's files are looked at, where that is wanted."""
 HELLO_SECONDS = 60.0
@@ -232,9 +232,8 @@ class Op25b(app_manager.RyuApp):
         """Tell every switch, known or not, what the policy says of it."""
         in_force = self._policies.in_force
         policy = in_force.policy
-        names = [*policy.switches][:MOST_NAMES]
-        more = f" and {len(policy.switches) - MOST_NAMES} more" if len(policy.switches) > MOST_NAMES else ""
-        text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {', '.join(names)}{more}"
+        names = names_in_words([*policy.switches])
+        text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
         self._generation += 1
         make_room(len(policy.switches))
         self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)

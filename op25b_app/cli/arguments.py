@@ -72,6 +72,8 @@ def policy_or_exit(path: Path, at: float) -> Policy:
 def switch_or_fail(policy: Policy, name: str) -> Switch:
     switch = policy.switches.get(name)
     if switch is None:
-        known = ", ".join(policy.switches)
+        from op25b_app.policy.problem import names_in_words
+
+        known = names_in_words([*policy.switches])
         raise click.BadParameter(f"no switch is called '{name}'; there are {known}", param_hint="--switch")
     return switch

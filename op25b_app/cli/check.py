@@ -5,22 +5,28 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from op25b_app.cli.arguments import at_option, json_option, policy_argument
 
+if TYPE_CHECKING:
+    from op25b_app.policy.model import Switch
+
 
 @click.command(short_help="Tell everything that is wrong with a policy file.")
 @policy_argument
+@click.option("--verbose", is_flag=True, help="Tell, too, how each switch was understood.")
 @at_option
 @json_option
-def command(path: Path, at: float, as_json: bool) -> None:
+def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
     """Tell everything that is wrong with POLICY, each line with its place and the remedy.
 
     Exits with 0 where there is no error, warnings or not.
     """
     from op25b_app.policy.loader import load
+    from op25b_app.policy.problem import names_in_words
 
     loaded = load(path, at)
     if as_json:
@@ -33,6 +39,20 @@ def command(path: Path, at: float, as_json: bool) -> None:
         for problem in loaded.problems:
             click.echo(problem)
         if loaded.policy is not None:
-            names = ", ".join(loaded.policy.switches) or "none"
-            click.echo(f"{path}: valid; switches: {names}")
+            click.echo(f"{path}: valid; switches: {names_in_words([*loaded.policy.switches])}")
+            if verbose:
+                for switch in loaded.policy.switches.values():
+                    click.echo(f"  {_as_understood(switch)}")
     sys.exit(0 if loaded.policy is not None else 1)
+
+
+def _as_understood(switch: Switch) -> str:
+    """The datapath id in all the ways in which it is written, and how many ports have which role."""
+    dpid = f"dpid {switch.dpid:#x} ({switch.dpid:016x} in hexadecimal, {switch.dpid} in decimal)"
+    roles = {
+        "subscriber": switch.subscriber_ports,
+        "uplink": switch.uplink_ports,
+        "trusted": switch.trusted_ports,
+    }
+    ports = ", ".join(f"{len(ports)} {role}" for role, ports in roles.items())
+    return f"{switch.name}: {dpid}; {switch.mode.value}; ports: {ports}; {len(switch.bindings)} bindings"

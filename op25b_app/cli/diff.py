@@ -47,12 +47,13 @@ def command(
     It is told for every packet, not by samples. Exits with 1 only where one of them is invalid.
     """
     from op25b_app.policy.openness import newly_open
+    from op25b_app.policy.problem import names_in_words
     from op25b_app.rules.effect import effect
 
     old, new = _policies_or_exit(old_path, new_path, at)
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
-        reason = f"no switch is called '{switch_name}'; there are {', '.join(known)}"
+        reason = f"no switch is called '{switch_name}'; there are {names_in_words([*known])}"
         raise click.BadParameter(reason, param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
     opens = newly_open(old, new, at)
@@ -80,6 +81,7 @@ def _policies_or_exit(*arguments: Any) -> tuple[Policy, Policy]:
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:
     from op25b_app.rules.effect.wording import exception_text, names, network_notes
 
+    yield from network_notes(effect)
     if effect.treats_all_alike:
         yield "no packet is treated differently"
     for switch in effect.switches:
@@ -87,7 +89,6 @@ def _lines(effect: Effect, most: int | None) -> Iterator[str]:
         yield from (f"  {line}" for line in _switch_lines(switch, most))
     if effect.untouched:
         yield f"{names(effect.untouched)}: nothing changes"
-    yield from network_notes(effect)
     yield from _limited([exception_text(end) for end in effect.exceptions], most, "exceptions")
 
 
@@ -151,6 +152,7 @@ def _as_json(effect: Effect, most: int | None) -> dict[str, Any]:
         "removed": list(effect.removed),
         "exceptions": [_exception_as_json(end) for end in effect.exceptions],
         "stops_blocking": list(effect.stops_blocking),
+        "cut_off": [line._asdict() for line in effect.cut_off],
     }
 
 

@@ -21,8 +21,9 @@ from op25b_app.policy.model import (
 )
 from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.openness import openings
+from op25b_app.policy.oversights import oversights
 from op25b_app.policy.prefix import WIDTH, Intervals, Prefix, format_address
-from op25b_app.policy.problem import Problem, error, warning
+from op25b_app.policy.problem import Problem, error, names_in_words, warning
 from op25b_app.policy.space import Space
 from op25b_app.policy.tree import Tree
 
@@ -48,6 +49,7 @@ def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Pro
         *_exceptions(policy, at),
         *_static_without_line(policy),
         *_no_uplink(policy, tree),
+        *oversights(policy, document, tree),
         *(warning(opening.place, opening.text) for opening in openings(policy, at)),
     ]
 
@@ -154,7 +156,7 @@ def _lines(policy: Policy) -> Iterator[Problem]:
         if name in policy.switches:
             yield from _line(policy.switches[name], port, exception.place)
         else:
-            known = ", ".join(policy.switches) or "none"
+            known = names_in_words([*policy.switches]) or "none"
             yield error(exception.place, f"no switch is called '{name}'; the switches are {known}")
 
 

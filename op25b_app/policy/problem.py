@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from op25b_app.policy.model import Place
@@ -25,6 +25,17 @@ def error(place: Place, message: str) -> Problem:
 
 def warning(place: Place, message: str) -> Problem:
     return Problem(place, "warning", message)
+
+
+MOST_NAMES = 20
+"""Names in one line; nobody reads a thousand."""
+
+
+def names_in_words(names: Sequence[str], most: int = MOST_NAMES) -> str:
+    """Return ``a, b, c``, or the first of them and how many more there are."""
+    if len(names) <= most:
+        return ", ".join(names)
+    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
 
 
 MOST_TOLD = 1000

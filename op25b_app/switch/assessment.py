@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from op25b_app.policy.model import Switch
+from op25b_app.policy.problem import names_in_words
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, newest_marker
 from op25b_app.switch import codec
@@ -35,7 +36,7 @@ def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
     physical = sorted(port for port in ports if port < codec.FIRST_RESERVED_PORT)
     if strange := [str(port) for port in physical if not switch.has_role(port)]:
         yield (
-            f"no role in the policy for port{'s' * (len(strange) > 1)} {', '.join(strange)}, taken for "
+            f"no role in the policy for port{'s' * (len(strange) > 1)} {names_in_words(strange)}, taken for "
             f"subscriber ports: name them in {switch.name}"
         )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
+from op25b_app.policy.oversights import unbound_lines
 from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect.addresses import held_by
@@ -58,7 +59,10 @@ class SwitchEffect:
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What changes, on whatever switch; ``untouched`` are switches for which nothing differs at all."""
+    """What changes, on whatever switch; ``untouched`` are switches for which nothing differs at all.
+
+    ``cut_off`` are lines, of so many ``lines``, that can get an address and no further from now on.
+    """
 
     switches: tuple[SwitchEffect, ...]
     untouched: tuple[str, ...]
@@ -66,6 +70,8 @@ class Effect:
     removed: tuple[str, ...]
     exceptions: tuple[ExceptionEnd, ...]
     stops_blocking: tuple[str, ...]
+    cut_off: tuple[Line, ...] = ()
+    lines: int = 0
 
     @property
     def treats_all_alike(self) -> bool:
@@ -116,7 +122,23 @@ def effect(old: Policy, new: Policy, at: float, only: Collection[str] | None = N
         removed=_names(pairs.removed, only),
         exceptions=tuple(_ends(old, new, at)),
         stops_blocking=tuple(stops_blocking(old, new, at)),
+        cut_off=tuple(_cut_off(old, new, only)),
+        lines=sum(
+            len(after.subscriber_ports) for _, after in pairs.common if only is None or after.name in only
+        ),
     )
+
+
+def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator[Line]:
+    """Lines that lose all their traffic, on switches that both policies know."""
+    before = {(old.switches[line.switch].dpid, line.port) for line in unbound_lines(old)}
+    common = {after.name: earlier for earlier, after in pairs_of(old, new).common}
+    for line in unbound_lines(new):
+        earlier = common.get(line.switch)
+        if earlier is None or (only is not None and line.switch not in only):
+            continue
+        if line.port in earlier.subscriber_ports and (earlier.dpid, line.port) not in before:
+            yield line
 
 
 def _switch_effect(

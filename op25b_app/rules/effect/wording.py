@@ -166,6 +166,9 @@ def notes(switch: SwitchEffect) -> Iterator[str]:
 
 def network_notes(effect: Effect) -> Iterator[str]:
     """What is told once for all switches."""
+    if effect.cut_off:
+        lost = f"{len(effect.cut_off):,} of {effect.lines:,} lines"
+        yield f"{lost} lose all traffic but what gets them an address: nothing is bound to them"
     if effect.added:
         yield f"{names(effect.added)}: new in the policy; all rules are installed"
     if effect.removed:

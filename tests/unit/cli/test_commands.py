@@ -112,6 +112,28 @@ def test_wrong_usage_exits_2(arguments: list[str], message: str) -> None:
     assert message in result.stderr
 
 
+def test_check_tells_how_a_switch_was_understood(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(EXAMPLE.read_text().replace("dpid: 0x1", "dpid: 0000000000000010"))
+    assert op25b("check", str(path), "--verbose").stdout.splitlines()[-1] == (
+        "  access-1: dpid 0x10 (0000000000000010 in hexadecimal, 16 in decimal); enforce;"
+        " ports: 24 subscriber, 1 uplink, 1 trusted; 1 bindings"
+    )
+    assert "hexadecimal" not in op25b("check", str(path)).stdout
+
+
+def test_of_a_thousand_names_the_first_are_told(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    switches = "".join(f"  s{number}: {{dpid: {number}, uplink_ports: [1]}}\n" for number in range(1, 1001))
+    path.write_text(EXAMPLE.read_text().partition("exceptions:")[0] + "switches:\n" + switches)
+    checked = op25b("check", str(path)).stdout.splitlines()[-1]
+    assert checked.endswith("valid; switches: " + ", ".join(f"s{n}" for n in range(1, 21)) + " and 980 more")
+    for command in (["rules", str(path)], ["diff", str(path), str(path)]):
+        result = op25b(*command, "--switch", "x")
+        assert result.exit_code == 2
+        assert "s19, s20 and 980 more" in " ".join(result.stderr.split())
+
+
 def test_rules_as_json_and_as_lines_are_the_same() -> None:
     arguments = ("rules", str(EXAMPLE), "--switch", "access-1", "--at", AT, "--format")
     rules = json.loads(op25b(*arguments, "json").stdout)

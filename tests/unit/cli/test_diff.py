@@ -10,6 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from op25b_app.cli.main import main
+from op25b_app.policy.loader import load
+from op25b_app.rules.effect import effect
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 AT = "2027-01-15T08:00:00Z"
@@ -92,6 +94,20 @@ def test_what_opens_far_wider_is_told(tmp_path: Path) -> None:
     assert diff(EXAMPLE, new).stdout.splitlines()[-1] == f"warning: {sentence}; a reload asks for --yes"
     assert told(EXAMPLE, new)["opens"] == [sentence]
     assert told(new, EXAMPLE)["opens"] == []
+
+
+def test_lines_that_lose_everything_come_first(tmp_path: Path) -> None:
+    new = changed(tmp_path, ("exceptions:", "hardening: {source_validation: binding}\nexceptions:"))
+    sentence = "23 of 24 lines lose all traffic but what gets them an address: nothing is bound to them"
+    assert diff(EXAMPLE, new).stdout.splitlines()[0] == sentence
+    lost = told(EXAMPLE, new)["cut_off"]
+    assert lost == [{"switch": "access-1", "port": port} for port in range(1, 25) if port != 3]
+    assert told(new, new)["cut_off"] == []
+    assert told(new, EXAMPLE)["cut_off"] == []
+    policies = [load(path, 1_800_000_000.0).policy for path in (EXAMPLE, new)]
+    assert policies[0] is not None
+    assert policies[1] is not None
+    assert effect(policies[0], policies[1], 1_800_000_000.0).summary()[0] == sentence
 
 
 def test_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:

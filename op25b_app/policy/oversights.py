@@ -1,0 +1,173 @@
+"""What a valid policy says and probably does not mean: each a warning, with its place and its remedy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from op25b_app.policy.document import Document
+from op25b_app.policy.keys import PrefixTable, key_of
+from op25b_app.policy.model import Line, Listed, Mode, Policy, SourceValidation, Switch
+from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.policy.problem import Problem, warning
+from op25b_app.policy.space import Space
+from op25b_app.policy.tree import Tree
+
+MOST_ALIKE = 20
+"""Warnings of one kind; of more, the number is told."""
+MOST_UNBOUND = 0.5
+"""Share of the lines that may be without a binding where only bindings let packets pass."""
+
+
+def oversights(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
+    """Return a warning for each thing that is said and probably not meant."""
+    for found in (
+        _empty_dynamic(policy, document, tree),
+        _without_effect(policy, document, tree),
+        _bound_outside(policy),
+        _bound_to_two_switches(policy),
+        _exceptions_in_vain(policy),
+        _lines_without_binding(policy),
+        _forgotten_version(policy, tree),
+        _nothing_looked_at(policy),
+    ):
+        yield from _first([*found])
+
+
+def unbound_lines(policy: Policy) -> list[Line]:
+    """Return the lines that can get an address and no further, since nothing is bound to them."""
+    if policy.hardening.source_validation is not SourceValidation.BINDING:
+        return []
+    return [
+        Line(switch.name, port)
+        for switch in policy.switches.values()
+        if switch.mode is Mode.ENFORCE
+        for port in sorted(switch.subscriber_ports - _bound_ports(switch))
+    ]
+
+
+def _bound_ports(switch: Switch) -> set[int]:
+    return {binding.port for binding in switch.bindings if binding.addresses}
+
+
+def _first(alike: Sequence[Problem]) -> Iterator[Problem]:
+    yield from alike[:MOST_ALIKE]
+    if len(alike) > MOST_ALIKE:
+        what = f"and {len(alike) - MOST_ALIKE:,} more of the kind of the {MOST_ALIKE} before"
+        yield warning(alike[MOST_ALIKE].place, what)
+
+
+def _empty_dynamic(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
+    if document.address_space.dynamic or policy.dynamic:
+        return
+    if "dynamic" in tree.value.get("address_space", {}):
+        what = "dynamic is empty: no address of the ISP is closed to port 25"
+        place = tree.key_place(("address_space", "dynamic"))
+        yield warning(place, f"{what}; list the pools of changing addresses")
+
+
+def _without_effect(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
+    validation = policy.hardening.source_validation
+    for name, switch in document.switches.items():
+        if switch.serves is not None and validation is not SourceValidation.PREFIX:
+            what = f"serves counts under 'source_validation: prefix' only, and this is '{validation.value}'"
+            place = tree.key_place(("switches", name, "serves"))
+            yield warning(place, f"{what}; take it out, or write prefix")
+        for index, binding in enumerate(switch.bindings):
+            if binding.mac is not None and validation is not SourceValidation.BINDING:
+                what = f"mac counts under 'source_validation: binding' only, and this is '{validation.value}'"
+                place = tree.key_place(("switches", name, "bindings", index, "mac"))
+                yield warning(place, f"{what}; take it out, or write binding")
+
+
+def _bound_outside(policy: Policy) -> Iterator[Problem]:
+    tables = policy.space.tables
+    for line, (prefix, place) in _bindings(policy):
+        if not _spaces(tables[prefix.version], prefix) - {Space.UNLISTED}:
+            what = f"{prefix} is bound to port {line.port} of {line.switch}"
+            remedy = "list it there or take it out"
+            yield warning(place, f"{what}, and is in neither dynamic nor static space; {remedy}")
+
+
+def _bound_to_two_switches(policy: Policy) -> Iterator[Problem]:
+    """The lines of one switch may share an address: two links to one customer, say."""
+    if sum(bool(switch.bindings) for switch in policy.switches.values()) < 2:
+        return
+    around: list[tuple[Line, Listed]] = []
+    for line, listed in sorted(_bindings(policy), key=lambda bound: (bound[1].prefix, bound[1].place)):
+        while around and not around[-1][1].prefix.covers(listed.prefix):
+            around.pop()
+        other = next((each for each in around if each[0].switch != line.switch), None)
+        if other is not None:
+            what = f"{listed.prefix} is bound to port {line.port} of {line.switch}"
+            where = f"and, {other[1].place}, to port {other[0].port} of {other[0].switch}"
+            yield warning(listed.place, f"{what} {where}; bind it where its customer is")
+        around.append((line, listed))
+
+
+def _bindings(policy: Policy) -> Iterator[tuple[Line, Listed]]:
+    for switch in policy.switches.values():
+        for binding in switch.bindings:
+            for listed in binding.addresses:
+                yield Line(switch.name, binding.port), listed
+
+
+def _exceptions_in_vain(policy: Policy) -> Iterator[Problem]:
+    for exception in policy.exceptions:
+        if isinstance(exception.source, Line):
+            continue
+        spaces = _spaces(policy.space.tables[exception.source.version], exception.source)
+        what = f"exception '{exception.name}' is for {exception.source}"
+        if spaces == {Space.STATIC}:
+            yield warning(exception.place, f"{what}, which is static and exempt without it; remove it")
+        elif spaces == {Space.UNLISTED}:
+            remedy = "list it there, or correct it"
+            yield warning(exception.place, f"{what}, which is in neither dynamic nor static space; {remedy}")
+
+
+def _spaces(table: PrefixTable[Space], prefix: Prefix) -> set[Space]:
+    """Which spaces a prefix may lie in: that of the longest prefix around it, and those in it."""
+    key = key_of(prefix)
+    return {table.label(key), *(table.labels[inner] for inner in table.inside(key))}
+
+
+def _lines_without_binding(policy: Policy) -> Iterator[Problem]:
+    unbound = len(unbound_lines(policy))
+    lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
+    if unbound > lines * MOST_UNBOUND:
+        what = f"{unbound:,} of {lines:,} lines have no binding: they can get an address and no further"
+        remedy = "bind their addresses, or write prefix"
+        yield warning(policy.hardening.source_validation_place, f"{what}; {remedy}")
+
+
+def _forgotten_version(policy: Policy, tree: Tree) -> Iterator[Problem]:
+    """Where sources are validated, a version of which nothing is listed is taken from every line."""
+    validation, place = policy.hardening.source_validation, policy.hardening.source_validation_place
+    if validation is SourceValidation.BINDING:
+        bound = {listed.prefix.version for _, listed in _bindings(policy)}
+        for version in _missing(bound):
+            what = f"no binding has an IPv{version} address: every line loses IPv{version}"
+            yield warning(place, f"{what}; bind those of the lines")
+    elif validation is SourceValidation.PREFIX:
+        own = {entry.prefix.version for entry in (*policy.dynamic, *policy.static)}
+        for version in _missing(own):
+            what = f"no IPv{version} prefix is dynamic or static: every line loses IPv{version}"
+            yield warning(place, f"{what}; list those of the ISP, or write port-25")
+        for switch in policy.switches.values():
+            served = {entry.prefix.version for entry in switch.serves or ()}
+            for version in own & {*_missing(served)}:
+                what = f"{switch.name} serves no IPv{version} prefix: its lines lose IPv{version}"
+                serves = tree.key_place(("switches", switch.name, "serves"))
+                yield warning(serves, f"{what}; list those behind it")
+
+
+def _missing(versions: Iterable[int]) -> list[int]:
+    """The IP version that is not there, where the other one is."""
+    there = {*versions}
+    return [version for version in WIDTH if version not in there] if there else []
+
+
+def _nothing_looked_at(policy: Policy) -> Iterator[Problem]:
+    for switch in policy.switches.values():
+        if switch.trusted_ports and not (switch.subscriber_ports or switch.uplink_ports):
+            what = f"{switch.name} has trusted ports only, at which nothing is looked at"
+            yield warning(switch.place, f"{what}; name its subscriber_ports and uplink_ports")
