@@ -42,6 +42,7 @@ from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.model import Switch
 from op25b_app.policy.problem import names_in_words
 from op25b_app.switch import codec, session
+from op25b_app.switch.assessment import present_ports
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
 from op25b_app.switch.features import decode_features
@@ -161,7 +162,7 @@ class Op25b(app_manager.RyuApp):
 
     def _tell_ports(self, datapath: Any) -> None:
         if switch := self._connected.get(datapath):
-            switch.ports_changed(frozenset(datapath.ports), datapath)
+            switch.ports_changed(present_ports(datapath.ports.values()), datapath)
 
     def _begin(self, datapath: Connection, message: bytes) -> bool:
         """A session begins with the features: its questions go before Ryu's for ports, which takes longer.

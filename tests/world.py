@@ -20,7 +20,7 @@ LOCAL = 0xFFFFFFFE
 STATIC = 0x25B0 << 48 | Role.STATIC << 40
 DIGEST = "5eed" * 16
 TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
-PORTS = frozenset({1, 2, 25, LOCAL})
+PORTS = frozenset({1, 2, 25})
 RULES = (
     FlowRule(2, 10, (), None, OURS | 1),
     *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), NORMAL, STATIC | n) for n in range(20)),

@@ -43,6 +43,23 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         return moment.timestamp() if moment.tzinfo is not None else None
 
 
+class Port(click.ParamType):  # type: ignore[type-arg]
+    """A port number, or LOCAL."""
+
+    name = "port"
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        from op25b_app.policy.model import LOCAL_PORT
+
+        if isinstance(value, int):
+            return value
+        if value == "LOCAL":
+            return LOCAL_PORT
+        if not re.fullmatch(r"[0-9]{1,10}", str(value)) or not 1 <= int(value) <= LOCAL_PORT:
+            self.fail(f"'{value}' is not a port; write a number from 1, or LOCAL", parameter, context)
+        return int(value)
+
+
 policy_argument = click.argument("path", metavar="POLICY", type=click.Path(path_type=Path))
 switch_option = click.option(
     "--switch", "switch_name", metavar="NAME", required=True, help="Its name in the policy."

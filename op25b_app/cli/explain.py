@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from op25b_app.cli.arguments import (
+    Port,
     at_option,
     json_option,
     policy_argument,
@@ -27,9 +28,7 @@ _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 @click.command(short_help="Tell what happens to a packet, and why.")
 @policy_argument
 @switch_option
-@click.option(
-    "--in-port", type=click.IntRange(1), required=True, metavar="N", help="The port it comes in at."
-)
+@click.option("--in-port", type=Port(), required=True, metavar="N", help="The port it comes in at, or LOCAL.")
 @click.option("--src", metavar="ADDRESS", help="Source address.")
 @click.option("--dst", metavar="ADDRESS", help="Destination address.")
 @click.option("--proto", default="tcp", metavar="NAME", help="tcp (default), udp, icmp, icmpv6 or a number.")

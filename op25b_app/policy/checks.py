@@ -18,6 +18,7 @@ from op25b_app.policy.model import (
     PortRole,
     SourceValidation,
     Switch,
+    port_name,
 )
 from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.openness import openings
@@ -140,7 +141,9 @@ def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
                 twice = [port for port in ports if taken.get(port, key) != key]
                 if twice:
                     other = taken[twice[0]]
-                    yield error(place, f"port {twice[0]} is already one of {other}; give it one role")
+                    yield error(
+                        place, f"port {port_name(twice[0])} is already one of {other}; give it one role"
+                    )
                 taken.update((port, key) for port in ports if port not in taken)
 
 
@@ -165,7 +168,7 @@ def _vlans(policy: Policy) -> Iterator[Problem]:
         for port in switch.vlans:
             role = switch.role_of(port)
             if role is PortRole.TRUSTED:
-                what = f"port {port} of {switch.name} is trusted, so its tags are not looked at"
+                what = f"port {port_name(port)} of {switch.name} is trusted, so its tags are not looked at"
                 yield warning(switch.place, f"{what}; take it out of the vlans")
             elif not switch.has_role(port):
                 yield warning(switch.place, _no_role(switch, port))
@@ -174,13 +177,15 @@ def _vlans(policy: Policy) -> Iterator[Problem]:
 def _line(switch: Switch, port: int, place: Place) -> Iterator[Problem]:
     if switch.role_of(port) is not PortRole.SUBSCRIBER:
         role = switch.role_of(port).value
-        yield error(place, f"port {port} of {switch.name} is its {role} port; a line is a subscriber port")
+        yield error(
+            place, f"port {port_name(port)} of {switch.name} is its {role} port; a line is a subscriber port"
+        )
     elif not switch.has_role(port):
         yield warning(place, _no_role(switch, port))
 
 
 def _no_role(switch: Switch, port: int) -> str:
-    return f"port {port} of {switch.name} has no role; add it to its subscriber_ports"
+    return f"port {port_name(port)} of {switch.name} has no role; add it to its subscriber_ports"
 
 
 def _datapath_ids(policy: Policy) -> Iterator[Problem]:

@@ -27,7 +27,17 @@ from op25b_app.policy.case import (
     space,
     static_here,
 )
-from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
+from op25b_app.policy.model import (
+    Line,
+    Mode,
+    Place,
+    Policy,
+    PortRole,
+    SourceValidation,
+    Switch,
+    Verdict,
+    port_name,
+)
 from op25b_app.policy.packet import ETH_ARP, Packet
 from op25b_app.policy.prefix import format_address
 
@@ -72,7 +82,7 @@ def _under_forbidden_tag(case: Case) -> _Answer | None:
     if tag in allowed:
         return None
     which = "an untagged frame" if tag is None else f"a frame with tag {tag}"
-    because = f"{which} on port {packet.in_port} of {switch.name}, which may not carry it"
+    because = f"{which} on port {port_name(packet.in_port)} of {switch.name}, which may not carry it"
     return Verdict.BLOCK, because, hardening.encapsulation_place
 
 
@@ -135,7 +145,7 @@ def _source_of_another(case: Case) -> _Answer | None:
     if hardening.source_validation is SourceValidation.BINDING:
         if is_bound_here(case, packet.version, packet.source):
             return None
-        because = f"{case.source} is not bound to port {packet.in_port} of {case.switch.name}"
+        because = f"{case.source} is not bound to port {port_name(packet.in_port)} of {case.switch.name}"
         return Verdict.BLOCK, because, place
     listed, _ = space(case, packet.source)
     if listed is None:
@@ -190,7 +200,7 @@ def _to_smtp_otherwise(case: Case) -> _Answer | None:
         return Verdict.BLOCK, because, policy.address_space_place
     if is_static:
         name, port = lines_of(policy, case.packet.version or 0, case.packet.source)[0]
-        because = f"{case.source} is bound to port {port} of {name} and is static only there"
+        because = f"{case.source} is bound to port {port_name(port)} of {name} and is static only there"
         return Verdict.BLOCK, because, listed.place
     because = (
         f"{case.source} is in the dynamic space {listed.prefix}, so port 25 is open to mail destinations only"
@@ -234,7 +244,7 @@ def _smtp_into_dynamic(case: Case) -> _Answer | None:
 
 
 def _trusted(case: Case) -> _Answer:
-    because = f"port {case.packet.in_port} of {case.switch.name} is trusted"
+    because = f"port {port_name(case.packet.in_port)} of {case.switch.name} is trusted"
     return Verdict.PERMIT, because, case.switch.place
 
 

@@ -26,6 +26,7 @@ from op25b_app.policy.model import (
     DHCP_PORTS,
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
+    LOCAL_PORT,
     MOST_UDP_PORTS,
     Line,
 )
@@ -69,10 +70,19 @@ def _source(value: Any) -> Prefix | Line:
 
 
 def _port(value: Any) -> int:
-    number = int(value) if isinstance(value, str) and re.fullmatch(r"[0-9]{1,10}", value) else value
-    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number < MAX_PORT:
-        raise ValueError(f"{_quoted(value)} is not a port number; write one from 1 to {MAX_PORT - 1}")
-    return number
+    number = _port_number(value)
+    if number == LOCAL_PORT or 1 <= number < MAX_PORT:
+        return number
+    raise ValueError(f"{_quoted(value)} is not a port number; write one from 1 to {MAX_PORT - 1}, or LOCAL")
+
+
+def _port_number(value: Any) -> int:
+    """The number that is written; 0, which no port has, for all else."""
+    if isinstance(value, str):
+        if value == "LOCAL" or re.fullmatch("0x[fF]{7}[eE]", value):
+            return LOCAL_PORT
+        return int(value) if re.fullmatch(r"[0-9]{1,10}", value) else 0
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
 def _ports(value: Any) -> range:
@@ -207,8 +217,8 @@ def _one_key_a_port(value: Any) -> Any:
     """``1`` and ``01`` are one port."""
     seen: dict[int, str] = {}
     for key in value if isinstance(value, dict) else ():
-        if isinstance(key, str) and re.fullmatch(r"[0-9]{1,10}", key):
-            before = seen.setdefault(int(key), key)
+        if number := _port_number(key):
+            before = seen.setdefault(number, key)
             if before != key:
                 raise ValueError(f"'{before}' and '{key}' are the same port; keep one of them")
     return value
@@ -229,7 +239,12 @@ _FILE_SCHEMA = {
     "required": ["file"],
     "additionalProperties": False,
 }
-_PORT_SCHEMA = {"type": "integer", "minimum": 1, "exclusiveMaximum": MAX_PORT}
+_PORT_SCHEMA = {
+    "anyOf": [
+        {"type": "integer", "minimum": 1, "exclusiveMaximum": MAX_PORT},
+        {"enum": ["LOCAL", LOCAL_PORT]},
+    ]
+}
 _LINE_SCHEMA = {
     "type": "object",
     "properties": {"switch": {"type": "string"}, "port": _PORT_SCHEMA},

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from op25b_app.policy.document import Document
 from op25b_app.policy.keys import PrefixTable, key_of
-from op25b_app.policy.model import Line, Listed, Mode, Policy, SourceValidation, Switch
+from op25b_app.policy.model import Line, Listed, Mode, Policy, SourceValidation, Switch, port_name
 from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.policy.problem import Problem, warning
 from op25b_app.policy.space import Space
@@ -83,7 +83,7 @@ def _bound_outside(policy: Policy) -> Iterator[Problem]:
     tables = policy.space.tables
     for line, (prefix, place) in _bindings(policy):
         if not _spaces(tables[prefix.version], prefix) - {Space.UNLISTED}:
-            what = f"{prefix} is bound to port {line.port} of {line.switch}"
+            what = f"{prefix} is bound to port {port_name(line.port)} of {line.switch}"
             remedy = "list it there or take it out"
             yield warning(place, f"{what}, and is in neither dynamic nor static space; {remedy}")
 
@@ -98,8 +98,8 @@ def _bound_to_two_switches(policy: Policy) -> Iterator[Problem]:
             around.pop()
         other = next((each for each in around if each[0].switch != line.switch), None)
         if other is not None:
-            what = f"{listed.prefix} is bound to port {line.port} of {line.switch}"
-            where = f"and, {other[1].place}, to port {other[0].port} of {other[0].switch}"
+            what = f"{listed.prefix} is bound to port {port_name(line.port)} of {line.switch}"
+            where = f"and, {other[1].place}, to port {port_name(other[0].port)} of {other[0].switch}"
             yield warning(listed.place, f"{what} {where}; bind it where its customer is")
         around.append((line, listed))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
+from op25b_app.policy.model import port_name
 from op25b_app.rules.flow import NORMAL, TAG_MASK, Action, Field, FlowRule, Goto, Match, Opaque, Tagged
 
 _ADDRESS = {"ipv4_src", "ipv4_dst", "arp_spa", "ipv6_src", "ipv6_dst", "ipv6_nd_target"}
@@ -51,6 +52,8 @@ def _value(field: Field) -> str:
         return str(address(value)) if mask is None else f"{address(value)}/{_length(mask) or address(mask)}"
     if name in _MAC:
         return _mac(value) if mask is None else f"{_mac(value)}/{_mac(mask)}"
+    if name == "in_port" and mask is None:
+        return port_name(value)
     if name in _HEX:
         return f"{value:#x}" if mask is None else f"{value:#x}/{mask:#x}"
     return f"{value}" if mask is None else f"{value}/{mask:#x}"

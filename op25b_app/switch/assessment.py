@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Protocol
 
-from op25b_app.policy.model import Switch
+from op25b_app.policy.model import LOCAL_PORT, Switch, port_name
 from op25b_app.policy.problem import names_in_words
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, newest_marker
@@ -31,10 +32,37 @@ def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
     )
 
 
+class DescribedPort(Protocol):
+    """What a switch says of a port (OpenFlow 1.3.5, section 7.2.1)."""
+
+    port_no: int
+    config: int
+    state: int
+
+
+def present_ports(described: Iterable[DescribedPort]) -> frozenset[int]:
+    """Return the numbers of a switch's ports; LOCAL is one of them while it is up.
+
+    Open vSwitch describes a LOCAL port of every bridge. Until somebody sets its device up, to be reached or
+    to be a gateway there, no frame can come from it.
+    """
+    return frozenset(
+        port.port_no
+        for port in described
+        if port.port_no < codec.FIRST_RESERVED_PORT
+        or (port.port_no == LOCAL_PORT and not port.config & _PORT_DOWN and not port.state & _LINK_DOWN)
+    )
+
+
+_PORT_DOWN = 1
+"""OFPPC_PORT_DOWN."""
+_LINK_DOWN = 1
+"""OFPPS_LINK_DOWN."""
+
+
 def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
     """Which of a switch's ports the policy does not name."""
-    physical = sorted(port for port in ports if port < codec.FIRST_RESERVED_PORT)
-    if strange := [str(port) for port in physical if not switch.has_role(port)]:
+    if strange := [port_name(port) for port in sorted(ports) if not switch.has_role(port)]:
         yield (
             f"no role in the policy for port{'s' * (len(strange) > 1)} {names_in_words(strange)}, taken for "
             f"subscriber ports: name them in {switch.name}"

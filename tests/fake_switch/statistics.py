@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
+from tests.fake_switch.actions import LOCAL
 from tests.fake_switch.match import FIELDS, write_match
 from tests.fake_switch.tables import Change, Entry, Tables
 from tests.fake_switch.wire import OPENFLOW_13, OPENFLOW_15, pad8
@@ -92,13 +93,14 @@ def flow_removed(change: Change, now: float, version: int) -> bytes:
 
 
 def port(number: int, version: int) -> bytes:
-    """``struct ofp_port``: a port that is up."""
+    """``struct ofp_port``: a port that is up; LOCAL is down, as Open vSwitch has it at first."""
+    config, state = (1, 1) if number == LOCAL else (0, 4)
     hardware = bytes([2, 0, *number.to_bytes(4, "big")])
     name = f"port-{number}".encode()
     if version == OPENFLOW_13:
-        return struct.pack("!I4x6s2x16sIIIIIIII", number, hardware, name, 0, 4, 0, 0, 0, 0, 0, 0)
+        return struct.pack("!I4x6s2x16sIIIIIIII", number, hardware, name, config, state, 0, 0, 0, 0, 0, 0)
     ethernet = struct.pack("!HH4xIIIIII", 0, 32, 0, 0, 0, 0, 0, 0)
-    head = struct.pack("!IH2x6s2x16sII", number, 40 + len(ethernet), hardware, name, 0, 4)
+    head = struct.pack("!IH2x6s2x16sII", number, 40 + len(ethernet), hardware, name, config, state)
     return head + ethernet
 
 

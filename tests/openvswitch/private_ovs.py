@@ -94,7 +94,8 @@ class PrivateOvs:
     ) -> None:
         """Add a bridge whose device for OpenFlow port N is called ``NAME-N``.
 
-        ``controllers`` are Open vSwitch targets such as ``tcp:127.0.0.1:6653``.
+        ``controllers`` are Open vSwitch targets such as ``tcp:127.0.0.1:6653``. The bridge's own port is
+        down, as it is over real devices until somebody sets it up; in memory it would begin up.
         """
         arguments = ["add-br", name]
         arguments += ["--", "set", "Bridge", name, f"protocols={protocols}", f"fail_mode={fail_mode}"]
@@ -102,9 +103,15 @@ class PrivateOvs:
         arguments += [f"other-config:datapath-id={dpid:016x}"]
         for port in ports:
             arguments += self._port_arguments(name, port)
-        if controllers:
-            arguments += ["--", "set-controller", name, *controllers]
         self.vsctl(*arguments)
+        if self.dummy:
+            self.set_local(name, "down")
+        if controllers:
+            self.vsctl("set-controller", name, *controllers)
+
+    def set_local(self, bridge: str, state: str) -> None:
+        """Set the LOCAL port of a bridge in memory ``up`` or ``down``."""
+        self.appctl("netdev-dummy/set-admin-state", bridge, state)
 
     def add_port(self, bridge: str, port: int) -> None:
         self.vsctl(*self._port_arguments(bridge, port)[1:])
@@ -152,6 +159,9 @@ class PrivateOvs:
         switch.wait()
         (self.directory / "ovs-vswitchd.ctl").unlink()
         self._start_switch()
+        if self.dummy:
+            for bridge in self.vsctl("list-br").split():
+                self.set_local(bridge, "down")
 
     def close(self) -> None:
         """Stop both daemons and remove the directory."""

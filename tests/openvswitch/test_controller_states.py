@@ -20,6 +20,8 @@ SWITCHES = (
     "small 0x23",
     "odd-port 0x24 trusted_ports: [70000]",
     "growing 0x25",
+    "reachable 0x29",
+    "gateway 0x2a trusted_ports: [LOCAL]",
     "absent 0x26",
     "going 0x28",
     "shallow 0x27 forwarding: {table: 254}",
@@ -197,3 +199,17 @@ def test_two_switches_with_one_datapath_id_are_told(ovs: PrivateOvs, controller:
 def test_nothing_went_wrong_in_the_controller(controller: Op25bController) -> None:
     assert "Traceback" not in controller.log
     assert "internal error" not in controller.log
+
+
+def test_a_local_port_that_is_up_has_a_role_or_is_noticed(
+    ovs: PrivateOvs, controller: Op25bController
+) -> None:
+    for name, dpid in (("reachable", 0x29), ("gateway", 0x2A)):
+        ovs.add_bridge(name, range(1, 5), dpid=dpid, controllers=[controller.target])
+        controller.wait_for_state(name, "protected")
+        ovs.set_local(name, "up")
+    controller.wait_for_state("reachable", "degraded", "no role in the policy for port LOCAL")
+    ovs.set_local("reachable", "down")
+    controller.wait_for_state("reachable", "protected")
+    controller.wait_for_state("gateway", "protected")
+    assert [line for line in ovs.dump_flows("gateway") if "in_port=LOCAL" in line]

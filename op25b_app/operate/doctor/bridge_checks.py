@@ -9,6 +9,7 @@ from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warn
 from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state
 from op25b_app.operate.doctor.table_checks import check_tables
+from op25b_app.policy.model import LOCAL_PORT, port_name
 
 NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
 
@@ -158,12 +159,15 @@ def _check_connection(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[F
 def _check_ports(bridge: Bridge, roles: Mapping[str, Collection[int]]) -> Iterator[Finding]:
     present = {each.ofport: each.name for each in bridge.interfaces if each.ofport is not None}
     role_of = {port: role for role, ports in roles.items() for port in ports}
+    if bridge.local_is_up or LOCAL_PORT in role_of:
+        present[LOCAL_PORT] = bridge.name
     for port in sorted(present.keys() - role_of.keys()):
+        away = f"ovs-vsctl del-port {bridge.name} {present[port]}"
         yield warning(
             bridge.name,
-            f"port {port} ({present[port]}) has no role in the policy",
+            f"port {port_name(port)} ({present[port]}) has no role in the policy",
             "it counts as a subscriber port, and the switch as degraded",
-            f"name it in the policy, or ovs-vsctl del-port {bridge.name} {present[port]}",
+            f"name it in the policy, or {f'ip link set {bridge.name} down' if port == LOCAL_PORT else away}",
         )
     for role, ports in roles.items():
         if missing := sorted(set(ports) - present.keys()):

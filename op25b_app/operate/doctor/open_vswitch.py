@@ -73,6 +73,7 @@ class Bridge(NamedTuple):
     interfaces: tuple[Interface, ...]
     fragments: str | None
     version: str | None
+    local_is_up: bool = False
 
 
 class OpenVSwitch(NamedTuple):
@@ -172,6 +173,10 @@ def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], way: str | None) 
             _interface(each)
             for each in sorted(interfaces, key=lambda each: str(each["name"]))
             if each["ofport"] != LOCAL_PORT
+        ),
+        local_is_up=any(
+            each["ofport"] == LOCAL_PORT and each["admin_state"] == each["link_state"] == "up"
+            for each in interfaces
         ),
         fragments=_asked(way, "get-frags", r"(\S+)\s*$") if way else None,
         version=_asked(way, "dump-desc", r"Software: (\S+)") if way else None,

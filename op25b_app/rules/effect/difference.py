@@ -7,7 +7,7 @@ import operator
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from op25b_app.policy.model import PortRole, Switch
+from op25b_app.policy.model import LOCAL_PORT, PortRole, Switch
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, TCP
 from op25b_app.rules.effect.comparison import Comparison, Judgement, Roles
 from op25b_app.rules.effect.example import find_in_region, find_usual
@@ -16,7 +16,7 @@ from op25b_app.rules.effect.regions import regions
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
-from op25b_app.rules.proof.prove import LAST_PORT, LOCAL_PORT
+from op25b_app.rules.proof.prove import LAST_PORT
 from op25b_app.rules.proof.specification import Specification
 from op25b_app.rules.ranges import Ranges, common, complement, merged
 

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from op25b_app.policy.model import Line, MailException, PortRole
+from op25b_app.policy.model import Line, MailException, PortRole, port_name
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.policy.prefix import WIDTH, Prefix, format_address
 from op25b_app.rules.effect.addresses import AddressSet, Piece
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.rules.proof.header import UNTAGGED
-from op25b_app.rules.proof.prove import LOCAL_PORT
 from op25b_app.rules.proof.witness import packet_of
 from op25b_app.rules.ranges import Ranges, size
 
@@ -258,10 +257,7 @@ def _ports(ports: Ranges, others: Ranges = ()) -> str:
 
 
 def _port_numbers(ports: Ranges) -> str:
-    written = [
-        "LOCAL" if first == LOCAL_PORT else str(first) if first == last else f"{first}-{last}"
-        for first, last in ports
-    ]
+    written = [port_name(first) if first == last else f"{first}-{last}" for first, last in ports]
     return _joined(written)
 
 
@@ -277,7 +273,11 @@ def _tags(places: Ranges) -> str:
 
 def _permission(exception: MailException) -> str:
     source = exception.source
-    sender = f"port {source.port} of {source.switch}" if isinstance(source, Line) else prefix_text(source)
+    sender = (
+        f"port {port_name(source.port)} of {source.switch}"
+        if isinstance(source, Line)
+        else prefix_text(source)
+    )
     receiver = "anywhere" if exception.destination is None else prefix_text(exception.destination)
     return f"{sender} to {receiver}"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from op25b_app.policy.decide import Decision, decide
-from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
+from op25b_app.policy.model import LOCAL_PORT, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
 from op25b_app.rules.flow import COOKIE_OWNER
 from op25b_app.rules.proof.diagram import Diagram, Diagrams, count_paths
@@ -20,7 +20,6 @@ from op25b_app.rules.ranges import complement
 
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""
-LOCAL_PORT = 0xFFFFFFFE
 
 Progress = Callable[[str], None]
 """Is told what begins."""

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from op25b_app.policy.model import port_name
 from op25b_app.policy.packet import (
     ETH_ARP,
     ETH_IPV4,
@@ -106,7 +107,7 @@ def describe(fields: Mapping[str, int]) -> str:
 
 def trace_command(in_port: int, frame: bytes) -> str:
     """What shows the packet's way through a bridge, BRIDGE to be replaced."""
-    return f"ovs-appctl ofproto/trace BRIDGE in_port={in_port} {frame.hex()}"
+    return f"ovs-appctl ofproto/trace BRIDGE in_port={port_name(in_port)} {frame.hex()}"
 
 
 def _shown(name: str, value: int) -> str:

@@ -103,6 +103,8 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
             ["explain", str(EXAMPLE), "--switch=access-1", "--in-port=1", "--src=100.64.0.1", "--dst=::1"],
             "one address is IPv4 and the other IPv6",
         ),
+        (["explain", str(EXAMPLE), "--switch=access-1", "--in-port=0"], "'0' is not a port; write a number"),
+        (["explain", str(EXAMPLE), "--switch=access-1", "--in-port=local"], "'local' is not a port"),
         (["nonsense"], "No such command 'nonsense'"),
     ],
 )
@@ -120,6 +122,33 @@ def test_check_tells_how_a_switch_was_understood(tmp_path: Path) -> None:
         " ports: 24 subscriber, 1 uplink, 1 trusted; 1 bindings"
     )
     assert "hexadecimal" not in op25b("check", str(path)).stdout
+
+
+def test_the_local_port_has_a_role_like_any_other(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text(EXAMPLE.read_text().replace("trusted_ports: [26]", "trusted_ports: [26, LOCAL]"))
+    rules = op25b("rules", str(path), "--switch", "access-1", "--at", AT, "--format", "ofctl").stdout
+    assert [
+        line for line in rules.splitlines() if "table=0" in line and "in_port=LOCAL,actions=NORMAL" in line
+    ]
+    packet = ("--src", "100.64.0.1", "--dst", "203.0.113.9", "--at", AT)
+    for port in ("LOCAL", "4294967294"):
+        told = op25b("explain", str(path), "--switch", "access-1", "--in-port", port, *packet).stdout
+        assert told.startswith("permit: port LOCAL of access-1 is trusted\n")
+        assert "in_port=LOCAL" in told
+    assert op25b(
+        "explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "LOCAL", *packet
+    ).stdout.startswith("block: ")
+    (tmp_path / "dump").write_text(rules)
+    proven = op25b("prove", str(path), "--switch", "access-1", "--at", AT, "--flows", str(tmp_path / "dump"))
+    assert proven.stdout.startswith("proven: "), proven.output
+    changed = rules.replace("in_port=LOCAL,actions=NORMAL", "in_port=LOCAL,actions=drop")
+    (tmp_path / "dump").write_text(changed)
+    refuted = op25b("prove", str(path), "--switch", "access-1", "--at", AT, "--flows", str(tmp_path / "dump"))
+    assert refuted.exit_code == 1
+    assert "in_port=LOCAL" in refuted.stdout
+    schema = json.loads(op25b("schema").stdout)["$defs"]["SwitchSection"]["properties"]
+    assert "LOCAL" in json.dumps(schema["trusted_ports"])
 
 
 def test_of_a_thousand_names_the_first_are_told(tmp_path: Path) -> None:

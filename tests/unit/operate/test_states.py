@@ -14,6 +14,7 @@ from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, Op
 from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
 from op25b_app.operate.in_force import InForce
 from op25b_app.operate.report import status_report
+from op25b_app.policy.model import LOCAL_PORT
 from op25b_app.switch.outcome import AS_WANTED, State, Status
 from tests.unit.operate.policies import policy_of
 
@@ -134,3 +135,22 @@ def test_all_protected_means_that_none_is_in_monitor_mode(
     in_force = InForce(policy, "0" * 64, 0.0)
     report = status_report(tmp_path, in_force, cast(Any, MappingProxyType(sessions)), ())
     assert (report["all_as_wanted"], report["all_protected"]) == (as_wanted, protected)
+
+
+def roles_told(roles: dict[str, list[int]], *, local_is_up: bool) -> list[str]:
+    told = {**expected("access-1", 1, "protected"), "roles": roles}
+    findings = check_bridge(BRIDGE._replace(local_is_up=local_is_up), told, (3, 1), here=True)
+    found = [each for each in findings if " role" in each.what or "no port" in each.what]
+    return [f"{each.what}; {each.remedy}" for each in found]
+
+
+def test_the_local_port_of_a_bridge_has_a_role_or_is_found_once_it_is_up() -> None:
+    nobody: dict[str, list[int]] = {"subscriber": [], "uplink": [], "trusted": []}
+    assert not [line for line in roles_told(nobody, local_is_up=False) if "LOCAL" in line]
+    assert roles_told(nobody, local_is_up=True) == [
+        "port LOCAL (br-access) has no role in the policy;"
+        " name it in the policy, or ip link set br-access down"
+    ]
+    for is_up in (True, False):
+        (line,) = roles_told({**nobody, "trusted": [LOCAL_PORT]}, local_is_up=is_up)
+        assert line.startswith("1 ports, each with its role")

@@ -1,0 +1,69 @@
+"""Which of its ports a switch makes a matter of the policy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from op25b_app.policy.loader import load
+from op25b_app.policy.model import LOCAL_PORT, Switch
+from op25b_app.switch.assessment import present_ports, strange_ports
+
+UP, DOWN = (0, 4), (1, 1)
+"""Configuration and state as Open vSwitch describes them, the latter before ``ip link set BRIDGE up``."""
+
+
+@dataclass
+class Described:
+    port_no: int
+    config: int
+    state: int
+
+
+def switch(**ports: str) -> Switch:
+    roles = ", ".join(f"{role}_ports: [{listed}]" for role, listed in ports.items())
+    text = (
+        "isp: {mail_destinations: [192.0.2.0/24]}\naddress_space: {dynamic: [100.64.0.0/10]}\n"
+        f"switches: {{s: {{dpid: 1, {roles}}}}}\n"
+    )
+    loaded = load(Path("p"), 0, lambda path: text.encode())
+    assert loaded.policy is not None, loaded.errors
+    return loaded.policy.switches["s"]
+
+
+@pytest.mark.parametrize(
+    ("local", "is_there"), [(UP, True), (DOWN, False), ((1, 4), False), ((0, 1), False), ((0, 0), True)]
+)
+def test_the_local_port_is_there_while_it_is_up(local: tuple[int, int], is_there: bool) -> None:
+    described = [Described(1, *UP), Described(2, *DOWN), Described(LOCAL_PORT, *local)]
+    assert present_ports(described) == {1, 2, *([LOCAL_PORT] if is_there else [])}
+
+
+def test_other_reserved_ports_are_none() -> None:
+    assert present_ports([Described(number, *UP) for number in (0xFFFFFF00, 0xFFFFFFFD, 0xFFFFFFFF)]) == set()
+
+
+def test_a_local_port_without_a_role_is_named() -> None:
+    (reason,) = strange_ports(switch(subscriber="1"), {1, LOCAL_PORT})
+    assert reason == ("no role in the policy for port LOCAL, taken for subscriber ports: name them in s")
+    (reason,) = strange_ports(switch(subscriber="1"), {7, LOCAL_PORT})
+    assert reason.startswith("no role in the policy for ports 7, LOCAL, ")
+
+
+@pytest.mark.parametrize("role", ["subscriber", "uplink", "trusted"])
+@pytest.mark.parametrize(
+    "written", ["LOCAL", "0xfffffffe", "0xFFFFFFFE", "4294967294", '"LOCAL"', '"0xfffffffe"']
+)
+def test_a_local_port_can_have_a_role(role: str, written: str) -> None:
+    found = switch(**{role: written})
+    assert found.role_of(LOCAL_PORT).value == role
+    assert found.has_role(LOCAL_PORT)
+    assert [*strange_ports(found, {LOCAL_PORT})] == []
+
+
+def test_of_many_ports_without_a_role_the_first_are_named() -> None:
+    (reason,) = strange_ports(switch(subscriber="1"), range(1, 1001))
+    assert " 2, 3, 4, " in reason
+    assert ", 20, 21 and 979 more, taken for subscriber ports" in reason
