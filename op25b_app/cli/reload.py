@@ -17,6 +17,8 @@ from op25b_app.cli.controller import AS_WANTED, COLOURS, ON_THEIR_WAY, ask_or_ex
 EXAMINE_SECONDS = 900.0
 """How long a controller may take to read and compare a policy; a million prefixes take minutes."""
 POLL_SECONDS = 0.2
+MOST_SWITCHES = 20
+"""Lines that are printed of switches, those first that need to be looked at."""
 
 
 @click.command(short_help="Have a running controller read its policy again.")
@@ -97,10 +99,16 @@ def _good(switch: dict[str, Any]) -> bool:
 
 
 def _print_switches(switches: dict[str, Any], seconds: float) -> None:
-    for name, switch in switches.items():
+    """Each switch in a line; of many, those first that do not hold the policy."""
+    by_need = sorted(switches.items(), key=lambda named: _good(named[1]) and named[1]["openflow"] is not None)
+    told = by_need[:MOST_SWITCHES] if len(switches) > MOST_SWITCHES else [*switches.items()]
+    for name, switch in told:
         line = f"{click.style(switch['state'], fg=COLOURS.get(switch['state']))}: {switch['reason']}"
         if switch["openflow"] is None:
             line = "not connected; it gets the policy when it connects"
         elif not _has_answered(switch):
             line += f"; not confirmed within {seconds:g} s"
         click.echo(f"{name}: {line}")
+    if more := len(switches) - len(told):
+        bad = sum(not _good(switch) for _, switch in by_need[MOST_SWITCHES:])
+        click.echo(f"and {more:,} more, {bad:,} of them not as wanted; 'op25b status' tells all")

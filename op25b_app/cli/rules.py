@@ -119,10 +119,12 @@ def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
 
 def _ranges(ports: list[int]) -> str:
     """``1-3,7`` for 1, 2, 3 and 7."""
+    from op25b_app.policy.model import port_name
+
     runs: list[list[int]] = []
     for port in sorted(ports):
         if runs and port == runs[-1][1] + 1:
             runs[-1][1] = port
         else:
             runs.append([port, port])
-    return ",".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
+    return ",".join(port_name(first) if first == last else f"{first}-{last}" for first, last in runs)

@@ -15,7 +15,8 @@ from op25b_app.policy.openness import newly_open
 from op25b_app.policy.problem import error
 from op25b_app.rules.effect import effect, stops_blocking
 
-MOST_WARNINGS = 20
+MOST_ALIKE = 20
+"""Errors, and warnings, that a log takes."""
 
 log = logging.getLogger("op25b")
 
@@ -125,11 +126,10 @@ def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
 
 
 def problem_lines(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
-    """What there is to say of a policy file, by logging level; not every one of a thousand warnings."""
-    for problem in loaded.errors:
-        yield logging.ERROR, str(problem)
-    warnings = [problem for problem in loaded.problems if problem.severity == "warning"]
-    for problem in warnings[:MOST_WARNINGS]:
-        yield logging.WARNING, str(problem)
-    if more := len(warnings[MOST_WARNINGS:]):
-        yield logging.WARNING, f"and {more} more warnings, which 'op25b check {path}' tells"
+    """What there is to say of a policy file, by logging level; not every one of a thousand problems."""
+    for level, severity in ((logging.ERROR, "error"), (logging.WARNING, "warning")):
+        alike = [problem for problem in loaded.problems if problem.severity == severity]
+        for problem in alike[:MOST_ALIKE]:
+            yield level, str(problem)
+        if more := len(alike[MOST_ALIKE:]):
+            yield level, f"and {more:,} more {severity}s, which 'op25b check {path}' tells"

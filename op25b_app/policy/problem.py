@@ -31,11 +31,11 @@ MOST_NAMES = 20
 """Names in one line; nobody reads a thousand."""
 
 
-def names_in_words(names: Sequence[str], most: int = MOST_NAMES) -> str:
+def names_in_words(names: Sequence[str], most: int = MOST_NAMES, separator: str = ", ") -> str:
     """Return ``a, b, c``, or the first of them and how many more there are."""
     if len(names) <= most:
-        return ", ".join(names)
-    return f"{', '.join(names[:most])} and {len(names) - most:,} more"
+        return separator.join(names)
+    return f"{separator.join(names[:most])} and {len(names) - most:,} more"
 
 
 MOST_TOLD = 1000

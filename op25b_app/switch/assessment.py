@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
 from op25b_app.policy.model import LOCAL_PORT, Switch, port_name
-from op25b_app.policy.problem import names_in_words
+from op25b_app.policy.problem import MOST_NAMES, names_in_words
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, newest_marker
 from op25b_app.switch import codec
@@ -74,8 +74,9 @@ def contest(addresses: Sequence[str]) -> list[str]:
     if not addresses:
         return []
     number = "two" if len(addresses) == 2 else str(len(addresses))
+    places = " and ".join(addresses) if len(addresses) <= MOST_NAMES else names_in_words(addresses)
     return [
-        f"{number} connections claim this datapath id, from {' and '.join(addresses)}: "
+        f"{number} connections claim this datapath id, from {places}: "
         f"only {addresses[0]} is spoken to; give every switch a datapath id of its own"
     ]
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import NamedTuple
 
 from op25b_app.policy.model import Line, Policy, Switch
+from op25b_app.policy.problem import names_in_words
 from op25b_app.rules.compiler import Compiler, Segment
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection
@@ -122,7 +123,7 @@ class Assignments:
         try:
             return self._shared([self._known(compile_single_table(self._policy, switch, at))])
         except CannotExpressError as error:
-            reasons = "; ".join(str(problem) for problem in error.problems)
+            reasons = names_in_words([str(problem) for problem in error.problems], separator="; ")
             raise ValueError(
                 f"has {tables} table{'' if tables == 1 else 's'} and its rules need {wanted.last_table + 1}, "
                 f"or one if the policy said less: {reasons}: nothing was sent"

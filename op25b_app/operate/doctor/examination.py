@@ -11,6 +11,7 @@ from op25b_app.operate.doctor.controller_checks import check_controller
 from op25b_app.operate.doctor.finding import Finding, error, ok, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import check_switches_elsewhere
+from op25b_app.policy.problem import names_in_words
 
 SWITCH = "Open vSwitch"
 CONTROLLER = "controller"
@@ -100,7 +101,7 @@ def _check_bridges(
 ) -> Iterator[Finding]:
     by_dpid = _by_dpid(expected)
     for name in sorted(set(names) - {bridge.name for bridge in switch.bridges}):
-        there = ", ".join(bridge.name for bridge in switch.bridges) or "none"
+        there = names_in_words([bridge.name for bridge in switch.bridges]) or "none"
         yield error(name, "there is no such bridge", f"there are: {there}", f"ovs-vsctl add-br {name}")
     for bridge in chosen(switch.bridges, by_dpid, names):
         wanted = by_dpid.get(bridge.datapath_id)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+from op25b_app.policy.model import port_name
+from op25b_app.policy.problem import names_in_words
+
 Severity = Literal["error", "warning", "ok"]
 
 
@@ -38,4 +41,6 @@ def ranges_of(numbers: Iterable[int]) -> str:
             ranges[-1][1] = number
         else:
             ranges.append([number, number])
-    return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in ranges)
+    return names_in_words(
+        [port_name(first) if first == last else f"{first}-{last}" for first, last in ranges]
+    )

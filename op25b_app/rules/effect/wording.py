@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from op25b_app.policy.model import Line, MailException, PortRole, port_name
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.policy.prefix import WIDTH, Prefix, format_address
+from op25b_app.policy.problem import MOST_NAMES, names_in_words
 from op25b_app.rules.effect.addresses import AddressSet, Piece
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.rules.proof.header import UNTAGGED
@@ -240,6 +241,10 @@ def _joined(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
+def _few(words: Sequence[str]) -> str:
+    return _joined(words) if len(words) <= MOST_NAMES else names_in_words(words)
+
+
 def _number(count: int) -> str:
     if count < _EXACT_UNTIL:
         return f"{count:,}"
@@ -258,7 +263,7 @@ def _ports(ports: Ranges, others: Ranges = ()) -> str:
 
 def _port_numbers(ports: Ranges) -> str:
     written = [port_name(first) if first == last else f"{first}-{last}" for first, last in ports]
-    return _joined(written)
+    return _few(written)
 
 
 def _tags(places: Ranges) -> str:
@@ -266,7 +271,7 @@ def _tags(places: Ranges) -> str:
     written = ["without a tag"] if places[0][0] == UNTAGGED else []
     if tagged:
         one = size(tuple(tagged)) == 1
-        numbers = _joined([str(first) if first == last else f"{first}-{last}" for first, last in tagged])
+        numbers = _few([str(first) if first == last else f"{first}-{last}" for first, last in tagged])
         written.append(f"under {'tag' if one else 'tags'} {numbers}")
     return " or ".join(written)
 
