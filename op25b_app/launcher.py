@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
+import difflib
 import importlib.util
 import itertools
 import logging
 import os
+import re
 import socket
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partialmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 APPLICATION = "op25b_app.app"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -24,12 +28,18 @@ DEFAULTS = {
 
 
 def run(
-    policy: Path | None, arguments: Sequence[str], *, reload_on_change: bool = False, yes: bool = False
+    policy: Path | None,
+    arguments: Sequence[str],
+    *,
+    reload_on_change: bool = False,
+    yes: bool = False,
+    own_options: Sequence[str] = (),
 ) -> int:
     """Run the controller until a signal stops it; return the exit code.
 
     ``policy`` goes before what OP25B_POLICY and configuration files say. ``arguments`` are ryu-manager's
-    options and the names of further Ryu applications, in ryu-manager's syntax.
+    options and the names of further Ryu applications, in ryu-manager's syntax. ``own_options`` are those that
+    may be meant where an option is unknown to ryu-manager.
     """
     if policy is not None:
         os.environ["OP25B_POLICY"] = str(policy.absolute())
@@ -38,6 +48,7 @@ def run(
     if yes:
         os.environ["OP25B_YES"] = "1"
     _patch_standard_library(threads="--enable-debugger" not in arguments)
+    from oslo_config import cfg
     from ryu.cmd import manager
 
     from op25b_app import signals, tls
@@ -46,12 +57,19 @@ def run(
     logging.getLogger().setLevel(logging.INFO)
     for name, value in DEFAULTS.items():
         manager.CONF.set_default(name, value)
-    _call_when_options_are_read()
+    were_read = _call_when_options_are_read()
+    argparse.ArgumentParser.error = partialmethod(_wrong_usage, own_options)  # type: ignore[assignment]
     try:
         manager.main(args=list(arguments), prog="op25b run")
     except KeyboardInterrupt:  # stopped while applications were starting
         manager.AppManager.get_instance().close()
         return 0
+    except SystemExit as end:
+        if end.code == 1 and not were_read():  # the value of an option cannot be, as has been told
+            return 2
+        raise
+    except cfg.Error as error:  # of a configuration file
+        return _refuse([f"{' '.join(str(error).split())}; correct the file that --config-file names"])
     except OSError:  # the web server, if an application has one, opens last
         host, port = manager.CONF.wsapi_host, manager.CONF.wsapi_port
         if (problem := _listening_problem(host, port, "--wsapi-host and --wsapi-port")) is None:
@@ -72,11 +90,18 @@ def _patch_standard_library(*, threads: bool) -> None:
     eventlet.monkey_patch(all=True, thread=threads)
 
 
-def _call_when_options_are_read() -> None:
-    """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too."""
+def _call_when_options_are_read() -> Callable[[], bool]:
+    """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too.
+
+    Returns what tells whether they were read.
+    """
     from ryu import cfg, log
 
+    read = False
+
     def init_log(init_log: Any = log.init_log) -> None:
+        nonlocal read
+        read = True
         init_log()
         for handler in logging.getLogger().handlers:
             if handler.formatter is None:
@@ -87,6 +112,7 @@ def _call_when_options_are_read() -> None:
             raise SystemExit(_refuse(problems))
 
     log.init_log = init_log
+    return lambda: read
 
 
 def _problems(conf: Any) -> Iterator[str]:
@@ -98,9 +124,23 @@ def _problems(conf: Any) -> Iterator[str]:
     yield from tls.problems(conf)
 
 
+def _wrong_usage(parser: argparse.ArgumentParser, own_options: Sequence[str], message: str) -> NoReturn:
+    """Tell what is wrong with the options, and which one may be meant; ends with exit code 2."""
+    known = [*own_options, *re.findall(r"--[a-z0-9-]+", parser.format_usage())]
+    print(f"op25b run: {message}", file=sys.stderr)
+    for unknown in re.findall(r"--[^\s=:]+", message):
+        if unknown not in known and (near := difflib.get_close_matches(unknown, known, n=1)):
+            print(f"op25b run: {unknown}: did you mean {near[0]}?", file=sys.stderr)
+    print("op25b run: `op25b run --help` and `op25b run -- --help` list the options", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def _missing_applications(names: Iterable[str]) -> Iterator[str]:
     """A message for each Ryu application that is neither a file nor a module; ryu-manager allows A,B too."""
     for name in itertools.chain.from_iterable(name.split(",") for name in names):
+        if os.path.exists(name) and not name.endswith(".py"):
+            yield f"{name} is not a Ryu application: as a policy it is named with --policy {name}"
+            continue
         try:
             found = os.path.exists(name) or importlib.util.find_spec(name) is not None
         except (ImportError, ValueError):

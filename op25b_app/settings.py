@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from pathlib import Path
+from typing import Any
 
 from ryu import cfg
 
@@ -36,7 +37,7 @@ _log = logging.getLogger("op25b")
 
 def policy_path() -> Path:
     """The policy file, which need not be there; exit code 1 where none is named."""
-    if path := os.environ.get(POLICY) or cfg.CONF.op25b.policy:
+    if path := os.environ.get(POLICY) or _configured("policy"):
         return Path(path).absolute()
     _log.error(
         "no policy: name its file with 'op25b run --policy FILE', with %s in the environment, "
@@ -47,32 +48,46 @@ def policy_path() -> Path:
 
 
 def socket_path() -> Path:
-    return control_socket(configured=cfg.CONF.op25b.control_socket)
+    return control_socket(configured=_configured("control_socket"))
 
 
 def state_directory() -> Path:
-    """Where the last policy in force is kept: as told, as systemd has it, or where this user's belongs."""
-    if told := os.environ.get(STATE_DIRECTORY) or cfg.CONF.op25b.state_directory:
+    """Where the last policy in force is kept: as told, as systemd has it, or where this user's belongs.
+
+    Exit code 1 where this user has no such place.
+    """
+    if told := os.environ.get(STATE_DIRECTORY) or _configured("state_directory"):
         return Path(told)
     if given := os.environ.get("STATE_DIRECTORY"):  # systemd.exec(5): several are separated by colons
         return Path(given.partition(":")[0])
     if os.geteuid() == 0:
         return Path("/var/lib/op25b")
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "op25b")
+    try:
+        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "op25b")
+    except RuntimeError:
+        _log.error(
+            "no place to keep the policy in: HOME is not set, and user %d has no home; name a directory "
+            "in %s, or with 'state_directory = DIRECTORY' in section [op25b] of --config-file",
+            os.geteuid(),
+            STATE_DIRECTORY,
+        )
+        raise SystemExit(1) from None
 
 
 def reload_on_change() -> bool:
-    return os.environ.get(RELOAD_ON_CHANGE) == "1" or bool(cfg.CONF.op25b.reload_on_change)
+    return os.environ.get(RELOAD_ON_CHANGE) == "1" or bool(_configured("reload_on_change"))
 
 
 def audit_seconds() -> float:
     """How often the table of a switch that is as wanted is read again, about; at least a second."""
     told = os.environ.get(AUDIT_SECONDS)
+    if told is None:
+        return float(_configured("audit_seconds"))
     try:
-        seconds = float(cfg.CONF.op25b.audit_seconds if told is None else told)
+        seconds = float(told)
     except ValueError:
         seconds = math.nan
-    if seconds >= 1:
+    if 1 <= seconds < math.inf:
         return seconds
     _log.error("%s=%s is not a number of seconds from 1 on", AUDIT_SECONDS, told)
     raise SystemExit(1)
@@ -80,4 +95,14 @@ def audit_seconds() -> float:
 
 def may_stop_blocking() -> bool:
     """Whether a start may put a policy in force that blocks nothing where the last one did."""
-    return os.environ.get(YES) == "1" or bool(cfg.CONF.op25b.yes)
+    return os.environ.get(YES) == "1" or bool(_configured("yes"))
+
+
+def _configured(name: str) -> Any:
+    """Return what section [op25b] says of an option, or its default; exit code 1 where it cannot be that."""
+    try:
+        return getattr(cfg.CONF.op25b, name)
+    except ValueError as error:
+        reason = str(error).rpartition(" is not valid: ")[2]
+        _log.error("%s in section [op25b] of --config-file: %s", name, reason)
+        raise SystemExit(1) from None

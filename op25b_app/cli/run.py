@@ -40,8 +40,13 @@ def command(
     SIGHUP reads the policy again. SIGINT and SIGTERM stop the controller; switches keep their rules. The REST
     interface listens on 127.0.0.1 unless --wsapi-host says otherwise.
 
+    Exits with 0 where a signal stopped it; with 1 where it cannot start, or ended by itself.
+
     `op25b run -- --help` lists ryu-manager's options.
     """
     from op25b_app import launcher
 
-    context.exit(launcher.run(policy, arguments, reload_on_change=reload_on_change, yes=yes))
+    own_options = [option for parameter in context.command.params for option in parameter.opts]
+    context.exit(
+        launcher.run(policy, arguments, reload_on_change=reload_on_change, yes=yes, own_options=own_options)
+    )
