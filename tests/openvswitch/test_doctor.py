@@ -15,6 +15,8 @@ import pytest
 
 from op25b_app.operate.doctor.open_vswitch import look
 from op25b_app.operate.doctor.table_checks import TRACKED_BY_DEFAULT
+from tests.frames import frame_of
+from tests.generated import packet
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, wait_until
 from tests.patience import HANG_SECONDS
@@ -266,6 +268,26 @@ def test_fragments_that_are_not_handled_as_proven(ovs: PrivateOvs, controller: O
     remedy = shlex.split(diagnosis.of("error")[0]["remedy"])
     subprocess.run(remedy, env=ovs.environment, check=True)
     assert doctor(ovs, controller).code == 0
+
+
+@pytest.mark.usefixtures("healthy")
+def test_a_switch_that_forwards_nothing(ovs: PrivateOvs, controller: Op25bController) -> None:
+    """Its ports are told to send nothing, so NORMAL counts packets and no frame comes out."""
+    frame = frame_of(packet(1, 4, 0x64400001, 0xCB007119, 40000, 443))
+    assert not any(ovs.sent(BRIDGE).values())
+    for port in range(1, 5):
+        ovs.ofctl("mod-port", BRIDGE, str(port), "no-forward")
+    ovs.receive(BRIDGE, 1, *[frame] * 150)
+
+    def told() -> list[str]:
+        return [what for what in doctor(ovs, controller).told("error") if "NORMAL" in what]
+
+    wait_until(lambda: bool(told()), lambda: "not told", 15)
+    assert told() == ["was handed 150 packets to forward (NORMAL), and no port has sent one"]
+    for port in range(1, 5):
+        ovs.ofctl("mod-port", BRIDGE, str(port), "forward")
+    ovs.receive(BRIDGE, 1, frame)
+    wait_until(lambda: not told(), lambda: f"still told: {told()}", 15)
 
 
 @pytest.mark.usefixtures("healthy")

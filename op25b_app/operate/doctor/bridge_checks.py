@@ -10,6 +10,7 @@ from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state
 from op25b_app.operate.doctor.table_checks import check_tables
 from op25b_app.policy.model import LOCAL_PORT, port_name
+from op25b_app.switch.forwarding import forwards_nothing
 
 NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
 
@@ -31,6 +32,7 @@ def check_bridge(
         yield from _check_ports(bridge, expected["roles"])
     yield from check_tables(bridge, expected["tables"] if expected else {}, release)
     yield from _check_multicast(bridge)
+    yield from _check_forwarding(bridge)
     if here:
         yield from _check_fragments(bridge)
 
@@ -191,6 +193,17 @@ def _check_multicast(bridge: Bridge) -> Iterator[Finding]:
             "does not flood multicast that nobody has asked for",
             "neighbour discovery of lines that join no group does not arrive",
             f"ovs-vsctl remove bridge {bridge.name} other_config mcast-snooping-disable-flood-unregistered",
+        )
+
+
+def _check_forwarding(bridge: Bridge) -> Iterator[Finding]:
+    if bridge.counters is not None and forwards_nothing(*bridge.counters):
+        yield error(
+            bridge.name,
+            f"was handed {bridge.counters.handed_over} packets to forward (NORMAL), and no port has sent one",
+            "what op25b permits does not arrive",
+            f"ovs-ofctl show {bridge.name} (is a port NO_FWD or down?), or forwarding: {{table: N}} in the "
+            "policy, with an application that forwards",
         )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from op25b_app.rules.flow import COOKIE_OWNER
+
 TIMEOUT = "10"
 """Seconds that each of the tools may take."""
 PROTOCOLS = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15"
@@ -58,8 +60,18 @@ class Interface(NamedTuple):
     error: str | None
 
 
+class Counters(NamedTuple):
+    """Packets that the rules of op25b handed to NORMAL so far, and that all ports but LOCAL sent so far."""
+
+    handed_over: int
+    sent: int
+
+
 class Bridge(NamedTuple):
-    """One bridge; ``fragments`` and ``version`` are what ovs-vswitchd answers, None where it does not."""
+    """One bridge; ``fragments``, ``version`` and ``counters`` are what ovs-vswitchd answers.
+
+    They are None where it does not.
+    """
 
     name: str
     datapath_id: int | None
@@ -73,6 +85,7 @@ class Bridge(NamedTuple):
     interfaces: tuple[Interface, ...]
     fragments: str | None
     version: str | None
+    counters: Counters | None
     local_is_up: bool = False
 
 
@@ -180,7 +193,19 @@ def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], way: str | None) 
         ),
         fragments=_asked(way, "get-frags", r"(\S+)\s*$") if way else None,
         version=_asked(way, "dump-desc", r"Software: (\S+)") if way else None,
+        counters=_counters(way) if way else None,
     )
+
+
+def _counters(way: str) -> Counters | None:
+    try:
+        flows = _ofctl("dump-flows", way, f"cookie={COOKIE_OWNER << 48:#x}/{0xFFFF << 48:#x}")
+        ports = _ofctl("dump-ports", way)
+    except OpenVSwitchError:
+        return None
+    handed_over = re.findall(r"n_packets=(\d+).*actions=NORMAL$", flows, re.MULTILINE)
+    sent = re.findall(r"port +(\S+): rx .*?tx pkts=(\d+)", ports, re.DOTALL)
+    return Counters(sum(map(int, handed_over)), sum(int(count) for port, count in sent if port != "LOCAL"))
 
 
 def _controller(row: Row) -> OpenFlowController:
@@ -213,11 +238,15 @@ def _interface(row: Row) -> Interface:
 def _asked(way: str, question: str, pattern: str) -> str | None:
     """What ovs-vswitchd answers through ovs-ofctl, of that the part that is wanted."""
     try:
-        answer = _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, question, way)
+        answer = _ofctl(question, way)
     except OpenVSwitchError:
         return None
     found = re.search(pattern, answer)
     return found[1] if found else None
+
+
+def _ofctl(*arguments: str) -> str:
+    return _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, *arguments)
 
 
 def _run(program: str, *arguments: str) -> str:

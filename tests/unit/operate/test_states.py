@@ -33,6 +33,7 @@ BRIDGE = Bridge(
     interfaces=(),
     fragments="normal",
     version="3.1.0",
+    counters=None,
 )
 
 

@@ -29,6 +29,7 @@ def bridge(tables: dict[int, FlowTable]) -> Bridge:
         interfaces=(),
         fragments="normal",
         version=None,
+        counters=None,
     )
 
 
