@@ -5,13 +5,18 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import pwd
 import socket
+import stat
+import struct
 from pathlib import Path
 from typing import Any, NamedTuple
 
 VARIABLE = "OP25B_CONTROL_SOCKET"
 """The environment variable that names the control socket."""
 ANSWER_SECONDS = 60.0
+_CREDENTIALS = struct.Struct("3i")
+"""Process, user and group of who listens: unix(7), SO_PEERCRED."""
 
 
 class NoControllerError(Exception):
@@ -37,12 +42,21 @@ def control_socket(chosen: Path | None = None, *, configured: str | None = None)
 
 
 def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Answer:
-    """Send a request to the controller that listens on ``path``; NoControllerError when there is none."""
+    """Send a request to the controller that listens on ``path``, and return what it answers.
+
+    Raises: NoControllerError where there is none, or where another user may pose as one.
+    """
     connection = _UnixConnection(path, seconds)
     try:
+        _check_directory(path)
         connection.request(method, target)
         response = connection.getresponse()
         return Answer(response.status, json.loads(response.read()))
+    except _StrangerError as error:
+        raise NoControllerError(
+            f"{error}, who may pose as a controller: run this as that user, or name another socket with "
+            f"--socket or {VARIABLE}"
+        ) from None
     except PermissionError:
         raise NoControllerError(
             f"no permission to use {path}: run this as the user that runs the controller"
@@ -57,8 +71,43 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
         connection.close()
 
 
+class _StrangerError(Exception):
+    """Who could answer is neither this user nor root; the text says who."""
+
+
+def _is_shared(path: Path) -> bool:
+    """Whether a path is where every user may make files, as in the directory for temporary ones."""
+    return any(each.stat().st_mode & stat.S_ISVTX for each in path.absolute().parents if each.exists())
+
+
+def _check_directory(path: Path) -> None:
+    """Raises _StrangerError where a socket for everybody's reach is in another user's directory."""
+    if not _is_shared(path):
+        return
+    about = path.parent.lstat()
+    if about.st_uid not in (0, os.geteuid()):
+        raise _StrangerError(f"{path.parent} belongs to {_user(about.st_uid)}")
+
+
+def _check_peer(path: Path, user: int) -> None:
+    """Raises _StrangerError where the user who listens there must not be trusted.
+
+    Root may ask controllers of others, where their sockets are not in reach of everybody.
+    """
+    if user in (0, os.geteuid()) or (os.geteuid() == 0 and not _is_shared(path)):
+        return
+    raise _StrangerError(f"{path} is a socket of {_user(user)}")
+
+
+def _user(number: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(number).pw_name}"
+    except KeyError:
+        return f"user {number}"
+
+
 class _UnixConnection(http.client.HTTPConnection):
-    """HTTP over a socket of the file system."""
+    """HTTP over a socket of the file system, with this user's or root's controller."""
 
     def __init__(self, path: Path, seconds: float) -> None:
         super().__init__("localhost", timeout=seconds)
@@ -68,3 +117,6 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
+        credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+        _, user, _ = _CREDENTIALS.unpack(credentials)
+        _check_peer(self._path, user)
