@@ -14,7 +14,9 @@ from pathlib import Path
 import environment
 from errors import LabError
 
-AS_WANTED = {"protected", "monitoring"}
+from op25b_app.switch.outcome import AS_WANTED
+
+_AS_WANTED = {state.value for state in AS_WANTED}
 START_TIMEOUT = 300.0
 """Seconds, for a loaded machine; a switch that lost its controller takes up to ten to call again."""
 
@@ -67,7 +69,7 @@ class LabController:
             if self._process is None or self._process.poll() is not None:
                 raise LabError(f"the controller has ended:\n{self._log_end()}")
             states, told = self._ask()
-            if all(states.get(name) in AS_WANTED for name in names):
+            if all(states.get(name) in _AS_WANTED for name in names):
                 return time.monotonic() - began
             time.sleep(0.2)
         raise LabError(f"after {timeout:.0f} s: {told}\n{self._log_end()}")

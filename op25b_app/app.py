@@ -28,8 +28,9 @@ from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.accepting import open_as_many_files_as_allowed
 from op25b_app.operate.background import PROVING, in_background
 from op25b_app.operate.clock import Clock
-from op25b_app.operate.control import ControlEndpoint, Query, SocketUnavailableError
+from op25b_app.operate.control import ControlEndpoint, Routes, SocketUnavailableError
 from op25b_app.operate.events import Journal
+from op25b_app.operate.exception_ends import ended_exceptions, next_end
 from op25b_app.operate.expectations import access, expectations, versions, with_states
 from op25b_app.operate.file_change import Changes, look_at
 from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
@@ -38,6 +39,7 @@ from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_files import read_kept
 from op25b_app.operate.policy_store import PolicyStore
+from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.model import Switch
 from op25b_app.policy.problem import names_in_words
@@ -49,7 +51,7 @@ from op25b_app.switch.features import decode_features
 from op25b_app.unread import leave_unread
 
 LOOK_SECONDS = 2.0
-"""How often the policy's files are looked at, where that is wanted."""
+"""How often the policy's files are looked at, where that is wanted, and the clock for ends of exceptions."""
 HELLO_SECONDS = 60.0
 """How often one address is told that its OpenFlow version will not do."""
 
@@ -91,15 +93,16 @@ class Op25b(app_manager.RyuApp):
         super().start()
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
+        hub.spawn(self._tell_ended_exceptions)
         with self._reloading:
             self._put_in_force()
         if settings.reload_on_change():
             hub.spawn(self._reload_on_change)
-        routes = {
-            ("GET", "/status"): self._answer_status,
-            ("GET", "/events"): self._answer_events,
-            ("GET", "/doctor"): self._answer_doctor,
-            ("POST", "/reload"): self._answer_reload,
+        routes: Routes = {
+            ("GET", "/status"): (self._answer_status, ()),
+            ("GET", "/events"): (self._answer_events, ("after",)),
+            ("GET", "/doctor"): (self._answer_doctor, ("dpids",)),
+            ("POST", "/reload"): (self._answer_reload, ("yes", "dry_run", "effect")),
         }
         try:
             self._control = ControlEndpoint(settings.socket_path(), routes)
@@ -202,9 +205,19 @@ class Op25b(app_manager.RyuApp):
         except PolicyRefusedError:
             raise SystemExit(1) from None
 
-    def _tell(self, level: int, kind: str, text: str) -> None:
+    def _tell(self, level: int, kind: str, text: str, more: str = "") -> None:
+        """Log a text and record it as an event; the event says ``more``, which the log has said already."""
         log.log(level, "%s", text)
-        self._journal.record(_now(), None, kind, text)
+        self._journal.record(_now(), None, kind, f"{text}{more}")
+
+    def _tell_ended_exceptions(self) -> None:
+        seen = _now()
+        while True:
+            end = next_end(self._policies.in_force.policy, seen)
+            hub.sleep(LOOK_SECONDS if end is None else min(max(end - seen, 0.0), LOOK_SECONDS))
+            before, seen = seen, _now()
+            for text in ended_exceptions(self._policies.in_force.policy, before, seen):
+                self._tell(logging.INFO, "exception", text)
 
     def _reload_on_change(self) -> None:
         changes, answers = Changes(), True
@@ -253,14 +266,14 @@ class Op25b(app_manager.RyuApp):
     def _status(self) -> dict[str, Any]:
         sessions = {switch.session.dpid: switch.session for switch in self._switches}
         current = [each.session.dpid for each in self._switches if each.generation == self._generation]
-        return status_report(self._path, self._policies.in_force, sessions, current)
+        return status_report(self._path, self._policies, sessions, current)
 
     def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
-        return "200 OK", self._journal.report(int(query.get("after", "0")))
+        return "200 OK", self._journal.report(query.number("after", 0))
 
     def _answer_doctor(self, query: Query) -> tuple[str, dict[str, Any]]:
         """With the datapath ids whose tables are of interest, as ``dpids=1,2``."""
-        dpids = {int(dpid) for dpid in query.get("dpids", "").split(",") if dpid}
+        dpids = query.numbers("dpids")
         web = "wsgi" in app_manager.AppManager.get_instance().contexts
         status, policy = self._status(), self._policies.in_force.policy
         switches = with_states(in_background(expectations, policy, dpids, _now()), status)
@@ -276,12 +289,13 @@ class Op25b(app_manager.RyuApp):
 
         With ``effect=0`` nobody waits for what changes to be worked out first.
         """
-        yes = query.get("yes") == "1"
-        if query.get("dry_run") == "1":
+        yes, with_effect = query.flag("yes"), query.flag("effect", otherwise=True)
+        if query.flag("dry_run"):
             with self._reloading:
                 return reload_report(self._policies.examine(_now()), self._path, yes=yes)
-        examined, applied = self.reload(yes=yes, with_effect=query.get("effect") != "0")
-        return reload_report(examined, self._path, yes=yes, applied=applied)
+        examined, applied = self.reload(yes=yes, with_effect=with_effect)
+        keep_error = self._policies.keep_error if applied else None
+        return reload_report(examined, self._path, yes=yes, applied=applied, keep_error=keep_error)
 
 
 def _endpoint(host: str, port: int) -> str:

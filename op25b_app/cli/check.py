@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
     """Tell everything that is wrong with POLICY, each line with its place and the remedy.
 
-    Exits with 0 where there is no error, warnings or not.
+    Exits with 0 where there is no error, warnings or not; with 1 otherwise.
     """
     from op25b_app.policy.loader import load
     from op25b_app.policy.problem import names_in_words

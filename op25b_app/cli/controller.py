@@ -35,9 +35,19 @@ socket_option = click.option(
 
 
 def ask_or_exit(
-    path: Path | None, method: str, target: str, *, as_json: bool, seconds: float = 60.0
+    path: Path | None,
+    method: str,
+    target: str,
+    *,
+    as_json: bool,
+    seconds: float = 60.0,
+    has: str | None = None,
 ) -> dict[str, Any]:
-    """What the controller answers; a message and exit code 1 where there is none, or only an error."""
+    """What the controller answers; a message and exit code 1 where there is none, or only an error.
+
+    ``has`` is a key that the answer of a controller of this version holds: an upgraded command may ask one
+    that was started before.
+    """
     from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
 
     try:
@@ -45,9 +55,12 @@ def ask_or_exit(
     except NoControllerError as error:
         trouble = str(error)
     else:
-        if "error" not in answer.body:
+        if "error" in answer.body:
+            trouble = f"the controller says: {answer.body['error']}"
+        elif has is not None and has not in answer.body:
+            trouble = "the controller that runs is of an older version of op25b: start it again"
+        else:
             return answer.body
-        trouble = f"the controller says: {answer.body['error']}"
     click.echo(f"op25b: {trouble}", err=True)
     if as_json:
         click.echo(json.dumps({"error": trouble}, indent=2))

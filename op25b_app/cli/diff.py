@@ -44,7 +44,9 @@ def command(
     """Tell what becomes blocked, what becomes permitted and how many flow rules change on each switch when
     the policy NEW takes the place of OLD.
 
-    It is told for every packet, not by samples. Exits with 1 only where one of them is invalid.
+    It is told for every packet, not by samples.
+
+    Exits with 0 whatever changes; with 1 where one of them has errors.
     """
     from op25b_app.policy.openness import newly_open
     from op25b_app.policy.problem import names_in_words

@@ -39,7 +39,9 @@ def command(bridges: tuple[str, ...], database: str | None, path: Path | None, a
 
     OVS_RUNDIR and the like lead to an Open vSwitch elsewhere, as they lead its own tools. Nothing is changed.
 
-    Exits with 0 where there is no error, warnings or not.
+    A switch of the policy that is neither protected nor monitoring is an error.
+
+    Exits with 0 where there is no error, warnings or not; with 1 otherwise.
     """
     from op25b_app.operate.doctor.examination import examine
     from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look

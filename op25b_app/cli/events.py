@@ -24,6 +24,8 @@ def command(follow: bool, path: Path | None, as_json: bool) -> None:
     """Tell the last events of the controller that runs on this machine, the oldest first.
 
     With --json, each event is a line of its own. With --follow, it goes on until the controller ends.
+
+    Exits with 0 where they are told, whatever they say; with 1 where no controller answers, or no longer.
     """
     for report in _reports(path, follow=follow):
         if report["missed"]:

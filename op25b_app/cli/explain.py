@@ -22,6 +22,8 @@ from op25b_app.cli.arguments import (
 if TYPE_CHECKING:
     from op25b_app.policy.packet import Packet
 
+LAST_PORT = 0xFFFFFFFE
+"""The switch's own, LOCAL: OpenFlow 1.3.5, 7.2.1."""
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
 
@@ -41,7 +43,11 @@ _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 @json_option
 def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool, **fields: Any) -> None:
     """Tell what one switch does with a packet: the verdict, the line of POLICY that decides, and the flow
-    rule that does it."""
+    rule that does it.
+
+    Exits with 0 where that is told, for permit and block alike: read the verdict. Exits with 1 where POLICY
+    has errors, or its flow rules say otherwise than POLICY, which is a mistake in op25b.
+    """
     from op25b_app.policy.decide import decide
     from op25b_app.rules.compiler import compile_rules
     from op25b_app.rules.lookup import trace, verdict
@@ -122,7 +128,7 @@ def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
 
 
 def _protocol(name: str) -> int:
-    number = _PROTOCOLS.get(name.lower(), int(name) if name.isdecimal() else 256)
+    number = _PROTOCOLS.get(name.lower(), int(name) if name.isascii() and name.isdecimal() else 256)
     if number > 255:
         known = ", ".join(_PROTOCOLS)
         raise click.BadParameter(f"'{name}' is no protocol; write {known} or 0 to 255", param_hint="--proto")
@@ -132,7 +138,7 @@ def _protocol(name: str) -> int:
 def _mac(text: str) -> int:
     octets = text.split(":")
     try:
-        if len(octets) == 6:
+        if len(octets) == 6 and text.isascii():
             return int.from_bytes(bytes(int(octet, 16) for octet in octets), "big")
     except ValueError:
         pass

@@ -48,7 +48,8 @@ def command(
     """Prove that a whole table, rules of other applications among them, gives every packet the verdict that
     POLICY gives it, or show a packet for which it does not.
 
-    Exits with 0 only where it is proven.
+    Exits with 0 only where it is proven; with 1 where a packet shows that it is not, where it cannot be
+    decided, and where POLICY has errors.
     """
     if (flows is None) == (bridge is None):
         raise click.UsageError("give either --flows FILE or --bridge BR")

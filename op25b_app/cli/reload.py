@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -49,8 +50,12 @@ def command(
     new policy. A policy that has errors, that blocks nothing on a switch that blocks now, or that opens far
     more, is refused: the one in force stays in force.
 
-    Exits with 0 where the policy is in force and each connected switch is protected or monitoring.
+    Exits with 0 where the policy is in force and each connected switch is protected or monitoring; with
+    --dry-run, where it would be taken. Exits with 1 where it is refused, where a connected switch does not
+    follow in time, and where no controller answers.
     """
+    if math.isnan(seconds):
+        raise click.BadParameter("'nan' is not a number of seconds", param_hint="--wait")
     query = urlencode({"yes": int(yes), "dry_run": int(dry_run), "effect": int(not no_effect)})
     answer = ask_or_exit(path, "POST", f"/reload?{query}", as_json=as_json, seconds=EXAMINE_SECONDS)
     if not as_json:
@@ -74,6 +79,8 @@ def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
         click.echo(f"op25b: refused; the policy in force stays in force{remedy}")
     else:
         click.echo(f"op25b: the policy {'would be taken' if dry_run else 'is in force'}")
+    if answer.get("keep_error"):
+        click.echo(f"op25b: warning: {answer['keep_error']}")
 
 
 def _wait_for_switches(path: Path | None, seconds: float, *, as_json: bool) -> dict[str, Any]:

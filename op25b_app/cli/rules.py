@@ -37,6 +37,8 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
     """Print the flow rules that POLICY means for one switch, in the order in which they are sent.
 
     With --single-table, what one table cannot express is an error.
+
+    Exits with 0 where rules are printed; with 1 where there are errors.
     """
     from op25b_app.rules.compiler import compile_rules
     from op25b_app.rules.ofctl import format_rule

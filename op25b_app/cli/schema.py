@@ -9,7 +9,10 @@ import click
 
 @click.command(short_help="Print the JSON Schema of a policy file, for editors.")
 def command() -> None:
-    """Print the JSON Schema (2020-12) of a policy file, for editors that complete and check YAML."""
+    """Print the JSON Schema (2020-12) of a policy file, for editors that complete and check YAML.
+
+    Exits with 0.
+    """
     from op25b_app.policy.document import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

@@ -23,7 +23,7 @@ def command(path: Path | None, as_json: bool) -> None:
     Exits with 1 otherwise, and where no controller answers. With --json, all_as_wanted says the same as the
     exit code; all_protected is true only where every switch is protected, and none in monitor mode.
     """
-    status = ask_or_exit(path, "GET", "/status", as_json=as_json)
+    status = ask_or_exit(path, "GET", "/status", as_json=as_json, has="all_as_wanted")
     if as_json:
         click.echo(json.dumps(status, indent=2))
     else:
@@ -54,4 +54,9 @@ def _policy_line(policy: dict[str, Any]) -> str:
     line = f"policy {policy['file']} (sha256 {policy['sha256'][:12]}), in force since {since}"
     if policy["kept"]:
         line += "\nkept from before: the file was refused at the start; op25b reload --dry-run tells why"
+    if refused := policy["refused"]:
+        at = refused["at"].removesuffix("+00:00").replace("T", " ")
+        line += f"\nthe file was refused at {at}: {refused['because']}"
+    if policy["keep_error"]:
+        line += f"\nwarning: {policy['keep_error']}"
     return line

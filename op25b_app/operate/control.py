@@ -9,21 +9,21 @@ import json
 import logging
 import os
 import stat
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl
 
 import eventlet
 import eventlet.wsgi
 from eventlet.green import socket
 
 from op25b_app.operate.accepting import accepted
+from op25b_app.operate.query import BadQueryError, Query
 
-Query = Mapping[str, str]
 Handler = Callable[[Query], tuple[str, dict[str, Any]]]
 """Answers a request with this query: the HTTP status line without the protocol, and what becomes JSON."""
-Routes = Mapping[tuple[str, str], Handler]
+Routes = Mapping[tuple[str, str], tuple[Handler, Collection[str]]]
+"""By method and path, who answers, and the names that a query may hold."""
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 log = logging.getLogger("op25b")
@@ -61,9 +61,12 @@ class ControlEndpoint:
     def _answer(self, environ: Mapping[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         method, target = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         status, answer = "404 Not Found", {"error": f"nothing answers {method} {target}"}
-        if handler := self._routes.get((method, target)):
+        if route := self._routes.get((method, target)):
+            handler, names = route
             try:
-                status, answer = handler(dict(parse_qsl(environ.get("QUERY_STRING", ""))))
+                status, answer = handler(Query(environ.get("QUERY_STRING", ""), names))
+            except BadQueryError as error:
+                status, answer = "400 Bad Request", {"error": str(error)}
             except Exception:
                 log.exception("%s %s: internal error", method, target)
                 status, answer = "500 Internal Server Error", {"error": "internal error; the log says more"}

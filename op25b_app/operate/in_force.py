@@ -57,6 +57,13 @@ class Examined(NamedTuple):
             return None
         return "stops blocking" if self.stops else "opens"
 
+    def why_refused(self) -> str:
+        """Return in a line why it is refused."""
+        if self.loaded.policy is not None:
+            return "; ".join([*self.stops, *self.opens])
+        first, *others = self.loaded.errors
+        return f"{first}" + (f" and {len(others)} more error{'s' * (len(others) > 1)}" if others else "")
+
     def in_force(self, before: InForce | None, at: float) -> InForce:
         """What is in force if this is."""
         loaded = self.loaded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from op25b_app.operate.background import EXAMINING
 from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
@@ -13,14 +14,22 @@ from op25b_app.operate.policy_files import PolicyFiles
 from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
 from op25b_app.policy.loader import Loaded
 
-Tell = Callable[[int, str, str], None]
-"""Logs, at a level, an event of a kind, with its text."""
+Tell = Callable[[int, str, str, str], None]
+"""Logs, at a level, an event of a kind, with its text; the event says more, which the log has by then."""
 
 log = logging.getLogger("op25b")
 
 
 class PolicyRefusedError(Exception):
     """There is no policy to put in force; why has been logged."""
+
+
+class Refused(NamedTuple):
+    """A policy file that was to be put in force and was not, ``at`` a time, ``because`` of something."""
+
+    at: float
+    because: str
+    digest: str
 
 
 class Policies:
@@ -35,6 +44,10 @@ class Policies:
         self._path = path
         self._store = store
         self._tell = tell
+        self.refused: Refused | None = None
+        """The file as it was read last, where it was refused then."""
+        self.keep_error: str | None = None
+        """Why the policy in force could not be kept for the next start."""
         last = self._recall(at)
         self._loaded: Loaded | None = None
         self.named: frozenset[Path] = frozenset()
@@ -45,11 +58,11 @@ class Policies:
             self.in_force = examined.in_force(last, at)
             self._keep(examined)
         elif last is None:
-            self._tell_refused(examined, "nothing is started")
+            self._refuse(examined, at, "nothing is started")
             raise PolicyRefusedError
         else:
             self.in_force = last
-            self._tell_refused(examined, f"the last one in force goes on, kept in {store.place(path)}")
+            self._refuse(examined, at, f"the last one in force goes on, kept in {store.place(path)}")
 
     def reload(
         self, at: float, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
@@ -60,11 +73,13 @@ class Policies:
         """
         examined = self.examine(at, with_effect=with_effect)
         if unless_same and not self.in_force.kept and examined.loaded.digest == self.in_force.digest:
+            self.refused = None
             return examined, False
         self._tell_problems(examined)
         if examined.refusal(yes=yes) is not None:
-            self._tell_refused(examined, "the one in force stays in force")
+            self._refuse(examined, at, "the one in force stays in force")
             return examined, False
+        self.refused = None
         self.in_force = examined.in_force(self.in_force, at)
         self._keep(examined)
         return examined, True
@@ -111,14 +126,22 @@ class Policies:
             kept = Kept(self.in_force.since, examined.loaded.files)
             in_file_thread("keep", self._path, self._store.keep, self._path, kept)
         except (StoreError, NoAnswerError) as error:
-            log.warning("%s; a start with a broken file will find no policy", error)
+            reason = error.strerror if isinstance(error, NoAnswerError) else error
+            self.keep_error = f"the policy in force is not kept for the next start: {reason}"
+            self._tell(logging.WARNING, "not kept", self.keep_error, "")
+        else:
+            self.keep_error = None
 
     def _tell_problems(self, examined: Examined) -> None:
         for level, line in problem_lines(examined.loaded, self._path):
             log.log(level, "%s", line)
 
-    def _tell_refused(self, examined: Examined, instead: str) -> None:
-        text = f"policy {self._path} refused: {instead}"
-        if reasons := [*examined.stops, *examined.opens]:
-            text += f"; {'; '.join(reasons)}; to have it all the same: 'op25b reload --yes'"
-        self._tell(logging.ERROR, "refused", text)
+    def _refuse(self, examined: Examined, at: float, instead: str) -> None:
+        because = examined.why_refused()
+        self.refused = Refused(at, because, examined.loaded.digest)
+        text, more = f"policy {self._path} refused: {instead}", ""
+        if examined.loaded.policy is None:
+            more = f"; {because}"
+        else:
+            text += f"; {because}; to have it all the same: 'op25b reload --yes'"
+        self._tell(logging.ERROR, "refused", text, more)

@@ -7,7 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from op25b_app.operate.in_force import Examined, InForce, Refusal, problem_lines
+from op25b_app.operate.in_force import Examined, Refusal, problem_lines
+from op25b_app.operate.policies import Policies, Refused
 from op25b_app.switch.outcome import AS_WANTED, State
 from op25b_app.switch.session import Session
 
@@ -20,15 +21,17 @@ STATUS: dict[Refusal | None, str] = {
 
 
 def status_report(
-    path: Path, in_force: InForce, sessions: Mapping[int, Session], current: Iterable[int]
+    path: Path, policies: Policies, sessions: Mapping[int, Session], current: Iterable[int]
 ) -> dict[str, Any]:
     """The policy in force, every switch of it by its name, and others by their datapath id.
 
+    Of the policy it tells whether its file was ``refused`` when it was read last, and ``keep_error``.
     ``all_as_wanted`` tells whether every switch of the policy is protected or, in monitor mode, monitoring;
     ``all_protected`` whether every one is protected, so that none only counts what it would block.
     ``sessions`` are by datapath id and hold one for each switch of the policy; those of ``current`` have
     begun to follow the policy in force.
     """
+    in_force, refused = policies.in_force, policies.refused
     known, up_to_date = in_force.policy.switches, set(current)
     switches = {name: _switch(sessions[each.dpid], up_to_date) for name, each in known.items()}
     states = [sessions[each.dpid].status.state for each in known.values()]
@@ -39,6 +42,8 @@ def status_report(
             "sha256": in_force.digest,
             "since": _iso(in_force.since),
             "kept": in_force.kept,
+            "keep_error": policies.keep_error,
+            "refused": refused and _refused(refused),
         },
         "all_as_wanted": all(state in AS_WANTED for state in states),
         "all_protected": all(state is State.PROTECTED for state in states),
@@ -47,19 +52,27 @@ def status_report(
 
 
 def reload_report(
-    examined: Examined, path: Path, *, yes: bool, applied: bool = False
+    examined: Examined, path: Path, *, yes: bool, applied: bool = False, keep_error: str | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """The HTTP status and the JSON values for a policy file that was to be put in force, or only examined."""
+    """The HTTP status and the JSON values for a policy file that was to be put in force, or only examined.
+
+    ``keep_error`` says why it could not be kept for the next start, if so.
+    """
     refusal = examined.refusal(yes=yes)
     return STATUS[refusal], {
         "applied": applied,
         "refused": refusal,
         "sha256": examined.loaded.digest,
         "problems": [line for _, line in problem_lines(examined.loaded, path)],
-        "effect": list(examined.effect),
+        "effect": [line for line in examined.effect if line not in (*examined.stops, *examined.opens)],
         "stops_blocking": list(examined.stops),
         "opens": list(examined.opens),
+        "keep_error": keep_error,
     }
+
+
+def _refused(refused: Refused) -> dict[str, Any]:
+    return {"at": _iso(refused.at), "because": refused.because, "sha256": refused.digest}
 
 
 def _switch(session: Session, current: set[int]) -> dict[str, Any]:

@@ -5,13 +5,16 @@ So do files on a network file system whose server is gone: whoever opens one sle
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from eventlet.patcher import original
 from ryu.base import app_manager
 
+import op25b_app.app
 from op25b_app.operate import policy_files
+from op25b_app.operate.file_change import Look, look_at
 
 GONE = "server-is-gone"
 _time = original("time")
@@ -24,7 +27,15 @@ def _read_when_it_answers(path: Path, most_bytes: int) -> bytes:
     return _read(path, most_bytes)
 
 
+def _look_when_they_answer(files: Iterable[Path]) -> Look:
+    paths = [*files]
+    while any(path.with_name(GONE).exists() for path in paths):
+        _time.sleep(0.05)
+    return look_at(paths)
+
+
 setattr(policy_files, "read_regular_file", _read_when_it_answers)  # noqa: B010
+setattr(op25b_app.app, "look_at", _look_when_they_answer)  # noqa: B010
 
 
 class SilentFiles(app_manager.RyuApp):

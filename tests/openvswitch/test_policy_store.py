@@ -96,6 +96,8 @@ def test_a_start_with_a_broken_file_goes_on_with_the_last_policy(
             "sha256": digest,
             "since": "",
             "kept": False,
+            "keep_error": None,
+            "refused": None,
         }
         assert "Traceback" not in controller.log
 
@@ -157,8 +159,26 @@ def test_a_damaged_or_unwritable_store_is_a_warning(start: Start, folder: Path) 
         controller.wait_for("in force")
         told = f"cannot keep the policy in {folder}/state/policy-"
         assert told in controller.log
-        assert controller.command("reload").returncode == 0
+        reloaded = controller.command("reload")
+        assert reloaded.returncode == 0
+        assert (
+            f"op25b: warning: the policy in force is not kept for the next start: {told}" in reloaded.stdout
+        )
         assert controller.log.count(told) == 2
+        assert told in controller.status()["policy"]["keep_error"]
+        assert f"warning: the policy in force is not kept for the next start: {told}" in (
+            controller.command("status").stdout
+        )
+        assert f" not kept the policy in force is not kept for the next start: {told}" in (
+            controller.command("events").stdout
+        )
+        (folder / "state").unlink()
+        assert json.loads(controller.command("reload", "--json").stdout)["keep_error"] is None
+        assert controller.status()["policy"]["keep_error"] is None
+        kept = next((folder / "state").iterdir())
+        kept.unlink()
+        (folder / "state").rmdir()
+        (folder / "state").write_text("in the way")
     (folder / "state").unlink()
     with start() as controller:
         controller.wait_for("in force")

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -108,9 +109,13 @@ def test_a_policy_that_stops_blocking_needs_yes(ovs: PrivateOvs, controller: Op2
         assert "would block nothing: it is in monitor mode" in done.stdout
         assert "refused; the policy in force stays in force" in done.stdout
         assert "op25b reload --yes" in done.stdout
+        assert done.stdout.count("would block nothing: it is in monitor mode") == 1
     answer = json.loads(controller.command("reload", "--json").stdout)
     assert (answer["applied"], answer["refused"], answer["switches"]) == (False, "stops blocking", {})
 
+    refused = controller.status()["policy"]["refused"]
+    assert "would block nothing: it is in monitor mode" in refused["because"]
+    assert refused["sha256"] == answer["sha256"] != controller.status()["policy"]["sha256"]
     told = controller.log.count("would block nothing")
     controller.process.send_signal(signal.SIGHUP)
     wait_until(lambda: controller.log.count("would block nothing") > told, lambda: controller.log)
@@ -144,9 +149,16 @@ def test_events_tell_states_reloads_and_refusals(ovs: PrivateOvs, controller: Op
         assert controller.command("reload").returncode == 1
         while told[-1]["kind"] != "refused":
             told.append(json.loads(follower.stdout.readline()))
+        reason = f"{controller.policy_path}:8:1: error: unknown key 'modes'; did you mean 'mode'?"
+        assert told[-1]["text"].endswith(f"refused: the one in force stays in force; {reason}")
+        assert controller.log.count(reason) == 1
+        assert "\nthe file was refused at " in controller.command("status").stdout
+        assert f": {reason}" in controller.command("status").stdout
         rewrite(controller, "modes: x\n", "")
         rewrite(controller, DYNAMIC, WIDER)
         assert controller.command("reload").returncode == 0
+        assert controller.status()["policy"]["refused"] is None
+        assert "refused" not in controller.command("status").stdout
         while not ("protected" in told[-1]["text"] and told[-1]["number"] > told_refused(told)):
             told.append(json.loads(follower.stdout.readline()))
     finally:
@@ -195,3 +207,24 @@ def test_files_that_change_are_read_again_when_that_is_wanted(ovs: PrivateOvs, t
         assert controller.log.count("in force for") == 2, "the same as before"
         assert controller.log.count("refused") == 1
         assert "Traceback" not in controller.log
+
+
+def test_an_exception_that_ends_is_an_event(ovs: PrivateOvs, controller: Op25bController) -> None:
+    ends = datetime.fromtimestamp(time.time() + 5, timezone.utc).isoformat(timespec="seconds")
+    exception = (
+        f"{{name: ticket-1, source: 100.64.3.7, destination: 203.0.113.5, expires: '{ends}', reason: x}}"
+    )
+    rewrite(controller, "switches:", f"exceptions: [{exception}]\nswitches:")
+    assert controller.command("reload").returncode == 0
+
+    def told() -> list[dict[str, object]]:
+        lines = controller.command("events", "--json").stdout.splitlines()
+        return [event for event in map(json.loads, lines) if event["kind"] == "exception"]
+
+    wait_until(lambda: bool(told()), lambda: controller.log, 30)
+    time.sleep(3)
+    (event,) = told()
+    text = "exception 'ticket-1' has ended: 100.64.3.7 to 203.0.113.5 ("
+    assert str(event["text"]).startswith(f"{text}{controller.policy_path}:")
+    assert event["switch"] is None
+    assert datetime.fromisoformat(str(event["time"])) >= datetime.fromisoformat(ends)

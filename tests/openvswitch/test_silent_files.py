@@ -159,6 +159,25 @@ def test_a_change_to_such_a_file_holds_up_nothing(
         controller.wait_for("refused: the one in force stays in force")
 
 
+def test_looking_at_files_that_do_not_answer_holds_up_nothing(
+    ovs: PrivateOvs, start: Start, folder: Path
+) -> None:
+    with start(OP25B_RELOAD_ON_CHANGE="1") as controller:
+        protect(ovs, controller)
+        wanted = rules_on(ovs, BRIDGE)
+        make_silent(folder / "pools" / "pools.txt")
+        time.sleep(3)
+        is_repaired(ovs, controller, wanted)
+        told = "cannot see whether files of the policy change: it does not answer within 10 s"
+        controller.wait_for(told)
+        is_repaired(ovs, controller, wanted)
+        (folder / "pools" / GONE).unlink()
+        (folder / "pools" / "pools.txt").write_text("198.51.100.0/25\n")
+        controller.wait_for("in force for", times=2)
+        assert controller.log.count("cannot see whether") == 1
+        assert "Traceback" not in controller.log
+
+
 def test_a_file_that_is_replaced_again_and_again_is_read(ovs: PrivateOvs, start: Start, folder: Path) -> None:
     """As a lease file is, every 1.5 s: it never stands still from one look to the next."""
     pools = folder / "pools" / "pools.txt"

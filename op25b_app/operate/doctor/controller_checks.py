@@ -14,16 +14,34 @@ WHERE = "controller"
 def check_controller(told: Mapping[str, Any]) -> Iterator[Finding]:
     """Findings about a controller, from what it tells of itself."""
     yield ok(WHERE, ", ".join(f"{name} {number}" for name, number in told["versions"].items()))
-    if told["policy"]["kept"]:
-        yield warning(
-            WHERE,
-            f"the policy in force is a kept one: {told['policy']['file']} was refused at the start",
-            "what was changed in the file since is not in force",
-            "op25b reload --dry-run",
-        )
+    yield from _check_policy(told["policy"])
     yield from _check_openflow(told["access"]["openflow"])
     yield from _check_web(told["access"]["web"])
     yield from _check_echo(told["access"])
+
+
+def _check_policy(policy: Mapping[str, Any]) -> Iterator[Finding]:
+    if policy["kept"]:
+        yield warning(
+            WHERE,
+            f"the policy in force is a kept one: {policy['file']} was refused at the start",
+            "what was changed in the file since is not in force",
+            "op25b reload --dry-run",
+        )
+    elif refused := policy["refused"]:
+        yield warning(
+            WHERE,
+            f"{policy['file']} was refused: {refused['because']}",
+            "what was changed in the file since is not in force",
+            "op25b reload --dry-run",
+        )
+    if policy["keep_error"]:
+        yield warning(
+            WHERE,
+            policy["keep_error"],
+            "a start with a broken file finds an older policy, or none",
+            "make room, or name another directory in OP25B_STATE_DIRECTORY, then op25b reload",
+        )
 
 
 def _check_openflow(openflow: Mapping[str, Any]) -> Iterator[Finding]:

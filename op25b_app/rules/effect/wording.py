@@ -132,7 +132,7 @@ def exception_text(end: ExceptionEnd) -> str:
     before, after = end
     known = after or before
     assert known is not None, "an exception is in one of two policies"
-    subject = f"exception '{known.name}' ({_permission(known)})"
+    subject = f"exception '{known.name}' ({permission(known)})"
     if after is None:
         return f"{subject} no longer holds"
     if before is None:
@@ -276,7 +276,7 @@ def _tags(places: Ranges) -> str:
     return " or ".join(written)
 
 
-def _permission(exception: MailException) -> str:
+def permission(exception: MailException) -> str:
     source = exception.source
     sender = (
         f"port {port_name(source.port)} of {source.switch}"

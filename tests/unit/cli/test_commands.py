@@ -15,6 +15,7 @@ from tests.generated import packet
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 AT = "2027-01-15T08:00:00Z"
+EXPLAIN = ["explain", str(EXAMPLE), "--switch=access-1", "--in-port=1", "--src=100.64.0.1", "--dst=192.0.2.1"]
 
 
 def op25b(*arguments: str) -> Result:
@@ -94,6 +95,15 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
         (["check", str(EXAMPLE), "--at", "1e300"], "'1e300' is not a moment"),
         (["check", str(EXAMPLE), "--at", "9999-12-31T23:59:59-05:00"], "is not a moment from 1970 to 9999"),
         (["check", str(EXAMPLE), "--at", "1800000000000"], "'1800000000000' is not a moment"),
+        *(
+            ([*EXPLAIN, option, value], message)
+            for option, value, message in (
+                ("--in-port", "99999999999", "99999999999 is not in the range"),
+                ("--proto", "٣", "'٣' is no protocol"),
+                ("--mac", "1:2:3:4:5:٣", "is not a MAC address"),
+            )
+        ),
+        (["reload", "--wait", "nan"], "'nan' is not a number of seconds"),
         (["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1"], "--src is missing"),
         (
             ["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1", "--packet", "xy"],

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from op25b_app.cli.main import main
+from op25b_app.operate import endpoint
 from op25b_app.operate.endpoint import control_socket
 
 
@@ -36,3 +37,14 @@ def test_json_is_json_without_a_controller_too(command: str, tmp_path: Path) -> 
     done = CliRunner().invoke(main, [command, "--json", "--socket", str(tmp_path / "none.sock")])
     assert done.exit_code == 1
     assert "no controller answers" in json.loads(done.stdout)["error"]
+
+
+def test_a_controller_of_an_older_version_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command was upgraded, and the controller still runs as it was started."""
+    old = {"policy": {"file": "policy.yaml"}, "all_protected": True, "switches": {}}
+    monkeypatch.setattr(endpoint, "ask", lambda *_: endpoint.Answer(200, old))
+    done = CliRunner().invoke(main, ["status"])
+    assert done.exit_code == 1
+    assert done.stderr == (
+        "op25b: the controller that runs is of an older version of op25b: start it again\n"
+    )

@@ -41,7 +41,9 @@ class Place:
     def start(self, content: bytes, at: float = NOW, *, yes: bool = False) -> Policies:
         self.path.write_bytes(content)
         self.told.clear()
-        return Policies(self.path, self.store, lambda level, kind, text: self.told.append(text), at, yes=yes)
+        return Policies(
+            self.path, self.store, lambda level, kind, text, more: self.told.append(text), at, yes=yes
+        )
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import MappingProxyType, SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from op25b_app.policy.model import LOCAL_PORT
 from op25b_app.switch.outcome import AS_WANTED, State, Status
 from tests.unit.operate.policies import policy_of
 
+README = Path(__file__).parents[3] / "README.md"
 STATES = sorted(state.value for state in State)
 WANTED = {state.value for state in AS_WANTED}
 BRIDGE = Bridge(
@@ -52,7 +54,7 @@ def expected(name: str, dpid: int, state: str) -> dict[str, Any]:
 def controller(*switches: dict[str, Any]) -> dict[str, Any]:
     return {
         "versions": {"op25b": "1"},
-        "policy": {"file": "policy.yaml", "kept": False},
+        "policy": {"file": "policy.yaml", "kept": False, "refused": None, "keep_error": None},
         "access": {
             "openflow": {"host": "127.0.0.1", "tls": False, "asks_certificates": False},
             "web": None,
@@ -103,6 +105,9 @@ def test_a_state_that_nobody_classified() -> None:
     kinds = [set(cli.AS_WANTED), set(cli.ON_THEIR_WAY), set(cli.AT_REST)]
     assert set.union(*kinds) >= set(STATES), "a reload does not know whether to wait"
     assert sum(map(len, kinds)) == len(set.union(*kinds)), "a state has two kinds"
+    rows = [line.split("|")[1] for line in README.read_text().splitlines() if line.startswith("| `")]
+    told = {state for row in rows for state in row.strip(" `").split("`, `")}
+    assert told >= set(STATES), "README does not say what it means"
 
 
 @pytest.mark.parametrize(
@@ -133,8 +138,8 @@ def test_all_protected_means_that_none_is_in_monitor_mode(
         )
         for dpid, state in enumerate(states, 1)
     }
-    in_force = InForce(policy, "0" * 64, 0.0)
-    report = status_report(tmp_path, in_force, cast(Any, MappingProxyType(sessions)), ())
+    policies = SimpleNamespace(in_force=InForce(policy, "0" * 64, 0.0), refused=None, keep_error=None)
+    report = status_report(tmp_path, cast(Any, policies), cast(Any, MappingProxyType(sessions)), ())
     assert (report["all_as_wanted"], report["all_protected"]) == (as_wanted, protected)
 
 
