@@ -26,7 +26,7 @@ from op25b_app.connection import Connection, make_room, serve_with_limits
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.accepting import open_as_many_files_as_allowed
-from op25b_app.operate.background import PROVING, in_background
+from op25b_app.operate.background import EXAMINING, PROVING, in_background
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.control import ControlEndpoint, Routes, SocketUnavailableError
 from op25b_app.operate.events import Journal
@@ -276,7 +276,7 @@ class Op25b(app_manager.RyuApp):
         dpids = query.numbers("dpids")
         web = "wsgi" in app_manager.AppManager.get_instance().contexts
         status, policy = self._status(), self._policies.in_force.policy
-        switches = with_states(in_background(expectations, policy, dpids, _now()), status)
+        switches = with_states(EXAMINING.do(expectations, policy, dpids, _now()), status)
         return "200 OK", {
             "versions": versions(),
             "access": access(self.CONF, web=web),

@@ -73,7 +73,7 @@ COMPARING = Lane()
 PROVING = Lane()
 """Proofs, which nothing but the state of a switch waits for."""
 EXAMINING = Lane()
-"""Policies that are read and compared with the one in force, which only whoever reloads waits for."""
+"""Policies that are compared with the one in force, and what a doctor asks: only whoever asks waits."""
 _LANES = 3
 
 in_background = COMPARING.do
