@@ -54,7 +54,7 @@ def command(
     if (flows is None) == (bridge is None):
         raise click.UsageError("give either --flows FILE or --bridge BR")
     from op25b_app.rules.proof.dump import DumpError, read_dump
-    from op25b_app.rules.proof.prove import CannotDecide, Proven, prove
+    from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
     policy = policy_or_exit(path, at)
     switch = switch_or_fail(policy, switch_name)
@@ -75,6 +75,8 @@ def command(
         click.echo(f"proven: {subject}, for every packet ({result.classes} classes of headers)")
     elif isinstance(result, CannotDecide):
         click.echo(f"cannot decide, because {result.where}: {result.reason}")
+    elif isinstance(result, TooCostly):
+        click.echo(f"cannot decide within {result.within}, because of {culprits(result)}")
     else:
         _print_refuted(result)
     sys.exit(0 if isinstance(result, Proven) else 1)
@@ -96,12 +98,16 @@ def _print_refuted(result: Refuted) -> None:
 
 
 def _as_json(result: Result, rules: int) -> dict[str, Any]:
-    from op25b_app.rules.proof.prove import CannotDecide, Proven
+    from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits
 
     if isinstance(result, Proven):
         return {"result": "proven", "rules": rules, "classes": result.classes}
     if isinstance(result, CannotDecide):
         return {"result": "cannot decide", "where": result.where, "reason": result.reason}
+    if isinstance(result, TooCostly):
+        reason = f"not within {result.within}, because of {culprits(result)}"
+        where = result.rules[0].where if result.rules else None
+        return {"result": "cannot decide", "where": where, "reason": reason}
     from op25b_app.rules.proof.witness import describe, trace_command
 
     frame, walked, decision = result.frame, result.walk, result.decision

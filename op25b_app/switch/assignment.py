@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from op25b_app.policy.meaning import meaning
 from op25b_app.policy.model import Line, Policy, Switch
 from op25b_app.policy.problem import names_in_words
 from op25b_app.rules.compiler import Compiler, Segment
@@ -27,6 +28,10 @@ _MOST_AHEAD = 2_000
 _MOST_SETTINGS = 1 << 10
 _MOST_PROOFS = 1 << 16
 """So many proofs are remembered, each rule of others that one is about counting as another one."""
+
+_WITHOUT_VERDICT = frozenset({"name", "dpid", "subscriber_ports"})
+"""Fields of a switch that no verdict depends on: a port without a role counts as a subscriber's, and the name
+only where lines are known by it."""
 
 Objection = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
 
@@ -73,6 +78,7 @@ class Assignments:
         self._remembered = 0
         self._settings: dict[Hashable, list[str]] = {}
         """By switch, keys of rules and number of tables: settings that do without these."""
+        self._definitions: dict[str, Hashable] = {}
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
     def prepare(self, switch: Switch, at: float) -> None:
@@ -189,7 +195,7 @@ class Assignments:
 
     def _definition(self, switch: Switch) -> Hashable:
         """What a switch's verdicts depend on, but for the policy."""
-        own_name = switch.name if switch.bindings or switch.name in self._lines else None
-        ports = switch.uplink_ports, switch.trusted_ports, tuple(sorted(switch.vlans.items()))
-        served = None if switch.serves is None else tuple(entry.prefix for entry in switch.serves)
-        return own_name, switch.mode, ports, served, switch.forwarding_table
+        if switch.name not in self._definitions:
+            own_name = switch.name if switch.bindings or switch.name in self._lines else None
+            self._definitions[switch.name] = own_name, meaning(switch, without=_WITHOUT_VERDICT)
+        return self._definitions[switch.name]

@@ -57,7 +57,7 @@ def _steps(instructions: bytes) -> Iterator[Step]:
         elif kind == _CLEAR_ACTIONS:
             yield ClearLater()
         elif kind == _METER:
-            yield MayDrop("meter")
+            yield MayDrop()
         else:
             yield Unmodelled(f"instruction {kind}")
     yield from jump
@@ -89,5 +89,5 @@ def _action(kind: int, body: bytes) -> Step:
     if kind == _SET_FIELD and (field := decode_field(body)) is not None:
         return SetField(*field)
     if kind == _ACTION_METER:
-        return MayDrop("meter")
+        return MayDrop()
     return Unmodelled(f"action {kind}")

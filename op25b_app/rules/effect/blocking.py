@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from op25b_app.policy.model import (
@@ -21,6 +21,7 @@ from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.rules.effect.addresses import held_by
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.wording import names
+from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
 from op25b_app.rules.proof.diagram import Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification, longest_match_stretches
@@ -28,6 +29,7 @@ from op25b_app.rules.ranges import Ranges, complement
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)
+_EXCEPTIONS = "exceptions permit mail from all of address_space.dynamic"
 _TRIES = 8
 """Prefixes, and gaps between prefixes, in which an example is looked for before all are."""
 
@@ -41,12 +43,18 @@ def would_block_nothing(policy: Policy, switch: Switch, at: float) -> str | None
     return _Closure(policy, at).objection(switch)
 
 
-def stops_blocking(old: Policy | None, new: Policy, at: float) -> list[str]:
+def stops_blocking(
+    old: Policy | None, new: Policy, at: float, is_over: Callable[[], bool] = lambda: False
+) -> list[str]:
     """A sentence for the switches that block mail under ``old`` and would block none under ``new``, for each
-    reason."""
+    reason.
+
+    The work is bounded by the size of each policy, and ends early where ``is_over``, asked now and then, says
+    so; of what is not known then, the worst is told.
+    """
     if old is None:
         return []
-    before, after = _Closure(old, at), _Closure(new, at)
+    before, after = _Closure(old, at, is_over), _Closure(new, at, is_over)
     by_reason: dict[str, list[str]] = {}
     for switch, successor in pairs_of(old, new).common:
         reason = after.objection(successor)
@@ -58,9 +66,10 @@ def stops_blocking(old: Policy | None, new: Policy, at: float) -> list[str]:
 class _Closure:
     """From where to where a policy closes port 25."""
 
-    def __init__(self, policy: Policy, at: float) -> None:
+    def __init__(self, policy: Policy, at: float, is_over: Callable[[], bool] = lambda: False) -> None:
         self._policy = policy
         self._at = at
+        self._is_over = is_over
         self._sources = {version: self._some_dynamic(version) for version in _VERSIONS}
         self._destinations = {version: self._closed(version) for version in _VERSIONS}
         self._exceptions = [exception for exception in policy.exceptions if exception.in_force(at)]
@@ -79,9 +88,12 @@ class _Closure:
         lines = (Line(switch.name, port) for port in ports)
         if any(not self._excepts(line, *pair) for line in lines for pair in self._examples):
             return None
-        if self._blocks_dynamic(switch):
-            return None
-        return "exceptions permit mail from all of address_space.dynamic"
+        try:
+            if self._blocks_dynamic(switch):
+                return None
+        except OverBudgetError as error:
+            return f"as far as can be told within {error.within}, {_EXCEPTIONS}"
+        return _EXCEPTIONS
 
     def _usable_ports(self, switch: Switch) -> list[int]:
         """Subscriber ports that may carry any frame at all."""
@@ -159,7 +171,10 @@ class _Closure:
 
     def _blocks_dynamic(self, switch: Switch) -> bool:
         """The same for every packet, from the specification; it takes a second for 100,000 prefixes."""
-        diagrams = Diagrams(SIZES)
+        listed = len(self._policy.dynamic) + len(self._policy.static) + len(self._policy.mail_destinations)
+        bound = sum(len(each.bindings) for each in self._policy.switches.values())
+        steps = steps_for(listed + bound + len(self._policy.exceptions))
+        diagrams = Diagrams(SIZES, Budget(steps, self._is_over))
         hardening = replace(self._policy.hardening, source_validation=SourceValidation.PORT_25)
         policy = replace(self._policy, hardening=hardening)
         specification = Specification(diagrams, policy, switch, self._at)

@@ -14,6 +14,7 @@ from op25b_app.rules.effect.example import find_in_region, find_usual
 from op25b_app.rules.effect.kinds import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
 from op25b_app.rules.effect.regions import regions
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
+from op25b_app.rules.proof.budget import Budget
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.prove import LAST_PORT
@@ -29,10 +30,13 @@ _TOLD = tuple(change for change in Change if change not in _OF_MODE)
 
 
 class Difference:
-    """What becomes of packets at one switch when ``new`` takes the place of ``old``."""
+    """What becomes of packets at one switch when ``new`` takes the place of ``old``.
 
-    def __init__(self, old: Judgement, new: Judgement, at: float) -> None:
-        self._diagrams = Diagrams(SIZES)
+    Making one, and its methods, raise OverBudgetError where ``budget`` is used up.
+    """
+
+    def __init__(self, old: Judgement, new: Judgement, at: float, budget: Budget | None = None) -> None:
+        self._diagrams = Diagrams(SIZES, budget)
         self._old, self._new = old, new
         self._specification = Specification(self._diagrams, *new, at)
         switch = new.switch

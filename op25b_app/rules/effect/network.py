@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from op25b_app.policy.meaning import meaning
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.oversights import unbound_lines
 from op25b_app.policy.prefix import Prefix
@@ -18,6 +19,7 @@ from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.traffic import Traffic
 from op25b_app.rules.effect.wording import summary
+from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
 from op25b_app.rules.ranges import Ranges
 
 
@@ -42,11 +44,13 @@ class SwitchEffect:
     """What changes on switches that it is the same for.
 
     ``rules`` are by the switch's name in the new policy, in the order of the old one; ``renamed`` and
-    ``moved`` hold old names and old datapath ids where those differ.
+    ``moved`` hold old names and old datapath ids where those differ. ``untold`` says why ``traffic`` is not
+    known; None where it is.
     """
 
     rules: Mapping[str, RuleChanges]
     traffic: tuple[Traffic, ...]
+    untold: str | None
     mode: tuple[Mode, Mode]
     forwarding_table: tuple[int | None, int | None]
     renamed: Mapping[str, str]
@@ -77,7 +81,7 @@ class Effect:
     def treats_all_alike(self) -> bool:
         """Is no packet treated differently at any switch that both policies know?"""
         return not any(
-            switch.traffic or switch.forwarding_table[0] != switch.forwarding_table[1]
+            switch.traffic or switch.untold or switch.forwarding_table[0] != switch.forwarding_table[1]
             for switch in self.switches
         )
 
@@ -86,18 +90,32 @@ class Effect:
         return summary(self)
 
 
-_Treatment = tuple[tuple[Traffic, ...], tuple[Mode, Mode], tuple[int | None, int | None]]
+_NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions"})
+"""Fields of a policy that are for people, or looked at by switch."""
+_FOR_PEOPLE = frozenset({"name", "reason"})
+"""Fields of an exception."""
+_WHICH_SWITCH = frozenset({"name", "dpid"})
+"""Fields of a switch that say which one it is, and not what it does."""
+
+_Treatment = tuple[tuple[Traffic, ...], str | None, tuple[Mode, Mode], tuple[int | None, int | None]]
 
 
-def effect(old: Policy, new: Policy, at: float, only: Collection[str] | None = None) -> Effect:
+def effect(
+    old: Policy,
+    new: Policy,
+    at: float,
+    only: Collection[str] | None = None,
+    is_over: Callable[[], bool] = lambda: False,
+) -> Effect:
     """Compare two policies at a moment (seconds since 1970), for every packet.
 
     ``only`` are names of switches, in either policy, None for all. Switches that the policies say the same
-    of are compared once.
+    of are compared once. The work for each is bounded by the number of its rules, and ends early where
+    ``is_over``, asked now and then, says so; what is not known then is ``untold``.
     """
     pairs = pairs_of(old, new)
     alike_everywhere = _of_every_switch(old, at) == _of_every_switch(new, at)
-    known: dict[Hashable, tuple[tuple[Traffic, ...], RuleChanges]] = {}
+    known: dict[Hashable, tuple[tuple[Traffic, ...], str | None, RuleChanges]] = {}
     groups: dict[_Treatment, list[tuple[Switch, Switch, RuleChanges]]] = {}
     untouched: list[str] = []
     for before, after in pairs.common:
@@ -109,11 +127,14 @@ def effect(old: Policy, new: Policy, at: float, only: Collection[str] | None = N
             untouched.append(after.name)
             continue
         if key not in known:
-            judgements = Judgement(old, before), Judgement(new, after)
-            traffic = Difference(*judgements, at).traffic()
-            known[key] = traffic, _rule_changes(*judgements, at)
-        traffic, rules = known[key]
-        treatment = traffic, (before.mode, after.mode), (before.forwarding_table, after.forwarding_table)
+            known[key] = _compared(Judgement(old, before), Judgement(new, after), at, is_over)
+        traffic, untold, rules = known[key]
+        treatment = (
+            traffic,
+            untold,
+            (before.mode, after.mode),
+            (before.forwarding_table, after.forwarding_table),
+        )
         groups.setdefault(treatment, []).append((before, after, rules))
     return Effect(
         switches=tuple(_switch_effect(*treatment, found) for treatment, found in groups.items()),
@@ -121,7 +142,7 @@ def effect(old: Policy, new: Policy, at: float, only: Collection[str] | None = N
         added=_names(pairs.added, only),
         removed=_names(pairs.removed, only),
         exceptions=tuple(_ends(old, new, at)),
-        stops_blocking=tuple(stops_blocking(old, new, at)),
+        stops_blocking=tuple(stops_blocking(old, new, at, is_over)),
         cut_off=tuple(_cut_off(old, new, only)),
         lines=sum(
             len(after.subscriber_ports) for _, after in pairs.common if only is None or after.name in only
@@ -141,8 +162,20 @@ def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator
             yield line
 
 
+def _compared(
+    old: Judgement, new: Judgement, at: float, is_over: Callable[[], bool]
+) -> tuple[tuple[Traffic, ...], str | None, RuleChanges]:
+    rules = _rule_changes(old, new, at)
+    budget = Budget(steps_for(sum(rules)), is_over)
+    try:
+        return Difference(old, new, at, budget).traffic(), None, rules
+    except OverBudgetError as error:
+        return (), f"cannot be told within {error.within}", rules
+
+
 def _switch_effect(
     traffic: tuple[Traffic, ...],
+    untold: str | None,
     mode: tuple[Mode, Mode],
     forwarding_table: tuple[int | None, int | None],
     found: Sequence[tuple[Switch, Switch, RuleChanges]],
@@ -150,6 +183,7 @@ def _switch_effect(
     return SwitchEffect(
         rules={after.name: rules for _, after, rules in found},
         traffic=traffic,
+        untold=untold,
         mode=mode,
         forwarding_table=forwarding_table,
         renamed={after.name: before.name for before, after, _ in found if before.name != after.name},
@@ -195,17 +229,12 @@ def _end(exception: MailException) -> float:
 
 def _of_every_switch(policy: Policy, at: float) -> Hashable:
     """What the rules of any switch may depend on, but for the switch itself."""
-    hardening, inbound = policy.hardening, policy.inbound
     bound = [entry.prefix for switch in policy.switches.values() for entry in _bound(switch)]
     exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
     lines = [entry.source for entry in exceptions if isinstance(entry.source, Line)]
     return (
-        *(_prefixes(listed) for listed in (policy.mail_destinations, policy.nat64_prefixes)),
-        *(_prefixes(listed) for listed in (policy.dynamic, policy.static, hardening.tunnels.permit_to)),
-        (inbound.block_spoofed_replies, inbound.block_port_25),
-        (hardening.source_validation, hardening.block_encapsulation, hardening.block_unreadable_tcp),
-        (hardening.ethertypes, hardening.tunnels.block, hardening.tunnels.udp_ports),
-        frozenset((entry.source, entry.destination, entry.expires) for entry in exceptions),
+        meaning(policy, without=_NOT_OF_EVERY_SWITCH),
+        frozenset(meaning(entry, without=_FOR_PEOPLE) for entry in exceptions),
         tuple(_merged(bound, version) for version in (4, 6)),
         frozenset((line, _bound_to(policy, line)) for line in lines),
     )
@@ -215,12 +244,9 @@ def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
     """What of a switch its rules may depend on."""
     exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
     return (
-        (switch.subscriber_ports, switch.uplink_ports, switch.trusted_ports),
-        (switch.mode, switch.forwarding_table, frozenset(switch.vlans.items())),
-        None if switch.serves is None else _prefixes(switch.serves),
-        tuple((binding.port, binding.mac, _prefixes(binding.addresses)) for binding in switch.bindings),
+        meaning(switch, without=_WHICH_SWITCH),
         frozenset(
-            (entry.source.port, entry.destination, entry.expires)
+            meaning(replace(entry, source=Line("", entry.source.port)), without=_FOR_PEOPLE)
             for entry in exceptions
             if isinstance(entry.source, Line) and entry.source.switch == switch.name
         ),
@@ -242,7 +268,3 @@ def _bound_to(policy: Policy, line: Line) -> frozenset[Prefix]:
 
 def _merged(prefixes: Iterable[Prefix], version: int) -> Ranges:
     return held_by(prefix for prefix in prefixes if prefix.version == version)
-
-
-def _prefixes(listed: Iterable[Listed]) -> frozenset[Prefix]:
-    return frozenset(entry.prefix for entry in listed)

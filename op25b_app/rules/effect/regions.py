@@ -28,17 +28,19 @@ class Region(NamedTuple):
 def regions(diagrams: Diagrams, where: Diagram, version: int) -> Iterator[Region]:
     """Disjoint regions that are together exactly where a function to booleans is true.
 
-    It may ask for addresses of ``version``, for the input port and for fields before both in the order.
+    It may ask for addresses of ``version``, for the input port and for fields that are no addresses of IP.
     """
     destination, source = LEVELS[f"ipv{version}_dst"], LEVELS[f"ipv{version}_src"]
+    in_port = LEVELS["in_port"]
     projected = exists_above(diagrams, where, destination)
     for below, destinations in classes(projected, destination).items():
         by_ports: dict[Ranges, list[tuple[int, int]]] = {}
-        for port, sources in classes(exists_above(diagrams, below, source), source).items():
-            ports = ranges_of(exists_above(diagrams, port, LEVELS["in_port"]), LEVELS["in_port"], True)
-            if ports:
-                by_ports.setdefault(ports, []).extend(sources)
         partly = projected is not where
+        for port, sources in classes(exists_above(diagrams, below, source), source).items():
+            somewhere = exists_above(diagrams, port, in_port)
+            partly = partly or somewhere is not port
+            if ports := ranges_of(somewhere, in_port, True):
+                by_ports.setdefault(ports, []).extend(sources)
         if len(by_ports) > MOST_SETS_OF_PORTS:
             partly = True
             everywhere = merged([each for ports in by_ports for each in ports])

@@ -12,6 +12,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final
 
+from op25b_app.rules.proof.budget import Budget
+
 LEAF_LEVEL: Final = 1 << 30
 
 
@@ -51,9 +53,13 @@ _FEW = 12
 
 
 class Diagrams:
-    """Makes diagrams over fields of the given sizes (the number of values of each, in order)."""
+    """Makes diagrams over fields of the given sizes (the number of values of each, in order).
 
-    def __init__(self, sizes: Sequence[int]) -> None:
+    Every method that makes one raises OverBudgetError where ``budget`` is used up.
+    """
+
+    def __init__(self, sizes: Sequence[int], budget: Budget | None = None) -> None:
+        self.budget = budget or Budget()
         self._sizes = tuple(sizes)
         self._leaves: dict[Hashable, Diagram] = {}
         self._nodes: dict[tuple[int, tuple[int, ...], tuple[Diagram, ...]], Diagram] = {}
@@ -65,8 +71,9 @@ class Diagrams:
             leaf = self._leaves[value] = Diagram(LEAF_LEVEL, value, (), (), frozenset((value,)))
         return leaf
 
-    def node(self, level: int, bounds: Iterable[int], children: Iterable[Diagram]) -> Diagram:
+    def node(self, level: int, bounds: Sequence[int], children: Iterable[Diagram]) -> Diagram:
         """The function that asks for one field; ``bounds`` ascend to the last value of its domain."""
+        self.budget.spend(len(bounds))
         kept_bounds: list[int] = []
         kept: list[Diagram] = []
         for bound, child in zip(bounds, children, strict=True):

@@ -293,5 +293,5 @@ _READERS: dict[str, Callable[[str], Step]] = {
     "strip_vlan": lambda argument: PopTag(),
     "write_metadata": _write_metadata,
     "clear_actions": lambda argument: ClearLater(),
-    "meter": lambda argument: MayDrop(f"meter:{argument}"),
+    "meter": lambda argument: MayDrop(),
 }

@@ -1,7 +1,7 @@
 """The header of a packet as the proof sees it: which fields there are, in which order, with which values.
 
-The order keeps diagrams small: what is asked of every packet first, then ports, then addresses, and the input
-port last, since thousands of lines may each have an address of their own.
+The order keeps diagrams small: what is asked of every packet first, then ports, then addresses, and last what
+tells one line from another: thousands of lines may each have addresses, a MAC address and a tag of their own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ MOST_INTERVALS = 1 << 12
 """A mask with holes makes that many intervals at most; more cannot be decided."""
 
 WIDTHS = {
-    "vlan_vid": 13,
     "vlan_pcp": 3,
     "eth_type": 16,
     "ip_proto": 8,
@@ -38,12 +37,11 @@ WIDTHS = {
     "mpls_bos": 1,
     "mpls_ttl": 8,
     "arp_op": 16,
-    "eth_src": 48,
     "eth_dst": 48,
-    "arp_sha": 48,
-    "arp_tha": 48,
     "arp_spa": 32,
     "arp_tpa": 32,
+    "arp_sha": 48,
+    "arp_tha": 48,
     "ipv6_nd_sll": 48,
     "ipv6_nd_tll": 48,
     "ipv6_nd_target": 128,
@@ -51,6 +49,8 @@ WIDTHS = {
     "ipv4_src": 32,
     "ipv6_dst": 128,
     "ipv6_src": 128,
+    "eth_src": 48,
+    "vlan_vid": 13,
     "in_port": 32,
 }
 """Bits of every field that a packet brings with it, in the order of the diagrams."""
@@ -106,6 +106,11 @@ def vlan_value(vlan_vid: int) -> int:
 
 
 def _vlan_intervals(value: int, mask: int) -> list[Interval]:
+    if mask & 0x1FFF == 0x1FFF:
+        if not value & VLAN_PRESENT and value:
+            return []
+        place = vlan_value(value)
+        return [Interval(place, place)]
     found: list[Interval] = []
     for place in range(_VLANS):
         vlan_vid = VLAN_PRESENT | place - 1 if place else 0

@@ -8,18 +8,19 @@ from typing import Any, NamedTuple
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.model import LOCAL_PORT, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
-from op25b_app.rules.flow import COOKIE_OWNER
+from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
 from op25b_app.rules.proof.diagram import Diagram, Diagrams, count_paths
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification
 from op25b_app.rules.proof.stored import StoredRule
-from op25b_app.rules.proof.tables import CannotDecideError, TableVerdicts, Undecided
+from op25b_app.rules.proof.tables import TableVerdicts, Undecided
 from op25b_app.rules.proof.walk import Walk, walk
 from op25b_app.rules.proof.witness import describe, find_header, frame_of, openflow_fields, packet_of
 from op25b_app.rules.ranges import complement
 
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""
+_MOST_RULES_NAMED = 3
 
 Progress = Callable[[str], None]
 """Is told what begins."""
@@ -52,7 +53,15 @@ class CannotDecide(NamedTuple):
     reason: str
 
 
-Result = Proven | Refuted | CannotDecide
+class TooCostly(NamedTuple):
+    """The proof was given up. ``within`` says what it may have taken, ``rules`` are those of others that took
+    most of it, dearest first; none where the policy's own rules did."""
+
+    within: str
+    rules: tuple[StoredRule, ...]
+
+
+Result = Proven | Refuted | CannotDecide | TooCostly
 
 
 def prove(
@@ -61,14 +70,33 @@ def prove(
     rules: Sequence[StoredRule],
     at: float,
     progress: Progress = lambda what: None,
+    budget: Budget | None = None,
 ) -> Result:
-    """Compare ``rules``, a whole table, with ``policy`` at a moment (seconds since 1970)."""
-    diagrams = Diagrams(SIZES)
-    progress("what the table does")
+    """Compare ``rules``, a whole table, with ``policy`` at a moment (seconds since 1970).
+
+    ``budget`` is what that may take; without one, ten times what a table of as many rules of ours needs, and
+    more where they are few.
+    """
+    budget = budget or Budget(steps_for(sum(rule.is_ours for rule in rules)))
+    diagrams = Diagrams(SIZES, budget)
+    table = TableVerdicts(diagrams, rules, switch.forwarding_table)
     try:
-        found = TableVerdicts(diagrams, rules, switch.forwarding_table).verdicts()
-    except CannotDecideError as problem:
-        return CannotDecide(problem.where, problem.reason)
+        return _compared(diagrams, policy, switch, table, rules, at, progress)
+    except OverBudgetError as error:
+        return TooCostly(error.within, tuple(rule for rule, _ in table.steps.most_common()))
+
+
+def _compared(
+    diagrams: Diagrams,
+    policy: Policy,
+    switch: Switch,
+    table: TableVerdicts,
+    rules: Sequence[StoredRule],
+    at: float,
+    progress: Progress,
+) -> Result:
+    progress("what the table does")
+    found = table.verdicts()
     specification = Specification(diagrams, policy, switch, at)
     undecided: CannotDecide | None = None
     classes = 0
@@ -88,34 +116,58 @@ def prove(
 
 
 def objection(
-    policy: Policy, switch: Switch, rules: Sequence[StoredRule], at: float, tolerance: float = 2.0
+    policy: Policy,
+    switch: Switch,
+    rules: Sequence[StoredRule],
+    at: float,
+    tolerance: float = 2.0,
+    is_over: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Why a table read ``at`` about this moment is not proven; None where it is.
 
     Rules with time-outs end in whole seconds and reading takes a moment: with an exception that ends within
-    ``tolerance`` seconds, either side of its end will do.
+    ``tolerance`` seconds, either side of its end will do. The work is bounded by the number of rules that are
+    ours, and ends early where ``is_over``, asked now and then, says so.
     """
     ends = [entry.expires for entry in policy.exceptions if entry.expires is not None]
     moments = [at, *(moment for end in ends if abs(end - at) <= tolerance for moment in (end - 1, end))]
     failed: list[Result] = []
-    for moment in moments:
-        result = prove(policy, switch, rules, moment)
+    for moment in dict.fromkeys(moments):
+        budget = Budget(steps_for(sum(rule.is_ours for rule in rules)), is_over)
+        result = prove(policy, switch, rules, moment, budget=budget)
         if isinstance(result, Proven):
             return None
         failed.append(result)
-    result = failed[0]
+        if isinstance(result, TooCostly):
+            break
+    return _objection_to(failed[0])
+
+
+def _objection_to(result: Result) -> str:
     if isinstance(result, CannotDecide):
         return f"cannot be proven, because {result.where}: {result.reason}"
+    if isinstance(result, TooCostly):
+        return f"cannot be proven within {result.within}, because of {culprits(result)}"
     assert isinstance(result, Refuted)
     walked = result.walk
     by = "no rule"
     if walked.rule is not None:
-        ours = walked.rule.cookie >> 48 == COOKIE_OWNER
+        ours = walked.rule.is_ours
         by = walked.rule.text if ours else f"a rule of another application, {walked.rule.text},"
     return (
         f"not proven: {by} gives {walked.verdict.value} where the policy says "
         f"{result.decision.verdict.value}, for {describe(result.fields)}"
     )
+
+
+def culprits(result: TooCostly) -> str:
+    """The rules that a proof was given up for, in words."""
+    if not result.rules:
+        return "what the policy itself says"
+    named = [rule.text for rule in result.rules[:_MOST_RULES_NAMED]]
+    if more := len(result.rules) - len(named):
+        named.append(f"and {more:,} more")
+    return f"rules of other applications: {'; '.join(named)}"
 
 
 def _refute(

@@ -99,13 +99,21 @@ class Specification:
         diagrams = self._diagrams
         if not self._hardening.block_encapsulation:
             return diagrams.leaf(False)
-        untagged = self.one_of("vlan_vid", (vlan_value(0),))
-        allowed = untagged if role is PortRole.SUBSCRIBER else diagrams.leaf(True)
+        ports_of_tag: dict[int, list[int]] = {vlan_value(0): []}
         for port, tags in self._switch.vlans.items():
-            values = [vlan_value(0 if tag is None else VLAN_PRESENT | tag) for tag in tags]
-            here = self.one_of("in_port", (port,))
-            allowed = diagrams.choose(here, self.one_of("vlan_vid", values), allowed)
-        return diagrams.negation(allowed)
+            for tag in tags:
+                place = vlan_value(0 if tag is None else VLAN_PRESENT | tag)
+                ports_of_tag.setdefault(place, []).append(port)
+        without_tags_of_its_own = diagrams.negation(self.one_of("in_port", self._switch.vlans))
+        of_others = diagrams.leaf(False) if role is PortRole.SUBSCRIBER else without_tags_of_its_own
+        allowed = []
+        for place, ports in sorted(ports_of_tag.items()):
+            here = self.one_of("in_port", ports)
+            is_usual = place == vlan_value(0) or role is PortRole.UPLINK
+            allowed.append(
+                (place, place, diagrams.either(here, without_tags_of_its_own) if is_usual else here)
+            )
+        return diagrams.negation(diagrams.intervals(LEVELS["vlan_vid"], allowed, of_others))
 
     def _other_ethertypes(self, role: PortRole) -> _Decisions:
         if not self._hardening.block_encapsulation:
@@ -125,7 +133,7 @@ class Specification:
             if binding.mac is not None:
                 of_line += [self.one_of("eth_src", (binding.mac,)), self.one_of("arp_sha", (binding.mac,))]
             claims.append(diagrams.both(*of_line))
-        return [(diagrams.negation(diagrams.either(*claims)), Verdict.BLOCK)]
+        return [(diagrams.negation(_balanced(diagrams, claims)), Verdict.BLOCK)]
 
     def _subscriber(self, side: _Side) -> _Decisions:
         """Decisions 0 to 6 of a subscriber port, for one IP version."""
@@ -297,11 +305,13 @@ class _Side:
 
     @cached_property
     def under_exception(self) -> Diagram:
-        return self._diagrams.either(*map(self._exception, self._specification._exceptions))
+        return _balanced(self._diagrams, list(map(self._exception, self._specification._exceptions)))
 
     @cached_property
     def from_peer_of_exception(self) -> Diagram:
-        return self._diagrams.either(*map(self._answer_to_exception, self._specification._exceptions))
+        return _balanced(
+            self._diagrams, list(map(self._answer_to_exception, self._specification._exceptions))
+        )
 
     def bound_here(self, name: str) -> Diagram:
         """Is the address in a field bound to the line that the packet comes from?"""

@@ -34,10 +34,34 @@ class PopTag(NamedTuple):
     """Take the outer VLAN tag off."""
 
 
+class SetTagPriority(NamedTuple):
+    """Give the outer VLAN tag a priority; a packet without one gets a tag with number 0."""
+
+    value: int
+
+
+class PopMpls(NamedTuple):
+    """Take the outer MPLS label off; what was behind it is of ``eth_type``. ``where`` and ``text`` are for
+    people."""
+
+    eth_type: int
+    where: str
+    text: str
+
+
+class PushMpls(NamedTuple):
+    """Put an MPLS label around the packet."""
+
+    eth_type: int
+    where: str
+    text: str
+
+
 class Jump(NamedTuple):
-    """Go on in another table and do not come back."""
+    """Go on in another table and do not come back; ``tracked`` by way of the connection tracker."""
 
     table: int
+    tracked: bool = False
 
 
 class WriteMetadata(NamedTuple):
@@ -56,9 +80,15 @@ class ClearLater(NamedTuple):
 
 
 class MayDrop(NamedTuple):
-    """What drops some packets and not others, such as a meter; ``text`` as it is written."""
+    """What drops some packets and not others, such as a meter; ``doubt`` says which, for people."""
 
-    text: str
+    doubt: str = "it drops what exceeds a meter"
+
+
+class MaySend(NamedTuple):
+    """What sends some packets out and not others, such as a group; ``doubt`` says which, for people."""
+
+    doubt: str
 
 
 class Unmodelled(NamedTuple):
@@ -67,7 +97,9 @@ class Unmodelled(NamedTuple):
     text: str
 
 
-Step = Emit | SetField | PushTag | PopTag | Jump | WriteMetadata | Later | ClearLater | MayDrop | Unmodelled
+Change = SetField | PushTag | PopTag | SetTagPriority | PopMpls | PushMpls
+"""What the packet is not the same after."""
+Step = Emit | Change | Jump | WriteMetadata | Later | ClearLater | MayDrop | MaySend | Unmodelled
 
 
 def sends(step: Step) -> bool:
@@ -87,9 +119,13 @@ class StoredRule(NamedTuple):
     text: str
 
     @property
+    def is_ours(self) -> bool:
+        return self.cookie >> 48 == COOKIE_OWNER
+
+    @property
     def only_counts(self) -> bool:
         """A rule of monitor mode, known by its cookie: it permits what enforce mode would block."""
-        return self.cookie >> 48 == COOKIE_OWNER and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
+        return self.is_ours and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
 
 
 def stored(rule: FlowRule, where: str, text: str) -> StoredRule:

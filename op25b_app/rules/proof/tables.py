@@ -1,12 +1,21 @@
-"""From the rules that a switch holds to the verdict it gives every packet."""
+"""From the rules that a switch holds to the verdict it gives every packet.
+
+Every table is worked out after those that its rules lead to. Rules are laid over one another from the lowest
+priority up, each with the verdict of the table it leads to: so a rule that changes no verdict costs nothing,
+however oddly it matches.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
+from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from op25b_app.policy.model import Verdict
+from op25b_app.rules.proof.budget import TooManyStepsError
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import (
     LEVELS,
@@ -19,13 +28,18 @@ from op25b_app.rules.proof.header import (
     vlan_value,
 )
 from op25b_app.rules.proof.stored import (
+    Change,
     ClearLater,
     Jump,
     Later,
     MayDrop,
+    MaySend,
+    PopMpls,
     PopTag,
+    PushMpls,
     PushTag,
     SetField,
+    SetTagPriority,
     Step,
     StoredRule,
     Unmodelled,
@@ -35,15 +49,16 @@ from op25b_app.rules.proof.stored import (
 
 _TPID = 0x8100
 _NOTHING = "no rule"
-
-
-class CannotDecideError(Exception):
-    """The proof does not know what a rule matches, so nothing can be said of any packet."""
-
-    def __init__(self, where: str, reason: str) -> None:
-        super().__init__(f"{where}: {reason}")
-        self.where = where
-        self.reason = reason
+_ETH_TYPE = LEVELS["eth_type"]
+_ETHERNET = frozenset(LEVELS[name] for name in ("in_port", "eth_src", "eth_dst", "vlan_vid", "vlan_pcp"))
+_TRACKED = 0x20
+"""The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""
+_ALL_STATES = (1 << 32) - 1
+_STEPS_AN_ENTRY = 200
+"""What it takes to enter a table once more, whatever is in it."""
+_STEPS_AT_ONCE = 5_000
+_STEPS_AT_ONCE_A_RULE = 200
+"""What rules that ask for the same fields may take together, before they are looked at one by one."""
 
 
 class Undecided(NamedTuple):
@@ -51,10 +66,6 @@ class Undecided(NamedTuple):
 
     where: str
     reason: str
-
-
-class _Miss(NamedTuple):
-    """No rule of the table matches: the packet is gone, its action set with it."""
 
 
 class _Ended(NamedTuple):
@@ -65,15 +76,23 @@ class _Jumped(NamedTuple):
     """The packet goes on: changed, with a register, and perhaps with an output put off for the end."""
 
     table: int
-    changes: tuple[SetField | PushTag | PopTag, ...]
+    changes: tuple[Change, ...]
     metadata: int
     sends_later: bool
+    tracked: bool = False
+    """Whether a connection tracker has seen the packet."""
+
+    @property
+    def entry(self) -> _Entry:
+        return _Entry(self.table, self.metadata, self.sends_later, self.tracked)
 
 
-class _Ambiguous(NamedTuple):
-    """Rules of one priority match alike, and which of them wins is undefined."""
+class _Either(NamedTuple):
+    """One of several outcomes. ``doubt`` is what would have to be known to tell which; None where that is
+    undefined, since rules of one priority match alike."""
 
     outcomes: frozenset[Hashable]
+    doubt: Undecided | None = None
 
 
 class _Entry(NamedTuple):
@@ -82,6 +101,53 @@ class _Entry(NamedTuple):
     table: int
     metadata: int = 0
     sends_later: bool = False
+    tracked: bool = False
+
+    def is_before(self, other: _Entry) -> bool:
+        """Whether a packet can go on from here to there without ever coming back."""
+        return (self.tracked, self.table) < (other.tracked, other.table)
+
+
+class _Candidate(NamedTuple):
+    """A rule as far as matching goes.
+
+    ``doubt`` is why it is not known whether it matches where its fields do; None where it does.
+    """
+
+    priority: int
+    fields: tuple[tuple[int, tuple[Interval, ...]], ...]
+    """Levels, ascending, with the values accepted."""
+    outcome: Hashable
+    rule: StoredRule
+    doubt: Undecided | None = None
+
+    @property
+    def levels(self) -> tuple[int, ...]:
+        return tuple(level for level, _ in self.fields)
+
+    @property
+    def size(self) -> int:
+        return sum(len(accepted) for _, accepted in self.fields)
+
+    def for_ethertype(self, eth_type: int) -> _Candidate | None:
+        """The rule as it concerns frames of one ethertype; None where it does not."""
+        rest = []
+        for level, accepted in self.fields:
+            if level != _ETH_TYPE:
+                rest.append((level, accepted))
+            elif not any(first <= eth_type <= last for first, last in accepted):
+                return None
+        return self._replace(fields=tuple(rest))
+
+    @property
+    def only_ethertype(self) -> int | None:
+        """The one that it asks for, if it asks for one."""
+        accepted = dict(self.fields).get(_ETH_TYPE, ())
+        return accepted[0].first if len(accepted) == 1 and accepted[0].first == accepted[0].last else None
+
+
+_Run: TypeAlias = list[list[_Candidate]]
+"""Lists of candidates that ask for the same fields."""
 
 
 class TableVerdicts:
@@ -94,32 +160,120 @@ class TableVerdicts:
         for rule in rules:
             self._rules.setdefault(rule.table, []).append(rule)
         self._known: dict[_Entry, Diagram] = {}
+        self._reached: dict[tuple[_Entry, _Jumped, int | None], Diagram] = {}
+        self.steps: Counter[StoredRule] = Counter()
+        """What the rules of others have taken so far."""
 
     def verdicts(self) -> Diagram:
-        """The function from headers to ``Verdict``, ``Undecided``, or a frozenset of either where it is
+        """The function from headers to ``Verdict``, ``Undecided``, or a frozenset of verdicts where it is
         undefined which rule wins."""
-        return self._of(_Entry(0))
+        entered: dict[_Entry, list[_Candidate]] = {}
+        ahead = [_Entry(0)]
+        while ahead:
+            entry = ahead.pop()
+            if entry in entered:
+                continue
+            entered[entry] = self._candidates(entry)
+            ahead += (
+                jump.entry
+                for jump in _jumps(candidate.outcome for candidate in entered[entry])
+                if entry.is_before(jump.entry) and jump.table != self._handover_table
+            )
+        for entry in sorted(entered, key=lambda entry: (entry.tracked, entry.table), reverse=True):
+            self._known[entry] = self._by_ethertype(entry, entered[entry])
+        return self._known[_Entry(0)]
 
-    def _of(self, entry: _Entry) -> Diagram:
-        known = self._known.get(entry)
-        if known is None:
-            known = self._known[entry] = self._follow(entry)
-        return known
+    def _candidates(self, entry: _Entry) -> list[_Candidate]:
+        """The rules of a table that may match, with what becomes of a packet that they win."""
+        found = []
+        self._diagrams.budget.spend(_STEPS_AN_ENTRY)
+        for rule in self._rules.get(entry.table, ()):
+            asked = _asked(rule, entry)
+            if asked is not None:
+                fields, doubt = asked
+                found.append(_Candidate(rule.priority, fields, self._outcome(rule, entry), rule, doubt))
+                self._diagrams.budget.spend(found[-1].size)
+        return found
 
-    def _follow(self, entry: _Entry) -> Diagram:
-        matched = self._match(entry)
+    def _by_ethertype(self, entry: _Entry, candidates: Sequence[_Candidate]) -> Diagram:
+        """Rules that ask for different ethertypes never compete, so each ethertype is looked at alone."""
+        diagrams = self._diagrams
+        exact = {candidate.only_ethertype for candidate in candidates} - {None}
+        others = [candidate for candidate in candidates if candidate.only_ethertype is None]
+        result = self._in_order(entry, others, None)
+        yes, no = diagrams.leaf(True), diagrams.leaf(False)
+        for eth_type in sorted(each for each in exact if each is not None):
+            competing = filter(None, (candidate.for_ethertype(eth_type) for candidate in candidates))
+            here = self._in_order(entry, list(competing), eth_type)
+            result = diagrams.choose(
+                diagrams.intervals(_ETH_TYPE, [(eth_type, eth_type, yes)], no), here, result
+            )
+        return result
+
+    def _in_order(self, entry: _Entry, candidates: Sequence[_Candidate], eth_type: int | None) -> Diagram:
+        """Rules over one another, from low to high priority."""
+        result: Diagram = self._diagrams.leaf(Verdict.BLOCK)
+        for run in _runs(candidates):
+            result = self._over(entry, run, eth_type, result)
+        return result
+
+    def _over(self, entry: _Entry, run: _Run, eth_type: int | None, below: Diagram) -> Diagram:
+        """What results where the rules of a run are laid over those of lower priority."""
+        candidates = list(itertools.chain.from_iterable(run))
+        if all(candidate.doubt is None for candidate in candidates):
+            most = _STEPS_AT_ONCE + _STEPS_AT_ONCE_A_RULE * len(candidates)
+            with self._charged(candidates), contextlib.suppress(TooManyStepsError):
+                with self._diagrams.budget.at_most(most):
+                    found = _together(self._diagrams, run)
+                return self._laid(entry, found, eth_type, below)
+        for part in _one_by_one(self._diagrams, candidates):
+            with self._charged(itertools.chain.from_iterable(part)):
+                if self._makes_no_difference(entry, part, eth_type, below):
+                    continue
+                above = self._laid(entry, _together(self._diagrams, part), eth_type, below)
+                below = self._if_it_matches(above, below, part[0][0].doubt)
+        return below
+
+    def _makes_no_difference(self, entry: _Entry, part: _Run, eth_type: int | None, below: Diagram) -> bool:
+        """Would a rule change no verdict even if it left out the fields that it matches with holes?"""
+        candidate = part[0][0]
+        wider = tuple(field for field in candidate.fields if len(field[1]) == 1)
+        if len(part) > 1 or len(part[0]) > 1 or len(wider) == len(candidate.fields):
+            return False
+        found = _together(self._diagrams, [[candidate._replace(fields=wider)]])
+        return self._laid(entry, found, eth_type, below) is below
+
+    def _if_it_matches(self, above: Diagram, below: Diagram, doubt: Undecided | None) -> Diagram:
+        if doubt is None:
+            return above
+        either = functools.partial(_one_of_two, doubt)
+        return self._diagrams.apply(either, above, below, lambda one, other: one if one is other else None)
+
+    @contextlib.contextmanager
+    def _charged(self, candidates: Iterable[_Candidate]) -> Iterator[None]:
+        """Whatever is taken is charged to the rules of others among the candidates."""
+        before = self._diagrams.budget.spent
+        try:
+            yield
+        finally:
+            foreign = [candidate.rule for candidate in candidates if not candidate.rule.is_ours]
+            for rule in foreign:
+                self.steps[rule] += (self._diagrams.budget.spent - before) // len(foreign) + 1
+
+    def _laid(self, entry: _Entry, found: Diagram, eth_type: int | None, below: Diagram) -> Diagram:
+        """Outcomes, each with the verdict that it leads to, over the verdicts of what matches otherwise."""
         ending = Verdict.PERMIT if entry.sends_later else Verdict.BLOCK
-        result = self._diagrams.map(lambda outcome: _settled(outcome, ending), matched)
-        for outcome in sorted(_jumps(matched.values), key=repr):
-            result = self._graft(result, outcome, self._after(entry, outcome))
-        return self._diagrams.map(_collapsed, result)
+        result = self._diagrams.map(lambda outcome: _settled(outcome, ending), found)
+        for jump in sorted(_jumps(found.values), key=repr):
+            result = self._graft(result, jump, self._reach(entry, jump, eth_type))
+        return self._diagrams.overlay(self._diagrams.map(_collapsed, result), below, _NOTHING)
 
     def _graft(self, result: Diagram, jump: _Jumped, target: Diagram) -> Diagram:
         def replace(value: Hashable, reached: Hashable) -> Hashable:
             if value == jump:
                 return reached
-            if isinstance(value, _Ambiguous) and jump in value.outcomes:
-                return _Ambiguous(value.outcomes - {jump} | {reached})
+            if isinstance(value, _Either) and jump in value.outcomes:
+                return value._replace(outcomes=value.outcomes - {jump} | {reached})
             return value
 
         def shortcut(result: Diagram, target: Diagram) -> Diagram | None:
@@ -129,19 +283,30 @@ class TableVerdicts:
 
         return self._diagrams.apply(replace, result, target, shortcut)
 
+    def _reach(self, entry: _Entry, jump: _Jumped, eth_type: int | None) -> Diagram:
+        """What becomes of a packet (of one ethertype, if that is known) that has jumped, as a function of the
+        header it had before."""
+        name = entry, jump, eth_type
+        known = self._reached.get(name)
+        if known is None:
+            known = self._after(entry, jump)
+            if eth_type is not None:
+                known = self._diagrams.fix(known, _ETH_TYPE, eth_type)
+            self._reached[name] = known
+        return known
+
     def _after(self, entry: _Entry, jump: _Jumped) -> Diagram:
-        """What becomes of a packet that has jumped, as a function of the header it had before."""
         if jump.table == self._handover_table:
             return self._diagrams.leaf(Verdict.PERMIT)
-        if jump.table <= entry.table:
+        if not entry.is_before(jump.entry):
             reason = f"it goes back from table {entry.table} to table {jump.table}"
             return self._diagrams.leaf(Undecided(f"table {entry.table}", reason))
-        reached = self._of(_Entry(jump.table, jump.metadata, jump.sends_later))
+        reached = self._known[jump.entry]
         for change in reversed(jump.changes):
             reached = self._undo(change, reached)
         return reached
 
-    def _undo(self, change: SetField | PushTag | PopTag, after: Diagram) -> Diagram:
+    def _undo(self, change: Change, after: Diagram) -> Diagram:
         """``after`` a change, as a function of the header before it."""
         fix, levels = self._diagrams.fix, LEVELS
         if isinstance(change, SetField):
@@ -149,37 +314,56 @@ class TableVerdicts:
             return fix(after, levels[change.name], value)
         if isinstance(change, PopTag):
             return fix(after, levels["vlan_vid"], UNTAGGED)
-        pushed = fix(after, levels["vlan_vid"], vlan_value(0x1000))
-        stacked = fix(pushed, levels["eth_type"], _TPID)
+        if isinstance(change, (PopMpls, PushMpls)):
+            doubt = Undecided(change.where, f"what '{change.text}' uncovers is not known")
+            return self._forget(fix(after, _ETH_TYPE, change.eth_type), doubt)
         was_untagged = self._test("vlan_vid", [Interval(UNTAGGED, UNTAGGED)])
-        return self._diagrams.choose(was_untagged, pushed, stacked)
+        with_tag_0 = fix(after, levels["vlan_vid"], vlan_value(0x1000))
+        if isinstance(change, SetTagPriority):
+            tagged = self._diagrams.choose(was_untagged, with_tag_0, after)
+            return fix(tagged, levels["vlan_pcp"], change.value)
+        stacked = fix(with_tag_0, levels["eth_type"], _TPID)
+        return self._diagrams.choose(was_untagged, with_tag_0, stacked)
+
+    def _forget(self, diagram: Diagram, doubt: Undecided) -> Diagram:
+        """The verdict where it is the same whatever stands behind the Ethernet header."""
+        known: dict[Diagram, Diagram] = {}
+        either = functools.partial(_one_of_two, doubt)
+
+        def without(node: Diagram) -> Diagram:
+            if node.is_leaf:
+                return node
+            result = known.get(node)
+            if result is None:
+                parts = list(dict.fromkeys(map(without, node.children)))
+                if node.level in _ETHERNET:
+                    result = self._diagrams.node(node.level, node.bounds, list(map(without, node.children)))
+                else:
+                    result = functools.reduce(functools.partial(self._diagrams.apply, either), parts)
+                known[node] = result
+            return result
+
+        return without(diagram)
 
     def _test(self, name: str, accepted: Iterable[Interval]) -> Diagram:
         yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
         inside = [(interval.first, interval.last, yes) for interval in accepted]
         return self._diagrams.intervals(LEVELS[name], inside, no)
 
-    def _match(self, entry: _Entry) -> Diagram:
-        """The outcome of the rule that wins, or a miss."""
-        outcomes = []
-        for rule in self._rules.get(entry.table, ()):
-            fields = fields_if_entered(rule, entry.metadata)
-            if fields is not None:
-                outcomes.append(_Candidate(rule.priority, fields, self._outcome(rule, entry)))
-        return match_diagram(self._diagrams, outcomes, _Miss())
-
     def _outcome(self, rule: StoredRule, entry: _Entry) -> Hashable:
         """What becomes of a packet that this rule wins."""
-        steps = [step for step in rule.steps if not isinstance(step, MayDrop)]
-        outcome = self._outcome_of(rule._replace(steps=tuple(steps)), entry)
-        dropped = outcome == _Ended() and not entry.sends_later
-        if len(steps) < len(rule.steps) and not dropped:
-            return Undecided(rule.where, "it drops what exceeds a meter")
-        return outcome
-
-    def _outcome_of(self, rule: StoredRule, entry: _Entry) -> Hashable:
         permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
-        changes: list[SetField | PushTag | PopTag] = []
+        others: dict[Hashable, str] = {}
+        """What else may become of it, each with what would have to be known."""
+        outcome = self._outcome_of(rule, entry, permit, others)
+        if not others.keys() - {outcome}:
+            return outcome
+        return _Either(frozenset((outcome, *others)), Undecided(rule.where, next(iter(others.values()))))
+
+    def _outcome_of(
+        self, rule: StoredRule, entry: _Entry, permit: Verdict, others: dict[Hashable, str]
+    ) -> Hashable:
+        changes: list[Change] = []
         metadata, sends_later = entry.metadata, entry.sends_later
         jump: Jump | None = None
         for step in rule.steps:
@@ -195,61 +379,22 @@ class TableVerdicts:
                 sends_later = False
             elif isinstance(step, Later):
                 sends_later = sends_later or any(map(sends, step.steps))
-            elif isinstance(step, (SetField, PushTag, PopTag)):
+                others.update((permit, each.doubt) for each in step.steps if isinstance(each, MaySend))
+            elif isinstance(step, MaySend):
+                others[permit] = step.doubt
+            elif isinstance(step, MayDrop):
+                others[Verdict.BLOCK] = step.doubt
+            elif isinstance(step, (SetField, PushTag, PopTag, SetTagPriority, PopMpls, PushMpls)):
                 changes.append(step)
         if jump is None:
-            return permit if sends_later else _Ended()
+            ended = permit if sends_later else _Ended()
+            return Verdict.BLOCK if others and ended == _Ended() and not entry.sends_later else ended
         if rule.only_counts and jump.table == self._handover_table:
             return permit
-        return _Jumped(jump.table, tuple(changes), metadata, sends_later)
+        return _Jumped(jump.table, tuple(changes), metadata, sends_later, entry.tracked or jump.tracked)
 
 
-class _Candidate(NamedTuple):
-    """A rule as far as matching goes."""
-
-    priority: int
-    fields: tuple[tuple[int, tuple[Interval, ...]], ...]
-    """Levels, ascending, with the values accepted."""
-    outcome: Hashable
-
-    @property
-    def levels(self) -> tuple[int, ...]:
-        return tuple(level for level, _ in self.fields)
-
-
-def match_diagram(diagrams: Diagrams, candidates: Sequence[_Candidate], miss: Hashable) -> Diagram:
-    """The outcome of the candidate of highest priority, ``miss`` where none matches.
-
-    Rules that ask for different ethertypes never compete, so each ethertype is looked at alone.
-    """
-    level = LEVELS["eth_type"]
-    exact: dict[int, list[_Candidate]] = {}
-    others: list[_Candidate] = []
-    for candidate in candidates:
-        accepted = dict(candidate.fields).get(level)
-        if accepted is not None and len(accepted) == 1 and accepted[0].first == accepted[0].last:
-            exact.setdefault(accepted[0].first, []).append(candidate)
-        else:
-            others.append(candidate)
-    result = _in_order(diagrams, others, miss)
-    yes, no = diagrams.leaf(True), diagrams.leaf(False)
-    for eth_type, competing in sorted(exact.items()):
-        here = _in_order(diagrams, [*competing, *others], miss)
-        result = diagrams.choose(diagrams.intervals(level, [(eth_type, eth_type, yes)], no), here, result)
-    return result
-
-
-def _in_order(diagrams: Diagrams, candidates: Sequence[_Candidate], miss: Hashable) -> Diagram:
-    result = diagrams.leaf(miss)
-    for run in _runs(candidates):
-        found = diagrams.leaf(_NOTHING)
-        for alike in run:
-            found = diagrams.apply(_undefined_if_both, found, _nested(diagrams, alike, 0))
-        result = diagrams.overlay(found, result, _NOTHING)
-    return result
-
-
-def _runs(candidates: Sequence[_Candidate]) -> Iterator[list[list[_Candidate]]]:
+def _runs(candidates: Sequence[_Candidate]) -> Iterator[_Run]:
     """Candidates from low to high priority, in groups that can be looked at at once.
 
     A group holds lists of candidates that ask for the same fields: one list of several priorities, or several
@@ -273,6 +418,63 @@ def _runs(candidates: Sequence[_Candidate]) -> Iterator[list[list[_Candidate]]]:
         yield [pending]
 
 
+def _one_by_one(diagrams: Diagrams, candidates: Iterable[_Candidate]) -> Iterator[_Run]:
+    """The candidates of a run in parts that may be laid over one another in turn.
+
+    Rules of others come alone, but for those of one priority that match alike and do not lead to the same:
+    which of them wins is undefined. So does each of which it is not known whether it matches.
+    """
+    ordered = sorted(candidates, key=lambda each: (each.priority, each.levels, not each.rule.is_ours))
+    ours: list[_Candidate] = []
+    for _, same_priority in itertools.groupby(ordered, key=lambda candidate: candidate.priority):
+        alike = list(same_priority)
+        certain = [candidate for candidate in alike if candidate.doubt is None]
+        parts: list[_Run] = [[[candidate]] for candidate in certain]
+        if _may_compete(diagrams, certain):
+            by_levels = itertools.groupby(certain, key=lambda candidate: candidate.levels)
+            parts = [[list(together) for _, together in by_levels]]
+        for part in (*parts, *([[candidate]] for candidate in alike if candidate.doubt is not None)):
+            first = part[0][0]
+            is_alone = len(part) == len(part[0]) == 1 and first.doubt is None
+            if is_alone and first.rule.is_ours and (not ours or ours[0].levels == first.levels):
+                ours.append(first)
+                continue
+            if ours:
+                yield [ours]
+                ours = []
+            if is_alone and first.rule.is_ours:
+                ours = [first]
+            else:
+                yield part
+    if ours:
+        yield [ours]
+
+
+def _may_compete(diagrams: Diagrams, candidates: Sequence[_Candidate]) -> bool:
+    """Can two candidates that do not lead to the same match one packet?"""
+    if len({candidate.outcome for candidate in candidates}) <= 1:
+        return False
+    for one, other in itertools.combinations(candidates, 2):
+        if one.outcome != other.outcome:
+            diagrams.budget.spend(1)
+            accepted = dict(other.fields)
+            if all(_meet(values, accepted[level]) for level, values in one.fields if level in accepted):
+                return True
+    return False
+
+
+def _meet(one: Sequence[Interval], other: Sequence[Interval]) -> bool:
+    return any(a.first <= b.last and b.first <= a.last for a in one for b in other)
+
+
+def _together(diagrams: Diagrams, run: _Run) -> Diagram:
+    """The outcome of the candidate of a run that wins; ``_NOTHING`` where none matches."""
+    found = diagrams.leaf(_NOTHING)
+    for alike in run:
+        found = diagrams.apply(_undefined_if_both, found, _nested(diagrams, alike, 0))
+    return found
+
+
 def _nested(diagrams: Diagrams, candidates: Sequence[_Candidate], depth: int) -> Diagram:
     """Candidates that ask for the same fields, the first ``depth`` of which are settled."""
     if depth == len(candidates[0].fields):
@@ -287,11 +489,13 @@ def _nested(diagrams: Diagrams, candidates: Sequence[_Candidate], depth: int) ->
         return child
 
     accepted = [candidate.fields[depth][1] for candidate in candidates]
-    inside = ((first, last, below(active)) for first, last, active in _sweep(accepted))
+    inside = ((first, last, below(active)) for first, last, active in _sweep(diagrams, accepted))
     return diagrams.intervals(level, inside, diagrams.leaf(_NOTHING))
 
 
-def _sweep(accepted: Sequence[Iterable[Interval]]) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+def _sweep(
+    diagrams: Diagrams, accepted: Sequence[Iterable[Interval]]
+) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     """Stretches of values, ascending, each with the indices of all that accept it (at least one)."""
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
@@ -306,23 +510,27 @@ def _sweep(accepted: Sequence[Iterable[Interval]]) -> Iterator[tuple[int, int, t
             active.pop(index)
         active.update(dict.fromkeys(starts.get(place, ())))
         if active:
+            diagrams.budget.spend(len(active))
             yield place, following - 1, tuple(sorted(active))
 
 
 def _winner(candidates: Sequence[_Candidate]) -> Hashable:
     highest = max(candidate.priority for candidate in candidates)
     outcomes = {candidate.outcome for candidate in candidates if candidate.priority == highest}
-    return outcomes.pop() if len(outcomes) == 1 else _Ambiguous(frozenset(outcomes))
+    return functools.reduce(_undefined_if_both, outcomes)
 
 
 def _undefined_if_both(one: Hashable, other: Hashable) -> Hashable:
     if one in (_NOTHING, other):
         return other
-    return one if other == _NOTHING else _Ambiguous(_outcomes(one) | _outcomes(other))
+    if other == _NOTHING:
+        return one
+    doubts = [each.doubt for each in (one, other) if isinstance(each, _Either) and each.doubt is not None]
+    return _Either(_outcomes(one) | _outcomes(other), doubts[0] if doubts else None)
 
 
 def _outcomes(outcome: Hashable) -> frozenset[Hashable]:
-    return outcome.outcomes if isinstance(outcome, _Ambiguous) else frozenset((outcome,))
+    return outcome.outcomes if isinstance(outcome, _Either) else frozenset((outcome,))
 
 
 def _jumps(values: Iterable[Hashable]) -> set[_Jumped]:
@@ -331,47 +539,70 @@ def _jumps(values: Iterable[Hashable]) -> set[_Jumped]:
 
 
 def _settled(outcome: Hashable, ending: Verdict) -> Hashable:
-    if isinstance(outcome, _Miss):
-        return Verdict.BLOCK
     if isinstance(outcome, _Ended):
         return ending
-    if isinstance(outcome, _Ambiguous):
-        return _Ambiguous(frozenset(_settled(each, ending) for each in outcome.outcomes))
+    if isinstance(outcome, _Either):
+        return outcome._replace(outcomes=frozenset(_settled(each, ending) for each in outcome.outcomes))
     return outcome
 
 
 def _collapsed(value: Hashable) -> Hashable:
-    """An ambiguity all of whose outcomes are the same is none."""
-    if not isinstance(value, _Ambiguous):
-        return value
-    outcomes: set[Hashable] = set()
-    for outcome in value.outcomes:
-        outcomes |= outcome if isinstance(outcome, frozenset) else {outcome}
-    return outcomes.pop() if len(outcomes) == 1 else frozenset(outcomes)
+    return _one_verdict(value.outcomes, value.doubt) if isinstance(value, _Either) else value
 
 
-def fields_if_entered(rule: StoredRule, metadata: int) -> tuple[tuple[int, tuple[Interval, ...]], ...] | None:
+def _one_of_two(doubt: Undecided, one: Hashable, other: Hashable) -> Hashable:
+    return _one_verdict(frozenset((one, other)), doubt)
+
+
+def _one_verdict(values: Iterable[Hashable], doubt: Undecided | None) -> Hashable:
+    """The verdict where only one is possible, else the doubt, or a frozenset where it is undefined."""
+    found: set[Hashable] = set()
+    for value in values:
+        found |= value if isinstance(value, frozenset) else {value}
+    if len(found) == 1:
+        return found.pop()
+    return doubt if doubt is not None else frozenset(found)
+
+
+def _asked(
+    rule: StoredRule, entry: _Entry
+) -> tuple[tuple[tuple[int, tuple[Interval, ...]], ...], Undecided | None] | None:
     """The fields that a rule asks for, without registers; None where those rule it out.
 
-    Raises CannotDecideError for a field or a mask that the proof does not know.
+    With the reason why it is not known whether it matches, where it asks for what the proof does not know.
     """
     fields = []
+    doubt: Undecided | None = None
     for name, value, mask in rule.match:
         if name in REGISTERS:
-            held = metadata if name == "metadata" else 0
+            held = entry.metadata if name == "metadata" else 0
             if (held if mask is None else held & mask) != value:
                 return None
-            continue
-        if name not in LEVELS:
-            raise CannotDecideError(rule.where, f"the match field {name} is not modelled")
-        try:
-            accepted = tuple(intervals(name, value, mask))
-        except TooManyIntervalsError as problem:
-            raise CannotDecideError(rule.where, str(problem)) from None
-        if not accepted:
-            return None
-        fields.append((LEVELS[name], accepted))
-    return tuple(sorted(fields))
+        elif name == "ct_state" and (known := _tracking_matches(value, mask, entry.tracked)) is not None:
+            if not known:
+                return None
+        elif name not in LEVELS:
+            doubt = doubt or Undecided(rule.where, f"the match field {name} is not modelled")
+        else:
+            try:
+                accepted = tuple(intervals(name, value, mask))
+            except TooManyIntervalsError as problem:
+                doubt = doubt or Undecided(rule.where, str(problem))
+                continue
+            if not accepted:
+                return None
+            fields.append((LEVELS[name], accepted))
+    return tuple(sorted(fields)), doubt
+
+
+def _tracking_matches(value: int, mask: int | None, tracked: bool) -> bool | None:
+    """Does a packet match a state of connection tracking? None where that is not known."""
+    mask = _ALL_STATES if mask is None else mask
+    if not tracked:
+        return value & mask == 0
+    if mask & _TRACKED and not value & _TRACKED:
+        return False
+    return True if mask == _TRACKED else None
 
 
 def _unmodelled(step: Step) -> str | None:

@@ -1,0 +1,38 @@
+"""What a part of a policy says, wherever and in whatever order it is written: for comparing."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Hashable, Iterable, Mapping
+from typing import Any
+
+from op25b_app.policy.model import Listed, Place
+from op25b_app.policy.prefix import Prefix
+
+
+def meaning(part: Any, without: Collection[str] = ()) -> Hashable:
+    """Return a value that differs where a part of a policy says something else.
+
+    All fields count, those of later versions too, but for places in files and the fields of ``part`` itself
+    that are named in ``without``.
+    """
+    if dataclasses.is_dataclass(part):
+        named = (
+            (field.name, getattr(part, field.name)) for field in dataclasses.fields(part) if field.compare
+        )
+        return tuple(
+            (name, meaning(value))
+            for name, value in named
+            if name not in without and not isinstance(value, Place)
+        )
+    if isinstance(part, Mapping):
+        return frozenset((key, meaning(value)) for key, value in part.items())
+    if type(part) is tuple:
+        return prefixes(part) if part and isinstance(part[0], Listed) else tuple(map(meaning, part))
+    assert isinstance(part, Hashable)
+    return part
+
+
+def prefixes(listed: Iterable[Listed]) -> frozenset[Prefix]:
+    """Return the prefixes of a list, in no order."""
+    return frozenset(entry.prefix for entry in listed)

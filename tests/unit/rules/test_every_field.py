@@ -1,0 +1,290 @@
+"""Every field of the policy model is looked at by what compares, shares or remembers; a new one fails here.
+
+Whoever adds a field says below what it changes, or that it changes nothing for any packet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+
+from op25b_app.policy import model
+from op25b_app.policy.meaning import meaning
+from op25b_app.policy.model import (
+    Binding,
+    Hardening,
+    Inbound,
+    Line,
+    Listed,
+    MailException,
+    Mode,
+    Place,
+    Policy,
+    SourceValidation,
+    Switch,
+    Tunnels,
+)
+from op25b_app.policy.prefix import Prefix
+from op25b_app.rules.compiler import _DIRECTIONS, Compiler, compile_rules
+from op25b_app.rules.effect import effect
+from op25b_app.rules.effect.network import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
+from op25b_app.rules.egress import source_batches
+from op25b_app.rules.proof.prove import objection
+from op25b_app.rules.scope import Scope
+from op25b_app.switch.assignment import _WITHOUT_VERDICT, Assignments
+
+AT = 1_800_000_000.0
+PLACE = Place("policy.yaml", 1, 1)
+ELSEWHERE = Place("other.yaml", 9, 9)
+NAME, PEER = "access-1", "access-2"
+
+
+def listed(*written: str) -> tuple[Listed, ...]:
+    return tuple(Listed(Prefix.parse(text), PLACE) for text in written)
+
+
+def switch(name: str, dpid: int) -> Switch:
+    return Switch(
+        name=name,
+        dpid=dpid,
+        subscriber_ports=frozenset({1, 2}),
+        uplink_ports=frozenset({3}),
+        trusted_ports=frozenset({4}),
+        mode=Mode.ENFORCE,
+        place=PLACE,
+        bindings=(Binding(2, None, listed("100.64.8.0/24"), PLACE),) if name == NAME else (),
+    )
+
+
+BASE = Policy(
+    isp_name="Example",
+    mail_destinations=listed("192.0.2.0/24"),
+    nat64_prefixes=(),
+    dynamic=listed("100.64.0.0/10", "2001:db8::/32"),
+    static=listed("100.64.8.0/24"),
+    inbound=Inbound(True, False, PLACE, PLACE),
+    hardening=Hardening(
+        source_validation=SourceValidation.PREFIX,
+        block_encapsulation=True,
+        ethertypes=frozenset(),
+        tunnels=Tunnels(True, (), frozenset(), PLACE),
+        block_unreadable_tcp=True,
+        source_validation_place=PLACE,
+        encapsulation_place=PLACE,
+        unreadable_tcp_place=PLACE,
+    ),
+    exceptions=(
+        MailException("one", Prefix.parse("100.64.3.7/32"), Prefix.parse("203.0.113.0/24"), None, "", PLACE),
+    ),
+    switches=MappingProxyType({NAME: switch(NAME, 1), PEER: switch(PEER, 2)}),
+    address_space_place=PLACE,
+)
+BOUND = replace(BASE, hardening=replace(BASE.hardening, source_validation=SourceValidation.BINDING))
+
+
+def of(part: str, **changes: Any) -> Callable[[Policy], Policy]:
+    """Change fields of one part of a policy."""
+
+    def change(policy: Policy) -> Policy:
+        if part == "Policy":
+            return replace(policy, **changes)
+        if part == "Inbound":
+            return replace(policy, inbound=replace(policy.inbound, **changes))
+        if part == "Hardening":
+            return replace(policy, hardening=replace(policy.hardening, **changes))
+        if part == "Tunnels":
+            tunnels = replace(policy.hardening.tunnels, **changes)
+            return replace(policy, hardening=replace(policy.hardening, tunnels=tunnels))
+        if part == "MailException":
+            return replace(policy, exceptions=(replace(policy.exceptions[0], **changes),))
+        looked_at = policy.switches[NAME]
+        if part == "Binding":
+            changed_switch = replace(looked_at, bindings=(replace(looked_at.bindings[0], **changes),))
+        else:
+            changed_switch = replace(looked_at, **changes)
+        changed = {**policy.switches, NAME: changed_switch}
+        return replace(policy, switches=MappingProxyType(changed))
+
+    return change
+
+
+CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
+    ("Policy", "mail_destinations"): of("Policy", mail_destinations=listed("192.0.2.0/25")),
+    ("Policy", "nat64_prefixes"): of("Policy", nat64_prefixes=listed("64:ff9b::/96")),
+    ("Policy", "dynamic"): of("Policy", dynamic=listed("100.64.0.0/11", "2001:db8::/32")),
+    ("Policy", "static"): of("Policy", static=listed("100.64.0.0/22")),
+    ("Inbound", "block_spoofed_replies"): of("Inbound", block_spoofed_replies=False),
+    ("Inbound", "block_port_25"): of("Inbound", block_port_25=True),
+    ("Hardening", "source_validation"): of("Hardening", source_validation=SourceValidation.OFF),
+    ("Hardening", "block_encapsulation"): of("Hardening", block_encapsulation=False),
+    ("Hardening", "ethertypes"): of("Hardening", ethertypes=frozenset({0x88CC})),
+    ("Hardening", "block_unreadable_tcp"): of("Hardening", block_unreadable_tcp=False),
+    ("Tunnels", "block"): of("Tunnels", block=False),
+    ("Tunnels", "permit_to"): of("Tunnels", permit_to=listed("203.0.113.0/24")),
+    ("Tunnels", "udp_ports"): of("Tunnels", udp_ports=frozenset({4789})),
+    ("MailException", "source"): of("MailException", source=Line(NAME, 1)),
+    ("MailException", "destination"): of("MailException", destination=None),
+    ("MailException", "expires"): of("MailException", expires=int(AT) - 1),
+    ("Switch", "uplink_ports"): of("Switch", uplink_ports=frozenset({3, 5})),
+    ("Switch", "trusted_ports"): of("Switch", trusted_ports=frozenset({5})),
+    ("Switch", "mode"): of("Switch", mode=Mode.MONITOR),
+    ("Switch", "serves"): of("Switch", serves=listed("100.64.0.0/24")),
+    ("Switch", "vlans"): of("Switch", vlans=MappingProxyType({1: frozenset({7})})),
+    ("Switch", "bindings"): of("Switch", bindings=()),
+    ("Binding", "port"): of("Binding", port=1),
+    ("Binding", "mac"): of("Binding", mac=0x020000000001),
+    ("Binding", "addresses"): of("Binding", addresses=listed("100.64.8.0/25")),
+}
+"""Of each field a change that some packet feels at the switch that is looked at, and at no other."""
+OTHERWISE = {("Switch", "forwarding_table"): of("Switch", forwarding_table=7)}
+"""What changes rules, and no verdict."""
+WITHOUT_EFFECT = {
+    ("Policy", "isp_name"): of("Policy", isp_name="Another"),
+    ("MailException", "name"): of("MailException", name="another"),
+    ("MailException", "reason"): of("MailException", reason="another"),
+    ("Switch", "subscriber_ports"): of("Switch", subscriber_ports=frozenset({1, 2, 9})),
+}
+PARTS = {("Policy", "inbound"), ("Policy", "hardening"), ("Policy", "exceptions"), ("Policy", "switches")}
+PARTS |= {("Hardening", "tunnels")}
+"""What is made of other parts, whose fields are looked at."""
+WHICH = {("Switch", "name"), ("Switch", "dpid")}
+"""Which switch it is: told as renamed and as another datapath."""
+
+
+def all_fields() -> set[tuple[str, str]]:
+    classes = [each for _, each in inspect.getmembers(model, inspect.isclass)]
+    parts = [each for each in classes if dataclasses.is_dataclass(each)]
+    named = [(part, field) for part in parts for field in dataclasses.fields(part) if field.compare]
+    return {(part.__name__, field.name) for part, field in named if field.type != "Place"}
+
+
+def test_every_field_is_classified() -> None:
+    known = [CHANGES.keys(), OTHERWISE.keys(), WITHOUT_EFFECT.keys(), PARTS, WHICH]
+    assert all_fields() == set().union(*known)
+    assert sum(map(len, known)) == len(all_fields())
+
+
+def test_what_is_left_out_of_comparisons_is_a_field() -> None:
+    for part, left_out in (
+        (Policy, _NOT_OF_EVERY_SWITCH),
+        (MailException, _FOR_PEOPLE),
+        (Switch, _WHICH_SWITCH | _WITHOUT_VERDICT),
+    ):
+        assert left_out <= {field.name for field in dataclasses.fields(part)}
+
+
+def base_of(field: tuple[str, str]) -> Policy:
+    return BOUND if field[0] == "Binding" or field[1] == "bindings" else BASE
+
+
+@pytest.mark.parametrize("field", CHANGES, ids=".".join)
+def test_a_change_of_it_is_told_by_diff(field: tuple[str, str]) -> None:
+    old = base_of(field)
+    told = effect(old, CHANGES[field](old), AT, only=[NAME])
+    assert told.untouched == ()
+    assert not told.treats_all_alike
+    assert any(found.traffic for found in told.switches)
+
+
+@pytest.mark.parametrize("field", WITHOUT_EFFECT, ids=".".join)
+def test_what_is_without_effect_changes_no_packet_and_no_rule(field: tuple[str, str]) -> None:
+    new = WITHOUT_EFFECT[field](BASE)
+    assert new != BASE
+    told = effect(BASE, new, AT, only=[NAME])
+    assert told.treats_all_alike
+    assert not any(sum(rules[:3]) for found in told.switches for rules in found.rules.values())
+
+
+@pytest.mark.parametrize("field", [*CHANGES, *OTHERWISE], ids=".".join)
+def test_the_compiler_takes_nothing_over_that_it_changes(field: tuple[str, str]) -> None:
+    old = base_of(field)
+    new = {**CHANGES, **OTHERWISE}[field](old)
+    before = Compiler(old)
+    rules = before.rules(old.switches[NAME], AT)
+    compiled = Compiler(new, before).rules(new.switches[NAME], AT)
+    assert set(compiled) == set(compile_rules(new, new.switches[NAME], AT))
+    assert set(compiled) != set(rules)
+
+
+OF_SWITCH = [field for field in (*CHANGES, *OTHERWISE) if field[0] in ("Switch", "Binding")]
+
+
+def side_by_side(field: tuple[str, str]) -> Policy:
+    """A policy with two switches that differ in this field alone."""
+    old = base_of(field)
+    new = {**CHANGES, **OTHERWISE}[field](old).switches[NAME]
+    twins = {NAME: old.switches[NAME], PEER: replace(new, name=PEER, dpid=2)}
+    return replace(old, switches=MappingProxyType(twins))
+
+
+@pytest.mark.parametrize("field", OF_SWITCH, ids=".".join)
+def test_switches_that_differ_in_it_do_not_share_rules(field: tuple[str, str]) -> None:
+    policy = side_by_side(field)
+    compiler = Compiler(policy)
+    for each in policy.switches.values():
+        assert set(compiler.rules(each, AT)) == set(compile_rules(policy, each, AT))
+
+
+@pytest.mark.parametrize("field", OF_SWITCH, ids=".".join)
+def test_a_proof_for_one_switch_is_none_for_another_that_differs_in_it(
+    field: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one's table is judged anew, though it is the same table."""
+    judged: list[str] = []
+
+    def counted(policy: Policy, switch: Switch, *rest: Any, **named: Any) -> str | None:
+        judged.append(switch.name)
+        return objection(policy, switch, *rest, **named)
+
+    monkeypatch.setattr("op25b_app.switch.assignment.objection", counted)
+    policy = side_by_side(field)
+    assignments = Assignments(policy, "5eed" * 16)
+    one, other = (assignments.of(each) for each in policy.switches.values())
+    wanted = one.wanted(AT, 254)
+    assert one.objection(wanted, frozenset(), (), AT) is None
+    told = other.objection(wanted, frozenset(), (), AT)
+    assert judged == [NAME, PEER]
+    if field in CHANGES:
+        assert told is not None
+        assert told.startswith("not proven: ")
+
+
+class _Watched:
+    """A switch that remembers which of its fields were asked for."""
+
+    def __init__(self, switch: Switch) -> None:
+        self._switch = switch
+        self.asked: set[str] = set()
+
+    def __getattr__(self, name: str) -> Any:
+        self.asked.add(name)
+        return getattr(self._switch, name)
+
+
+@pytest.mark.parametrize("validation", SourceValidation)
+def test_rules_that_switches_share_depend_on_what_they_are_shared_by(validation: SourceValidation) -> None:
+    policy = replace(BASE, hardening=replace(BASE.hardening, source_validation=validation))
+    watched = _Watched(replace(policy.switches[NAME], serves=listed("100.64.0.0/24")))
+    scope = Scope(policy, watched, AT)  # type: ignore[arg-type]
+    watched.asked.clear()
+    for part in (*(each for direction in _DIRECTIONS for each in direction), source_batches):
+        list(part(scope))
+    assert watched.asked <= {"mode", "forwarding_table"}
+
+
+def test_where_a_thing_is_written_means_nothing() -> None:
+    moved = replace(
+        BASE,
+        dynamic=tuple(entry._replace(place=ELSEWHERE) for entry in BASE.dynamic),
+        inbound=replace(BASE.inbound, port_25_place=ELSEWHERE),
+        address_space_place=ELSEWHERE,
+    )
+    assert moved != BASE
+    assert meaning(moved) == meaning(BASE)
+    assert meaning(BASE.switches[NAME]) != meaning(BASE.switches[PEER])
