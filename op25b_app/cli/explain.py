@@ -50,7 +50,7 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
     """
     from op25b_app.policy.decide import decide
     from op25b_app.rules.compiler import compile_rules
-    from op25b_app.rules.lookup import trace, verdict
+    from op25b_app.rules.lookup import deciding, trace, verdict
     from op25b_app.rules.ofctl import format_rule
 
     packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)
@@ -58,13 +58,14 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
     switch = switch_or_fail(policy, switch_name)
     decision = decide(policy, switch, packet, at)
     passed = trace(compile_rules(policy, switch, at), packet)
+    decider = deciding(passed)
     result = {
         "verdict": decision.verdict.value,
         "rule": decision.rule,
         "because": decision.because,
         "policy_file": decision.place.file,
         "policy_line": decision.place.line,
-        "flow": format_rule(passed[-1]) if passed else None,
+        "flow": format_rule(decider) if decider is not None else None,
         "path": [format_rule(rule) for rule in passed],
     }
     if as_json:

@@ -62,6 +62,9 @@ def decide(policy: Policy, switch: Switch, packet: Packet, at: float) -> Decisio
             verdict, because, place = answer
             if verdict is Verdict.BLOCK and switch.mode is Mode.MONITOR:
                 verdict = Verdict.WOULD_BLOCK
+            if not switch.has_role(packet.in_port):
+                port = f"port {packet.in_port} of {switch.name}"
+                because += f"; {port} has no role in the policy, so it counts as a subscriber port"
             return Decision(verdict, f"{role.value}-{number}", because, place)
     raise AssertionError("the last question always has an answer")
 
@@ -239,8 +242,10 @@ def _smtp_into_dynamic(case: Case) -> _Answer | None:
     if not case.to_smtp or listed is None or is_static:
         return None
     inbound = case.policy.inbound
-    verdict = Verdict.BLOCK if inbound.block_port_25 else Verdict.PERMIT
-    return verdict, f"port 25 in the dynamic space {listed.prefix} from outside", inbound.port_25_place
+    because = f"port 25 in the dynamic space {listed.prefix} from outside"
+    if inbound.block_port_25:
+        return Verdict.BLOCK, because, inbound.port_25_place
+    return _expected_from_outside(case) or (Verdict.PERMIT, because, inbound.port_25_place)
 
 
 def _trusted(case: Case) -> _Answer:
@@ -248,7 +253,41 @@ def _trusted(case: Case) -> _Answer:
     return Verdict.PERMIT, because, case.switch.place
 
 
+def _expected_from_outside(case: Case) -> _Answer | None:
+    """Mail, and answers to it, from where the policy expects them."""
+    policy, packet = case.policy, case.packet
+    is_validated = policy.hardening.source_validation is not SourceValidation.OFF
+    answers_are_looked_at = case.from_smtp and policy.inbound.block_spoofed_replies
+    mail = mail_destination(case, packet.source)
+    if mail and (answers_are_looked_at or (is_validated and (case.from_smtp or case.to_smtp))):
+        return Verdict.PERMIT, f"{case.source} is in the mail destination {mail.prefix}", mail.place
+    for exception in policy.exceptions if answers_are_looked_at else ():
+        if is_reply(case, exception):
+            because = f"exception '{exception.name}' is in force, and this may be an answer to its mail"
+            return Verdict.PERMIT, because, exception.place
+    return None
+
+
+def _exempt(case: Case) -> _Answer | None:
+    """What would be blocked, were it not for a prefix in the policy."""
+    tunnels, version = case.policy.hardening.tunnels, case.packet.version
+    what = blocked_encapsulation(case)
+    if version is not None and what is not None:
+        ends = longest(tunnels.permit_to, version, case.packet.destination)
+        if ends is not None:
+            return Verdict.PERMIT, f"{what} to {case.destination}, which is in {ends.prefix}", ends.place
+    static = static_here(case) if case.packet.is_unreadable_tcp else None
+    if static is not None and case.policy.hardening.block_unreadable_tcp:
+        because = f"TCP that cannot be read, but {case.source} is in the static space {static.prefix}"
+        return Verdict.PERMIT, because, static.place
+    return None
+
+
 def _everything_else(case: Case) -> _Answer:
+    from_outside = case.switch.role_of(case.packet.in_port) is PortRole.UPLINK
+    special = _expected_from_outside(case) if from_outside else _exempt(case)
+    if special is not None:
+        return special
     because = "only TCP port 25 is looked at"
     if case.from_smtp or case.to_smtp:
         because = "nothing in the policy is against it"

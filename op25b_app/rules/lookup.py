@@ -68,6 +68,17 @@ def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
     return passed
 
 
+_TELLING = frozenset({Role.MAIL_DESTINATION, Role.EXCEPTION, Role.STATIC, Role.SERVICE, Role.TUNNEL})
+"""Roles of rules that say why a packet is permitted, though another table may be asked after them."""
+
+
+def deciding(passed: list[FlowRule]) -> FlowRule | None:
+    """Of the rules that a packet passed, the one that the verdict rests on; None where none matched."""
+    if not passed or passed[-1].role in (Role.BLOCK, Role.WOULD_BLOCK):
+        return passed[-1] if passed else None
+    return next((rule for rule in reversed(passed) if rule.role in _TELLING), passed[-1])
+
+
 def verdict(passed: list[FlowRule], handover_table: int | None) -> Verdict:
     """What becomes of a packet that passed these rules of ours, ``handover_table`` being somebody else's."""
     action = passed[-1].action if passed else None
