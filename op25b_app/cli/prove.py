@@ -39,11 +39,23 @@ _VERSIONS = "OpenFlow13,OpenFlow14,OpenFlow15"
     metavar="FILE",
     help="The table, as `ovs-ofctl dump-flows` prints it.",
 )
+@click.option(
+    "--groups",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="The groups that the table uses, as `ovs-ofctl dump-groups` prints them.",
+)
 @click.option("--bridge", metavar="BR", help="Read the table of this Open vSwitch bridge.")
 @at_option
 @json_option
 def command(
-    path: Path, switch_name: str, flows: Path | None, bridge: str | None, at: float, as_json: bool
+    path: Path,
+    switch_name: str,
+    flows: Path | None,
+    groups: Path | None,
+    bridge: str | None,
+    at: float,
+    as_json: bool,
 ) -> None:
     """Prove that a whole table, rules of other applications among them, gives every packet the verdict that
     POLICY gives it, or show a packet for which it does not.
@@ -53,18 +65,26 @@ def command(
     """
     if (flows is None) == (bridge is None):
         raise click.UsageError("give either --flows FILE or --bridge BR")
-    from op25b_app.rules.proof.dump import DumpError, read_dump
+    if groups is not None and flows is None:
+        raise click.UsageError("--groups goes with --flows; of a bridge they are read from there")
+    from op25b_app.rules.proof.dump import DumpError, read_dump, read_groups
     from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
     policy = policy_or_exit(path, at)
     switch = switch_or_fail(policy, switch_name)
-    name, text = (bridge, _dump(bridge)) if bridge is not None else (str(flows), _read(flows))
+    if bridge is not None:
+        name, text = bridge, _dump(bridge, "dump-flows")
+        of_groups = _dump(bridge, "dump-groups") if "group:" in text else ""
+    else:
+        name, text = str(flows), _read(flows)
+        of_groups = _read(groups) if groups is not None else ""
     rules = []
     result: Result
     try:
         with _progress() as progress:
             progress("the table")
-            rules = read_dump(name, text)
+            known = read_groups(bridge or str(groups), of_groups)
+            rules = read_dump(name, text, known)
             result = prove(policy, switch, rules, at, progress)
     except DumpError as problem:
         result = CannotDecide(problem.where, problem.reason)
@@ -83,13 +103,15 @@ def command(
 
 
 def _print_refuted(result: Refuted) -> None:
-    from op25b_app.rules.proof.witness import describe, trace_command
+    from op25b_app.rules.proof.witness import describe, in_words, trace_command
 
     decision, walked = result.decision, result.walk
     rule = f"{walked.rule.where}: {walked.rule.text}" if walked.rule else "no rule matches"
     doubt = ", or another of its priority: which one wins is undefined" if walked.undefined else ""
     click.echo("not proven: the table and the policy differ on this packet")
     click.echo(f"  packet  {describe(result.fields)}")
+    if (words := in_words(result.fields)) is not None:
+        click.echo(f"          {words}")
     if result.frame is not None:
         click.echo(f"  trace   {trace_command(result.packet.in_port, result.frame)}")
     click.echo(f"  policy  {decision.verdict.value}: {decision.because}")
@@ -134,8 +156,8 @@ def _read(path: Path | None) -> str:
     return path.read_text(errors="replace")
 
 
-def _dump(bridge: str) -> str:
-    arguments = ["ovs-ofctl", "-O", _VERSIONS, "--no-names", "--no-stats", "dump-flows", bridge]
+def _dump(bridge: str, what: str) -> str:
+    arguments = ["ovs-ofctl", "-O", _VERSIONS, "--no-names", "--no-stats", what, bridge]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as failure:

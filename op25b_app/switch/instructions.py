@@ -15,6 +15,7 @@ from op25b_app.rules.proof.stored import (
     Jump,
     Later,
     MayDrop,
+    MaySend,
     PopTag,
     PushTag,
     SetField,
@@ -27,7 +28,7 @@ from op25b_app.rules.proof.stored import (
 from op25b_app.switch.oxm import decode_field
 
 _GOTO_TABLE, _WRITE_METADATA, _WRITE_ACTIONS, _APPLY_ACTIONS, _CLEAR_ACTIONS, _METER = range(1, 7)
-_OUTPUT, _PUSH_VLAN, _POP_VLAN, _SET_FIELD = 0, 17, 18, 25
+_OUTPUT, _PUSH_VLAN, _POP_VLAN, _GROUP, _SET_FIELD = 0, 17, 18, 22, 25
 _WITHOUT_EFFECT = frozenset({11, 12, 21, 23, 24})
 """Copying, setting and decrementing TTLs, and choosing a queue change no verdict."""
 _ACTION_METER = 29
@@ -88,6 +89,8 @@ def _action(kind: int, body: bytes) -> Step:
         return PopTag()
     if kind == _SET_FIELD and (field := decode_field(body)) is not None:
         return SetField(*field)
+    if kind == _GROUP:
+        return MaySend("what a group does is not asked of the switch")
     if kind == _ACTION_METER:
         return MayDrop()
     return Unmodelled(f"action {kind}")

@@ -17,7 +17,7 @@ from op25b_app.policy.model import Policy
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.ofctl import format_rule
-from op25b_app.rules.proof.dump import read_dump
+from op25b_app.rules.proof.dump import read_dump, read_groups
 from op25b_app.rules.proof.prove import CannotDecide, Proven, Refuted, prove
 from tests.generated import NOW
 from tests.openvswitch.private_ovs import PrivateOvs
@@ -218,6 +218,14 @@ def test_rules_of_other_applications_beside_ours_are_decided(
         ("table=0,priority=900,in_port=1,tcp,actions=write_metadata:0x5,goto_table:1", None),
         ("table=0,priority=900,in_port=1,tcp,actions=resubmit(,1)", None),
         ("table=0,priority=100,tcp,nw_dst=203.0.113.0/24,actions=NORMAL", "permit"),
+        ("table=0,priority=900,tcp,tcp_flags=+syn-ack,actions=NORMAL", "permit"),
+        ("table=0,priority=900,tcp,tcp_flags=+syn-ack,actions=drop", "block"),
+        ("table=0,priority=900,in_port=1,vlan_tci=0,actions=mod_vlan_vid:100,resubmit(,1)", None),
+        ("table=0,priority=900,mpls,in_port=1,vlan_tci=0,actions=pop_mpls:0x0800,NORMAL", "permit"),
+        ("table=0,priority=900,in_port=1,vlan_tci=0,tcp,actions=ct(table=1)", None),
+        ("table=0,priority=900,in_port=1,vlan_tci=0,tcp,actions=ct(commit),NORMAL", "permit"),
+        ("table=0,priority=900,ct_state=+trk+est,actions=NORMAL", None),
+        ("table=0,priority=900,in_port=1,vlan_tci=0,udp,pkt_mark=0x5,actions=goto_table:1", None),
     ],
 )
 def test_actions_are_followed(
@@ -242,16 +250,67 @@ def test_actions_are_followed(
     assert result.walk.undefined or permitted == (verdict == "permit"), trace
 
 
+@pytest.mark.parametrize(
+    ("group", "verdict"),
+    [
+        ("type=all,bucket=output:1,bucket=output:2", "permit"),
+        ("type=indirect,bucket=output:2", "permit"),
+        ("type=select,bucket=output:1,bucket=output:2", "permit"),
+        ("type=all,bucket=drop", "block"),
+        ("type=select,bucket=output:1,bucket=drop", None),
+        ("type=ff,bucket=watch_port:1,output:2", None),
+        ("type=ff,bucket=watch_port:1,drop", "block"),
+    ],
+)
+def test_groups_are_followed(
+    ovs: PrivateOvs, bridge: str, tmp_path: Path, group: str, verdict: str | None
+) -> None:
+    """None: what the group does to a packet is not known, so nothing can be said where it matters."""
+    path = policy_file(tmp_path)
+    policy = install(ovs, path)
+    ovs.ofctl("add-group", bridge, f"group_id=7,{group}")
+    ovs.ofctl("add-flow", bridge, "table=0,priority=900,in_port=1,vlan_tci=0,tcp,tp_dst=25,actions=group:7")
+    flows, groups = tmp_path / "flows", tmp_path / "groups"
+    flows.write_text(ovs.ofctl("dump-flows", bridge))
+    groups.write_text(ovs.ofctl("dump-groups", bridge))
+    rules = read_dump("flows", flows.read_text(), read_groups("groups", groups.read_text()))
+    result = prove(policy, policy.switches["access-1"], rules, NOW)
+    ovs.ofctl("del-groups", bridge)
+    if verdict is None:
+        assert isinstance(result, CannotDecide)
+        assert "group 7" in result.reason
+        return
+    assert isinstance(result, Refuted)
+    assert result.walk.verdict.value == verdict
+
+
+def test_groups_are_read_from_a_file_and_from_a_bridge(ovs: PrivateOvs, bridge: str, tmp_path: Path) -> None:
+    path = policy_file(tmp_path)
+    install(ovs, path)
+    ovs.ofctl("add-group", bridge, "group_id=7,type=all,bucket=output:1,bucket=output:2")
+    ovs.ofctl("add-flow", bridge, "table=0,priority=900,in_port=1,vlan_tci=0,tcp,tp_dst=25,actions=group:7")
+    code, told = prove_bridge(ovs, path)
+    assert (code, told["result"], told["table_verdict"]) == (1, "not proven", "permit")
+    trace = ovs.trace(bridge, told["packet"]["in_port"], bytes.fromhex(told["frame"]))
+    assert "group_id=7" in trace or "-> output" in trace or "output:2" in trace
+    flows, groups = tmp_path / "flows", tmp_path / "groups"
+    flows.write_text(ovs.ofctl("dump-flows", bridge))
+    groups.write_text(ovs.ofctl("dump-groups", bridge))
+    arguments = ("prove", str(path), "--switch", "access-1", "--flows", str(flows), "--at", str(NOW))
+    assert op25b(ovs, *arguments, "--groups", str(groups)).stdout.startswith("not proven: ")
+    assert "what group 7 does is not known here" in op25b(ovs, *arguments).stdout
+    ovs.ofctl("del-groups", bridge)
+
+
 CUT_SHORT = "no 'actions=', the line is cut short or is no flow rule"
 
 
 @pytest.mark.parametrize(
     ("rest", "reason"),
     [
-        ("tcp actions=group:1", "'group:1' is not modelled"),
-        ("tcp actions=ct(table=1)", "'ct(table=1)' is not modelled"),
-        ("ip,ip_frag=yes actions=drop", "the match field ip_frag is not modelled"),
-        ("ct_state=+est actions=drop", "the match field ct_state is not modelled"),
+        ("tcp actions=group:1", "what group 1 does is not known here"),
+        ("tcp actions=ct(nat,table=1)", "'ct(nat,table=1)' is not modelled"),
+        ("pkt_mark=0x5 actions=drop", "the match field pkt_mark is not modelled"),
         (
             "ip,nw_src=85.85.85.1/85.85.85.85 actions=NORMAL",
             "the mask 0x55555555 of ipv4_src has 16 holes",

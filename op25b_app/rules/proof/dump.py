@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from op25b_app.rules.flow import Field, Match
 from op25b_app.rules.proof.header import REGISTERS, WIDTHS
@@ -16,13 +16,18 @@ from op25b_app.rules.proof.stored import (
     Jump,
     Later,
     MayDrop,
+    MaySend,
+    PopMpls,
     PopTag,
+    PushMpls,
     PushTag,
     SetField,
+    SetTagPriority,
     Step,
     StoredRule,
     Unmodelled,
     WriteMetadata,
+    sends,
 )
 
 _RESERVED_PORTS = {
@@ -72,6 +77,11 @@ _BY_PROTOCOL = {
     "icmp_type": {1: "icmpv4_type", 58: "icmpv6_type"},
     "icmp_code": {1: "icmpv4_code", 58: "icmpv6_code"},
 }
+_FLAGS_OF = {
+    "tcp_flags": ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns"),
+    "ct_state": ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"),
+}
+"""Names of bits, the lowest first."""
 _STATISTICS = {"cookie", "duration", "table", "n_packets", "n_bytes", "idle_age", "hard_age", "priority"}
 _IGNORED = {"idle_timeout", "hard_timeout", "importance"}
 _FLAGS = {"send_flow_rem", "reset_counts", "check_overlap", "no_packet_counts", "no_byte_counts"}
@@ -95,21 +105,67 @@ class DumpError(ValueError):
         self.reason = reason
 
 
-def read_dump(name: str, text: str) -> list[StoredRule]:
-    """The rules of a dump that people know as ``name``. Raises DumpError for the first line that is none."""
+GroupSteps = Mapping[int, "tuple[Step, ...]"]
+"""What groups do with a packet, by their numbers."""
+
+
+def read_groups(name: str, text: str) -> GroupSteps:
+    """Read the text of ``ovs-ofctl dump-groups`` that people know as ``name``.
+
+    Raises DumpError for the first line that is no group.
+    """
+    groups: dict[int, tuple[Step, ...]] = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip() or re.match(r"\s*(NXST_GROUP_DESC|OFPST_GROUP_DESC) reply", line):
+            continue
+        told = re.fullmatch(r"\s*group_id=(\d+),type=(\w+)(?:,(.*))?", line.rstrip())
+        if told is None:
+            raise DumpError(f"{name}:{number}", "no 'group_id=' and 'type=', the line is no group")
+        try:
+            buckets = [_bucket(bucket) for bucket in re.split(r"(?:^|,)bucket=", told[3] or "")[1:]]
+        except ValueError as problem:
+            raise DumpError(f"{name}:{number}", str(problem)) from None
+        groups[int(told[1])] = tuple(_of_group(int(told[1]), told[2], buckets))
+    return groups
+
+
+def _bucket(text: str) -> list[Step]:
+    """The actions of a bucket; what comes before them says when it is chosen."""
+    _, _, actions = text.partition("actions=")
+    return list(_steps(_split(actions), (), "", {}))
+
+
+def _of_group(number: int, kind: str, buckets: list[list[Step]]) -> Iterator[Step]:
+    """What a group does (OpenFlow 1.3.5, section 5.6): a packet goes on afterwards as it was before."""
+    sending = [any(map(sends, bucket)) for bucket in buckets]
+    unknown = [step for bucket in buckets for step in bucket if isinstance(step, (Unmodelled, MaySend))]
+    if kind == "ff":
+        if any(sending) or unknown:
+            yield MaySend(f"which bucket of group {number} is alive is not known")
+    elif any(sending) and (kind in ("all", "indirect") or all(sending)):
+        yield Emit(_ANY_PORT)
+    elif any(sending) or unknown:
+        yield MaySend(f"group {number} sends some packets and not others")
+
+
+def read_dump(name: str, text: str, groups: GroupSteps | None = None) -> list[StoredRule]:
+    """The rules of a dump that people know as ``name``; ``groups`` None is not to know what groups do.
+
+    Raises DumpError for the first line that is no rule.
+    """
     rules = []
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or re.match(r"\s*(NXST_FLOW|OFPST_FLOW) reply", line):
             continue
         where = f"{name}:{number}"
         try:
-            rules.append(_read_rule(line.strip(), where))
+            rules.append(_read_rule(line.strip(), where, groups or {}))
         except ValueError as problem:
             raise DumpError(where, str(problem)) from None
     return rules
 
 
-def _read_rule(line: str, where: str) -> StoredRule:
+def _read_rule(line: str, where: str, groups: GroupSteps) -> StoredRule:
     before, actions_word, actions = line.partition(" actions=")
     if not actions_word:
         before, actions_word, actions = line.partition("actions=")
@@ -132,7 +188,7 @@ def _read_rule(line: str, where: str) -> StoredRule:
         table=_number(told.get("table", "0")),
         priority=_number(told.get("priority", str(_DEFAULT_PRIORITY))),
         match=match,
-        steps=tuple(_steps(_split(actions), match)),
+        steps=tuple(_steps(_split(actions), match, where, groups)),
         cookie=_number(told.get("cookie", "0")),
         where=where,
         text=f"{text}{',' + shown if shown else ''} actions={actions}",
@@ -172,6 +228,8 @@ def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Fie
         yield from _vlan_fields(key, text)
     elif key == "in_port":
         yield Field("in_port", _RESERVED_PORTS[text] if text in _RESERVED_PORTS else _port(text))
+    elif key in _FLAGS_OF:
+        yield _flags_field(key, text)
     elif key == "nw_tos":
         yield Field("ip_dscp", _number(text) >> 2)
     elif key == "arp_op" or (key == "nw_proto" and known.get("eth_type") == Field("eth_type", _ETH["arp"])):
@@ -185,6 +243,20 @@ def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Fie
         name = _NAMES.get(key, key)
         known_name = name in WIDTHS or name in REGISTERS
         yield _field(name, text) if known_name else Field(name, 0)
+
+
+def _flags_field(name: str, text: str) -> Field:
+    """Flags as ``+syn-ack``, or as a number with or without a mask."""
+    if not re.fullmatch(r"([+-][a-z]+)+", text):
+        return _field(name, text)
+    value = mask = 0
+    for sign, flag in re.findall(r"([+-])([a-z]+)", text):
+        if flag not in _FLAGS_OF[name]:
+            raise ValueError(f"'{flag}' is not a flag of {name}")
+        bit = 1 << _FLAGS_OF[name].index(flag)
+        mask |= bit
+        value |= bit if sign == "+" else 0
+    return Field(name, value, mask)
 
 
 def _vlan_fields(key: str, text: str) -> Iterator[Field]:
@@ -239,11 +311,32 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _steps(tokens: list[str], match: Match) -> Iterator[Step]:
+def _steps(tokens: list[str], match: Match, where: str, groups: GroupSteps) -> Iterator[Step]:
     for place, token in enumerate(tokens):
+        name, _, argument = token.partition(":")
         if token == "drop" or _WITHOUT_EFFECT.fullmatch(token):
             continue
-        yield _step(token, match, is_last=place == len(tokens) - 1)
+        if name == "group" and argument.isdecimal():
+            unknown = MaySend(f"what group {argument} does is not known here")
+            yield from groups.get(int(argument), (unknown,))
+        elif later := re.fullmatch(r"write_actions\((.*)\)", token):
+            yield Later(tuple(_steps(_split(later[1]), match, where, groups)))
+        elif tracking := re.fullmatch(r"ct(?:\((.*)\))?", token):
+            yield from _tracking(token, tracking[1] or "", is_last=place == len(tokens) - 1)
+        elif name in ("pop_mpls", "push_mpls"):
+            change = PopMpls if name == "pop_mpls" else PushMpls
+            yield change(_number(argument), where, token)
+        else:
+            yield _step(token, match, is_last=place == len(tokens) - 1)
+
+
+def _tracking(token: str, argument: str, is_last: bool) -> Iterator[Step]:
+    """A packet that is not handed on to a table goes on as it is; one that is comes there tracked."""
+    arguments = dict(part.partition("=")[::2] for part in _split(argument))
+    if any(name.startswith("nat") for name in arguments):
+        yield Unmodelled(token)
+    elif "table" in arguments:
+        yield Jump(_number(arguments["table"]), tracked=True) if is_last else Unmodelled(token)
 
 
 def _step(token: str, match: Match, is_last: bool) -> Step:
@@ -259,8 +352,6 @@ def _step(token: str, match: Match, is_last: bool) -> Step:
         return SetField(field.name, field.value)
     if resubmit := re.fullmatch(r"resubmit\(,(\d+)\)", token):
         return Jump(int(resubmit[1])) if is_last else Unmodelled(token)
-    if later := re.fullmatch(r"write_actions\((.*)\)", token):
-        return Later(tuple(_steps(_split(later[1]), match)))
     return Unmodelled(token)
 
 
@@ -278,6 +369,11 @@ def _set_field(argument: str) -> Step:
     return SetField(*field)
 
 
+def _set_tag(argument: str) -> Step:
+    """A number for the tag; a packet without one gets one."""
+    return SetField("vlan_vid", 0x1000 | _number(argument))
+
+
 def _write_metadata(argument: str) -> Step:
     field = _field("metadata", argument)
     return WriteMetadata(field.value, (1 << 64) - 1 if field.mask is None else field.mask)
@@ -291,6 +387,10 @@ _READERS: dict[str, Callable[[str], Step]] = {
     "push_vlan": lambda argument: PushTag(_number(argument)),
     "pop_vlan": lambda argument: PopTag(),
     "strip_vlan": lambda argument: PopTag(),
+    "mod_vlan_vid": _set_tag,
+    "set_vlan_vid": _set_tag,
+    "mod_vlan_pcp": lambda argument: SetTagPriority(_number(argument)),
+    "set_vlan_pcp": lambda argument: SetTagPriority(_number(argument)),
     "write_metadata": _write_metadata,
     "clear_actions": lambda argument: ClearLater(),
     "meter": lambda argument: MayDrop(),

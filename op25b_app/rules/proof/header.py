@@ -58,6 +58,9 @@ WIDTHS = {
 REGISTERS = frozenset({"metadata", "tunnel_id", *(f"reg{number}" for number in range(16))})
 """What a packet does not bring with it: 0 until a rule writes it."""
 
+ETHERNET_FIELDS = frozenset({"in_port", "eth_src", "eth_dst", "eth_type", "vlan_vid", "vlan_pcp"})
+"""What stands before the payload of a frame, and where that came in."""
+
 FIELDS = tuple(WIDTHS)
 LEVELS = {name: level for level, name in enumerate(FIELDS)}
 UNTAGGED = 0

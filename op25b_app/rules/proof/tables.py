@@ -18,6 +18,7 @@ from op25b_app.policy.model import Verdict
 from op25b_app.rules.proof.budget import TooManyStepsError
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import (
+    ETHERNET_FIELDS,
     LEVELS,
     REGISTERS,
     UNTAGGED,
@@ -50,7 +51,7 @@ from op25b_app.rules.proof.stored import (
 _TPID = 0x8100
 _NOTHING = "no rule"
 _ETH_TYPE = LEVELS["eth_type"]
-_ETHERNET = frozenset(LEVELS[name] for name in ("in_port", "eth_src", "eth_dst", "vlan_vid", "vlan_pcp"))
+_ETHERNET = frozenset(LEVELS[name] for name in ETHERNET_FIELDS)
 _TRACKED = 0x20
 """The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""
 _ALL_STATES = (1 << 32) - 1

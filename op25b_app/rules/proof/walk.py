@@ -7,17 +7,24 @@ from typing import NamedTuple
 
 from op25b_app.policy.model import Verdict
 from op25b_app.rules.lookup import matches
+from op25b_app.rules.proof.header import ETHERNET_FIELDS, WIDTHS
 from op25b_app.rules.proof.stored import (
     ClearLater,
     Jump,
     Later,
+    PopMpls,
     PopTag,
+    PushMpls,
     PushTag,
     SetField,
+    SetTagPriority,
     StoredRule,
     WriteMetadata,
     sends,
 )
+
+_TRACKED = 0x20
+"""The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""
 
 
 class Walk(NamedTuple):
@@ -32,8 +39,12 @@ class Walk(NamedTuple):
 
 
 def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Walk:
-    """Follow a packet with these header fields (by OXM name, absent ones not at all) from table 0."""
-    packet = {"metadata": 0, **fields}
+    """Follow a packet with these header fields (by OXM name, absent ones not at all) from table 0.
+
+    Of what is not known (what a group sends, say), the packet meets nothing: a proof shows none for which
+    that makes a difference.
+    """
+    packet = {"metadata": 0, "ct_state": 0, **fields}
     table: int | None = 0
     sends_later = undefined = False
     rule: StoredRule | None = None
@@ -50,6 +61,7 @@ def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table:
                 return Walk(permit, rule, undefined)
             if isinstance(step, Jump):
                 table = step.table
+                packet["ct_state"] |= _TRACKED if step.tracked else 0
             elif isinstance(step, Later):
                 sends_later |= any(map(sends, step.steps))
             elif isinstance(step, ClearLater):
@@ -70,6 +82,13 @@ def _change(packet: dict[str, int], step: object) -> None:
         packet["metadata"] = packet["metadata"] & ~step.mask | step.value & step.mask
     elif isinstance(step, PopTag):
         packet["vlan_vid"] = 0
+    elif isinstance(step, SetTagPriority):
+        packet["vlan_pcp"] = step.value
+        packet["vlan_vid"] = packet["vlan_vid"] or 0x1000
+    elif isinstance(step, (PopMpls, PushMpls)):
+        packet["eth_type"] = step.eth_type
+        for name in WIDTHS.keys() - ETHERNET_FIELDS:
+            packet[name] = 0
     elif isinstance(step, PushTag):
         if packet["vlan_vid"]:
             packet["eth_type"] = 0x8100

@@ -27,6 +27,7 @@ _USUAL: Mapping[str, int] = {
     "ip_proto": TCP,
     "tcp_dst": 25,
     "tcp_src": 49152,
+    "tcp_flags": 2,
     "udp_dst": 33434,
     "udp_src": 49152,
     "icmpv4_type": 8,
@@ -36,6 +37,11 @@ _USUAL: Mapping[str, int] = {
     "eth_dst": 0x02_00_00_00_00_02,
 }
 """What a field has where it makes no difference."""
+
+
+ETH_LLDP = 0x88CC
+NEAREST_BRIDGE = 0x0180C200000E
+"""Where LLDP frames go that are for the next bridge alone (IEEE 802.1AB, section 7.1)."""
 
 
 def find_header(diagram: Diagram, is_wanted: Callable[[Any], bool], usual_port: int) -> dict[str, int]:
@@ -105,6 +111,13 @@ def describe(fields: Mapping[str, int]) -> str:
     return ",".join(f"{name}={_shown(name, value)}" for name, value in fields.items())
 
 
+def in_words(fields: Mapping[str, int]) -> str | None:
+    """What people call a packet, where its fields do not tell them; None where they do."""
+    if (fields["eth_type"], fields["eth_dst"]) == (ETH_LLDP, NEAREST_BRIDGE):
+        return "an LLDP frame to the nearest bridge (ryu.topology takes those for itself)"
+    return None
+
+
 def trace_command(in_port: int, frame: bytes) -> str:
     """What shows the packet's way through a bridge, BRIDGE to be replaced."""
     return f"ovs-appctl ofproto/trace BRIDGE in_port={port_name(in_port)} {frame.hex()}"
@@ -150,7 +163,7 @@ def _transport(header: Mapping[str, int]) -> bytes:
     protocol = header["ip_proto"]
     if protocol == TCP:
         ports = header["tcp_src"], header["tcp_dst"]
-        return struct.pack("!HHIIBBHHH", *ports, 1, 0, 5 << 4, 2, 8192, 0, 0)
+        return struct.pack("!HHIIHHHH", *ports, 1, 0, 5 << 12 | header["tcp_flags"], 8192, 0, 0)
     if protocol == UDP:
         return struct.pack("!HHHH", header["udp_src"], header["udp_dst"], 8, 0)
     if protocol == ICMPV6:
