@@ -112,3 +112,20 @@ def test_the_plain_learning_switch_in_table_0_does_no_harm(ovs: PrivateOvs, tmp_
         assert {rule for rule in rules_on(ovs, "plain") if rule.ours} == controller.wanted("plain")
         assert "Traceback" not in controller.log
         ovs.vsctl("del-br", "plain")
+
+
+def test_ryu_topology_may_take_lldp_from_trusted_ports(ovs: PrivateOvs, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text("topology 0x33 trusted_ports: [5]"))
+    applications = ["ryu.topology.switches", "--observe-links"]
+    with Op25bController(
+        tmp_path, policy, socket=ovs.directory / "topology.sock", applications=applications
+    ) as controller:
+        controller.wait_for("in force")
+        ovs.add_bridge("topology", range(1, 6), dpid=0x33, controllers=[controller.target])
+        wait_until(lambda: any(not rule.ours for rule in rules_on(ovs, "topology")), lambda: controller.log)
+        controller.wait_for_state("topology", "protected")
+        assert controller.command("reload").returncode == 0
+        controller.wait_for_state("topology", "protected")
+        theirs = [rule for rule in rules_on(ovs, "topology") if not rule.ours]
+        assert [rule.priority for rule in theirs] == [65535]

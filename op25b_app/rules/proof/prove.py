@@ -15,7 +15,16 @@ from op25b_app.rules.proof.specification import Specification
 from op25b_app.rules.proof.stored import StoredRule
 from op25b_app.rules.proof.tables import TableVerdicts, Undecided
 from op25b_app.rules.proof.walk import Walk, walk
-from op25b_app.rules.proof.witness import describe, find_header, frame_of, openflow_fields, packet_of
+from op25b_app.rules.proof.witness import (
+    ETH_LLDP,
+    NEAREST_BRIDGE,
+    describe,
+    find_header,
+    frame_of,
+    in_words,
+    openflow_fields,
+    packet_of,
+)
 from op25b_app.rules.ranges import complement
 
 LAST_PORT = 0xFFFFFEFF
@@ -106,7 +115,7 @@ def _compared(
         progress(f"what the policy says of {role.value} ports")
         wanted = specification.verdicts(role)
         pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, found)
-        pairs = diagrams.choose(_domain(diagrams, ports), pairs, diagrams.leaf(None))
+        pairs = diagrams.choose(_domain(diagrams, role, ports), pairs, diagrams.leaf(None))
         if any(map(_is_wrong, pairs.values)):
             return _refute(policy, switch, rules, at, find_header(pairs, _is_wrong, ports[0][0]))
         for pair in pairs.values:
@@ -149,14 +158,14 @@ def _objection_to(result: Result) -> str:
     if isinstance(result, TooCostly):
         return f"cannot be proven within {result.within}, because of {culprits(result)}"
     assert isinstance(result, Refuted)
-    walked = result.walk
+    walked, words = result.walk, in_words(result.fields)
     by = "no rule"
     if walked.rule is not None:
         ours = walked.rule.is_ours
         by = walked.rule.text if ours else f"a rule of another application, {walked.rule.text},"
     return (
         f"not proven: {by} gives {walked.verdict.value} where the policy says "
-        f"{result.decision.verdict.value}, for {describe(result.fields)}"
+        f"{result.decision.verdict.value}, for {f'{words}, ' if words else ''}{describe(result.fields)}"
     )
 
 
@@ -190,12 +199,23 @@ def _ports(switch: Switch, role: PortRole) -> list[tuple[int, int]]:
     return [*complement(taken, 1, LAST_PORT), *complement(taken, LOCAL_PORT, LOCAL_PORT)]
 
 
-def _domain(diagrams: Diagrams, ports: list[tuple[int, int]]) -> Diagram:
-    """Headers that can come in at these ports: what stands below 0x600 is a length, all read as one value."""
+def _domain(diagrams: Diagrams, role: PortRole, ports: list[tuple[int, int]]) -> Diagram:
+    """Headers that can come in at these ports: what stands below 0x600 is a length, all read as one value.
+
+    Of trusted ports, without LLDP to the nearest bridge: no bridge forwards it (IEEE 802.1Q, table 8-1), so
+    whoever takes it takes nothing from anybody.
+    """
     yes, no = diagrams.leaf(True), diagrams.leaf(False)
     here = diagrams.intervals(LEVELS["in_port"], ((first, last, yes) for first, last in ports), no)
     ethertypes = ((ETH_LENGTH, 0xFFFF, yes),)
-    return diagrams.both(here, diagrams.intervals(LEVELS["eth_type"], ethertypes, no))
+    domain = diagrams.both(here, diagrams.intervals(LEVELS["eth_type"], ethertypes, no))
+    if role is not PortRole.TRUSTED:
+        return domain
+    lldp = [
+        diagrams.intervals(LEVELS[name], [(value, value, yes)], no)
+        for name, value in (("eth_type", ETH_LLDP), ("eth_dst", NEAREST_BRIDGE))
+    ]
+    return diagrams.both(domain, diagrams.negation(diagrams.both(*lldp)))
 
 
 def _is_wrong(pair: Any) -> bool:
