@@ -191,9 +191,10 @@ def test_a_switch_that_speaks_only_openflow_10_is_told_once(
 def test_two_switches_with_one_datapath_id_are_told(ovs: PrivateOvs, controller: Op25bController) -> None:
     for bridge in ("twin-a", "twin-b"):
         ovs.add_bridge(bridge, range(1, 5), dpid=0x26, controllers=[controller.target])
-    controller.wait_for("do two switches have this datapath id?")
-    for bridge in ("twin-a", "twin-b"):
-        ovs.vsctl("del-br", bridge)
+    controller.wait_for_state("absent", "degraded", "two connections claim this datapath id")
+    ovs.vsctl("del-br", "twin-a")
+    controller.wait_for_state("absent", "protected")
+    ovs.vsctl("del-br", "twin-b")
 
 
 def test_nothing_went_wrong_in_the_controller(controller: Op25bController) -> None:
