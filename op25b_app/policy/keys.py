@@ -107,6 +107,11 @@ class PrefixTable(Generic[Label]):
         """Their labels, in the same order."""
         self._lengths = sorted({key & 0xFF for key in self.keys}, reverse=True)
 
+    @property
+    def shortest(self) -> int:
+        """The length of the shortest entry; that of an address where there is none."""
+        return self._lengths[-1] if self._lengths else WIDTH[self.version]
+
     def label(self, key: Key) -> Label:
         """The label of the longest entry that covers ``key``."""
         width, network, labels = WIDTH[self.version], key >> 8, self.labels

@@ -128,16 +128,16 @@ def _by_exceptions(policy: Policy, version: int, exceptions: Sequence[_Wide]) ->
 def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
     if not policy.dynamic:
         return
-    static = [entry for entry in policy.static if entry.prefix.version == version]
     wide = [
         each for each in exceptions if each.share > SMALL_SHARE and _source_version(each.exception) == version
     ]
-    exempt = [*(entry.prefix for entry in static), *_sources(wide)]
+    table, width = policy.space.tables[version], WIDTH[version]
+    lengths = [length for (listed, _, length), _ in policy.static if listed == version]
+    most = sum(map(_size, _sources(wide))) + (len(lengths) << width - min(lengths) if lengths else 0)
+    if most <= (1 << width - table.shortest) * LARGE_SHARE:
+        return  # exempt cannot be so much; there may be very many prefixes
+    static = [entry for entry in policy.static if entry.prefix.version == version]
     own = [entry.prefix for entry in (*policy.dynamic, *policy.static) if entry.prefix.version == version]
-    largest = max(map(_size, own), default=0)
-    if sum(map(_size, exempt)) <= largest * LARGE_SHARE:
-        return
-    table = policy.space.tables[version]
     statics = table.cover_of(Space.STATIC)
     owned = cover(version, keys_of(version, own))
     exempted = cover(version, [*statics, *keys_of(version, _sources(wide))])
