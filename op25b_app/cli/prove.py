@@ -153,7 +153,7 @@ def _as_json(result: Result, rules: int) -> dict[str, Any]:
 
 def _read(path: Path | None) -> str:
     assert path is not None
-    return path.read_text(errors="replace")
+    return path.read_text("utf-8-sig", errors="replace")
 
 
 def _dump(bridge: str, what: str) -> str:

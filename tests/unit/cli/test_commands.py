@@ -152,6 +152,9 @@ def test_the_local_port_has_a_role_like_any_other(tmp_path: Path) -> None:
     (tmp_path / "dump").write_text(rules)
     proven = op25b("prove", str(path), "--switch", "access-1", "--at", AT, "--flows", str(tmp_path / "dump"))
     assert proven.stdout.startswith("proven: "), proven.output
+    (tmp_path / "dump").write_text(rules, encoding="utf-8-sig")
+    marked = op25b("prove", str(path), "--switch", "access-1", "--at", AT, "--flows", str(tmp_path / "dump"))
+    assert marked.stdout == proven.stdout, "a byte order mark is no part of a table"
     changed = rules.replace("in_port=LOCAL,actions=NORMAL", "in_port=LOCAL,actions=drop")
     (tmp_path / "dump").write_text(changed)
     refuted = op25b("prove", str(path), "--switch", "access-1", "--at", AT, "--flows", str(tmp_path / "dump"))
