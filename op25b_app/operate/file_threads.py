@@ -44,7 +44,8 @@ def in_file_thread(
     ``kind`` and ``subject`` name the work. A thread that does not end is left behind; until it ends, work of
     the same name is refused at once, so that there is at most one such thread for each name.
 
-    Raises: NoAnswerError when it takes longer than ANSWER_SECONDS; and whatever ``work`` raises.
+    Raises: NoAnswerError when it takes longer than ANSWER_SECONDS, or no thread can be had; and whatever
+    ``work`` raises.
     """
     name = (kind, str(subject))
     if name in _unanswered:
@@ -62,7 +63,13 @@ def in_file_thread(
             _os.close(writing)  # wakes whoever waits
 
     _unanswered.add(name)
-    _threading.Thread(target=run, daemon=True).start()
+    try:
+        _threading.Thread(target=run, daemon=True).start()
+    except RuntimeError as failure:  # the system allows no more of them
+        _unanswered.discard(name)
+        os.close(reading)
+        os.close(writing)
+        raise NoAnswerError(f"it cannot be tried: {failure}") from None
     late = NoAnswerError(f"it does not answer within {ANSWER_SECONDS:g} s")
     try:
         eventlet.hubs.trampoline(reading, read=True, timeout=ANSWER_SECONDS, timeout_exc=late)

@@ -92,6 +92,24 @@ def test_what_the_work_raises_is_raised_and_nothing_is_left_open(tmp_path: Path)
     assert open_files() == before
 
 
+def test_a_system_without_another_thread_is_told_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "there").write_text("here")
+    before = len(os.listdir("/proc/self/fd"))
+    with monkeypatch.context() as patched:
+
+        def no_more(thread: object) -> None:
+            raise RuntimeError("can't start new thread")
+
+        patched.setattr(file_threads._threading.Thread, "start", no_more)
+        for _ in range(3):
+            with pytest.raises(NoAnswerError, match="it cannot be tried: can't start new thread"):
+                in_green_thread("read", "crowded", read_regular_file, tmp_path / "there", 10)
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert in_green_thread("read", "crowded", read_regular_file, tmp_path / "there", 10) == b"here"
+
+
 @pytest.mark.parametrize(
     ("kind", "said"),
     [
