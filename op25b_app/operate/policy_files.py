@@ -34,11 +34,14 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
     except ValueError:
         raise OSError(errno.EINVAL, "no file can have such a name") from None
     try:
-        kind = stat.S_IFMT(_os.fstat(descriptor).st_mode)
+        about = _os.fstat(descriptor)
+        kind = stat.S_IFMT(about.st_mode)
         if kind != stat.S_IFREG:
             raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(most_bytes + 1)
+            content = file.read(min(about.st_size, most_bytes) + 1)  # no more room than the file needs
+            if about.st_size < len(content) <= most_bytes:  # it grows, or does not know its size
+                content += file.read(most_bytes + 1 - len(content))
     finally:
         _os.close(descriptor)
     if len(content) > most_bytes:

@@ -134,6 +134,16 @@ def test_only_regular_files_of_some_size_are_read(tmp_path: Path, kind: str, sai
     assert read_regular_file(tmp_path / "big", 11) == b"x" * 11
 
 
+def test_a_file_that_does_not_know_its_size_is_read_whole() -> None:
+    """Those of /proc say that they hold nothing."""
+    path = Path("/proc/self/mountinfo")
+    assert path.stat().st_size == 0
+    content = path.read_bytes()
+    assert read_regular_file(path, 1 << 20) == content
+    with pytest.raises(OSError, match="may hold"):
+        read_regular_file(path, len(content) - 1)
+
+
 def test_after_a_file_that_does_not_answer_no_other_is_tried(
     tmp_path: Path, silence: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
