@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule, Opaque
+from op25b_app.rules.flow import COOKIE_OWNER, FlowRule, Opaque
 from op25b_app.switch.actions import encode_action, meaning
 from op25b_app.switch.oxm import encode_match
 from op25b_app.switch.reported import match_and_action, match_statistics_and_rest
@@ -128,9 +128,10 @@ def encode_barrier_request(*, version: int, xid: int) -> bytes:
     return encode_message(version, _OFPT_BARRIER_REQUEST, xid, b"")
 
 
-def encode_flow_stats_request(*, version: int, xid: int) -> bytes:
-    """A request for every rule of every table (7.3.5.2)."""
-    body = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, 0, 0) + encode_match(())
+def encode_flow_stats_request(*, version: int, xid: int, only_ours: bool = False) -> bytes:
+    """A request for every rule of every table, or for those under cookies of ours (7.3.5.2)."""
+    cookie, mask = (COOKIE_OWNER << 48, 0xFFFF << 48) if only_ours else (0, 0)
+    body = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, cookie, mask) + encode_match(())
     return encode_multipart_request(version, _OFPMP_FLOW, xid, body)
 
 
@@ -141,6 +142,15 @@ def is_flow_stats_reply(message: bytes) -> bool:
 def has_more(message: bytes) -> bool:
     """Whether further parts follow this part of a multipart reply (7.3.5)."""
     return bool(message[11] & _OFPMPF_REPLY_MORE)
+
+
+def count_rules(message: bytes) -> int:
+    """Return how many rules stand in one part of a flow statistics reply, by their lengths alone."""
+    position, number = MULTIPART_HEADER_SIZE, 0
+    while position + 2 <= len(message):
+        number += 1
+        position += int.from_bytes(message[position : position + 2], "big") or len(message)
+    return number
 
 
 def decode_flow_stats(message: bytes) -> list[InstalledRule]:

@@ -37,8 +37,10 @@ MOST_WATCHED = 100
 """So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
 MOST_TRIED = 20_000
 """So many rules more than a switch holds are sent without asking how many it has room for."""
-MOST_BYTES = 1 << 28
-"""No table is longer, as the switch describes it: some two million rules."""
+MOST_OF_OTHERS = 100_000
+"""So many rules of others a table may hold, in all, for all of it to be read."""
+BYTES_PER_RULE = 256
+"""Twice what a switch takes to describe a rule of ours, on average."""
 
 _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
@@ -77,6 +79,22 @@ class Refused(NamedTuple):
 
     change: Change
     why: tuple[int, int]
+
+
+class Bound(NamedTuple):
+    """How much of a table is read."""
+
+    rules: int
+    bytes: int
+
+
+def bound_for(wanted: int) -> Bound:
+    """Return how much to read of a table that shall hold so many rules.
+
+    There may be as many again for another policy or while one changes, and a margin for those of others.
+    """
+    rules = 2 * wanted + MOST_OF_OTHERS
+    return Bound(rules, rules * BYTES_PER_RULE)
 
 
 class Limits(NamedTuple):
@@ -156,7 +174,11 @@ class Exchange:
         self._requests = 0
         self._request_xid = _REQUEST_XID
         self._parts: list[bytes] = []
-        self._bytes = 0
+        self._rules = self._bytes = 0
+        self.bound = bound_for(0)
+        """How much of the table is read."""
+        self.only_ours = False
+        """Whether only rules under cookies of ours are read, since the whole table is larger than that."""
         self._batch: Batch | None = None
         self._to_come: list[Group] = []
         self._failed = False
@@ -192,7 +214,9 @@ class Exchange:
             self._full.clear()
 
     def forget_room(self) -> None:
+        """Find out anew how many rules tables hold, and whether the table can be read as a whole."""
         self._room.clear()
+        self.only_ours = False
 
     def renew(self) -> None:
         """Begin a cycle: what was refused before may be taken now."""
@@ -211,7 +235,8 @@ class Exchange:
     def rest(self) -> None:
         """Whatever is under way does not count any more."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
-        self._to_come, self._parts, self._bytes = [], [], 0
+        self._to_come, self._parts = [], []
+        self._rules = self._bytes = 0
 
     def leave(self) -> tuple[bytes, ...]:
         """Have no more to do with the switch, and leave no gate closed."""
@@ -234,7 +259,9 @@ class Exchange:
         if self.able.monitor and not self._watching:
             watch = flow_monitor.encode_monitor_request(version=self.version, xid=self._next_xid())
             self._watching = True
-        return watch + codec.encode_flow_stats_request(version=self.version, xid=self._next_xid())
+        return watch + codec.encode_flow_stats_request(
+            version=self.version, xid=self._next_xid(), only_ours=self.only_ours
+        )
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
         """Send the first group; the others follow as the switch confirms. Then its table is read."""
@@ -274,9 +301,12 @@ class Exchange:
             return self._table_features(message, xid)
         if message[1] == wire.BARRIER_REPLY:
             return self._barrier(xid)
-        if xid != self._request_xid:
+        if not codec.is_flow_stats_reply(message):
             return NOTHING
-        return self._flow_stats(message) if codec.is_flow_stats_reply(message) else NOTHING
+        if xid != self._request_xid:
+            # The rest of a table that is too large, before the switch comes to what it was asked then.
+            return Answer(awaited=self.only_ours and self.phase is Phase.READING and is_request_xid(xid))
+        return self._flow_stats(message)
 
     def _read_after(self, questions: bytes) -> bytes:
         """Read the table; what is asked before is answered before."""
@@ -313,14 +343,30 @@ class Exchange:
         if self.phase is not Phase.READING:
             return NOTHING
         self._bytes += len(message)
-        if self._bytes > MOST_BYTES:
-            raise ValueError(f"its table takes more than {MOST_BYTES} bytes: too large to be read")
+        self._rules += codec.count_rules(message)
+        if self._bytes > self.bound.bytes or self._rules > self.bound.rules:
+            return self._read_less()
         self._parts.append(message)
         if codec.has_more(message):
             return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
         parts, self._parts, self.pending = self._parts, [], 0
         self.phase = Phase.REVIEWING
         return Answer(table=parts)
+
+    def _read_less(self) -> Answer:
+        """Read the rules of ours of a table that is too large. ValueError where even these are too many."""
+        if self.only_ours:
+            raise ValueError(f"{self.too_large}, under cookies of op25b alone: nothing is read or sent")
+        self.only_ours = True
+        return Answer((self.read(),), awaited=True)
+
+    @property
+    def too_large(self) -> str:
+        """In words, what is too large about the table; empty where it is read as a whole."""
+        if not self.only_ours:
+            return ""
+        rules, size = self.bound
+        return f"its table has more than {rules:,} rules or {size >> 20} MB, which is not read"
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """The next group behind what goes first, in a bundle or with a barrier behind it."""

@@ -30,7 +30,7 @@ from op25b_app.switch.drift import (
     disturbance_of,
     supersedes,
 )
-from op25b_app.switch.exchange import Exchange, Phase
+from op25b_app.switch.exchange import Exchange, Phase, bound_for
 from op25b_app.switch.outcome import AS_WANTED, Event, Job, Outcome, State, Status
 from op25b_app.switch.pace import Disturbance, RepairBudget, audit_delay, look_at
 from op25b_app.switch.plan import plan_changes
@@ -51,6 +51,8 @@ AUDIT_SECONDS = 300.0
 """How often the table of a switch that is as wanted is read again; rules with time-outs are renewed then."""
 RULES_AT_ONCE, BYTES_AT_ONCE = 2_000, 1 << 18
 """Where more is wanted, or read, a table is compared later. So many take some 30 ms at most."""
+MOST_UNKNOWN = 300_000
+"""So many rules a policy is thought to want, before it is compiled for a switch."""
 ROUNDS = 8
 """How often one cycle plans: again if the table changed in between, or does not take what was planned.
 
@@ -109,6 +111,8 @@ class Session:
         """Whether anything was put right since the check began."""
         self._read_back = ReadBack()
         self._confirmed = 0
+        self._size = MOST_UNKNOWN
+        """How many rules the policy wants, as far as that is known."""
         self._objections: Sequence[str] | None = None
         self._contest: list[str] = []
         """That others claim to be this switch, in a sentence if so."""
@@ -128,6 +132,7 @@ class Session:
     def assign(self, assignment: Assignment | None, now: float) -> Outcome:
         """The policy, a new one or none, says what this switch should hold."""
         removed = self.assignment is not None and assignment is None
+        self._size = MOST_UNKNOWN
         self.assignment = assignment
         self.revision = None if assignment is None else assignment.revision
         held, exchange = self._held, self._exchange
@@ -274,12 +279,22 @@ class Session:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
         self._start_cycle(now, rounds=0)
+        self._exchange.bound = bound_for(self._most_held)
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
         if state is None:
             return Outcome(pieces)
         self._objections = None
         return self._turn(state, reason, now)._replace(pieces=pieces)
+
+    @property
+    def _most_held(self) -> int:
+        """How many rules of ours the switch holds or is to hold, as far as that is known."""
+        assert self.assignment is not None
+        assert self._connection is not None
+        prepared = self.assignment.prepared(self._connection.tables)
+        wanted = self._size if prepared is None else len(prepared)
+        return max(wanted, self._confirmed)
 
     def _act_on(self, exchange: Exchange, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
         """Send what a review of the table asks for, or conclude."""
@@ -297,6 +312,7 @@ class Session:
             return Outcome(pieces)
         exchange.note_room(reviewed.room)
         self._losses = reviewed.losses
+        self._size = len(reviewed.wanted or ())
         if reviewed.mark is not None:
             self._mark = reviewed.mark
         if reviewed.plan is not None:
@@ -312,6 +328,9 @@ class Session:
     def _conclude(self, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
         """Nothing more is to be sent: say how the table is; where it is as wanted, prove it first."""
         assert self._wanted is not None
+        if self._exchange is not None and (too_large := self._exchange.too_large):
+            only_ours = f"{too_large}: rules of op25b are kept right, and nothing is proven; delete others"
+            reviewed = reviewed._replace(objections=[*reviewed.objections, only_ours])
         self._confirmed = len(self._wanted)
         self._settled = not reviewed.objections
         if not self._settled:

@@ -6,17 +6,32 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from op25b_app.rules.flow import NORMAL
 from op25b_app.switch import bundle, exchange
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import Command, is_flow_stats_reply
-from op25b_app.switch.exchange import Exchange, Phase, is_answer, is_news, is_request_xid
+from op25b_app.switch.codec import Command, count_rules, is_flow_stats_reply
+from op25b_app.switch.exchange import (
+    MOST_OF_OTHERS,
+    Answer,
+    Bound,
+    Exchange,
+    Phase,
+    bound_for,
+    is_answer,
+    is_news,
+    is_request_xid,
+)
 from op25b_app.switch.plan import Plan
-from op25b_app.switch.session import ANSWER_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
+from op25b_app.switch.ruleset import Ruleset
+from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
 from tests.fake_switch import Abilities, FakeSwitch, Refusal
+from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, Stream, pack
-from tests.world import READ_BACK, RULES, World, assignment
+from tests.world import READ_BACK, RULES, THEIRS, World, assignment
 
 CLOSE, COMMIT, DISCARD = 2, 4, 6
 FEWER = assignment(RULES[5:])._replace(digest="beef" * 16)
@@ -196,14 +211,69 @@ def part_of_table(xid: int, body: bytes, *, more: bool) -> bytes:
     return pack(4, Kind.MULTIPART_REPLY, xid, struct.pack("!HHxxxx", 1, more) + body)
 
 
-def test_a_table_without_end_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "MOST_BYTES", 100_000)
+MATCHES_EVERYTHING = struct.pack("!H46xHH4x", 56, 1, 4)
+
+
+@pytest.mark.parametrize("bound", [Bound(1_500, 1 << 30), Bound(1 << 30, 100_000)], ids=["rules", "bytes"])
+def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: Bound) -> None:
     dialogue, xid = reading()
-    matches_everything = struct.pack("!H46xHH4x", 56, 1, 4)
-    part = part_of_table(xid, matches_everything * 1_000, more=True)
+    dialogue.bound = bound
+    part = part_of_table(xid, MATCHES_EVERYTHING * 1_000, more=True)
     assert dialogue.receive(part).awaited
-    with pytest.raises(ValueError, match="more than 100000 bytes"):
-        dialogue.receive(part)
+    (piece,) = dialogue.receive(part).pieces
+    (request,) = Stream().feed(piece)
+    assert request.raw.endswith(struct.pack("!QQHH4x", 0x25B0 << 48, 0xFFFF << 48, 1, 4))
+    assert dialogue.receive(part) == Answer(awaited=True), "the rest of what was asked before"
+    assert dialogue._parts == []
+    own = part_of_table(request.xid, MATCHES_EVERYTHING * 1_000, more=True)
+    assert dialogue.receive(own).awaited
+    with pytest.raises(ValueError, match="under cookies of op25b alone"):
+        dialogue.receive(own)
+
+
+def test_a_table_of_the_size_of_two_policies_and_of_many_others_is_read() -> None:
+    dialogue, xid = reading()
+    dialogue.bound = bound_for(10_000)
+    assert dialogue.bound.rules == 2 * 10_000 + MOST_OF_OTHERS
+    part = part_of_table(xid, MATCHES_EVERYTHING * 1_000, more=True)
+    for _ in range(dialogue.bound.rules // 1_000):
+        answer = dialogue.receive(part)
+        assert answer.awaited
+        assert not answer.pieces
+    assert dialogue.receive(part).pieces
+
+
+@given(st.lists(st.integers(2, 90), max_size=30), st.binary(max_size=1))
+def test_rules_are_counted_by_their_lengths(lengths: list[int], rest: bytes) -> None:
+    body = b"".join(length.to_bytes(2, "big") + bytes(length - 2) for length in lengths)
+    assert count_rules(part_of_table(1, body + rest, more=False)) == len(lengths)
+    assert count_rules(part_of_table(1, body + bytes(8), more=False)) == len(lengths) + 1
+
+
+@pytest.mark.parametrize("bundles", [True, False])
+def test_beside_a_huge_table_rules_of_ours_are_kept_right(
+    monkeypatch: pytest.MonkeyPatch, bundles: bool
+) -> None:
+    monkeypatch.setattr(exchange, "MOST_OF_OTHERS", 100)
+    world = World(abilities=Abilities(bundles=bundles))
+    world.connect(assignment()._replace(prepared=lambda tables: Ruleset([RULES])))
+    crowd = [THEIRS._replace(table=9, priority=number) for number in range(1_000, 1_200)]
+    put(world.switch, *crowd, RULES[0]._replace(action=NORMAL, cookie=7))
+    remove(world.switch, RULES[4])
+    world.run_told()
+    world.wait(2 * AUDIT_SECONDS)
+    state, reason = world.status
+    assert state == "degraded"
+    assert "its table has more than 148 rules or 0 MB, which is not read" in reason
+    assert reason.endswith("rules of op25b are kept right, and nothing is proven; delete others")
+    assert set(RULES) <= set(world.rules)
+    remove(world.switch, RULES[-2])
+    world.run_told()
+    world.wait(2 * RETRY_SECONDS)
+    assert set(RULES) <= set(world.rules)
+    remove(world.switch, *crowd)
+    world.wait(2 * AUDIT_SECONDS)
+    assert world.status == ("protected", READ_BACK)
 
 
 def test_a_part_without_rules_is_no_progress() -> None:
