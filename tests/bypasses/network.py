@@ -26,6 +26,7 @@ from isp import (
 )
 from mail_server import Credentials, MailExchanger, MailServer, hosts_file, make_credentials
 
+from benchmarks.network import enlarge_packet_buffers
 from tests.bypasses.accomplice import Accomplice
 from tests.bypasses.bends import Bend
 from tests.bypasses.namespaces import Namespace, ip, open_tap
@@ -33,6 +34,8 @@ from tests.bypasses.rulesets import MAIL_SERVER_NUMBER, Binding, Lines
 from tests.bypasses.wires import Aftr, Neighbour, Program, Unpacking, Wire, Wires
 from tests.openvswitch.private_ovs import PrivateOvs
 
+_BUFFER_BYTES = 1 << 24
+"""Of each port of the switch: no frame is lost there while a loaded machine does not let the switch run."""
 BRIDGE = "access"
 SUBSCRIBER_PORTS = range(1, 200)
 UPLINK_PORT, EDGE_PORT, SERVER_PORT, AFTR_PORT = 200, 201, 202, 203
@@ -85,6 +88,7 @@ class LineNetwork:
         }
         ip(*(f"link set {BRIDGE}-{port} up" for port in self._network_side))
         self.ovs.add_bridge(BRIDGE, self._network_side, datapath_type="netdev")
+        enlarge_packet_buffers(self.ovs.switch_pid, _BUFFER_BYTES)
         self.edge = self._edge()
         self.transit = self._transit()
         self._mail_servers()

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import HANG_SECONDS
+
 OP25B = Path(sys.executable).with_name("op25b")
 
 
 def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [OP25B, "run", *arguments], cwd=directory, capture_output=True, text=True, timeout=60
+        [OP25B, "run", *arguments], cwd=directory, capture_output=True, text=True, timeout=HANG_SECONDS
     )
 
 
