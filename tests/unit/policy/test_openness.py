@@ -149,7 +149,8 @@ isp: {mail_destinations: [192.0.2.0/24, 0.0.0.0/1, 128.0.0.0/1]}
 address_space: {dynamic: [100.64.0.0/10]}
 switches: {s: {dpid: 1, subscriber_ports: [1], uplink_ports: [2]}}
 """
-    (problem,) = load(Path("p"), NOW, lambda path: text).problems
+    of_hosts, problem = load(Path("p"), NOW, lambda path: text).problems
+    assert "hold more than one host" in of_hosts.message
     assert str(problem) == (
         "p:1:41: warning: mail_destinations let dynamic space reach 100 % of the IPv4 Internet on port 25;"
         " name the ISP's own mail servers or networks"
