@@ -23,6 +23,8 @@ from tests.bypasses.network import BRIDGE, LineNetwork
 from tests.bypasses.rulesets import DEFAULTS, STRICT, Setting, our_rules, plain_rules
 from tests.bypasses.trick import Honest, Trick
 
+_BETWEEN_SECONDS = 0.01
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -90,11 +92,12 @@ class Campaign:
         phase.load(self._network)
         self._network.ovs.appctl("revalidator/wait")
         self._network.forget()
-        running = {
-            trick.name: self._pool.submit(send, self._network, sender, phase.expects(trick))
-            for trick, sender in self._tricks.items()
-            if phase.takes(trick)
-        }
+        running = {}
+        for trick, sender in self._tricks.items():
+            if phase.takes(trick):
+                running[trick.name] = self._pool.submit(send, self._network, sender, phase.expects(trick))
+                # Each asks all for its router first: that is as many frames as lines, from every line.
+                time.sleep(_BETWEEN_SECONDS)
         honest = {
             mail.name: self._pool.submit(send, self._network, sender, True)
             for mail, sender in self._honest.items()
