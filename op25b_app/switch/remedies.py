@@ -17,8 +17,8 @@ def alternatives(policy: Policy) -> Iterator[tuple[str, Policy]]:
     What is given up least comes first.
     """
     inbound, hardening = policy.inbound, policy.hardening
-    if hardening.tunnels.block:
-        tunnels = replace(hardening.tunnels, block=False)
+    if hardening.tunnels.block or hardening.tunnels.udp_ports:
+        tunnels = replace(hardening.tunnels, block=False, udp_ports=frozenset(), permit_to=())
         yield "hardening.tunnels: permit", replace(policy, hardening=replace(hardening, tunnels=tunnels))
     if hardening.ethertypes:
         fewer = replace(hardening, ethertypes=frozenset())

@@ -138,6 +138,16 @@ def test_every_setting_that_blocks_has_a_milder_one() -> None:
     assert not [*alternatives(policy(SourceValidation.OFF, block=False))]
 
 
+@pytest.mark.parametrize("block", [True, False])
+def test_without_tunnels_no_udp_port_is_blocked_either(block: bool) -> None:
+    loose = policy(SourceValidation.OFF, block=False)
+    tunnels = replace(loose.hardening.tunnels, block=block, udp_ports=frozenset({4789}))
+    with_ports = replace(loose, hardening=replace(loose.hardening, tunnels=tunnels))
+    ((setting, milder),) = alternatives(with_ports)
+    assert setting == "hardening.tunnels: permit"
+    assert milder.hardening.tunnels == loose.hardening.tunnels
+
+
 @pytest.mark.parametrize("bundles", [True, False])
 def test_a_refused_marker_leaves_the_switch_protected_and_says_what_is_lost(bundles: bool) -> None:
     world = World(abilities=Abilities(bundles=bundles))
