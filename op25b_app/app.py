@@ -48,6 +48,7 @@ from op25b_app.switch.assessment import present_ports
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
 from op25b_app.switch.features import decode_features
+from op25b_app.switch.identity import refusal
 from op25b_app.unread import leave_unread
 
 LOOK_SECONDS = 2.0
@@ -174,11 +175,20 @@ class Op25b(app_manager.RyuApp):
         """
         if datapath.state != CONFIG_DISPATCHER or not (features := decode_features(message)):
             return False
-        if not self._claimants.claim(datapath, features):
+        if self._refuses(datapath, features.dpid) or not self._claimants.claim(datapath, features):
             return True
         switch = self._connected[datapath] = self._switches.make_known(features.dpid)
         switch.connect(datapath, session.Connection(datapath.ofproto.OFP_VERSION, features.tables))
         return False
+
+    def _refuses(self, datapath: Connection, dpid: int) -> bool:
+        """Close a connection whose certificate is not that of the switch that it claims to be."""
+        switch = self._policies.in_force.policy.switch_of_dpid(dpid)
+        if switch is None or not (why := refusal(switch, datapath.certificate)):
+            return False
+        self._journal.record(_now(), switch.name, "certificate", f"{_endpoint(*datapath.address[:2])} {why}")
+        datapath.refuse(why)
+        return True
 
     def _contest(self, dpid: int, rivals: tuple[Connection, ...]) -> None:
         self._switches.make_known(dpid).contest([_endpoint(*rival.address[:2]) for rival in rivals])
@@ -256,6 +266,8 @@ class Op25b(app_manager.RyuApp):
             known = self._switches.make_known(switch.dpid)
             known.assign(self._assignments.of(switch), self._generation)
             hub.sleep(0)
+        for datapath, known in [*self._connected.items()]:
+            self._refuses(datapath, known.session.dpid)
         for known in self._switches:
             if policy.switch_of_dpid(known.session.dpid) is None:
                 known.assign(None, self._generation)

@@ -20,6 +20,7 @@ from op25b_app.operate.newcomers import Newcomers, room
 from op25b_app.operate.turns import Share
 from op25b_app.patient_socket import PatientSocket
 from op25b_app.switch.admission import Admission, Stage
+from op25b_app.switch.identity import Certificate, certificate
 
 HANDSHAKE_SECONDS = 10.0
 """How long a switch may take to say what it is, once it is connected."""
@@ -96,6 +97,14 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         """The switch has said what it is, and that is how far its connection is."""
         self.admission.stage = stage
         self._end_handshake()
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The one that was shown, if it is known who has signed it; None without TLS."""
+        get: Any = getattr(self.socket, "getpeercert", None)
+        if get is None or not (decoded := get()):
+            return None
+        return certificate(get(binary_form=True), decoded)
 
     def ask_what_it_is(self) -> None:
         """Ask for the features again: from now on the switch is spoken to over this connection."""

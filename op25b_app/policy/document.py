@@ -28,6 +28,7 @@ from op25b_app.policy.model import (
     LAST_FOREIGN_TABLE,
     LOCAL_PORT,
     MOST_UDP_PORTS,
+    CertificateName,
     Line,
 )
 from op25b_app.policy.prefix import Prefix, quoted
@@ -39,6 +40,20 @@ MOST_PORTS = 1 << 16
 PORT_LISTS = ("subscriber_ports", "uplink_ports", "trusted_ports")
 LAST_MOMENT = 253_402_300_799
 """9999-12-31T23:59:59Z, in seconds since 1970: what comes later has no date."""
+
+
+SUBJECT_ATTRIBUTES = {
+    "CN": "commonName",
+    "O": "organizationName",
+    "OU": "organizationalUnitName",
+    "C": "countryName",
+    "ST": "stateOrProvinceName",
+    "L": "localityName",
+    "DC": "domainComponent",
+    "emailAddress": "emailAddress",
+    "serialNumber": "serialNumber",
+}
+"""The attributes of a certificate's subject, as people write them and by their long names (RFC 4519)."""
 
 
 class FileReference(NamedTuple):
@@ -102,7 +117,8 @@ def _ports(value: Any) -> range:
 _DATAPATH_ID = re.compile(r"0x[0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){7}")
 
 
-def _dpid(value: Any) -> int:
+def datapath_id(value: Any) -> int:
+    """Read a datapath id as an operator writes it. ValueError, with a remedy, for anything else."""
     number = value
     if isinstance(value, str):
         number = int(value.replace(":", ""), 16) if _DATAPATH_ID.fullmatch(value) else value
@@ -115,6 +131,25 @@ def _mac(value: Any) -> int:
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", value):
         raise ValueError(f'{_quoted(value)} is not a MAC address; write one like "02:00:00:00:00:03"')
     return int(value.replace(":", ""), 16)
+
+
+def _certificate(value: Any) -> CertificateName:
+    text = value if isinstance(value, str) else ""
+    digits = text.removeprefix("sha256:").replace(":", "")
+    if re.fullmatch(r"[0-9a-fA-F]{64}", digits):
+        return CertificateName(digits.lower())
+    attributes = [part.strip().partition("=") for part in re.split(r"(?<!\\),", text)]
+    if not all(kind in SUBJECT_ATTRIBUTES and value for kind, _, value in attributes):
+        raise ValueError(
+            f"{_quoted(value)} names no certificate; write sha256: and its 64 hexadecimal digits, "
+            f"or attributes of its subject, as CN=access-1,O=Example ISP"
+        )
+    subject = tuple(sorted((kind, re.sub(r"\\(.)", r"\1", value)) for kind, _, value in attributes))
+    if "CN" not in dict(subject):
+        raise ValueError(
+            f"{_quoted(value)} may fit many certificates; write its common name, too, as CN=access-1"
+        )
+    return CertificateName(None, subject)
 
 
 def _expires(value: Any) -> int:
@@ -268,8 +303,9 @@ Port = Annotated[int, PlainValidator(_port), WithJsonSchema(_PORT_SCHEMA)]
 Ports = Annotated[
     range, PlainValidator(_ports), _any_of(_PORT_SCHEMA, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"})
 ]
-DatapathId = Annotated[int, PlainValidator(_dpid), _any_of({"type": "integer"}, {"type": "string"})]
+DatapathId = Annotated[int, PlainValidator(datapath_id), _any_of({"type": "integer"}, {"type": "string"})]
 Mac = Annotated[int, PlainValidator(_mac), _written("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]
+Certificate = Annotated[CertificateName, PlainValidator(_certificate), _written(minLength=4)]
 Moment = Annotated[int, PlainValidator(_expires), _written(format="date-time")]
 Forwarding = Annotated[
     int | None,
@@ -397,6 +433,7 @@ class SwitchSection(Section):
     vlans: Annotated[dict[Port, list[Vlan]], BeforeValidator(_one_key_a_port)] = {}
     bindings: list[BindingSection] = []
     forwarding: Forwarding = None
+    certificate: Certificate | None = None
 
 
 class Document(Section):

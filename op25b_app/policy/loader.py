@@ -330,6 +330,7 @@ class _Builder:
                 if binding.port is not None
             ),
             forwarding_table=written.forwarding,
+            certificate=written.certificate,
         )
 
     def _binding(self, written: BindingSection, path: Path) -> Binding:

@@ -150,6 +150,21 @@ class Binding:
     place: Place
 
 
+class CertificateName(NamedTuple):
+    """What a switch's certificate must be: one of this SHA-256, or one whose subject has these attributes.
+
+    The fingerprint has 64 lower-case hexadecimal digits. Attributes are type, as in ``CN``, and value.
+    """
+
+    fingerprint: str | None
+    subject: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        if self.fingerprint is not None:
+            return f"sha256:{self.fingerprint}"
+        return ",".join(f"{kind}={value}" for kind, value in self.subject)
+
+
 @dataclass(frozen=True, slots=True)
 class Switch:
     """One OpenFlow switch and the roles of its ports.
@@ -169,6 +184,8 @@ class Switch:
     vlans: Mapping[int, frozenset[int | None]] = field(default_factory=lambda: MappingProxyType({}))
     bindings: tuple[Binding, ...] = ()
     forwarding_table: int | None = None
+    certificate: CertificateName | None = None
+    """None means one whose common name is the datapath id, where certificates are shown at all."""
 
     def role_of(self, port: int) -> PortRole:
         """A port without a role counts as a subscriber port."""

@@ -36,9 +36,14 @@ def connect(port: int) -> socket.socket:
 def open_as_switch(port: int, dpid: int, auxiliary: int = 0) -> socket.socket:
     """A connection of a switch that has said what it is, and says nothing more."""
     connection = connect(port)
+    introduce(connection, dpid, auxiliary)
+    return connection
+
+
+def introduce(connection: socket.socket, dpid: int, auxiliary: int = 0) -> None:
+    """Say what a switch says first."""
     connection.sendall(HELLO)
     connection.sendall(features(dpid, xid_of(connection, Kind.FEATURES_REQUEST), auxiliary))
-    return connection
 
 
 def xid_of(connection: socket.socket, kind: int) -> int:

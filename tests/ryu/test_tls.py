@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.operate.endpoint import ask
+from tests.faults.strangers import introduce, is_ended
+from tests.openvswitch.running import policy_text
 from tests.patience import HANG_SECONDS
-from tests.ryu.process import HERE, Controller, free_port
+from tests.ryu.process import COMMANDS, HERE, Controller, free_port
 from tests.ryu.test_manager import IDLE
 from tests.ryu.test_signals import RUNNERS
 
@@ -22,7 +25,10 @@ LAUNCHER = RUNNERS["launcher"]
 HELLO = b"\x00\x00\x08"
 """Type and length, which follow the version."""
 SILENT = 100
+OWN_NAME = "0000000000000001"
+"""The common name of a certificate that is a datapath id."""
 HANDSHAKE_SECONDS = 5.0
+PATIENCE = 10.0
 
 
 class Certificates:
@@ -32,7 +38,7 @@ class Certificates:
         self.directory = directory
         self._make("authority", "-x509")
         self._make("stranger", "-x509")
-        for name in ("controller", "switch"):
+        for name in ("controller", "switch", OWN_NAME):
             self._make(name, "-x509", "-CA", self.file("authority.crt"), "-CAkey", self.file("authority.key"))
 
     def file(self, name: str) -> str:
@@ -45,6 +51,12 @@ class Certificates:
             *("--ctl-privkey", key, "--ctl-cert", certificate),
             *("--ca-certs", self.file("authority.crt")),
         ]
+
+    def fingerprint(self, name: str) -> str:
+        """A certificate's SHA-256, as openssl prints it."""
+        command = ["openssl", "x509", "-noout", "-fingerprint", "-sha256", "-in", self.file(f"{name}.crt")]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return printed.strip().partition("=")[2]
 
     def connect(self, port: int, name: str) -> ssl.SSLSocket:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -126,6 +138,61 @@ def test_a_handshake_byte_by_byte_ends_in_time(certificates: Certificates, tmp_p
                 time.sleep(HANDSHAKE_SECONDS / 5)
         assert said, "it may go on for ever"
         assert "no TLS with the switch at 127.0.0.1: the handshake timed out" in controller.log
+
+
+@pytest.mark.parametrize(
+    ("tied", "shown", "is_switch"),
+    [
+        ("", OWN_NAME, True),
+        ("", "switch", False),
+        ("CN=switch", "switch", True),
+        ("CN=switch", OWN_NAME, False),
+        ("sha256", "switch", True),
+        ("sha256", OWN_NAME, False),
+    ],
+)
+def test_a_certificate_is_that_of_one_switch(
+    certificates: Certificates, tmp_path: Path, tied: str, shown: str, is_switch: bool
+) -> None:
+    if tied == "sha256":
+        tied = f"sha256:{certificates.fingerprint('switch')}"
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text("access-1 0x1 " + (f'certificate: "{tied}"' if tied else "")))
+    environment = {"OP25B_CONTROL_SOCKET": str(tmp_path / "control.sock")}
+    command: list[str | Path] = [COMMANDS / "op25b", "run", "--policy", policy, *certificates.options]
+    with Controller(tmp_path, command, environment) as controller:
+        controller.wait_for("in force")
+        controller.connect(controller.port).close()
+        with certificates.connect(controller.port, shown) as connection:
+            introduce(connection, 1)
+            if is_switch:
+                controller.wait_for("access-1 (dpid 0x1): connecting")
+                if tied:  # another certificate from now on
+                    policy.write_text(policy_text("access-1 0x1 certificate: CN=nobody"))
+                    controller.process.send_signal(signal.SIGHUP)
+                    assert is_ended(connection, PATIENCE)
+                return
+            assert is_ended(connection, PATIENCE)
+        controller.wait_for("it claims to be access-1 (dpid 0x1)")
+        events = ask(tmp_path / "control.sock", "GET", "/events").body["events"]
+        (refused,) = [event for event in events if event["kind"] == "certificate"]
+        assert refused["switch"] == "access-1"
+        assert "under access-1" in refused["text"]
+        assert "access-1 (dpid 0x1): connecting" not in controller.log
+
+
+def test_without_tls_a_switch_that_is_tied_to_a_certificate_is_refused(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text("access-1 0x1 certificate: CN=switch"))
+    command: list[str | Path] = [COMMANDS / "op25b", "run", "--policy", policy]
+    with Controller(
+        tmp_path, command, {"OP25B_CONTROL_SOCKET": str(tmp_path / "control.sock")}
+    ) as controller:
+        controller.wait_for("in force")
+        with controller.connect(controller.port) as connection:
+            introduce(connection, 1)
+            assert is_ended(connection, PATIENCE)
+        controller.wait_for("start with --ctl-privkey, --ctl-cert and --ca-certs")
 
 
 def descriptors(controller: Controller) -> int:

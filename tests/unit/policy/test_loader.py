@@ -8,7 +8,7 @@ from textwrap import dedent
 import pytest
 
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.policy.model import Line, Mode, Policy, SourceValidation
+from op25b_app.policy.model import CertificateName, Line, Mode, Policy, SourceValidation
 from op25b_app.policy.prefix import Prefix
 
 NOW = 1_800_000_000.0
@@ -80,8 +80,9 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             vlans: {1: [100], 2: [untagged, 0, 200]}
             bindings: [{port: 3, mac: "02:00:00:00:00:03", addresses: [100.64.8.0/24]}]
             forwarding: {table: 10}
-          access-2: {dpid: "00:00:00:00:00:00:00:ff"}
-        """,
+            certificate: 'CN=access-1, O=Example\\, Inc.'
+          access-2: {dpid: "00:00:00:00:00:00:00:ff", certificate: "sha256:FINGERPRINT"}
+        """.replace("FINGERPRINT", "Ab" * 32),
     )
     assert policy.isp_name == "Example ISP"
     assert [entry.prefix for entry in policy.mail_destinations] == prefixes(
@@ -117,6 +118,8 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert [entry.prefix for entry in access_1.serves or ()] == prefixes("100.64.0.0/12")
     assert access_1.vlans == {1: {100}, 2: {None, 0, 200}}
     assert access_2.forwarding_table is None
+    assert access_1.certificate == CertificateName(None, (("CN", "access-1"), ("O", "Example, Inc.")))
+    assert access_2.certificate == CertificateName("ab" * 32)
     (binding,) = access_1.bindings
     assert (binding.port, binding.mac) == (3, 0x020000000003)
     assert [entry.prefix for entry in binding.addresses] == prefixes("100.64.8.0/24")
@@ -240,6 +243,11 @@ def test_each_mistake_has_its_line(tmp_path: Path, added: str, expected: str) ->
          "28: error: table 5 is not free for other applications; write one from 6 to 254"),
         ("dpid: 1, forwarding: output",
          "28: error: 'output' is no way to forward; write normal or {table: 6}"),
+        ("dpid: 1, certificate: access-1",
+         "29: error: 'access-1' names no certificate; write sha256: and its 64 hexadecimal digits,"
+         " or attributes of its subject, as CN=access-1,O=Example ISP"),
+        ("dpid: 1, certificate: 'O=Example ISP'",
+         "29: error: 'O=Example ISP' may fit many certificates; write its common name, too, as CN=access-1"),
         ("dpid: 1, bindings: [{port: 1}]", "27: error: 'addresses' is missing; write it"),
         ("dpid: 1, bindings: [{port: 1, mac: 3, addresses: []}]",
          "42: error: '3' is not a MAC address; write one like \"02:00:00:00:00:03\""),
