@@ -20,7 +20,7 @@ from ryu.controller.handler import (
 )
 from ryu.lib import hub
 
-from op25b_app import event_loop, hardware_addresses, listening, settings, signals
+from op25b_app import event_loop, hardware_addresses, listening, log_writer, settings, signals
 from op25b_app.claimants import Claimants
 from op25b_app.connection import Connection, make_room, serve_with_limits
 from op25b_app.known_switch import KnownSwitch
@@ -67,6 +67,7 @@ class Op25b(app_manager.RyuApp):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        log_writer.write_in_thread()
         self._path = settings.policy_path()
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()

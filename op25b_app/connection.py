@@ -9,9 +9,10 @@ from contextlib import closing, suppress
 from socket import SHUT_RDWR
 from typing import Any, Protocol
 
-# Ryu's controller cannot be imported before it.
-import ryu.base.app_manager  # noqa: F401
 from eventlet.hubs import get_hub
+
+# Ryu's controller cannot be imported before it.
+from ryu.base.app_manager import lookup_service_brick
 from ryu.controller import controller
 from ryu.controller.handler import DEAD_DISPATCHER
 from ryu.lib import hub
@@ -78,8 +79,8 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         """Called when the connection is at its end, for whatever reason."""
         self._share = Share()
         self._is_wasted = False
-        self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
         super().__init__(socket, address)
+        self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
         self.socket: Any = PatientSocket(self.socket)
         welcome(self, address[0])
 
@@ -168,8 +169,15 @@ class Connection(controller.Datapath):  # type: ignore[misc]
 
 def _serve(socket: Any, address: Any) -> None:
     """In Ryu's words a datapath connection factory: what it begins with its end closes."""
-    with closing(socket), closing(Connection(socket, address)) as connection:
+    with closing(socket):
+        if lookup_service_brick("ofp_event") is None:  # Ryu is stopping
+            return
         try:
-            connection.serve()
-        except Exception:
-            log.exception("internal error with the connection from %s", address[0])
+            connection = Connection(socket, address)
+        except OSError:  # it is gone already
+            return
+        with closing(connection):
+            try:
+                connection.serve()
+            except Exception:
+                log.exception("internal error with the connection from %s", address[0])

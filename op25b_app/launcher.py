@@ -97,6 +97,8 @@ def _call_when_options_are_read() -> Callable[[], bool]:
     """
     from ryu import cfg, log
 
+    from op25b_app import log_writer
+
     read = False
 
     def init_log(init_log: Any = log.init_log) -> None:
@@ -106,6 +108,7 @@ def _call_when_options_are_read() -> Callable[[], bool]:
         for handler in logging.getLogger().handlers:
             if handler.formatter is None:
                 handler.setFormatter(logging.Formatter(LOG_FORMAT))
+        log_writer.write_in_thread()
         others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
         cfg.CONF.set_override("app_lists", [APPLICATION, *others])
         if problems := [*_problems(cfg.CONF)]:

@@ -20,6 +20,8 @@ import eventlet.hubs
 import greenlet
 from eventlet.green import os as green_os
 
+from op25b_app import log_writer
+
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOP_SECONDS = 0.9
 """How long applications may take to close before the process ends without them."""
@@ -64,12 +66,14 @@ def _limit_stop(number: int, frame: FrameType | None) -> None:
 
 def _give_up(number: int, frame: FrameType | None) -> None:
     _log.error("applications did not close within %s s: stopping without them", STOP_SECONDS)
+    log_writer.drain()
     os._exit(1)
 
 
 def _end() -> None:
     """End a stopped process without waiting for threads of eventlet.tpool or freeing all of Ryu."""
     if _stopping:
+        log_writer.drain()
         logging.shutdown()
         sys.stdout.flush()
         os._exit(1 if hasattr(sys, "last_value") else 0)  # set by an exception that nobody caught

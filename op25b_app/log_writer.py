@@ -1,0 +1,236 @@
+"""Writing the log in a thread of its own, so that nobody waits for whoever reads it, or for a disk.
+
+What comes faster than it is written, or than anybody could read it, is left out and counted. Where a log
+cannot be written at all, the others say so, once.
+"""
+
+from __future__ import annotations
+
+import atexit
+import io
+import logging
+import logging.handlers
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Any
+
+import eventlet.patcher
+
+from op25b_app.operate.flood_limit import FloodLimit
+
+MOST_BYTES = 1 << 22
+"""So much may wait to be written."""
+SOURCE_LENGTH = 100
+"""Lines of one kind whose first value begins with the same so many characters are about one source."""
+LIMITED = ("op25b", "ryu", "ofp_event")
+"""Loggers of ours and of Ryu itself: what they tell depends on whoever connects."""
+TOGETHER_SECONDS = 0.02
+"""Lines wait for so long for others: the thread that wakes takes the interpreter from the event loop."""
+LOOK_SECONDS = 5.0
+"""How often it is looked whether floods are over."""
+DRAIN_SECONDS = 0.3
+"""How long the end of the process waits for what is still to be written."""
+
+_threading: Any = eventlet.patcher.original("threading")
+_queue: Any = eventlet.patcher.original("queue")
+_sleep = eventlet.patcher.original("time").sleep
+
+_handler: LogHandler | None = None
+
+
+def write_in_thread() -> None:
+    """From now on a thread serves the root logger's handlers. Call it again for those that came later."""
+    global _handler
+    root = logging.getLogger()
+    found = [each for each in root.handlers if not isinstance(each, LogHandler)]
+    if not found:
+        return
+    if _handler is None:
+        _handler = LogHandler()
+        atexit.register(drain)
+        root.addHandler(_handler)
+    for each in found:
+        root.removeHandler(each)
+        _handler.add(each)
+
+
+def drain() -> None:
+    """Wait for a moment until what was told is written; what is stuck then is left alone."""
+    if _handler is not None:
+        _handler.drain()
+
+
+class LogHandler(logging.handlers.QueueHandler):
+    """Takes records from any thread without waiting, and has them written."""
+
+    def __init__(self) -> None:
+        self._records = _queue.SimpleQueue()
+        super().__init__(self._records)
+        self._writer = _Writer(self._records, self._tell_floods)
+        self._limit = FloodLimit()
+        self._guard = _threading.Lock()
+        self._lost = 0
+        self._queued = 0
+        self._writer.start()
+
+    def createLock(self) -> None:  # noqa: N802
+        """A lock of eventlet's is none between threads of the operating system."""
+        self.lock = _threading.RLock()
+
+    def add(self, handler: logging.Handler) -> None:
+        self._writer.add(handler)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.INFO and record.name.partition(".")[0] in LIMITED:
+            source = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
+            with self._guard:
+                kind = record.name, str(record.msg)
+                left_out = self._limit.admit(kind, source[:SOURCE_LENGTH], time.monotonic())
+            if left_out is None:
+                return
+            if left_out:
+                self.enqueue(_line(logging.WARNING, f"{left_out} lines like the next one were left out"))
+        self.enqueue(self.prepare(record))
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        if self._queued - self._writer.taken > MOST_BYTES:
+            self._lost += 1
+            return
+        lost, self._lost = self._lost, 0
+        if lost:
+            self._put(
+                _line(logging.WARNING, f"{lost} lines are missing here: the log was not written so fast")
+            )
+        self._put(record)
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        """With its text, whoever has made a mistake in it."""
+        try:
+            prepared: logging.LogRecord = super().prepare(record)
+        except Exception as error:
+            return _line(record.levelno, f"{record.msg} (cannot be written out: {error!r})")
+        return prepared
+
+    def drain(self) -> None:
+        end = time.monotonic() + DRAIN_SECONDS
+        while self._writer.taken < self._queued and time.monotonic() < end:
+            _sleep(0.005)
+        self._writer.let_go(is_stuck=self._writer.taken < self._queued)
+
+    def _put(self, record: logging.LogRecord) -> None:
+        self._queued += len(record.msg)
+        self._records.put(record)
+
+    def _tell_floods(self) -> None:
+        with self._guard:
+            floods = [*self._limit.over(time.monotonic())]
+        for (_, text), source, left_out in floods:
+            about = f" about {source}" if source else ""
+            self.enqueue(
+                _line(logging.WARNING, f"{left_out} lines{about} were left out, of the kind: {text}")
+            )
+
+
+class _Writer:
+    """Hands records to handlers, in a thread of the operating system."""
+
+    def __init__(self, records: Any, look: Callable[[], None]) -> None:
+        self.taken = 0
+        """How many characters of messages are written, or could not be."""
+        self._look = look
+        self._records = records
+        self._handlers: list[logging.Handler] = []
+        self._failing: dict[logging.Handler, int] = {}
+        """Handlers that do not work, and how many records they have missed."""
+        self._thread = _threading.Thread(target=self._run, name="log", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def add(self, handler: logging.Handler) -> None:
+        handler.lock = _NoLock()  # type: ignore[assignment]
+        handler.handleError = lambda record: self._failed(handler)  # type: ignore[method-assign]
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            # Its own: while a write is stuck nobody else may need the lock of that stream.
+            handler.stream = io.TextIOWrapper(
+                os.fdopen(os.dup(sys.stderr.fileno()), "wb"), "utf-8", "backslashreplace", line_buffering=True
+            )
+        self._handlers.append(handler)
+
+    def let_go(self, *, is_stuck: bool) -> None:
+        """The process ends; what is stuck cannot be closed without waiting for it."""
+        for handler in self._handlers if is_stuck else ():
+            handler.flush = handler.close = lambda: None  # type: ignore[method-assign]
+
+    def _run(self) -> None:
+        looked_at = time.monotonic()
+        while True:
+            with suppress(_queue.Empty):
+                self._write(self._records.get(timeout=LOOK_SECONDS))
+            _sleep(TOGETHER_SECONDS)
+            while not self._records.empty():
+                self._write(self._records.get())
+            if time.monotonic() - looked_at >= LOOK_SECONDS:
+                looked_at = time.monotonic()
+                self._look()
+
+    def _write(self, record: logging.LogRecord) -> None:
+        for handler in self._handlers:
+            self._write_with(handler, record)
+        self.taken += len(record.msg)
+
+    def _write_with(self, handler: logging.Handler, record: logging.LogRecord) -> None:
+        if record.levelno < handler.level:
+            return
+        missed = self._failing.get(handler, 0)
+        try:
+            handler.handle(record)
+        except Exception:
+            self._failed(handler)
+        if missed and self._failing[handler] == missed:
+            del self._failing[handler]
+            self._tell([handler], f"{missed} lines are missing here: this log could not be written")
+
+    def _failed(self, handler: logging.Handler) -> None:
+        """Called where an exception is handled; the first time others tell of it."""
+        is_first = handler not in self._failing
+        self._failing[handler] = self._failing.get(handler, 0) + 1
+        if is_first:
+            others = [each for each in self._handlers if each not in self._failing]
+            self._tell(others, f"{_name(handler)} cannot be written: {sys.exc_info()[1]}{_remedy(handler)}")
+
+    def _tell(self, handlers: Iterable[logging.Handler], text: str) -> None:
+        for handler in handlers:
+            self._write_with(handler, _line(logging.ERROR, text))
+
+
+class _NoLock:
+    """In place of the lock of a handler that one thread uses, and perhaps waits in for ever."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None: ...
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+
+def _name(handler: logging.Handler) -> str:
+    if isinstance(handler, logging.handlers.SysLogHandler):
+        return f"the log at {handler.address}"
+    return f"the log {getattr(handler, 'baseFilename', 'on standard error')}"
+
+
+def _remedy(handler: logging.Handler) -> str:
+    if isinstance(handler, logging.handlers.SysLogHandler):
+        return "; start a syslog daemon that listens there, or leave out --use-syslog"
+    return ""
+
+
+def _line(level: int, text: str) -> logging.LogRecord:
+    return logging.LogRecord("op25b", level, __file__, 0, text, None, None)
