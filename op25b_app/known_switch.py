@@ -164,15 +164,15 @@ class KnownSwitch:
         """Send and tell what comes of a step, and have its job done."""
         if self._outbox is not None:
             self._outbox.send(outcome.pieces)
-        now = self._now()
+        now, is_stranger = self._now(), self.session.assignment is None
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
             log.log(level, "%s: %s", self, text)
-            self._journal.record(now, self.session.name, "state", text)
+            self._journal.record(now, self.session.name, "state", text, stranger=is_stranger)
         for event in outcome.events:
             log.warning("%s: %s", self, event.text)
-            self._journal.record(now, self.session.name, event.kind, event.text)
+            self._journal.record(now, self.session.name, event.kind, event.text, stranger=is_stranger)
         if outcome.job is not None:
             self._do(self, outcome.job, self._datapath)
 

@@ -200,7 +200,7 @@ class _Writer:
         self._failing[handler] = self._failing.get(handler, 0) + 1
         if is_first:
             others = [each for each in self._handlers if each not in self._failing]
-            self._tell(others, f"{_name(handler)} cannot be written: {sys.exc_info()[1]}{_remedy(handler)}")
+            self._tell(others, f"{_name(handler)} cannot be written: {_reason()}{_remedy(handler)}")
 
     def _tell(self, handlers: Iterable[logging.Handler], text: str) -> None:
         for handler in handlers:
@@ -224,6 +224,12 @@ def _name(handler: logging.Handler) -> str:
     if isinstance(handler, logging.handlers.SysLogHandler):
         return f"the log at {handler.address}"
     return f"the log {getattr(handler, 'baseFilename', 'on standard error')}"
+
+
+def _reason() -> str:
+    """The exception that is handled, in the system's words where it is one of the system."""
+    error = sys.exc_info()[1]
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
 
 def _remedy(handler: logging.Handler) -> str:

@@ -7,6 +7,10 @@ from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 CAPACITY = 1000
+Source = tuple[str | None, str]
+"""A switch, or none, and a kind of event."""
+STRANGERS = ""
+"""In the place of the names of switches that are not in the policy."""
 
 
 class Event(NamedTuple):
@@ -23,20 +27,56 @@ class Event(NamedTuple):
 
 
 class Journal:
-    """The last events, in memory; ``started`` tells one controller's numbers from its successor's."""
+    """The last events, in memory; ``started`` tells one controller's numbers from its successor's.
+
+    Whoever causes many events loses his own: where there are too many, the oldest goes of that switch and
+    kind of which most are kept. All that is not in the policy is one switch in this.
+    """
 
     def __init__(self, started: float, capacity: int = CAPACITY) -> None:
         self._started = started
-        self._events: deque[Event] = deque(maxlen=capacity)
-        self._last = 0
+        self._capacity = capacity
+        self._events: dict[Source, deque[Event]] = {}
+        self._of_length: dict[int, dict[Source, None]] = {}
+        """The same by how many events they have, so that nobody has to be searched for."""
+        self._most = self._kept = self._last = 0
 
-    def record(self, at: float, switch: str | None, kind: str, text: str) -> None:
+    def record(self, at: float, switch: str | None, kind: str, text: str, *, stranger: bool = False) -> None:
+        """Note an event; of a ``stranger`` the switch is not in the policy."""
         self._last += 1
-        self._events.append(Event(self._last, at, switch, kind, text))
+        source = STRANGERS if stranger else switch, kind
+        kept = self._events.setdefault(source, deque())
+        kept.append(Event(self._last, at, switch, kind, text))
+        self._moved(source, len(kept) - 1, len(kept))
+        self._kept += 1
+        if self._kept > self._capacity:
+            self._drop_one()
+
+    def _drop_one(self) -> None:
+        most = next(iter(self._of_length[self._most]))
+        self._events[most].popleft()
+        self._moved(most, self._most, self._most - 1)
+        if not self._events[most]:
+            del self._events[most]
+        self._kept -= 1
+
+    def _moved(self, source: Source, before: int, after: int) -> None:
+        """A source has another number of events now, one more or one less."""
+        if before:
+            del self._of_length[before][source]
+        if after:
+            self._of_length.setdefault(after, {})[source] = None
+        self._most = max(self._most, after)
+        for length in (before, self._most):
+            if not self._of_length.get(length, True):
+                del self._of_length[length]
+        while self._most not in self._of_length:
+            self._most -= 1
 
     def report(self, after: int) -> dict[str, Any]:
         """The events after that number, as JSON values; ``missed`` counts those that are no longer kept."""
-        events = [event.as_json() for event in self._events if event.number > after]
+        newer = (event for each in self._events.values() for event in each if event.number > after)
+        events = [event.as_json() for event in sorted(newer)]
         missed = max(0, self._last - after - len(events)) if after >= 0 else 0
         return {"journal": iso(self._started), "last": self._last, "missed": missed, "events": events}
 
