@@ -15,6 +15,7 @@ from op25b_app.rules.proof.stored import (
     Jump,
     Later,
     MayDrop,
+    MaySend,
     PopTag,
     PushTag,
     SetField,
@@ -59,8 +60,14 @@ def write(*actions: Any) -> Any:
         ([write(parser.OFPActionOutput(4))], (Later((Emit(4),)),)),
         ([parser.OFPInstructionActions(ofp.OFPIT_CLEAR_ACTIONS, [])], (ClearLater(),)),
         ([parser.OFPInstructionWriteMetadata(5, 7)], (WriteMetadata(5, 7),)),
-        ([parser.OFPInstructionMeter(1), apply(parser.OFPActionOutput(3))], (MayDrop("meter"), Emit(3))),
-        ([apply(parser.OFPActionGroup(1))], (Unmodelled("action 22"),)),
+        (
+            [parser.OFPInstructionMeter(1), apply(parser.OFPActionOutput(3))],
+            (MayDrop("it drops what exceeds a meter"), Emit(3)),
+        ),
+        (
+            [apply(parser.OFPActionGroup(1))],
+            (MaySend("what a group does is not asked of the switch"),),
+        ),
     ],
 )
 def test_instructions_are_read(instructions: list[Any], steps: tuple[Step, ...]) -> None:
