@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.rules.flow import NORMAL
@@ -243,6 +243,7 @@ def test_a_table_of_the_size_of_two_policies_and_of_many_others_is_read() -> Non
     assert dialogue.receive(part).pieces
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(2, 90), max_size=30), st.binary(max_size=1))
 def test_rules_are_counted_by_their_lengths(lengths: list[int], rest: bytes) -> None:
     body = b"".join(length.to_bytes(2, "big") + bytes(length - 2) for length in lengths)

@@ -6,7 +6,7 @@ import pickle
 import struct
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Role
@@ -152,6 +152,7 @@ def news(version: int, entry: bytes) -> bytes:
     return struct.pack("!BBHI", version, 19, 8 + len(head) + len(entry), 0) + head + entry
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=90))
 @example(data=b"")
 def test_whatever_a_switch_reports_can_be_described_judged_and_deleted_or_left(data: bytes) -> None:
@@ -168,6 +169,7 @@ def test_whatever_a_switch_reports_can_be_described_judged_and_deleted_or_left(d
         assert encode_match(RULES[0].match) in written.pieces[0]
 
 
+@settings(deadline=None)
 @given(fields=st.binary(max_size=60))
 def test_a_match_that_is_read_can_be_written_and_names_the_same_rule(fields: bytes) -> None:
     octets = match_of(fields)
