@@ -98,7 +98,7 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
         *(
             ([*EXPLAIN, option, value], message)
             for option, value, message in (
-                ("--in-port", "99999999999", "99999999999 is not in the range"),
+                ("--in-port", "99999999999", "'99999999999' is not a port"),
                 ("--proto", "٣", "'٣' is no protocol"),
                 ("--mac", "1:2:3:4:5:٣", "is not a MAC address"),
             )

@@ -11,7 +11,7 @@ from op25b_app.policy.problem import names_in_words
 
 NOW = 1_800_000_000.0
 POLICY = """\
-isp: {mail_destinations: [192.0.2.0/24]}
+isp: {mail_destinations: [192.0.2.25]}
 address_space: {dynamic: [100.64.0.0/10, "2001:db8:1000::/36"], static: [100.64.8.0/30]}
 hardening: {source_validation: port-25}
 exceptions: []
