@@ -117,8 +117,11 @@ class Liveness:
             try:
                 namespace.inside(_upload, server)
             except OSError as error:
+                # Else the thread would keep the port: closing alone wakes nobody who waits for a connection.
+                listener.shutdown(socket.SHUT_RDWR)
                 return f"upload: {error}"
-            taking.join()
+            finally:
+                taking.join()
         route = _output(namespace, ["ip", "route", "get", server])
         if f"mtu {NARROW_MTU}" not in route:
             return f"the path's MTU was not learnt: {route}"
@@ -204,7 +207,7 @@ def _listen(version: int) -> socket.socket:
 def _take(listener: socket.socket, received: list[int]) -> None:
     try:
         connection, _ = listener.accept()
-    except TimeoutError:
+    except OSError:
         return
     with connection:
         connection.settimeout(SECONDS)
