@@ -29,7 +29,7 @@ _MOST_SETTINGS = 1 << 10
 _MOST_PROOFS = 1 << 16
 """So many proofs are remembered, each rule of others that one is about counting as another one."""
 
-_WITHOUT_VERDICT = frozenset({"name", "dpid", "subscriber_ports"})
+_WITHOUT_VERDICT = frozenset({"name", "dpid", "certificate", "subscriber_ports"})
 """Fields of a switch that no verdict depends on: a port without a role counts as a subscriber's, and the name
 only where lines are known by it."""
 

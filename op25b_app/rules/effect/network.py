@@ -94,7 +94,7 @@ _NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions"})
 """Fields of a policy that are for people, or looked at by switch."""
 _FOR_PEOPLE = frozenset({"name", "reason"})
 """Fields of an exception."""
-_WHICH_SWITCH = frozenset({"name", "dpid"})
+_WHICH_SWITCH = frozenset({"name", "dpid", "certificate"})
 """Fields of a switch that say which one it is, and not what it does."""
 
 _Treatment = tuple[tuple[Traffic, ...], str | None, tuple[Mode, Mode], tuple[int | None, int | None]]

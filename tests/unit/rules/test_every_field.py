@@ -18,6 +18,7 @@ from op25b_app.policy import model
 from op25b_app.policy.meaning import meaning
 from op25b_app.policy.model import (
     Binding,
+    CertificateName,
     Hardening,
     Inbound,
     Line,
@@ -149,6 +150,7 @@ WITHOUT_EFFECT = {
     ("MailException", "name"): of("MailException", name="another"),
     ("MailException", "reason"): of("MailException", reason="another"),
     ("Switch", "subscriber_ports"): of("Switch", subscriber_ports=frozenset({1, 2, 9})),
+    ("Switch", "certificate"): of("Switch", certificate=CertificateName("ab" * 32)),
 }
 PARTS = {("Policy", "inbound"), ("Policy", "hardening"), ("Policy", "exceptions"), ("Policy", "switches")}
 PARTS |= {("Hardening", "tunnels")}
