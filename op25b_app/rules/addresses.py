@@ -10,13 +10,16 @@ from op25b_app.policy.model import Listed, Policy, SourceValidation
 from op25b_app.policy.nat64 import embed
 from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.space import Space
-from op25b_app.rules.smallest_table import NO, YES, SmallestTable
+from op25b_app.rules.smallest_table import NO, YES, Costs, SmallestTable
 
 VERSIONS = (4, 6)
 
 CLOSED, READABLE, EXEMPT = 1, 2, 4
 """Labels of smallest tables that say what a source may send to port 25: nothing, what a switch reads the port
 of, or anything."""
+
+_MAIL_COSTS = Costs((CLOSED, READABLE, EXEMPT), dear=READABLE, around=EXEMPT, last=CLOSED)
+"""Where only what can be read is permitted within what is exempt, the rest is blocked by one more rule."""
 
 ByVersion = Mapping[int, Sequence[Key]]
 
@@ -82,7 +85,8 @@ class Addresses:
         if hardening.source_validation is SourceValidation.OFF:
             unlisted = READABLE if hardening.block_unreadable_tcp else EXEMPT
         says = [CLOSED, EXEMPT, CLOSED, unlisted]
-        return self._smallest("mail", self.space_by_line[version], says)
+        costs = _MAIL_COSTS if unlisted == READABLE else None
+        return self._smallest("mail", self.space_by_line[version], says, costs)
 
     def is_own_but_not_mail(self, version: int) -> SmallestTable:
         own = self._own[version].changed(self.mail[version], lambda _: NO)
@@ -106,12 +110,16 @@ class Addresses:
         }
 
     def _smallest(
-        self, question: object, table: PrefixTable[Space] | PrefixTable[int], says: Sequence[int]
+        self,
+        question: object,
+        table: PrefixTable[Space] | PrefixTable[int],
+        says: Sequence[int],
+        costs: Costs | None = None,
     ) -> SmallestTable:
         """The answer to a question; ``says`` holds it for each label of ``table``."""
         known = question, table.version
         if known not in self._tables:
-            self._tables[known] = SmallestTable(table, says, self._before.get(known))
+            self._tables[known] = SmallestTable(table, says, self._before.get(known), costs)
         return self._tables[known]
 
 

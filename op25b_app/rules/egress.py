@@ -196,12 +196,18 @@ def _readable(scope: Scope, version: int) -> Fields:
 
 
 def _mail_sources(scope: Scope) -> Iterator[Batch]:
-    """Static, dynamic and unlisted space by longest prefix."""
+    """Static, dynamic and unlisted space by longest prefix.
+
+    What is not readable in unlisted space is blocked by what is around that: a rule of its own is needed only
+    within static space.
+    """
     table, at, permit = Table.EGRESS_SMTP, EgressSmtp.SOURCE, permitted(scope)
     for version in VERSIONS:
-        entries = scope.addresses.may_send_mail(version).entries
+        smallest = scope.addresses.may_send_mail(version)
+        entries = smallest.entries
         exempt, readable = entries.get(EXEMPT, []), entries.get(READABLE, [])
-        blocked = [key for key in (*entries.get(CLOSED, ()), *readable) if key]
+        exposed = smallest.directly_within(READABLE, EXEMPT) if readable else ()
+        blocked = [key for key in (*entries.get(CLOSED, ()), *exposed) if key]
         read = tcp_to(version, SMTP)
         yield batch(table, at, scope.block, version, "src", blocked, step=2)
         yield batch(table, at, (Role.STATIC, permit), version, "src", exempt, step=2)

@@ -7,12 +7,13 @@ that a set of labels is a number as well.
 
 from __future__ import annotations
 
+import operator
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
-from op25b_app.policy.keys import Key, PrefixTable
+from op25b_app.policy.keys import Key, PrefixTable, end_of
 from op25b_app.policy.prefix import WIDTH
 
 NO, YES = 1, 2
@@ -21,7 +22,10 @@ NO, YES = 1, 2
 PART = 512
 """Entries that are worked on together; while none of them changes, once is enough."""
 
-_Node = tuple[Key, int, int, Optional["_Node"], Optional["_Node"]]
+_Cost = tuple[int, ...]
+_NEVER = 1 << 20
+"""More than any entries cost."""
+_Node = tuple[Key, int, Any, Optional["_Node"], Optional["_Node"]]
 """An entry, or the place where two of them part: its key, the label of what no child holds, the labels that a
 smallest table may give the place, and its children."""
 
@@ -44,11 +48,16 @@ class SmallestTable:
     """A smallest table with the meaning of ``table``; ``says`` holds the bit for each of its labels.
 
     Of equally small ones it is one whose entry for everything has the default label, if there is one.
-    ``previous`` may be the smallest table of an earlier moment: what is as it was is not worked out again.
+    ``previous`` may be the smallest table of an earlier moment, with the same costs: what is as it was is not
+    worked out again. ``costs`` tell what entries cost where they do not all cost the same.
     """
 
     def __init__(
-        self, table: PrefixTable[Any], says: Sequence[int], previous: SmallestTable | None = None
+        self,
+        table: PrefixTable[Any],
+        says: Sequence[int],
+        previous: SmallestTable | None = None,
+        costs: Costs | None = None,
     ) -> None:
         self.says = says
         self.parts: dict[Key, Part] = {}
@@ -56,13 +65,33 @@ class SmallestTable:
         self.entries: Entries = defaultdict(list)
         """One of them has length 0, so every address has a label."""
         before = previous.parts if previous is not None and previous.says == says else {}
+        self._version, default = table.version, says[table.default]
+        if costs is not None:
+            gathering = _Weighing(table, says, before, self.parts, costs)
+            root = gathering.root()
+            label = gathering.label_of_everything(root, default)
+            self.entries[label].append(0)
+            parts = {id(part.node): part for part in self.parts.values()}
+            gathering.choose(root, label, self.entries, parts)
+            return
         root = _Gathering(table, says, before, self.parts).root()
         _, _, possible, _, _ = root
-        default = says[table.default]
         label = default if default & possible else possible & -possible
         self.entries[label].append(0)
         parts = {id(part.node): part for part in self.parts.values()}
         _choose(WIDTH[table.version], root, label, self.entries, parts)
+
+    def directly_within(self, label: int, around: int) -> list[Key]:
+        """Return the entries with a label for which the next shorter entry has the label ``around``."""
+        found: list[Key] = []
+        open_entries: list[tuple[int, int]] = []
+        for key, own in sorted((key, own) for own, keys in self.entries.items() for key in keys):
+            while open_entries and open_entries[-1][0] <= key >> 8:
+                open_entries.pop()
+            if own == label and open_entries and open_entries[-1][1] == around:
+                found.append(key)
+            open_entries.append((end_of(self._version, key), own))
+        return found
 
 
 class _Gathering:
@@ -83,10 +112,13 @@ class _Gathering:
     def root(self) -> _Node:
         node = self._gather(0, len(self._keys), self._default)
         if node is None:
-            return 0, self._default, self._default, None, None
+            return self._leaf(0, self._default)
         if node[0] == 0:
             return node
-        return 0, self._default, _along(node[2], self._default, node[0] & 0xFF), node, None
+        return self._above(0, self._default, node)
+
+    def _above(self, key: Key, own: int, child: _Node) -> _Node:
+        return key, own, _along(child[2], own, (child[0] & 0xFF) - (key & 0xFF)), child, None
 
     def _gather(self, low: int, high: int, around: int, in_part: bool = False) -> _Node | None:
         """The tree of neighbouring entries, in what has the label ``around``; None where all of it has."""
@@ -97,7 +129,7 @@ class _Gathering:
         first, own = self._keys[low], around
         if high - low == 1:
             own = self._says[self._labels[low]]
-            return None if own == around else (first, own, own, None, None)
+            return None if own == around else self._leaf(first, own)
         network, length = first >> 8, first & 0xFF
         common = self._width - (network ^ self._keys[high - 1] >> 8).bit_length()
         if common < length:
@@ -111,8 +143,17 @@ class _Gathering:
         left = self._gather(low, middle, own, in_part)
         right = self._gather(middle, high, own, in_part)
         if left is None or right is None:
-            return _with_child(first, own, around, left or right)
-        return _with_children(first, own, around, left, right)
+            return self._with_child(first, own, around, left or right)
+        return self._with_children(first, own, around, left, right)
+
+    def _leaf(self, key: Key, own: int) -> _Node:
+        return key, own, own, None, None
+
+    def _with_child(self, key: Key, own: int, around: int, child: _Node | None) -> _Node | None:
+        return _with_child(key, own, around, child)
+
+    def _with_children(self, key: Key, own: int, around: int, left: _Node, right: _Node) -> _Node | None:
+        return _with_children(key, own, around, left, right)
 
     def _part(self, low: int, high: int, around: int) -> _Node | None:
         keys, labels = self._keys[low:high], self._labels[low:high]
@@ -121,6 +162,158 @@ class _Gathering:
             part = Part(keys, labels, around, self._gather(low, high, around, True), {})
         self._parts[keys[0]] = part
         return part.node
+
+
+class Costs:
+    """What an entry costs: 1, and 2 with the label ``dear`` directly within one with the label ``around``.
+
+    The entry for everything stands within ``last``, which costs nothing there. What a part of the tree costs
+    is told by a number for each label that may be in force around it, less the least of them.
+    """
+
+    def __init__(self, labels: Sequence[int], dear: int, around: int, last: int) -> None:
+        self.labels = tuple(labels)
+        self.last = last
+        self._dear, self._around = dear, around
+        self._joined: dict[tuple[_Cost, _Cost], _Cost] = {}
+        self._cheapest: dict[tuple[int, _Cost, int], int] = {}
+        self.leaves = {
+            own: self._closed(tuple(0 if label == own else _NEVER for label in self.labels))
+            for own in self.labels
+        }
+
+    def entry(self, around: int, label: int) -> int:
+        """What an entry costs directly within one with the label ``around``; nothing where it is the same."""
+        if label == around:
+            return 0
+        return 2 if (around, label) == (self._around, self._dear) else 1
+
+    def joined(self, one: _Cost, other: _Cost) -> _Cost:
+        """What both halves of a part cost together."""
+        known = self._joined.get((one, other))
+        if known is None:
+            known = self._closed(tuple(map(operator.add, one, other)))
+            self._joined[one, other] = known
+        return known
+
+    def along(self, cost: _Cost, own: int, steps: int) -> _Cost:
+        """What becomes of a cost over ``steps`` levels whose other branch holds only ``own``."""
+        for _ in range(steps):
+            above = self.joined(cost, self.leaves[own])
+            if above == cost:
+                break
+            cost = above
+        return cost
+
+    def cheapest(self, around: int, below: _Cost, preferred: int) -> int:
+        """The label to give a part whose halves cost ``below``; the one around it if that will do."""
+        known = self._cheapest.get((around, below, preferred))
+        if known is None:
+            order = {around: 0, preferred: 1}
+            _, _, known = min(
+                (self.entry(around, label) + cost, order.get(label, 2), label)
+                for label, cost in zip(self.labels, below, strict=True)
+            )
+            self._cheapest[around, below, preferred] = known
+        return known
+
+    def _closed(self, costs: _Cost) -> _Cost:
+        found = [
+            min(self.entry(around, label) + cost for label, cost in zip(self.labels, costs, strict=True))
+            for around in self.labels
+        ]
+        least = min(found)
+        return tuple(cost - least for cost in found)
+
+
+class _Weighing(_Gathering):
+    """The same where entries do not all cost the same; a place holds what it costs, not the labels that cost
+    least."""
+
+    def __init__(
+        self,
+        table: PrefixTable[Any],
+        says: Sequence[int],
+        before: Mapping[Key, Part],
+        parts: dict[Key, Part],
+        costs: Costs,
+    ) -> None:
+        super().__init__(table, says, before, parts)
+        self._costs = costs
+
+    def _leaf(self, key: Key, own: int) -> _Node:
+        return key, own, self._costs.leaves[own], None, None
+
+    def _with_child(self, key: Key, own: int, around: int, child: _Node | None) -> _Node | None:
+        if own == around:
+            return child
+        return self._leaf(key, own) if child is None else self._above(key, own, child)
+
+    def _with_children(self, key: Key, own: int, around: int, left: _Node, right: _Node) -> _Node | None:
+        both = [self._up_to(key, own, child) for child in (left, right)]
+        return key, own, self._costs.joined(*both), left, right
+
+    def _above(self, key: Key, own: int, child: _Node) -> _Node:
+        cost = self._costs.joined(self._up_to(key, own, child), self._costs.leaves[own])
+        return key, own, cost, child, None
+
+    def _up_to(self, key: Key, own: int, child: _Node) -> _Cost:
+        """What the half costs in which a child is."""
+        return self._costs.along(child[2], own, (child[0] & 0xFF) - (key & 0xFF) - 1)
+
+    def choose(self, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
+        """Pass three, below a node whose label is chosen."""
+        key, own, _, left, right = node
+        below = (key & 0xFF) + 1
+        if left is not None and right is None and label != own:
+            entries[own].append(_sibling(self._width, left[0], below))
+        for child in (left, right):
+            if child is not None:
+                self._choose_child(child, own, below, label, entries, parts)
+
+    def _choose_child(
+        self, child: _Node, own: int, level: int, label: int, entries: Entries, parts: Mapping[int, Part]
+    ) -> None:
+        """``level`` is that of the half in which the child is."""
+        costs, width, (key, child_own, _, grandchild, _) = self._costs, self._width, child
+        for length in range(level, key & 0xFF):
+            if label == own:
+                break
+            inner = costs.along(child[2], own, (key & 0xFF) - length - 1)
+            halves = tuple(map(operator.add, inner, costs.leaves[own]))
+            chosen = costs.cheapest(label, halves, own)
+            if chosen != label:
+                entries[chosen].append(_ancestor(width, key, length))
+                label = chosen
+            if label != own:
+                entries[own].append(_sibling(width, key, length + 1))
+        chosen = costs.cheapest(label, self._halves(child), child_own)
+        if chosen != label:
+            entries[chosen].append(key)
+        if grandchild is None:
+            return
+        part = parts.get(id(child))
+        if part is None:
+            self.choose(child, chosen, entries, parts)
+            return
+        if chosen not in part.chosen:
+            part.chosen[chosen] = defaultdict(list)
+            self.choose(child, chosen, part.chosen[chosen], {})
+        for each, keys in part.chosen[chosen].items():
+            entries[each] += keys
+
+    def label_of_everything(self, root: _Node, preferred: int) -> int:
+        return self._costs.cheapest(self._costs.last, self._halves(root), preferred)
+
+    def _halves(self, node: _Node) -> _Cost:
+        """What the halves of a place cost, by the label that it is given."""
+        key, own, _, left, right = node
+        if left is None:
+            return tuple(0 if label == own else _NEVER for label in self._costs.labels)
+        both = [self._up_to(key, own, left), self._costs.leaves[own]]
+        if right is not None:
+            both[1] = self._up_to(key, own, right)
+        return tuple(map(operator.add, *both))
 
 
 def _with_child(key: Key, own: int, around: int, child: _Node | None) -> _Node | None:

@@ -15,7 +15,7 @@ from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.space import AddressSpace
 from op25b_app.rules import smallest_table
 from op25b_app.rules.prefixes import minimal_cover, minimal_table
-from op25b_app.rules.smallest_table import SmallestTable
+from op25b_app.rules.smallest_table import Costs, SmallestTable
 
 SHIFT = 29
 """Only the first three bits of an address vary, so that everything can be tried."""
@@ -192,3 +192,60 @@ def test_a_space_that_knows_an_earlier_one_is_the_same(
         for version, table in afresh.tables.items():
             assert before.tables[version].keys == table.keys
             assert before.tables[version].values == table.values
+
+
+COSTS = Costs((1, 2, 4), dear=2, around=4, last=1)
+DEPTH = 6
+
+
+def dearest_least(table: Mapping[tuple[int, int], int], default: int) -> int:
+    """What the cheapest table costs, tried out: every label at every place of a tree of six levels."""
+
+    def cost(network: int, length: int, inherited: int) -> dict[int, int]:
+        own = table.get((network, length), inherited)
+        if length == DEPTH:
+            inside = {label: 0 if label == own else 1_000 for label in COSTS.labels}
+        else:
+            halves = [cost(network | bit << DEPTH - length - 1, length + 1, own) for bit in (0, 1)]
+            inside = {label: halves[0][label] + halves[1][label] for label in COSTS.labels}
+        return {
+            around: min(COSTS.entry(around, label) + inside[label] for label in COSTS.labels)
+            for around in COSTS.labels
+        }
+
+    return cost(0, 0, default)[COSTS.last]
+
+
+@st.composite
+def small_trees(draw: st.DrawFn) -> dict[tuple[int, int], int]:
+    """Labels by network and length, in the six upper bits of an address."""
+    found = {}
+    for length in draw(st.lists(st.integers(0, DEPTH), max_size=14)):
+        network = draw(st.integers(0, (1 << length) - 1)) << DEPTH - length
+        found[network, length] = draw(st.sampled_from(COSTS.labels))
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(small_trees(), small_trees(), st.sampled_from(COSTS.labels), st.sampled_from((1, 3, 512)))
+def test_a_table_whose_entries_cost_differently_is_the_cheapest(
+    before: dict[tuple[int, int], int], tree: dict[tuple[int, int], int], default: int, part: int
+) -> None:
+    def table_of(tree: dict[tuple[int, int], int]) -> PrefixTable[int]:
+        keys = {
+            network << 32 - DEPTH + 8 | length: COSTS.labels.index(label)
+            for (network, length), label in tree.items()
+        }
+        return PrefixTable(4, keys, COSTS.labels.index(default))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(smallest_table, "PART", part)
+        earlier = SmallestTable(table_of(before), COSTS.labels, None, COSTS)
+        smallest = SmallestTable(table_of(tree), COSTS.labels, earlier, COSTS)
+    chosen = {key: label for label, keys in smallest.entries.items() for key in keys}
+    answers = PrefixTable(4, chosen, 0)
+    for address in range(1 << DEPTH):
+        key = address << 32 - DEPTH + 8 | 32
+        assert answers.label(key) == COSTS.labels[table_of(tree).label(key)]
+    entries = sum(len(keys) for keys in smallest.entries.values()) - (chosen[0] == COSTS.last)
+    assert entries + len(smallest.directly_within(2, 4)) == dearest_least(tree, default)
