@@ -61,12 +61,22 @@ _LINK_DOWN = 1
 
 
 def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
-    """Which of a switch's ports the policy does not name."""
-    if strange := [port_name(port) for port in sorted(ports) if not switch.has_role(port)]:
+    """Which of a switch's ports, but for LOCAL, the policy does not name."""
+    named = (port for port in sorted(ports) if port != LOCAL_PORT and not switch.has_role(port))
+    if strange := [port_name(port) for port in named]:
         yield (
             f"no role in the policy for port{'s' * (len(strange) > 1)} {names_in_words(strange)}, taken for "
             f"subscriber ports: name them in {switch.name}"
         )
+
+
+def local_port_notes(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
+    """Yield what to say where LOCAL is up without a role.
+
+    Open vSwitch has it on every bridge, also where nobody means to use it, so it is no fault by itself.
+    """
+    if LOCAL_PORT in ports and not switch.has_role(LOCAL_PORT):
+        yield f"LOCAL is up without a role and counts as a subscriber port: name it in {switch.name}"
 
 
 def contest(addresses: Sequence[str]) -> list[str]:

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from op25b_app.policy.model import Mode
 from op25b_app.rules.flow import FlowRule
 from op25b_app.switch import codec
-from op25b_app.switch.assessment import contest, count, strange_ports, summary
+from op25b_app.switch.assessment import contest, count, local_port_notes, strange_ports, summary
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.batch import Group
 from op25b_app.switch.drift import (
@@ -450,7 +450,11 @@ class Session:
                 return Outcome()
             return self._turn(State.CHECKING, "its rules were changed again while its table was read", now)
         confirmed = "; ".join(
-            (f"{count(self._confirmed, 'rule')} read back as wanted and proven", *self._losses)
+            (
+                f"{count(self._confirmed, 'rule')} read back as wanted and proven",
+                *self._losses,
+                *local_port_notes(self.assignment.switch, ports or ()),
+            )
         )
         if ports is None and now < self._connected_at + RETRY_SECONDS:
             # Mostly it does so a moment later: then nobody needs to be told.

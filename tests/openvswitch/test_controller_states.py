@@ -209,8 +209,8 @@ def test_a_local_port_that_is_up_has_a_role_or_is_noticed(
         ovs.add_bridge(name, range(1, 5), dpid=dpid, controllers=[controller.target])
         controller.wait_for_state(name, "protected")
         ovs.set_local(name, "up")
-    controller.wait_for_state("reachable", "degraded", "no role in the policy for port LOCAL")
+    controller.wait_for_state("reachable", "protected", "LOCAL is up without a role")
     ovs.set_local("reachable", "down")
-    controller.wait_for_state("reachable", "protected")
+    controller.wait_for_state("reachable", "protected", "as wanted and proven")
     controller.wait_for_state("gateway", "protected")
     assert [line for line in ovs.dump_flows("gateway") if "in_port=LOCAL" in line]

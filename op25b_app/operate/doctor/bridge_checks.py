@@ -168,7 +168,7 @@ def _check_ports(bridge: Bridge, roles: Mapping[str, Collection[int]]) -> Iterat
         yield warning(
             bridge.name,
             f"port {port_name(port)} ({present[port]}) has no role in the policy",
-            "it counts as a subscriber port, and the switch as degraded",
+            "it counts as a subscriber port" + (", and the switch as degraded" if port != LOCAL_PORT else ""),
             f"name it in the policy, or {f'ip link set {bridge.name} down' if port == LOCAL_PORT else away}",
         )
     for role, ports in roles.items():
