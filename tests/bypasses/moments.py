@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
+import environment
 from controller import LabController
 from isp import DYNAMIC, UNLISTED
 from standard_output import claim_standard_output
@@ -208,6 +209,7 @@ def main() -> int:
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     directory = Path("/run/mail")
     directory.mkdir()
+    environment.enter(directory)
     moments = Moments(directory)
     moments.run()
     print(json.dumps({"frames": moments.frames, "mail": moments.mail}))
