@@ -14,12 +14,20 @@ from tempfile import TemporaryDirectory
 
 import click
 
-from benchmarks.convergence.figures import about, kills_page, reload_tables, repairs_table
+from benchmarks.convergence.figures import (
+    RepairRun,
+    about,
+    kills_page,
+    reload_tables,
+    repairs_table,
+    repairs_text,
+)
+from benchmarks.convergence.interference import Kind
 from benchmarks.convergence.kills import kills
 from benchmarks.convergence.page import put_into
 from benchmarks.convergence.plans import Variant, two_plans
 from benchmarks.convergence.reload import hardening_variants, reloads
-from benchmarks.convergence.repair import repairs, repairs_of
+from benchmarks.convergence.repair import Repairs, repairs, repairs_of
 from benchmarks.convergence.world import BUNDLES_13, BUNDLES_14, BUNDLES_15, CROWDED, PLAIN, PLAIN_15
 from benchmarks.policies import scattered_space
 
@@ -32,6 +40,9 @@ LISTS = click.option(
 DOCUMENT = click.option(
     "--document", type=click.Path(dir_okay=False, path_type=Path), help="Put the figures into this page."
 )
+PREFIXES = {55: None, 1_000: 330, 10_000: 3_300, 100_000: 33_000}
+"""By about how many rules come of it, of how many prefixes an address plan is; None is example.yaml."""
+LARGE_RULES = 100_000
 LARGE, MIDDLE, SMALL = ("AS7922", "AS7018"), ("AS17676", "AS2516"), ("AS2518", "AS2527")
 
 
@@ -41,19 +52,50 @@ def main() -> None:
 
 
 @main.command()
-@click.option("--count", default=50, show_default=True, type=click.IntRange(2), help="Deletions.")
-@click.option("--prefixes", default=10_000, show_default=True, type=click.IntRange(10))
+@click.option("--count", default=50, show_default=True, type=click.IntRange(2), help="Of each kind.")
+@click.option(
+    "--large-count",
+    default=10,
+    show_default=True,
+    type=click.IntRange(2),
+    help=f"The same from {LARGE_RULES:,} rules on.",
+)
+@click.option(
+    "--rules",
+    "sizes",
+    multiple=True,
+    type=click.IntRange(1),
+    default=tuple(PREFIXES),
+    show_default=True,
+    help="About how many a table has: one of these.",
+)
+@click.option(
+    "--json", "record", type=click.Path(dir_okay=False, path_type=Path), help="Keep the raw numbers there."
+)
 @DOCUMENT
-def repair(count: int, prefixes: int, document: Path | None) -> None:
-    """Delete drop rules at random moments; how long it takes until each is back."""
-    with TemporaryDirectory() as folder:
-        example = repairs("example.yaml", EXAMPLE, "access-1", Path(folder), count, 25, range(1, 27))
-    with TemporaryDirectory() as folder:
-        large = repairs_of(Variant(f"{prefixes:,} prefixes", scattered_space(prefixes)), Path(folder), count)
-    text = f"{repairs_table([example, large])}\n\n{about()}\n"
+def repair(
+    count: int, large_count: int, sizes: tuple[int, ...], record: Path | None, document: Path | None
+) -> None:
+    """Harm drop rules at random moments; how long it takes until each is back."""
+    if unknown := {*sizes} - {*PREFIXES}:
+        raise click.BadParameter(f"{sorted(unknown)}: take of {sorted(PREFIXES)}", param_hint="--rules")
+    found: list[Repairs] = []
+    for size in sizes:
+        counts = dict.fromkeys(Kind, large_count if size >= LARGE_RULES else count)
+        with TemporaryDirectory() as folder:
+            prefixes = PREFIXES[size]
+            if prefixes is None:
+                found += repairs("example.yaml", EXAMPLE, "access-1", Path(folder), counts, 25, range(1, 27))
+            else:
+                variant = Variant(f"{prefixes:,} prefixes", scattered_space(prefixes))
+                found += repairs_of(variant, Path(folder), counts)
+        click.echo(repairs_table(found[-len(counts) :]), err=True)
+    run = RepairRun(about(), tuple(found))
+    if record is not None:
+        run.write(record)
     if document is not None:
-        put_into(document, "repair", text)
-    click.echo(text)
+        put_into(document, "repair", repairs_text(run))
+    click.echo(repairs_text(run))
 
 
 @main.command()

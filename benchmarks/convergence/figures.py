@@ -7,30 +7,75 @@ import platform
 import statistics
 import subprocess
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
+from operator import attrgetter
+from pathlib import Path
 from textwrap import fill
+
+from pydantic import TypeAdapter
 
 from benchmarks.convergence.kills import RESTART_EVERY, Kills
 from benchmarks.convergence.record import Count, Kind
 from benchmarks.convergence.reload import Reload
-from benchmarks.convergence.repair import Repairs
+from benchmarks.convergence.repair import PATIENCE_SECONDS, Repairs
 
 _WIDTH = 118
+_REPAIRS = (
+    "policy",
+    "rules",
+    "a drop rule is",
+    "times",
+    "back, median",
+    "9 of 10",
+    "longest",
+    "protected again, median",
+    "called protected meanwhile, median",
+    "longest",
+)
+_BACK, _PROTECTED, _FALSE = attrgetter("back"), attrgetter("protected"), attrgetter("false")
 _COUNTED = ("", "blocked", "leaked", "permitted", "lost", "stale", "either", "as the old one")
 
 
+@dataclass(frozen=True)
+class RepairRun:
+    """One run of the measurement of repairs; ``about`` says when and with which versions it was made."""
+
+    about: str
+    repairs: tuple[Repairs, ...]
+
+    @classmethod
+    def read(cls, path: Path) -> RepairRun:
+        """Return what :meth:`write` has kept."""
+        return _REPAIR_RUN.validate_json(path.read_bytes())
+
+    def write(self, path: Path) -> None:
+        """Keep the raw numbers in a file."""
+        path.write_bytes(_REPAIR_RUN.dump_json(self, indent=1) + b"\n")
+
+
+_REPAIR_RUN = TypeAdapter(RepairRun)
+
+
+def repairs_text(run: RepairRun) -> str:
+    """Return what a page says of a run."""
+    return f"{repairs_table(run.repairs)}\n\n{run.about}\n"
+
+
 def repairs_table(found: Iterable[Repairs]) -> str:
-    rows = [
-        (
-            each.policy,
-            f"{each.rules:,}",
-            str(len(each.seconds)),
-            *(f"{seconds * 1000:.0f} ms" for seconds in (each.median, each.nine_in_ten, max(each.seconds))),
-            str(each.events),
-        )
-        for each in found
-    ]
-    return _table(("policy", "rules", "deletions", "median", "9 of 10", "longest", "events"), rows)
+    """Return what was measured of repairs: a row for each policy and kind."""
+    rows = []
+    for each in found:
+        tried = len(each.repairs) + each.given_up
+        row = [each.policy, f"{each.rules:,}", each.kind.value, str(tried)]
+        if each.given_up:
+            row += [f"not back within {PATIENCE_SECONDS:.0f} s: {each.given_up} of {tried}", *[""] * 5]
+        else:
+            row += [_milliseconds(each.median(_BACK)), _milliseconds(each.nine_in_ten(_BACK))]
+            row += [_milliseconds(each.longest(_BACK)), _milliseconds(each.median(_PROTECTED))]
+            row += [_milliseconds(each.median(_FALSE)), _milliseconds(each.longest(_FALSE))]
+        rows.append(row)
+    return _table(_REPAIRS, rows)
 
 
 def reload_tables(found: Sequence[Reload]) -> str:
@@ -93,6 +138,10 @@ def _packets(rows: Iterable[tuple[str, Count]]) -> str:
     return _table(
         _COUNTED, [(name, *(f"{number:,}" for number in vars(count).values())) for name, count in rows]
     )
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:,.0f} ms"
 
 
 def _seconds(values: Sequence[float]) -> str:
