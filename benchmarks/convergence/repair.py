@@ -37,11 +37,10 @@ from tests.openvswitch.running import Op25bController
 
 BRIDGE = "repair"
 _QUIET_SECONDS = 0.5
-_RANDOM_SECONDS = 1.0
+_RANDOM_SECONDS = 0.5
 """The next harm comes so late after the last one was made good, at most."""
-_REST_AFTER = 2.5
-"""And no sooner than so many times what that took: a switch that is disturbed all the time is looked at
-less."""
+_REST_AFTER = 1.0
+"""And no sooner than so many times what that took."""
 _START_SECONDS = 300.0
 PATIENCE_SECONDS = 15.0
 """A rule that is not back by then is put back, and counts as one that does not come back."""

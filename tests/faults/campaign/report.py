@@ -1,0 +1,126 @@
+"""A campaign's findings for people, and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from tests.faults.campaign.promises import Found, by_kind, promises
+
+
+def as_json(found: Found) -> dict[str, Any]:
+    """Return everything that a campaign found, as JSON values."""
+    judged = promises(found)
+    return {
+        "seconds": round(found.end - found.begin, 1),
+        "kept": all(promise.holds for promise in judged),
+        "promises": [promise._asdict() for promise in judged],
+        "harms": by_kind(found),
+        "hostile": found.runs,
+        "packets": found.packets,
+        "status": _status(found),
+        "controller": {
+            "cpu_seconds": round(found.samples[-1].cpu - found.samples[0].cpu, 1),
+            "log_bytes": found.log_bytes,
+            "memory_kib": [sample.memory for sample in found.samples],
+            "descriptors": [sample.descriptors for sample in found.samples],
+        },
+        "monitor": {"reads": found.reads, "deviations": {k: len(v) for k, v in found.deviations.items()}},
+        "places": Counter(place for _, place in found.places).most_common(30),
+        "lags": [
+            {"at": round(beat.at - found.begin, 2), "lag": beat.lag, "own": round(beat.own, 4)}
+            for beat in sorted(found.beats, key=lambda each: -each.own)[:50]
+        ],
+    }
+
+
+def _status(found: Found) -> dict[str, Any]:
+    """How op25b answered, and what it says of its event loop."""
+    seconds = sorted(told.seconds for told in found.told)
+    last = found.told[-1] if found.told else None
+    return {
+        "answers": len(seconds),
+        "unanswered": found.unanswered,
+        "median_seconds": round(seconds[len(seconds) // 2], 4) if seconds else None,
+        "longest_seconds": round(seconds[-1], 3) if seconds else None,
+        "longest_lag_told": last.longest_lag if last else None,
+        "late_told": last.late - found.told[0].late if last else None,
+    }
+
+
+def as_text(found: Found) -> str:
+    """Return what a person wants to know."""
+    parts = [_promises(found), _harms(found), _packets(found), _hostile(found), _others(found)]
+    return "\n\n".join(parts)
+
+
+def _promises(found: Found) -> str:
+    lines = []
+    for promise in promises(found):
+        lines.append(f"{'kept  ' if promise.holds else 'BROKEN'}  {promise.promise}: {promise.found}")
+        if not promise.holds:
+            lines += [f"          {detail[:200]}" for detail in promise.details]
+    return "\n".join(lines)
+
+
+def _harms(found: Found) -> str:
+    rows = [
+        (
+            kind,
+            str(each["times"]),
+            str(each["mended"]),
+            _seconds(each["median"]),
+            _seconds(each["longest"]),
+            _seconds(each["false"]),
+        )
+        for kind, each in by_kind(found).items()
+    ]
+    heads = ("a rule of an honest switch", "times", "mended", "median", "longest", "'protected' though")
+    return _table(heads, rows)
+
+
+def _packets(found: Found) -> str:
+    moments: dict[str, dict[str, int]] = {}
+    for counts in found.packets.values():
+        for moment, count in counts.items():
+            sums = moments.setdefault(moment, {})
+            for name, number in count.items():
+                sums[name] = sums.get(name, 0) + number
+    heads = ("packets", "to block", "delivered", "to permit", "lost", "stale", "harmed", "treated wrongly")
+    names = ("blocked", "leaked", "permitted", "lost", "stale", "either", "as_before")
+    rows = [(moment, *(f"{sums[name]:,}" for name in names)) for moment, sums in moments.items()]
+    return _table(heads, rows)
+
+
+def _hostile(found: Found) -> str:
+    rows = []
+    for name, run in found.runs.items():
+        deeds = ", ".join(f"{number:,} {what}" for what, number in run["deeds"].items())
+        faults = "; ".join(run["faults"])
+        rows.append((name, str(run["slots"]), f"{run['visits']:,}", deeds, faults))
+    return _table(("hostile kind", "at once", "visits", "what it did", "went wrong"), rows)
+
+
+def _others(found: Found) -> str:
+    status = _status(found)
+    cpu = found.samples[-1].cpu - found.samples[0].cpu
+    return (
+        f"op25b answered {status['answers']} questions for its status, the slowest after "
+        f"{status['longest_seconds']} s, and left {status['unanswered']} unanswered. It took {cpu:.0f} s of "
+        f"CPU time within {found.end - found.begin:.0f} s and wrote {found.log_bytes / 1e6:.1f} MB of log. "
+        f"The cloned switch was {found.cloned}."
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f} s"
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        for line in lines
+    )
