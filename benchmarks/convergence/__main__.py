@@ -70,7 +70,10 @@ def main() -> None:
     help="About how many a table has: one of these.",
 )
 @click.option(
-    "--json", "record", type=click.Path(dir_okay=False, path_type=Path), help="Keep the raw numbers there."
+    "--json",
+    "record",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Keep the raw numbers there.",
 )
 @DOCUMENT
 def repair(
@@ -79,23 +82,26 @@ def repair(
     """Harm drop rules at random moments; how long it takes until each is back."""
     if unknown := {*sizes} - {*PREFIXES}:
         raise click.BadParameter(f"{sorted(unknown)}: take of {sorted(PREFIXES)}", param_hint="--rules")
-    found: list[Repairs] = []
+    kept = RepairRun.read(record) if record is not None and record.exists() else RepairRun(about(), ())
     for size in sizes:
         counts = dict.fromkeys(Kind, large_count if size >= LARGE_RULES else count)
-        with TemporaryDirectory() as folder:
-            prefixes = PREFIXES[size]
-            if prefixes is None:
-                found += repairs("example.yaml", EXAMPLE, "access-1", Path(folder), counts, 25, range(1, 27))
-            else:
-                variant = Variant(f"{prefixes:,} prefixes", scattered_space(prefixes))
-                found += repairs_of(variant, Path(folder), counts)
-        click.echo(repairs_table(found[-len(counts) :]), err=True)
-    run = RepairRun(about(), tuple(found))
-    if record is not None:
-        run.write(record)
+        found = _repairs_of_size(size, counts)
+        click.echo(repairs_table(found), err=True)
+        kept = kept.with_measured(about(), found)
+        if record is not None:
+            kept.write(record)
     if document is not None:
-        put_into(document, "repair", repairs_text(run))
-    click.echo(repairs_text(run))
+        put_into(document, "repair", repairs_text(kept))
+    click.echo(repairs_text(kept))
+
+
+def _repairs_of_size(size: int, counts: dict[Kind, int]) -> list[Repairs]:
+    prefixes = PREFIXES[size]
+    with TemporaryDirectory() as folder:
+        if prefixes is None:
+            return repairs("example.yaml", EXAMPLE, "access-1", Path(folder), counts, 25, range(1, 27))
+        variant = Variant(f"{prefixes:,} prefixes", scattered_space(prefixes))
+        return repairs_of(variant, Path(folder), counts)
 
 
 @main.command()

@@ -49,6 +49,13 @@ class RepairRun:
         """Return what :meth:`write` has kept."""
         return _REPAIR_RUN.validate_json(path.read_bytes())
 
+    def with_measured(self, about: str, found: Iterable[Repairs]) -> RepairRun:
+        """Return the same with other figures for some policies, by the number of their rules."""
+        new = [*found]
+        names = {each.policy for each in new}
+        old = [each for each in self.repairs if each.policy not in names]
+        return RepairRun(about, tuple(sorted([*old, *new], key=lambda each: each.rules)))
+
     def write(self, path: Path) -> None:
         """Keep the raw numbers in a file."""
         path.write_bytes(_REPAIR_RUN.dump_json(self, indent=1) + b"\n")

@@ -46,7 +46,7 @@ PATIENCE_SECONDS = 15.0
 """A rule that is not back by then is put back, and counts as one that does not come back."""
 _HOPELESS = 2
 """After so many of these no more of that kind are tried."""
-_PROTECTED_SECONDS = 120.0
+_PROTECTED_SECONDS = 600.0
 _POLL_SECONDS = 0.01
 _ECHO_REQUEST, _ECHO_REPLY = 2, 3
 _APPLICATIONS = ("ryu.app.ofctl_rest", "--wsapi-host", "127.0.0.1")

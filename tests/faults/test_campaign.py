@@ -23,7 +23,10 @@ POINTS = {22, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39}
 """Of the issue: those that connections, switches and files can hurt."""
 OURS = 0x25B0 << 48 | Role.BLOCK << 40
 DROP = FlowRule(2, 10, (), None, OURS)
-NOT_YET = pytest.mark.xfail(reason="one connection without a hello freezes the controller")
+NOT_YET = pytest.mark.xfail(
+    strict=False,
+    reason="under the whole attack repairs take more than a second, and switches are lost on a busy machine",
+)
 FORWARD = FlowRule(1, 10, (), NORMAL, OURS)
 
 

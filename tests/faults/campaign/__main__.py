@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
+from benchmarks.convergence.page import put_into
 from tests.faults.campaign.campaign import Settings, campaign
 from tests.faults.campaign.hostile import KINDS
-from tests.faults.campaign.report import as_json, as_text
+from tests.faults.campaign.report import as_json, as_markdown, as_text
 
 
 @click.command()
@@ -22,6 +23,9 @@ from tests.faults.campaign.report import as_json, as_text
 @click.option("--kind", "kinds", multiple=True, type=click.Choice([*KINDS]), help="Only these, else all.")
 @click.option("--quiet", is_flag=True, help="No hostile connection at all, for comparison.")
 @click.option("--json", "path", type=click.Path(dir_okay=False, path_type=Path), help="For all figures.")
+@click.option(
+    "--document", type=click.Path(dir_okay=False, path_type=Path), help="Put the figures into this page."
+)
 def main(
     seconds: float,
     hostile: int,
@@ -31,6 +35,7 @@ def main(
     kinds: tuple[str, ...],
     quiet: bool,
     path: Path | None,
+    document: Path | None,
 ) -> None:
     """Attack a controller of honest switches in every way at once, and see whether it keeps its promises."""
     chosen = () if quiet else kinds or tuple(KINDS)
@@ -38,6 +43,8 @@ def main(
     told = as_json(found)
     if path is not None:
         path.write_text(json.dumps(told, indent=1) + "\n")
+    if document is not None:
+        put_into(document, "campaign", as_markdown(found))
     click.echo(as_text(found))
     sys.exit(0 if told["kept"] else 1)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import re
 import subprocess
 import sys
@@ -38,6 +39,8 @@ RATE = 15.0
 _ROOT = Path(__file__).parents[3]
 _QUIET_SECONDS = 3.0
 _SETTLE_SECONDS = 60.0
+_FEW = 2
+"""So many descriptors more than before may be those of a question that is being answered."""
 _LAST_SECONDS = 30.0
 _BEFORE_SECONDS = 0.1
 """So much later than it happened may it be seen that a table is wrong."""
@@ -144,6 +147,7 @@ def _campaign(world: World, settings: Settings) -> Found:
         runs,
         {name: _packets(traffic, name, started, table.deviations) for name, table in tables.tables.items()},
         *_log(world),
+        load=os.getloadavg()[1],
         unanswered_beside=sum(each.unanswered for each in disturbers),
     )
     if (code := world.controller.process.poll()) is not None:
@@ -172,7 +176,7 @@ def _settle(world: World, before: Sample) -> None:
     """Wait until the connections of the attack are gone from the controller, or it takes too long."""
     end = time.monotonic() + _SETTLE_SECONDS
     while world.controller.process.poll() is None and time.monotonic() < end:
-        if descriptors_of(world.pid) <= before.descriptors:
+        if descriptors_of(world.pid) <= before.descriptors + _FEW:
             return
         time.sleep(0.5)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from types import TracebackType
+from urllib.error import HTTPError
 
 from benchmarks.convergence.interference import Interferer, Kind
 from op25b_app.rules.flow import Field, FlowRule, Output, Role
@@ -71,7 +72,7 @@ class Disturber:
         self.harms: list[Harm] = []
         self.faults: list[str] = []
         self.unanswered = 0
-        """How often the application beside us gave no answer in time."""
+        """How often the application beside us gave no answer in time, or knew no such switch."""
         self._world, self._switch, self._table = world, switch, table
         self._wanted = sorted(wanted, key=lambda rule: (rule.table, rule.priority, rule.cookie))
         self._chance = Random(f"{seed} {switch.name}")
@@ -101,7 +102,7 @@ class Disturber:
                 kind = self._next_kind()
                 try:
                     self._harm(bridge, kind)
-                except TimeoutError:
+                except (TimeoutError, HTTPError):  # 404: the application has lost the switch
                     self.unanswered += 1
                 except (OSError, ValueError) as fault:
                     self.faults.append(f"{self._switch.name}: {kind}: {fault}")
@@ -149,8 +150,9 @@ class Disturber:
     def _mended(self, deviation: Deviation, seconds: float) -> bool:
         end = time.monotonic() + seconds
         while deviation.end is None:
-            if time.monotonic() > end or self._ends.wait(_POLL_SECONDS):
-                return deviation.end is not None
+            if time.monotonic() > end:
+                return False
+            time.sleep(_POLL_SECONDS)
         return True
 
     def _mend(self, interferer: Interferer) -> None:

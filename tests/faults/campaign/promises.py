@@ -72,6 +72,8 @@ class Found:
     log_bytes: int
     unanswered_beside: int = 0
     """How often the application beside us did not answer."""
+    load: float = 0.0
+    """The machine's, over the last five minutes."""
     ended: str = ""
     """Why the controller ended, if it did."""
     faults: list[str] = field(default_factory=list)
@@ -234,7 +236,8 @@ def _memory(found: Found) -> Promise:
     peak = max(sample.memory for sample in found.samples)
     text = (
         f"{growth / 1024:+.0f} MiB from the second to the last quarter, "
-        f"{left / 1024:+.0f} MiB {_after(found)}, {peak / 1024:.0f} MiB at most, {found.before.memory / 1024:.0f} MiB before"
+        f"{left / 1024:+.0f} MiB {_after(found)}, "
+        f"{peak / 1024:.0f} MiB at most, {found.before.memory / 1024:.0f} MiB before"
     )
     return Promise("memory is flat", text, growth < GROWTH_KIB and left < LEFT_KIB)
 
@@ -249,7 +252,7 @@ def _descriptors(found: Found) -> Promise:
         f"{peak} at most, {found.before.descriptors} before"
     )
     hostile = sum(int(run["slots"]) for run in found.runs.values())
-    flat = growth <= max(hostile / 4, LEFT_DESCRIPTORS)
+    flat = growth <= max(hostile / 2, LEFT_DESCRIPTORS)
     return Promise("descriptors are flat", text, flat and left <= LEFT_DESCRIPTORS)
 
 

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from textwrap import fill
 from typing import Any
 
+from benchmarks.convergence.figures import about
+from benchmarks.convergence.record import Kind
 from tests.faults.campaign.promises import Found, by_kind, promises
+
+Table = tuple[Sequence[str], Sequence[Sequence[str]]]
+"""Heads and rows."""
+_WIDTH = 118
+_MOMENTS = {
+    Kind.BEFORE.value: "before the begin",
+    Kind.STEADY.value: "while the table was right",
+    Kind.CHANGING.value: "while the table was wrong",
+    Kind.REVALIDATING.value: "just after that",
+}
 
 
 def as_json(found: Found) -> dict[str, Any]:
@@ -51,8 +64,23 @@ def _status(found: Found) -> dict[str, Any]:
 
 def as_text(found: Found) -> str:
     """Return what a person wants to know."""
-    parts = [_promises(found), _harms(found), _packets(found), _hostile(found), _others(found)]
-    return "\n\n".join(parts)
+    tables = (_harms(found), _packets(found), _hostile(found))
+    return "\n\n".join([_promises(found), *map(_plain, tables), _others(found)])
+
+
+def as_markdown(found: Found) -> str:
+    """Return the same for a page of the documentation."""
+    judged = promises(found)
+    kept = sum(promise.holds for promise in judged)
+    summary = f"Result: **{kept} of {len(judged)} promises kept**."
+    rows = [(promise.promise, promise.found, "yes" if promise.holds else "**no**") for promise in judged]
+    tables = (
+        (("promise", "found", "kept"), rows),
+        _harms(found),
+        _packets(found),
+        _hostile(found),
+    )
+    return "\n\n".join([summary, *map(_marked, tables), _others(found), about(), ""])
 
 
 def _promises(found: Found) -> str:
@@ -64,7 +92,7 @@ def _promises(found: Found) -> str:
     return "\n".join(lines)
 
 
-def _harms(found: Found) -> str:
+def _harms(found: Found) -> Table:
     rows = [
         (
             kind,
@@ -76,51 +104,63 @@ def _harms(found: Found) -> str:
         )
         for kind, each in by_kind(found).items()
     ]
-    heads = ("a rule of an honest switch", "times", "mended", "median", "longest", "'protected' though")
-    return _table(heads, rows)
+    return (
+        ("a rule of an honest switch", "times", "mended", "median", "longest", "'protected' though"),
+        rows,
+    )
 
 
-def _packets(found: Found) -> str:
+def _packets(found: Found) -> Table:
     moments: dict[str, dict[str, int]] = {}
     for counts in found.packets.values():
         for moment, count in counts.items():
-            sums = moments.setdefault(moment, {})
+            sums = moments.setdefault(_MOMENTS[moment], {})
             for name, number in count.items():
                 sums[name] = sums.get(name, 0) + number
-    heads = ("packets", "to block", "delivered", "to permit", "lost", "stale", "harmed", "treated wrongly")
-    names = ("blocked", "leaked", "permitted", "lost", "stale", "either", "as_before")
-    rows = [(moment, *(f"{sums[name]:,}" for name in names)) for moment, sums in moments.items()]
-    return _table(heads, rows)
+    heads = ("packets", "to block", "delivered", "to permit", "lost", "of either kind", "treated wrongly")
+    names = ("blocked", "leaked", "permitted", "lost", "either", "as_before")
+    return heads, [(moment, *(f"{sums[name]:,}" for name in names)) for moment, sums in moments.items()]
 
 
-def _hostile(found: Found) -> str:
+def _hostile(found: Found) -> Table:
     rows = []
     for name, run in found.runs.items():
         deeds = ", ".join(f"{number:,} {what}" for what, number in run["deeds"].items())
         faults = "; ".join(run["faults"])
         rows.append((name, str(run["slots"]), f"{run['visits']:,}", deeds, faults))
-    return _table(("hostile kind", "at once", "visits", "what it did", "went wrong"), rows)
+    return ("hostile kind", "at once", "visits", "what it did", "went wrong"), rows
 
 
 def _others(found: Found) -> str:
     status = _status(found)
     cpu = found.samples[-1].cpu - found.samples[0].cpu
-    return (
-        f"op25b answered {status['answers']} questions for its status, the slowest after "
-        f"{status['longest_seconds']} s, and left {status['unanswered']} unanswered. It took {cpu:.0f} s of "
-        f"CPU time within {found.end - found.begin:.0f} s and wrote {found.log_bytes / 1e6:.1f} MB of log. "
-        f"The cloned switch was {found.cloned}."
+    slots = sum(int(run["slots"]) for run in found.runs.values())
+    text = (
+        f"Beside {len(found.switches)} honest switches {slots} hostile ones attacked for "
+        f"{found.end - found.begin:.0f} s. op25b answered {status['answers']} questions for its status, the "
+        f"slowest after {status['longest_seconds']} s, and left {status['unanswered']} unanswered. It took "
+        f"{cpu:.0f} s of CPU time and wrote {found.log_bytes / 1e6:.1f} MB of log. The monitor read "
+        f"{sum(found.reads.values()):,} tables. The honest switch that others claimed to be was "
+        f"{found.cloned}. The load of the machine was {found.load:.0f} at the end."
     )
+    return fill(text, _WIDTH)
 
 
 def _seconds(value: float | None) -> str:
     return "" if value is None else f"{value:.3f} s"
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def _plain(table: Table) -> str:
+    heads, rows = table
     lines = [heads, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(
         "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
         for line in lines
     )
+
+
+def _marked(table: Table) -> str:
+    heads, rows = table
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
