@@ -89,7 +89,9 @@ class Session:
         self._exchange: Exchange | None = None
         self._connected_at = self._armed_at = now
         self._wake_at = math.inf
-        self._began, self._asked, self._looked = now, now, (now, now)
+        self._asked, self._looked = now, (now, now)
+        self._took = 0.0
+        """How long reading and comparing the table took the last time, without what was sent or proven."""
         self._rounds = self._refused = 0
         self._disturbance = Disturbance.NONE
         self._room_sought = now
@@ -212,7 +214,7 @@ class Session:
         """Give up what is under way, and try again later; without a connection and a policy nothing is."""
         if self._exchange is None or self.assignment is None:
             return Outcome()
-        self._objections, self._looked = None, (self._began, now)
+        self._objections, self._looked = None, (now - self._took, now)
         self._rest(RETRY_SECONDS, now)
         return self._turn(State.DEGRADED, reason, now)
 
@@ -278,7 +280,7 @@ class Session:
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Start a cycle, whatever was under way; without a state where it is routine."""
         assert self._exchange is not None
-        self._start_cycle(now, rounds=0)
+        self._start_cycle(rounds=0)
         self._exchange.bound = bound_for(self._most_held)
         pieces = (self._exchange.begin(),)
         self._wait_for(self._exchange, now)
@@ -331,7 +333,7 @@ class Session:
         if self._exchange is not None and (too_large := self._exchange.too_large):
             only_ours = f"{too_large}: rules of op25b are kept right, and nothing is proven; delete others"
             reviewed = reviewed._replace(objections=[*reviewed.objections, only_ours])
-        self._confirmed = len(self._wanted)
+        self._confirmed, self._took = len(self._wanted), now - self._asked
         self._settled = not reviewed.objections
         if not self._settled:
             return self._end(reviewed.objections, now)
@@ -361,15 +363,15 @@ class Session:
 
         return Outcome(job=Job(work, partial(go_on, then), partial(go_on, self.fail), proves))
 
-    def _start_cycle(self, now: float, *, rounds: int) -> None:
+    def _start_cycle(self, *, rounds: int) -> None:
         """Start a cycle, of which so many plans are sent already."""
         self._awaited = None
-        self._began, self._rounds, self._refused, self._closes = now, rounds, 0, False
+        self._rounds, self._refused, self._closes = rounds, 0, False
 
     def _end(self, objections: Sequence[str], now: float) -> Outcome:
         """The cycle is over: say how the table is, and when to look again."""
         self._objections = objections
-        self._looked = self._began, now
+        self._looked = now - self._took, now
         self._audits += 1
         self._rest(math.inf, now)
         self._arm_next_look(objections, now)
@@ -403,7 +405,7 @@ class Session:
         if way is None or self._disturbance:
             return self._read_anew(exchange, now)
         self.revision, self._mark = way.revision, way.mark
-        self._start_cycle(now, rounds=1)
+        self._start_cycle(rounds=1)
         self._wanted, self._objections = way.wanted, None
         exchange.renew()
         pieces = exchange.carry_out(way.plan)
@@ -506,7 +508,7 @@ class Session:
                 return Outcome((exchange.interject(repairs[0]),), events=events)
             return Outcome()
         plan = plan_changes(repairs, drift.table(self._wanted), self._wanted, exchange.limits.able)
-        self._start_cycle(now, rounds=1)
+        self._start_cycle(rounds=1)
         exchange.renew()
         pieces = exchange.carry_out(plan)
         self._wait_for(exchange, now)

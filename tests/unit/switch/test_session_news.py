@@ -240,3 +240,20 @@ def test_an_audit_alone_ends_no_protection() -> None:
     world.wait(1000)
     assert world.read >= 2
     assert len(world.turns) == turns
+
+
+def test_what_an_install_and_its_proof_took_delays_no_check() -> None:
+    world = Watched(4)
+    world.by_hand = True
+    world.connect(assignment())
+    for took in (100.0, 0.0, 100.0):
+        job = world.jobs.pop()
+        world.now += took
+        world.run(job.then(job.work(), world.now))
+    assert job.proves
+    assert world.status[0] == "protected"
+    world.by_hand = False
+    remove(world.switch, RULES[0])
+    world.run_told()
+    world.wait(2)
+    assert world.status == ("protected", READ_BACK)
