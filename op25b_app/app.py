@@ -22,7 +22,7 @@ from ryu.lib import hub
 
 from op25b_app import event_loop, hardware_addresses, listening, log_writer, settings, signals
 from op25b_app.claimants import Claimants
-from op25b_app.connection import Connection, make_room, serve_with_limits
+from op25b_app.connection import Connection, Rank, make_room, serve_with_limits
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.accepting import open_as_many_files_as_allowed
@@ -85,7 +85,7 @@ class Op25b(app_manager.RyuApp):
         self._assignments: Assignments | None = None
         self._control: ControlEndpoint | None = None
         open_as_many_files_as_allowed()
-        leave_unread(self._take, Connection.spend)
+        leave_unread(self._take, self._await_turn, Connection.spend)
         serve_with_limits()
         listening.listen_for_many()
         event_loop.serve_few_on_end()
@@ -194,14 +194,24 @@ class Op25b(app_manager.RyuApp):
     def _contest(self, dpid: int, rivals: tuple[Connection, ...]) -> None:
         self._switches.make_known(dpid).contest([_endpoint(*rival.address[:2]) for rival in rivals])
 
+    def _await_turn(self, datapath: Connection) -> None:
+        """A message is there, which is a sign of life; when it is read depends on who has sent it."""
+        self._claimants.heard(datapath)
+        datapath.await_turn(self._rank(datapath))
+
+    def _rank(self, datapath: Connection) -> Rank:
+        if switch := self._connected.get(datapath):
+            return Rank.STRANGER if switch.session.assignment is None else Rank.KNOWN
+        dpid = self._claimants.claimed_by(datapath)
+        is_named = dpid is not None and self._policies.in_force.policy.switch_of_dpid(dpid) is not None
+        return Rank.ASIDE if is_named else Rank.STRANGER
+
     def _take(self, datapath: Connection, message: bytes) -> bool:
         """Hand a session what it reads by itself, or what it begins with, where the message comes in."""
-        datapath.await_turn()
-        if datapath.state == DEAD_DISPATCHER or not datapath.may_say(message):
-            return True
         switch, answer = self._connected.get(datapath), is_answer(message)
-        datapath.is_known = switch is not None and switch.session.assignment is not None
-        self._claimants.heard(datapath)
+        datapath.is_answer = answer
+        if not datapath.may_say(message):
+            return True
         if switch is None:
             return self._begin(datapath, message)
         if not (answer or is_news(message)):

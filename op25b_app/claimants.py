@@ -56,6 +56,11 @@ class Claimants:
         self._carry_out(dpid, ruling._replace(use=None) if is_used else ruling)
         return is_used
 
+    def claimed_by(self, connection: Connection) -> int | None:
+        """The datapath id that a main connection claims."""
+        dpid = self._dpids.get(connection)
+        return dpid if dpid is not None and self._claims[dpid].is_claimed_by(connection) else None
+
     def heard(self, connection: Connection) -> None:
         """A connection has sent something."""
         if not self._contested or (dpid := self._dpids.get(connection)) not in self._contested:
@@ -90,7 +95,10 @@ class Claimants:
         while dpid in self._contested:
             hub.sleep(LOOK_SECONDS)
             if dpid in self._contested:
-                self._carry_out(dpid, self._claims[dpid].tick(time.monotonic()))
+                claims, now = self._claims[dpid], time.monotonic()
+                if claims.in_use is not None and claims.in_use.is_behind:
+                    claims.behind(now)
+                self._carry_out(dpid, claims.tick(now))
 
     def _tell(self, dpid: int) -> None:
         """Tell who the rivals are, where that is new."""

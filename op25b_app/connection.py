@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import enum
 import logging
 import resource
+import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from socket import SHUT_RDWR
 from typing import Any, Protocol
 
 from eventlet.hubs import get_hub
+from greenlet import getcurrent
 
 # Ryu's controller cannot be imported before it.
 from ryu.base.app_manager import lookup_service_brick
 from ryu.controller import controller
 from ryu.controller.handler import DEAD_DISPATCHER
+from ryu.exception import OFPTruncatedMessage
 from ryu.lib import hub
 
 from op25b_app.operate.newcomers import Newcomers, room
@@ -25,8 +30,8 @@ from op25b_app.switch.identity import Certificate, certificate
 
 HANDSHAKE_SECONDS = 10.0
 """How long a switch may take to say what it is, once it is connected."""
-STRANGER_SECONDS = 0.005
-"""How long nothing is read from strangers after one of them has had a turn."""
+WASTED_BYTES = 1 << 16
+"""So much may a stranger send that is ignored; then its connection is closed."""
 
 log = logging.getLogger("op25b")
 
@@ -39,8 +44,77 @@ class Newcomer(Protocol):
 
 
 _newcomers: Newcomers[Newcomer] = Newcomers()
-_strangers = hub.Semaphore()
 _all = Share()
+
+
+class Rank(enum.Enum):
+    """For whom somebody waits who has had a turn: for those of the same rank, one after the other."""
+
+    KNOWN = enum.auto()
+    """The connection in use of a switch in the policy.
+
+    It has a slice of the time that it need not wait for, and what it answers to a session costs it nothing.
+    """
+    ASIDE = enum.auto()
+    """One that claims to be a switch in the policy while another connection is in use."""
+    STRANGER = enum.auto()
+    """Any other."""
+
+
+REST_SECONDS = 0.03
+"""How long nothing is read from those of a rank who have had their turns before one of them has another."""
+BATCH_SECONDS = 0.015
+"""For how long those have turns, one after the other, that have waited for all together to have another."""
+_queues = {rank: hub.Semaphore() for rank in Rank}
+"""Of those who have used up their own turn."""
+
+
+class _Gate:
+    """Where those wait who find that all together have used up their turn.
+
+    As many as there is time for go on when the event loop has been to all else that was due.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Any] = deque()
+        self._is_due = False
+
+    def wait(self) -> None:
+        me = getcurrent()
+        self._waiting.append(me)
+        self._have_opened()
+        try:
+            get_hub().switch()
+        finally:
+            with suppress(ValueError):  # it has been let through, and is not ended while it waits
+                self._waiting.remove(me)
+
+    def _open(self) -> None:
+        """Let one after the other through; each comes back here when it waits for anything."""
+        began = time.monotonic()
+        for _ in range(len(self._waiting)):
+            if not self._waiting or time.monotonic() - began > BATCH_SECONDS:
+                break
+            _all.reset()
+            self._waiting.popleft().switch()
+        self._is_due = False
+        if self._waiting:
+            self._have_opened()
+
+    def _have_opened(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            get_hub().schedule_call_global(0, self._open)
+
+
+_gate = _Gate()
+
+
+class Ended(OFPTruncatedMessage):  # type: ignore[misc]
+    """A connection is at its end, and nothing more is read from it. Ryu heeds no other exception."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None, None)
 
 
 def make_room(switches: int) -> None:
@@ -72,13 +146,15 @@ class Connection(controller.Datapath):  # type: ignore[misc]
 
     def __init__(self, socket: Any, address: Any) -> None:
         self.admission = Admission()
-        self.is_known = False
-        """Whether it is one of a switch in the policy."""
         self.refused = ""
         self.on_end: Callable[[], None] = lambda: None
         """Called when the connection is at its end, for whatever reason."""
         self._share = Share()
-        self._is_wasted = False
+        self._rank = Rank.STRANGER
+        self._recovered_at = time.monotonic()
+        self.is_answer = False
+        """Whether what was read last is an answer to a session."""
+        self._wasted = 0
         super().__init__(socket, address)
         self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
         self.socket: Any = PatientSocket(self.socket)
@@ -133,30 +209,60 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         if is_first:
             self.on_end()
 
-    def await_turn(self) -> None:
-        """Let others go first where this connection, or all together, have been read for a whole turn."""
+    @property
+    def is_behind(self) -> bool:
+        """Whether this side has not read yet what was sent to it, or not sent yet what it wants to."""
+        return self.socket.has_unread or (self.send_q is not None and not self.send_q.empty())
+
+    def await_turn(self, rank: Rank) -> None:
+        """Let others go first where this connection, or all together, have been read for a whole turn.
+
+        Raises Ended where the connection ends meanwhile, or has ended before.
+        """
+        self._be(rank)
         if self._share.is_used_up:
             while self._share.is_used_up:
-                with _strangers:
-                    hub.sleep(STRANGER_SECONDS)
+                self._end_if_over()
+                with _queues[rank]:
+                    hub.sleep(REST_SECONDS)
                 self._share.renew()
-            _all.reset()
         elif _all.is_used_up:
-            _all.reset()
-            hub.sleep(0)
+            _gate.wait()
+        self._end_if_over()
+
+    def _be(self, rank: Rank) -> None:
+        """Have the rank from now on; what those of another one wait for is owed no more."""
+        if rank is not self._rank:
+            self._rank = rank
+            self._share.reset()
+        now = time.monotonic()
+        if rank is Rank.KNOWN:
+            self._share.recover(now - self._recovered_at)
+        self._recovered_at = now
+
+    def _end_if_over(self) -> None:
+        if self.state == DEAD_DISPATCHER or (self._share.is_used_up and self._is_given_up):
+            raise Ended
+
+    @property
+    def _is_given_up(self) -> bool:
+        """Whether a stranger has closed its end: then nobody waits for what it has said."""
+        return self._rank is not Rank.KNOWN and self.socket.is_abandoned
 
     def may_say(self, message: bytes) -> bool:
         """Whether to read a message; if it is not as OpenFlow has it, the log says why."""
         objection = self.admission.objection(message)
-        self._is_wasted = bool(objection)
         if objection and self.admission.stage is not Stage.ASIDE:
             log.warning("the switch at %s sent %s: ignored", self.address[0], objection)
+            self._wasted += len(message)
+            if self._wasted > WASTED_BYTES and self._rank is Rank.STRANGER:
+                self.refuse(f"sent more than {WASTED_BYTES} bytes that were to be ignored")
         return not objection
 
     def spend(self, size: int, seconds: float) -> None:
-        """Note the time that a message took. Strangers, and whoever sends what is ignored, wait for it."""
+        """Note the work that a message was."""
         _all.spend(size, seconds)
-        if self._is_wasted or not self.is_known:
+        if not (self.is_answer and self._rank is Rank.KNOWN):
             self._share.spend(size, seconds)
 
     def _end_handshake(self) -> None:
@@ -179,5 +285,7 @@ def _serve(socket: Any, address: Any) -> None:
         with closing(connection):
             try:
                 connection.serve()
+            except Ended:
+                pass
             except Exception:
                 log.exception("internal error with the connection from %s", address[0])

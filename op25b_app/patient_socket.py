@@ -12,11 +12,13 @@ from contextlib import suppress
 from socket import SHUT_RD
 from typing import Any
 
+from eventlet import patcher
 from ryu.lib import hub
 
 CHUNK_BYTES = 1 << 16
 SEND_SECONDS = 10.0
 """For how long a switch may stop reading. An application that has more to send to it waits for as long."""
+_select: Any = patcher.original("select")
 PIECE_BYTES = 1 << 14
 """Ryu keeps what it was handed last; for each of many connections that should be little."""
 
@@ -29,7 +31,18 @@ class PatientSocket:
         self._limit: float = socket.gettimeout()
         self._chunk, self._position = b"", 0
         self._sends = True
+        self._awaits_more = False
         socket.settimeout(None)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether the other end has sent what is not dealt with: whoever reads it has not asked for more."""
+        return not self._awaits_more or bool(self._now(_select.POLLIN))
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the other end has closed, though what it has sent before may be unread."""
+        return bool(self._now(_select.POLLRDHUP))
 
     def recv(self, size: int) -> bytes:
         """At most ``size`` bytes, as soon as there are some; none at the end."""
@@ -57,6 +70,7 @@ class PatientSocket:
         hub.spawn_after(self._limit, self._end_reading)
 
     def _read(self) -> bytes:
+        self._awaits_more = True
         try:
             received: bytes = self._socket.recv(CHUNK_BYTES)
         except ValueError:
@@ -64,7 +78,19 @@ class PatientSocket:
             if self._sends:
                 raise
             return b""
+        finally:
+            self._awaits_more = False
         return received
+
+    def _now(self, events: int) -> int:
+        """Which of these the socket is ready for now, or its end, as the system has it."""
+        poll = _select.poll()
+        try:
+            poll.register(self._socket.fileno(), events)
+        except ValueError:  # it is closed
+            return int(_select.POLLHUP)
+        ready = poll.poll(0)
+        return int(ready[0][1]) if ready else 0
 
     def _end_reading(self) -> None:
         with suppress(OSError):

@@ -51,8 +51,10 @@ Parser = Callable[[Any, int, int, int, int, bytes], Any]
 """Ryu's: datapath, version, message type, length, xid and bytes to a message."""
 Take = Callable[[Any, bytes], bool]
 """Is handed a datapath and a message, and tells whether that is nobody else's."""
+Wait = Callable[[Any], None]
+"""Is handed a datapath that has sent a message, and returns when that may be read."""
 Spend = Callable[[Any, int, float], None]
-"""Is told how many bytes of a datapath were read, and how many seconds that took."""
+"""Is told how many bytes of a datapath were read, and how many seconds of work that was."""
 
 _PARSERS = {
     1: ofproto_v1_0_parser,
@@ -70,11 +72,11 @@ _MOST_CONTENT = 1 << 11
 log = logging.getLogger("op25b")
 
 
-def leave_unread(take: Take, spend: Spend) -> None:
+def leave_unread(take: Take, wait: Wait, spend: Spend) -> None:
     """Put this module between Ryu's connections and its parsers; what was put there before is gone."""
     for version in range(256):
         parser = _PARSERS.get(version)
-        parse = partial(_timed, spend, take, parser.msg_parser) if parser else _refuse
+        parse = partial(_timed, wait, spend, take, parser.msg_parser) if parser else _refuse
         ofproto_parser.register_msg_parser(version)(parse)
 
 
@@ -92,12 +94,14 @@ def why_ended(datapath: Any) -> str:
     return "connection closed"
 
 
-def _timed(spend: Spend, take: Take, parse: Parser, datapath: Any, *header: int | bytes) -> Any:
-    began = time.monotonic()
+def _timed(wait: Wait, spend: Spend, take: Take, parse: Parser, datapath: Any, *header: int | bytes) -> Any:
+    """Parse a message in its turn. For what it waited, or the machine let this process wait, nobody pays."""
+    wait(datapath)
+    began = time.thread_time()
     try:
         return _parse(take, parse, datapath, *header)  # type: ignore[arg-type]
     finally:
-        spend(datapath, len(header[-1]), time.monotonic() - began)  # type: ignore[arg-type]
+        spend(datapath, len(header[-1]), time.thread_time() - began)  # type: ignore[arg-type]
 
 
 def _parse(

@@ -9,6 +9,10 @@ LEAST_BYTES = 1 << 8
 """A message takes as long as so many bytes of it, at least."""
 MOST_SECONDS = 0.1
 """No message takes longer to read: whoever handles it for longer waits for something."""
+SLICE_SECONDS = 0.3
+"""So often each switch of the policy has a turn that it need not wait for: a hundredth of the time."""
+MOST_SAVED = 30
+"""So many of these it may have at once: what it tells when all its rules are deleted is some ten turns."""
 
 
 class Share:
@@ -29,6 +33,10 @@ class Share:
     def renew(self) -> None:
         """Have another turn; who took several at once waits for several."""
         self._spent = max(self._spent - 1.0, 0.0)
+
+    def recover(self, seconds: float) -> None:
+        """So much time has passed, in which turns of its own have come up; some of them are saved."""
+        self._spent = max(self._spent - seconds / SLICE_SECONDS, -MOST_SAVED)
 
     def reset(self) -> None:
         self._spent = 0.0

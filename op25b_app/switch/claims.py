@@ -2,8 +2,9 @@
 
 The first one does, for as long as it lives. A switch that connects again, because its connection is gone
 while this side does not know it yet, comes second: then the first is asked for a sign of life, and without
-one it loses its place. Whoever comes second while the first lives waits, over a connection that stays open:
-one that is closed would come again at once.
+one it loses its place. As long as this side has not read all that the first has sent, it is not judged.
+Whoever comes second while the first lives waits, over a connection that stays open: one that is closed would
+come again at once.
 
 Auxiliary connections (OpenFlow 1.3.5, 6.3.7) claim nothing: they belong to a switch whose main connection is
 there, and comes from the same host.
@@ -13,8 +14,8 @@ from __future__ import annotations
 
 from typing import Generic, NamedTuple, TypeVar
 
-LIFE_SECONDS = 1.0
-"""How long the connection in use may take to show that it lives, once another claims its place."""
+LIFE_SECONDS = 5.0
+"""How long the connection in use may be silent, all read that it has sent, once another claims its place."""
 AGAIN_SECONDS = 5.0
 """How long after a sign of life it is asked for the next one, while others wait."""
 MOST_WAITING = 4
@@ -49,7 +50,7 @@ class Claims(Generic[Key]):
         self._hosts: dict[Key, str] = {}
         self._auxiliary: dict[tuple[str, int], Key] = {}
         self._asked_at: float | None = None
-        """When the one in use was asked for a sign of life that it has not shown yet."""
+        """Since when the one in use has been silent, asked for a sign of life."""
         self._heard_at: float | None = None
         """When it has shown one since it has rivals."""
 
@@ -68,6 +69,10 @@ class Claims(Generic[Key]):
         if self.in_use is None or self._heard_at is None or not self._waiting:
             return ()
         return self.in_use, *self._waiting
+
+    def is_claimed_by(self, key: Key) -> bool:
+        """Whether a connection is in use or waits for that, and is no auxiliary one."""
+        return key in self._hosts
 
     def claim(self, key: Key, host: str, now: float) -> Ruling[Key]:
         """A connection from ``host`` says that it is the switch."""
@@ -99,6 +104,11 @@ class Claims(Generic[Key]):
         is_news = self._heard_at is None and bool(self._waiting)
         self._asked_at, self._heard_at = None, now
         return is_news
+
+    def behind(self, now: float) -> None:
+        """Whether the connection in use lives cannot be told: what it has sent, or is sent, still waits."""
+        if self._asked_at is not None:
+            self._asked_at = now
 
     def tick(self, now: float) -> Ruling[Key]:
         """Time has passed: without a sign of life the connection in use has to go."""

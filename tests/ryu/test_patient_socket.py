@@ -46,6 +46,32 @@ def ends() -> Iterator[Ends]:
         each.close()
 
 
+def test_what_the_other_end_has_sent_is_unread_until_more_is_asked_for(ends: Ends) -> None:
+    got: list[bytes] = []
+    reader = hub.spawn(lambda: got.append(ends.ours.recv(8)))
+    hub.sleep(0.01)
+    assert not ends.ours.has_unread
+    ends.theirs.sendall(b"a word")
+    assert ends.ours.has_unread, "of the system"
+    hub.joinall([reader])
+    assert got == [b"a word"]
+    assert ends.ours.has_unread, "as long as the reader may still deal with it"
+    reader = hub.spawn(ends.ours.recv, 8)
+    hub.sleep(0.01)
+    assert not ends.ours.has_unread
+    hub.kill(reader)
+
+
+def test_it_is_seen_that_the_other_end_has_closed_before_all_is_read(ends: Ends) -> None:
+    ends.theirs.sendall(b"a word")
+    assert not ends.ours.is_abandoned
+    ends.theirs.close()
+    assert ends.ours.is_abandoned
+    assert ends.ours.recv(8) == b"a word"
+    ends.ours.close()
+    assert ends.ours.is_abandoned
+
+
 def test_what_is_sent_comes_in_order_whatever_is_asked_for(ends: Ends) -> None:
     chance = random.Random(25)
     content = chance.randbytes(300_000)

@@ -52,11 +52,18 @@ class Ryu(OFPHandler):
         """What a session would see, and of that ``taken`` are the xids of what is its own."""
         self.taken: set[int] = set()
         self.spent: list[tuple[int, float]] = []
-        """Of each message its bytes, and how many seconds it took."""
+        """Of each message its bytes, and how many seconds of work it was."""
+        self.wait_seconds = 0.0
+        self.waited = 0
 
     def take(self, datapath: Any, message: bytes) -> bool:
         self.handed.append(message)
         return int.from_bytes(message[4:8], "big") in self.taken
+
+    def wait(self, datapath: Any) -> None:
+        assert len(self.handed) == self.waited, "a message was read before its turn"
+        self.waited += 1
+        time.sleep(self.wait_seconds)
 
     def spend(self, datapath: Any, size: int, seconds: float) -> None:
         self.spent.append((size, seconds))
@@ -84,7 +91,7 @@ class Socket:
 def ryu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ryu]:
     originals = dict(ofproto_parser._MSG_PARSERS)
     handler = Ryu()
-    leave_unread(handler.take, handler.spend)
+    leave_unread(handler.take, handler.wait, handler.spend)
     handler.logger = logging.getLogger("ryu.ofp_event")
     register_instance(handler)
     monkeypatch.setitem(app_manager.SERVICE_BRICKS, "ofp_event", handler)
@@ -258,20 +265,37 @@ def test_errors_in_the_format_of_openflow_10_end_no_connection(ryu: Ryu, version
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_of_each_message_it_is_told_how_long_it_took(
+def test_of_each_message_it_is_told_how_much_work_it_was(
     ryu: Ryu, version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = messages_left_unread(version)["EventOFPTableFeaturesStatsReply"]
     taken = ryu.take
 
     def take(datapath: Any, message: bytes) -> bool:
-        time.sleep(0.05 if message == slow else 0.0)
+        end = time.thread_time() + (0.05 if message == slow else 0.0)
+        while time.thread_time() < end:
+            pass
         return taken(datapath, message)
 
-    leave_unread(take, ryu.spend)
+    leave_unread(take, ryu.wait, ryu.spend)
     receive(ryu, version, slow, error(version, 5, 1, b""))
     assert [size for size, _ in ryu.spent] == [len(slow), 12, 8]
     assert ryu.spent[0][1] >= 0.05 > ryu.spent[1][1]
+
+
+def test_nobody_pays_for_having_waited(ryu: Ryu, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither for a turn nor in one: who paid for that had to wait for longer the next time."""
+    taken = ryu.take
+    ryu.wait_seconds = 0.05
+
+    def take(datapath: Any, message: bytes) -> bool:
+        time.sleep(0.05)
+        return taken(datapath, message)
+
+    leave_unread(take, ryu.wait, ryu.spend)
+    receive(ryu, 4, error(4, 5, 1, b""))
+    assert ryu.waited == len(ryu.spent) == 2
+    assert all(seconds < 0.04 for _, seconds in ryu.spent)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -284,10 +308,10 @@ def test_of_an_error_not_every_byte_is_handed_on(ryu: Ryu, version: int) -> None
 def refusing(parse: Any) -> Any:
     """Ryu's entry with a parser behind it that must not be reached."""
 
-    spend, take, parser = parse.args
+    *before, parser = parse.args
 
     def fail(datapath: Any, version: int, kind: int, *rest: Any) -> Any:
         assert kind == BARRIER_REPLY, "parsed"
         return parser(datapath, version, kind, *rest)
 
-    return partial(parse.func, spend, take, fail)
+    return partial(parse.func, *before, fail)

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.operate.turns import BYTES, LEAST_BYTES, MOST_SECONDS, SECONDS, Share
+from op25b_app.operate.turns import (
+    BYTES,
+    LEAST_BYTES,
+    MOST_SAVED,
+    MOST_SECONDS,
+    SECONDS,
+    SLICE_SECONDS,
+    Share,
+)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,25 @@ def test_who_took_several_turns_at_once_waits_for_several() -> None:
     share.spend(BYTES - 1, 0.0)
     assert not share.is_used_up, "what was saved is not kept"
     share.spend(LEAST_BYTES, 0.0)
+    assert share.is_used_up
+
+
+def test_whoever_has_a_slice_does_not_wait_within_it() -> None:
+    share = Share()
+    for _ in range(100):
+        share.spend(8, SECONDS)
+        assert share.is_used_up
+        share.recover(SLICE_SECONDS)
+        assert not share.is_used_up
+
+
+def test_of_a_slice_not_everything_is_saved() -> None:
+    share = Share()
+    share.recover(3600.0)
+    for _ in range(MOST_SAVED):
+        share.spend(8, SECONDS)
+        assert not share.is_used_up
+    share.spend(8, SECONDS)
     assert share.is_used_up
 
 

@@ -56,6 +56,28 @@ def test_a_half_open_connection_loses_its_place(claims: Claims[str]) -> None:
     assert claims.in_use == "second"
 
 
+def test_nobody_is_judged_before_all_is_read_that_it_has_sent(claims: Claims[str]) -> None:
+    claims.claim("second", HERE, 10.0)
+    for now in range(11, 60):
+        claims.behind(now)
+        assert claims.tick(now) == Ruling()
+    assert claims.tick(59.0 + SOON) == Ruling()
+    assert claims.tick(59.0 + LATE).use == "second"
+
+
+def test_without_a_question_there_is_nothing_to_be_behind_with(claims: Claims[str]) -> None:
+    claims.claim("second", THERE, 10.0)
+    claims.heard("first", 10.1)
+    claims.behind(12.0)
+    assert claims.tick(10.1 + AGAIN_SECONDS) == Ruling(ask="first")
+
+
+def test_claims_are_of_main_connections(claims: Claims[str]) -> None:
+    claims.auxiliary("one", HERE, 1)
+    claims.claim("second", THERE, 10.0)
+    assert [claims.is_claimed_by(each) for each in ("first", "second", "one")] == [True, True, False]
+
+
 def test_one_that_died_while_others_waited_loses_its_place_as_well(claims: Claims[str]) -> None:
     claims.claim("second", THERE, 10.0)
     claims.heard("first", 10.1)
