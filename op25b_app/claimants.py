@@ -59,7 +59,8 @@ class Claimants:
     def claimed_by(self, connection: Connection) -> int | None:
         """The datapath id that a main connection claims."""
         dpid = self._dpids.get(connection)
-        return dpid if dpid is not None and self._claims[dpid].is_claimed_by(connection) else None
+        claims = None if dpid is None else self._claims.get(dpid)
+        return dpid if claims is not None and claims.is_claimed_by(connection) else None
 
     def heard(self, connection: Connection) -> None:
         """A connection has sent something."""

@@ -6,7 +6,6 @@ import enum
 import logging
 import resource
 import time
-from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from socket import SHUT_RDWR
@@ -72,34 +71,43 @@ _queues = {rank: hub.Semaphore() for rank in Rank}
 class _Gate:
     """Where those wait who find that all together have used up their turn.
 
-    As many as there is time for go on when the event loop has been to all else that was due.
+    As many as there is time for go on when the event loop has been to all else that was due: by turns who
+    has waited longest, and who has been read least.
     """
 
     def __init__(self) -> None:
-        self._waiting: deque[Any] = deque()
+        self._waiting: dict[Any, Share] = {}
+        """By green thread, in the order in which they came."""
         self._is_due = False
 
-    def wait(self) -> None:
+    def wait(self, share: Share) -> None:
         me = getcurrent()
-        self._waiting.append(me)
+        self._waiting[me] = share
         self._have_opened()
         try:
             get_hub().switch()
         finally:
-            with suppress(ValueError):  # it has been let through, and is not ended while it waits
-                self._waiting.remove(me)
+            self._waiting.pop(me, None)
 
     def _open(self) -> None:
         """Let one after the other through; each comes back here when it waits for anything."""
         began = time.monotonic()
-        for _ in range(len(self._waiting)):
+        for number in range(len(self._waiting)):
             if not self._waiting or time.monotonic() - began > BATCH_SECONDS:
                 break
             _all.reset()
-            self._waiting.popleft().switch()
+            self._next(number).switch()
         self._is_due = False
         if self._waiting:
             self._have_opened()
+
+    def _next(self, number: int) -> Any:
+        if number % 2:
+            chosen = min(self._waiting, key=lambda each: self._waiting[each].spent)
+        else:
+            chosen = next(iter(self._waiting))
+        del self._waiting[chosen]
+        return chosen
 
     def _have_opened(self) -> None:
         if not self._is_due:
@@ -227,7 +235,7 @@ class Connection(controller.Datapath):  # type: ignore[misc]
                     hub.sleep(REST_SECONDS)
                 self._share.renew()
         elif _all.is_used_up:
-            _gate.wait()
+            _gate.wait(self._share)
         self._end_if_over()
 
     def _be(self, rank: Rank) -> None:

@@ -26,6 +26,11 @@ class Share:
         self._spent += max(max(size, LEAST_BYTES) / BYTES, min(seconds, MOST_SECONDS) / SECONDS)
 
     @property
+    def spent(self) -> float:
+        """How many turns; fewer than none where some are saved."""
+        return self._spent
+
+    @property
     def is_used_up(self) -> bool:
         """Whether others come next."""
         return self._spent >= 1.0

@@ -12,6 +12,7 @@ from ryu.base import app_manager
 from ryu.controller.ofp_handler import OFPHandler
 from ryu.lib import hub
 
+from op25b_app import connection as connections
 from op25b_app.connection import BATCH_SECONDS, REST_SECONDS, WASTED_BYTES, Connection, Ended, Rank
 from op25b_app.operate.turns import MOST_SECONDS, SECONDS
 from op25b_app.switch.admission import Stage
@@ -130,6 +131,22 @@ def test_the_event_loop_comes_to_what_is_due_however_many_are_ready(
     assert max(lags) < BATCH_SECONDS + 3 * SECONDS < CROWD * SECONDS
     del read[CROWD]
     assert min(read.values()) * 2 >= max(read.values()) > 0, "one gets less than another"
+
+
+def test_who_has_been_read_least_does_not_wait_for_all_others(pairs: list[tuple[Connection, Any]]) -> None:
+    order: list[int] = []
+
+    def read(number: int, connection: Connection) -> None:
+        connection.await_turn(Rank.KNOWN)
+        order.append(number)
+
+    connections._all.spend(8, SECONDS)
+    pairs[CROWD][0]._be(Rank.KNOWN)
+    pairs[CROWD][0]._share.recover(3600.0)
+    readers = [hub.spawn(read, number, each) for number, (each, _) in enumerate(pairs)]
+    hub.joinall(readers)
+    assert order.index(CROWD) <= 1
+    assert sorted(order) == [*range(CROWD + 1)]
 
 
 def test_nothing_is_owed_at_the_end(pairs: list[tuple[Connection, Any]]) -> None:
