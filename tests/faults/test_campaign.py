@@ -25,7 +25,7 @@ OURS = 0x25B0 << 48 | Role.BLOCK << 40
 DROP = FlowRule(2, 10, (), None, OURS)
 NOT_YET = pytest.mark.xfail(
     strict=False,
-    reason="under the whole attack repairs take more than a second, and switches are lost on a busy machine",
+    reason="under the whole attack some repairs take more than a second, and garbage collection 100 ms",
 )
 FORWARD = FlowRule(1, 10, (), NORMAL, OURS)
 
