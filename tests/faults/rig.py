@@ -23,6 +23,7 @@ from tests.openvswitch.running import Op25bController, policy_text
 from tests.patience import HANG_SECONDS
 
 HURRIED = str(Path(__file__).parent / "hurried.py")
+EVERY_LINE = str(Path(__file__).parent / "every_line.py")
 _FIRST_ECHO = 0x5EED0000
 """Transaction number of the first echo request of the tests, far from those that the switches use."""
 LITTLE = Abilities(tables=8)
@@ -59,7 +60,7 @@ class Rig:
             self.directory,
             policy,
             socket=self._socket,
-            applications=[*applications, "--config-file", str(configuration)],
+            applications=[EVERY_LINE, *applications, "--config-file", str(configuration)],
             environment={"OP25B_STATE_DIRECTORY": str(self.directory / "state")},
         )
         self.diallers = Diallers(self.controller.port)
