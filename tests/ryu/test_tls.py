@@ -117,7 +117,8 @@ def test_a_handshake_that_does_not_happen_leaves_no_descriptor(
         strangers = [controller.connect(controller.port) for _ in range(SILENT)]
         for stranger in strangers:
             stranger.sendall(said)
-        controller.wait_for("no TLS with the switch", times=SILENT)
+        # The log tells of the first twenty only.
+        assert all(is_ended(stranger, HANG_SECONDS) for stranger in strangers)
         give_up = time.monotonic() + HANG_SECONDS
         while descriptors(controller) > before and time.monotonic() < give_up:
             time.sleep(0.05)

@@ -43,9 +43,10 @@ def temporary(tmp_path: Path) -> Path:
     directory = tmp_path / "temporary"
     directory.mkdir()
     directory.chmod(0o1777)
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/tmp"):
-            parent.chmod(parent.stat().st_mode | 0o011)
+    for parent in (tmp_path, *tmp_path.parents):
+        mode = parent.stat().st_mode
+        if not mode & 0o001:
+            parent.chmod(mode | 0o011)
     return directory
 
 
