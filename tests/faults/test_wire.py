@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
+from op25b_app.switch.claims import LIFE_SECONDS
 from tests.fake_switch import Kind
 from tests.fake_switch.actions import LOCAL
 from tests.fake_switch.dialler import Dialler, Fault
@@ -21,8 +22,8 @@ from tests.patience import HANG_SECONDS
 
 QUARREL_SECONDS = 6.0
 """Longer than it takes until the one in use is asked again whether it lives."""
-AGAIN_SECONDS = 5.0
-"""Generous: of a loaded machine. Who is there already loses its place after 1 s of silence."""
+AGAIN_SECONDS = LIFE_SECONDS + 15.0
+"""A former connection has so long to show that it lives; Ryu would let it stay for a minute."""
 
 GARBAGE = {
     "zeros": bytes(200),
@@ -211,6 +212,7 @@ def test_a_switch_that_connects_again_does_not_wait_for_its_former_connection(ri
     again = rig.dial(FakeSwitch(switch.dpid, abilities=LITTLE, ports=(1, 2, 3, 4, LOCAL)))
     rig.wait_until(lambda: rig.holds_all(again), lambda: "not filled")
     assert time.monotonic() - began < AGAIN_SECONDS
+    assert "no sign of life while another connection claimed" in rig.log, "not for want of echo replies"
     rig.wait_for_protection(again)
     assert again.connections == 1
 
