@@ -271,7 +271,8 @@ class Op25b(app_manager.RyuApp):
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
         self._generation += 1
         make_room(len(policy.switches))
-        self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
+        if self._assignments is None or self._assignments.digest != in_force.digest:
+            self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             known = self._switches.make_known(switch.dpid)

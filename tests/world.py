@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from op25b_app.policy.model import Mode, Place, Switch
 from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
@@ -41,7 +42,9 @@ def switch_of_policy(mode: Mode = Mode.ENFORCE) -> Switch:
 
 def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> Assignment:
     wanted = Ruleset([rules])
-    return Assignment(switch_of_policy(mode), lambda at, tables: wanted, lambda *_: None, DIGEST)
+    is_usual = rules == RULES and mode is Mode.ENFORCE
+    digest = DIGEST if is_usual else sha256(f"{mode} {rules}".encode()).hexdigest()
+    return Assignment(switch_of_policy(mode), lambda at, tables: wanted, lambda *_: None, digest)
 
 
 def at(flow: FlowMod) -> tuple[int, int]:

@@ -67,8 +67,8 @@ class Assignments:
     """
 
     def __init__(self, policy: Policy, digest: str, previous: Assignments | None = None) -> None:
+        self.digest = digest
         self._policy = policy
-        self._digest = digest
         self._compiler: Compiler = Compiler(policy, previous._compiler if previous else None)
         self._rulesets: dict[tuple[int, ...], Ruleset] = {}
         self._segments: dict[Segment, Segment] = {}
@@ -103,7 +103,7 @@ class Assignments:
             switch,
             partial(self._wanted, switch),
             partial(self._objection, switch),
-            self._digest,
+            self.digest,
             settings_without=partial(self._settings_without, switch),
             prepared=partial(self._prepared_for, switch),
             is_judged=partial(self._is_judged, switch),
@@ -142,7 +142,7 @@ class Assignments:
                 self._settings.clear()
 
             def compiled(policy: Policy) -> Mapping[Key, FlowRule]:
-                changed = Assignments(policy, self._digest, self)
+                changed = Assignments(policy, self.digest, self)
                 return changed._wanted(policy.switches[switch.name], at, tables).by_key
 
             self._settings[name] = settings_without(self._policy, name[1], compiled)

@@ -96,7 +96,7 @@ class Drift:
         """Return what puts right all that has drifted, in no particular order."""
         meant = Ruleset([[wanted.by_key[key] for key in self._found if key in wanted.by_key]])
         found = [InstalledRule(rule, 0, 0) for rule in self._found.values() if rule is not None]
-        return reconcile(meant, found, reclaim=True)
+        return reconcile(meant, found, held=meant)
 
     def table(self, wanted: Ruleset) -> Ruleset:
         """Return the rules of a table that was as wanted, as they are by now."""

@@ -17,8 +17,42 @@ class Disturbance(enum.IntEnum):
     """A rule of ours is, or one in a table of ours."""
 
 
-_REST = {Disturbance.OTHERS: (5.0, 20.0), Disturbance.OURS: (0.5, 2.0)}
-"""By what happened: seconds of rest after a look, at least, and as a multiple of what the look took."""
+class LookBudget:
+    """How much of the time looks at a table may take after disturbances, however many there are.
+
+    After one of rules of ours a third of the time, and twice a second; some seconds are saved for looks in a
+    row. After one of others a look rests for 20 times what the last one took, and for 5 s.
+    """
+
+    PART = 1 / 3
+    MOST_SAVED = 2.0
+    LEAST_COST = 0.5 * PART
+    REST_SECONDS, REST_TIMES = 5.0, 20.0
+
+    def __init__(self, now: float) -> None:
+        self._began = self._ended = now
+        self._left = self.MOST_SAVED + self.LEAST_COST
+        """Seconds of looking that were left when the last look began."""
+
+    def note(self, began: float, ended: float) -> None:
+        """Count a look that began and ended at these times, in seconds."""
+        self._left = min(self.MOST_SAVED, self._left - self._cost + (began - self._began) * self.PART)
+        self._began, self._ended = began, ended
+
+    def extend(self, since: float, now: float) -> None:
+        """Count the time from ``since`` to ``now`` as a part of the last look, if that ended at ``since``."""
+        if self._ended == since:
+            self._ended = now
+
+    def next_at(self, disturbance: Disturbance) -> float:
+        """Return when to look after a disturbance; it may be in the past."""
+        if disturbance is Disturbance.OTHERS:
+            return self._ended + max(self.REST_SECONDS, self.REST_TIMES * (self._ended - self._began))
+        return max(self._ended, self._began + (self._cost - self._left) / self.PART)
+
+    @property
+    def _cost(self) -> float:
+        return max(self._ended - self._began, self.LEAST_COST)
 
 
 class RepairBudget:
@@ -48,13 +82,3 @@ class RepairBudget:
 def audit_delay(interval: float, dpid: int, audits: int) -> float:
     """Three to five quarters of the interval, spread evenly over the switches and over time."""
     return interval * (0.75 + (dpid + audits) * _GOLDEN_RATIO % 1 / 2)
-
-
-def look_at(disturbance: Disturbance, began: float, ended: float) -> float:
-    """When to look after a disturbance; the last look at the table began and ended at these times.
-
-    So however often others change something, looking takes a third of the time at most, a twentieth for
-    rules that are not ours, and is done twice a second at most.
-    """
-    least, multiple = _REST[disturbance]
-    return ended + max(least, multiple * (ended - began))

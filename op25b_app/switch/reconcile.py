@@ -47,13 +47,17 @@ class Comparison(NamedTuple):
 
 
 def reconcile(
-    wanted: Ruleset, found: Sequence[InstalledRule], *, reclaim: bool = False, age: float = 0.0
+    wanted: Ruleset,
+    found: Sequence[InstalledRule],
+    *,
+    held: Ruleset | None = None,
+    age: float = 0.0,
 ) -> Comparison:
     """Compare a switch's whole table, but for markers, with the rules wanted there.
 
     Rules of others are left alone: whether they change a verdict is for the proof to say. Only where one
-    stands in the very place of ours, in a table that is ours alone or, with ``reclaim``, in table 0, it is
-    replaced. The table is up to ``age`` seconds older than ``wanted``.
+    stands in the very place of ours it is replaced: in a table that is ours alone, or where the switch has
+    ``held`` ours. The table is up to ``age`` seconds older than ``wanted``.
     """
     recognised = wanted.recognised
     present = set(map(recognised.get, map(id, found))) - {None}
@@ -70,7 +74,7 @@ def reconcile(
             present.add(id(counterpart))
             if rule == counterpart and _lasts(installed):
                 wanted.recognise(installed, counterpart)
-            elif not rule.ours and rule.table == Table.ADMIT and not reclaim:
+            elif not rule.ours and rule.table == Table.ADMIT and not _has_held(held, rule):
                 others.append(rule)
             elif what := _difference(counterpart, installed, age):
                 repairs.append(Change(Command.ADD, counterpart, rule))
@@ -148,6 +152,10 @@ def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Diffe
     elif installed.flags & NO_COUNTS:
         aspect = "flag"
     return None if aspect is None else Difference(f"has another {aspect} than wanted", rule)
+
+
+def _has_held(held: Ruleset | None, rule: FlowRule) -> bool:
+    return held is not None and rule.key in held.by_key
 
 
 def _can_be_named(rule: FlowRule) -> bool:

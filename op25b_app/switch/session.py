@@ -32,7 +32,7 @@ from op25b_app.switch.drift import (
 )
 from op25b_app.switch.exchange import Exchange, Phase, bound_for
 from op25b_app.switch.outcome import AS_WANTED, Event, Job, Outcome, State, Status
-from op25b_app.switch.pace import Disturbance, RepairBudget, audit_delay, look_at
+from op25b_app.switch.pace import Disturbance, LookBudget, RepairBudget, audit_delay
 from op25b_app.switch.plan import plan_changes
 from op25b_app.switch.read_back import ReadBack
 from op25b_app.switch.reconcile import Comparison
@@ -89,7 +89,8 @@ class Session:
         self._exchange: Exchange | None = None
         self._connected_at = self._armed_at = now
         self._wake_at = math.inf
-        self._asked, self._looked = now, (now, now)
+        self._asked = now
+        self._looks = LookBudget(now)
         self._took = 0.0
         """How long reading and comparing the table took the last time, without what was sent or proven."""
         self._rounds = self._refused = 0
@@ -102,6 +103,8 @@ class Session:
         """What the switch was last seen to hold as a whole, and its marker."""
         self._settled = False
         """Whether the table was as wanted, and none but the news tell otherwise."""
+        self._has_held: Ruleset | None = None
+        """The rules that the switch has held as a whole, over this connection: their places are ours."""
         self._losses: Sequence[str] = ()
         """What the switch lacks although its table is as wanted."""
         self._drift = Drift()
@@ -133,6 +136,10 @@ class Session:
 
     def assign(self, assignment: Assignment | None, now: float) -> Outcome:
         """The policy, a new one or none, says what this switch should hold."""
+        if self._exchange is not None and self._is_under(assignment):
+            self.assignment = assignment
+            at_rest = self._exchange.phase is Phase.IDLE and self._awaited is None
+            return self._begin(now) if at_rest else Outcome()
         removed = self.assignment is not None and assignment is None
         self._size = MOST_UNKNOWN
         self.assignment = assignment
@@ -152,9 +159,15 @@ class Session:
         told = self._turn(State.CHECKING, "working out what a new policy changes here", now)
         return told.before(job)
 
+    def _is_under(self, assignment: Assignment | None) -> bool:
+        """Whether the switch is kept as this policy wants it. To begin anew would only forget its news."""
+        before = self.assignment
+        return bool(self._settled and before and assignment and before.digest == assignment.digest)
+
     def connected(self, connection: Connection, now: float) -> Outcome:
         self._connection, self._connected_at = connection, now
         self._exchange = Exchange(connection.version)
+        self._has_held = None
         self._forget_table()
         if self.assignment is None:
             return self._leave_alone("", now)
@@ -192,12 +205,11 @@ class Session:
         at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
         if not self._disturbance or not at_rest or self.assignment is None:
             return self._wake_at
-        return min(self._wake_at, look_at(self._disturbance, *self._looked))
+        return min(self._wake_at, self._looks.next_at(self._disturbance))
 
     def ended(self, began: float, now: float) -> None:
         """A step that was given at ``began`` has taken until now: that counts as a part of a look."""
-        if self._looked[1] == began:
-            self._looked = self._looked[0], now
+        self._looks.extend(began, now)
 
     def tick(self, now: float) -> Outcome:
         if now < self.due_at or self._exchange is None or self.assignment is None:
@@ -214,7 +226,8 @@ class Session:
         """Give up what is under way, and try again later; without a connection and a policy nothing is."""
         if self._exchange is None or self.assignment is None:
             return Outcome()
-        self._objections, self._looked = None, (now - self._took, now)
+        self._objections = None
+        self._looks.note(now - self._took, now)
         self._rest(RETRY_SECONDS, now)
         return self._turn(State.DEGRADED, reason, now)
 
@@ -256,7 +269,7 @@ class Session:
             None if self._wanted is None or self._wanted.timed else self._wanted,
             self.revision,
             self._last,
-            self._settled,
+            self._has_held,
             self._rounds < ROUNDS,
         )
 
@@ -338,7 +351,7 @@ class Session:
         if not self._settled:
             return self._end(reviewed.objections, now)
         assert self._mark is not None
-        self._last = assignment, self._mark
+        self._last, self._has_held = (assignment, self._mark), self._wanted
         self._rest(math.inf, now)
         others = frozenset(reviewed.others)
         if assignment.is_judged(self._wanted, others):
@@ -371,7 +384,7 @@ class Session:
     def _end(self, objections: Sequence[str], now: float) -> Outcome:
         """The cycle is over: say how the table is, and when to look again."""
         self._objections = objections
-        self._looked = now - self._took, now
+        self._looks.note(now - self._took, now)
         self._audits += 1
         self._rest(math.inf, now)
         self._arm_next_look(objections, now)

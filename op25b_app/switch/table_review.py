@@ -30,8 +30,8 @@ class Situation(NamedTuple):
 
     Times are in seconds since 1970: ``now``, and ``asked`` when the table was asked for. ``wanted`` is None
     where the rules must be compiled for this moment. ``last`` is what the switch was last seen to hold as a
-    whole: the policy and its marker. ``settled`` tells whether its table was as wanted since, and
-    ``may_plan`` whether a change may be sent once more.
+    whole: the policy and its marker, and ``held`` the rules that it had then over this connection.
+    ``may_plan`` tells whether a change may be sent once more.
     """
 
     assignment: Assignment
@@ -43,7 +43,7 @@ class Situation(NamedTuple):
     wanted: Ruleset | None = None
     revision: int | None = None
     last: tuple[Assignment, FlowRule] | None = None
-    settled: bool = False
+    held: Ruleset | None = None
     may_plan: bool = True
 
 
@@ -117,10 +117,10 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
         return reviewed._replace(objections=aim.objections)
     target, mark = aim.intent
     age = situation.now - situation.asked
-    comparison = reconcile(target, rest, reclaim=situation.settled, age=age)
+    comparison = reconcile(target, rest, held=situation.held, age=age)
     if read_back.knows_better(comparison, rest):
         rest = read_back.as_sent(rest)
-        comparison = reconcile(target, rest, reclaim=situation.settled, age=age)
+        comparison = reconcile(target, rest, held=situation.held, age=age)
     read_back.learn(comparison, situation.now, all_taken=limits.all_taken)
     reviewed = reviewed._replace(
         mark=mark,

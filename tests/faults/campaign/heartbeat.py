@@ -8,6 +8,7 @@ the loop is.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -35,13 +36,14 @@ class Heartbeat(app_manager.RyuApp):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._file = os.open(os.environ[VARIABLE], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        self._last = time.monotonic()
+        self._last = self._collects_since = time.monotonic()
         self._loop = _threading.get_ident()
 
     def start(self) -> None:
         super().start()
         hub.spawn(self._beat)
         _threading.Thread(target=self._look, daemon=True).start()
+        gc.callbacks.append(self._collects)
 
     def _beat(self) -> None:
         schedule = os.open(f"/proc/self/task/{os.getpid()}/schedstat", os.O_RDONLY)
@@ -55,6 +57,16 @@ class Heartbeat(app_manager.RyuApp):
             if now - due > LEAST_LAG or now - written > WRITE_SECONDS:
                 written = now
                 os.write(self._file, f"{now:.4f} {now - due:.4f} {waited - before:.4f}\n".encode())
+
+    def _collects(self, phase: str, about: dict[str, int]) -> None:
+        """Python walks over objects for cyclic garbage, or has done so: nothing else goes on meanwhile."""
+        now = time.monotonic()
+        if phase == "start":
+            self._collects_since = now
+        elif now - self._collects_since > LEAST_LAG:
+            took = f"{now - self._collects_since:.3f} s"
+            what = f"collecting garbage of generation {about['generation']}"
+            os.write(self._file, f"# {now:.4f} {what}: {took}\n".encode())
 
     def _look(self) -> None:
         while True:

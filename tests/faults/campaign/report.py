@@ -88,7 +88,7 @@ def _promises(found: Found) -> str:
     for promise in promises(found):
         lines.append(f"{'kept  ' if promise.holds else 'BROKEN'}  {promise.promise}: {promise.found}")
         if not promise.holds:
-            lines += [f"          {detail[:200]}" for detail in promise.details]
+            lines += [f"          {detail[:500]}" for detail in promise.details]
     return "\n".join(lines)
 
 

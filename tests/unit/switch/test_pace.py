@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.rules.flow import Field, FlowRule
-from op25b_app.switch.pace import Disturbance, RepairBudget, audit_delay, look_at
+from op25b_app.switch.pace import Disturbance, LookBudget, RepairBudget, audit_delay
 from tests.fake_switch.rules import put, remove
 from tests.world import RULES, THEIRS, World, assignment
 
@@ -21,11 +21,37 @@ def test_audits_of_many_switches_are_spread_over_half_the_interval() -> None:
     assert len({audit_delay(300.0, 1, audits) for audits in range(100)}) == 100
 
 
-def test_looks_rest_twice_as_long_as_they_took_and_twenty_times_for_what_is_not_ours() -> None:
-    assert look_at(Disturbance.OURS, 100.0, 100.1) == pytest.approx(100.6)
-    assert look_at(Disturbance.OURS, 100.0, 103.0) == pytest.approx(109.0)
-    assert look_at(Disturbance.OTHERS, 100.0, 100.1) == pytest.approx(105.1)
-    assert look_at(Disturbance.OTHERS, 100.0, 103.0) == pytest.approx(163.0)
+def look(budget: LookBudget, began: float, seconds: float) -> float:
+    """Take a look; when the next one may be after that."""
+    budget.note(began, began + seconds)
+    return budget.next_at(Disturbance.OURS)
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.1, 1.0, 3.0, 60.0])
+def test_looks_take_a_third_of_the_time_and_are_twice_a_second_at_most(seconds: float) -> None:
+    budget, begin = LookBudget(100.0), 200.0
+    at, looks = begin, 0
+    while at < begin + 1000:
+        at = look(budget, at, seconds)
+        looks += 1
+    assert looks * seconds <= 1000 / 3 + LookBudget.MOST_SAVED + seconds + 1
+    assert looks <= 1000 * 2 + LookBudget.MOST_SAVED / LookBudget.LEAST_COST + 1
+    assert at - look(LookBudget(at), at, 0.0) <= 0
+
+
+def test_after_a_quiet_time_some_looks_follow_each_other_at_once() -> None:
+    budget = LookBudget(0.0)
+    ends = [look(budget, at, 0.8) - at for at in (100.0, 101.0, 102.0, 103.0, 104.0)]
+    assert ends == pytest.approx([0.8, 0.8, 0.8, 0.8, 2.0])
+    assert look(budget, 110.0, 0.8) == pytest.approx(110.8)
+
+
+def test_rules_of_others_wait_for_twenty_times_what_a_look_took() -> None:
+    budget = LookBudget(0.0)
+    budget.note(100.0, 100.1)
+    assert budget.next_at(Disturbance.OTHERS) == pytest.approx(105.1)
+    budget.note(200.0, 203.0)
+    assert budget.next_at(Disturbance.OTHERS) == pytest.approx(263.0)
 
 
 def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
@@ -39,9 +65,10 @@ def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
     assert world.session.due_at - ended == pytest.approx(20 * 4)
     remove(world.switch, RULES[0])
     world.run_told()
-    assert world.session.due_at - ended == pytest.approx(2 * 4)
+    rest = 2 * 4 - LookBudget.MOST_SAVED / LookBudget.PART
+    assert world.session.due_at - ended == pytest.approx(rest)
     world.session.ended(ended - 1, ended + 100)
-    assert world.session.due_at - ended == pytest.approx(2 * 4)
+    assert world.session.due_at - ended == pytest.approx(rest)
 
 
 def test_a_disturbance_after_a_quiet_time_is_looked_at_at_once() -> None:

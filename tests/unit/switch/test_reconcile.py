@@ -29,8 +29,8 @@ def installed(
     return InstalledRule(rule, idle_timeout, flags, duration)
 
 
-def compared(*found: FlowRule, reclaim: bool = False) -> Comparison:
-    return reconcile(Ruleset([WANTED]), [*map(installed, found)], reclaim=reclaim)
+def compared(*found: FlowRule, held: Ruleset | None = None) -> Comparison:
+    return reconcile(Ruleset([WANTED]), [*map(installed, found)], held=held)
 
 
 def test_an_empty_table_lacks_everything() -> None:
@@ -148,8 +148,10 @@ def test_rules_of_others_are_left_alone(rule: FlowRule) -> None:
 
 def test_a_rule_of_others_in_the_place_of_ours_stays_in_table_0_unless_it_came_later() -> None:
     theirs = PORT._replace(cookie=7, action=NORMAL)
+    held, another = Ruleset([[PORT, SMTP]]), Ruleset([[SMTP]])
     assert compared(SMTP, OTHERWISE, theirs).repairs == ()
-    assert compared(SMTP, OTHERWISE, theirs, reclaim=True).repairs == (Change(Command.ADD, PORT, theirs),)
+    assert compared(SMTP, OTHERWISE, theirs, held=another).repairs == ()
+    assert compared(SMTP, OTHERWISE, theirs, held=held).repairs == (Change(Command.ADD, PORT, theirs),)
 
 
 def test_a_rule_of_others_in_the_place_of_ours_is_replaced_in_a_table_of_ours() -> None:

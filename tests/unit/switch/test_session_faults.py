@@ -11,6 +11,7 @@ from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
 from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.outcome import Outcome, State
+from op25b_app.switch.pace import LookBudget
 from op25b_app.switch.read_back import TIMES_AT_ONCE
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
@@ -19,7 +20,7 @@ from tests.fake_switch import Abilities, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, pack
-from tests.world import OURS, PORTS, RULES, STATIC, TCP, Messages, World, assignment, at
+from tests.world import OURS, PORTS, READ_BACK, RULES, STATIC, TCP, Messages, World, assignment, at
 
 ANOTHER_DIGEST = "beef" * 16
 ONWARD = (
@@ -129,7 +130,7 @@ def exception_until(expires: float) -> Assignment:
         permit = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 99, left)
         return Ruleset([RULES, (permit,) * (left > 0)])
 
-    return assignment()._replace(wanted=wanted)
+    return assignment()._replace(wanted=wanted, digest=f"{expires:064.0f}")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 5.0])
@@ -173,6 +174,28 @@ def test_an_exception_that_ends_while_its_table_is_read_is_not_missed() -> None:
     assert set(world.rules) == set(RULES)
 
 
+def test_a_place_of_ours_in_table_0_is_taken_back_where_something_else_is_wrong_as_well() -> None:
+    """Whether it had been ours does not depend on how the table was when somebody took it."""
+    world = World()
+    world.connect(assignment())
+    world.switch.conduct.refuse = lambda flow: Refusal(5, 4) if flow.table == 2 else None
+    remove(world.switch, RULES[3])
+    world.run_told()
+    world.wait(1)
+    assert world.status[0] == "degraded"
+    put(world.switch, RULES[-1]._replace(cookie=0, action=NORMAL))
+    world.run_told()
+    world.wait(3)
+    assert RULES[-1] in world.rules
+    assert world.status[0] == "degraded"
+    world.switch.conduct.refuse = lambda flow: None
+    world.wait(60)
+    assert world.status == ("protected", READ_BACK)
+
+
+SAVED = LookBudget.MOST_SAVED / LookBudget.LEAST_COST
+
+
 @pytest.mark.parametrize("standing_by", [False, True])
 def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: bool) -> None:
     """Neither where they are put right each time, nor where a newer policy forbids that."""
@@ -189,7 +212,7 @@ def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: b
         world.run_told()
         if world.session.due_at <= world.now:
             world.run(world.session.tick(world.now))
-    assert 5 <= asked.count(Kind.MULTIPART_REQUEST) <= 2 * 2 * 10 + 2
+    assert 5 <= asked.count(Kind.MULTIPART_REQUEST) <= 2 * (2 * 10 + SAVED) + 2
     assert world.status[0] == "degraded" if standing_by else "protected"
     world.wait(1)
     assert (set(world.rules) == set(RULES)) is not standing_by
@@ -250,7 +273,7 @@ def test_a_rule_that_goes_while_the_rest_of_the_table_is_read_is_not_thought_to_
         return [*world.channel.due(world.now), message]
 
     world.on_wire = remove_what_was_read
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(assignment()._replace(digest="beef" * 16), world.now))
     assert len(parts) > 5
     assert RULES[-1] not in world.rules
     world.wait(1)

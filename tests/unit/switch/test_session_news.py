@@ -171,6 +171,18 @@ def test_a_policy_that_changes_nothing_here_moves_no_time(digest: str) -> None:
     assert world.session.status.since == world.now
 
 
+def test_while_the_same_policy_is_put_in_force_again_repairs_go_on() -> None:
+    world = protected()
+    world.on_wire = lambda message: []
+    world.run(world.session.assign(assignment(), world.now))
+    assert world.read == 1, "its answer does not come"
+    remove(world.switch, RULES[0])
+    for message in world.channel.due(world.now):
+        world.run(world.deliver(message))
+    assert set(world.rules) == set(RULES)
+    assert world.status[0] == "checking"
+
+
 def test_a_repair_waits_for_no_proof() -> None:
     world = protected()
     world.run(world.session.assign(assignment()._replace(digest="beef" * 16), world.now))
