@@ -43,7 +43,7 @@ def install(on_reload: Callable[[], object]) -> None:
         signal.signal(number, _limit_stop)
     signal.signal(signal.SIGHUP, _leave_to_pipe)
     atexit.register(_end)
-    eventlet.spawn(_read_signals, reading, on_reload)
+    eventlet.spawn(_read_signals, reading, Reloads(on_reload))
 
 
 def stopping() -> bool:
@@ -79,22 +79,38 @@ def _end() -> None:
         os._exit(1 if hasattr(sys, "last_value") else 0)  # set by an exception that nobody caught
 
 
-def _read_signals(reading: int, on_reload: Callable[[], object]) -> None:
+class Reloads:
+    """Reloads one after the other: whoever asks while one is under way gets the one after it."""
+
+    def __init__(self, on_reload: Callable[[], object]) -> None:
+        self._on_reload = on_reload
+        self._asked = self._runs = False
+
+    def ask(self) -> None:
+        self._asked = True
+        if not self._runs:
+            self._runs = True
+            eventlet.spawn(self._run)
+
+    def _run(self) -> None:
+        while self._asked:
+            self._asked = False
+            _log.info("SIGHUP: reloading")
+            try:
+                self._on_reload()
+            except Exception:
+                _log.exception("reload failed")
+        self._runs = False
+
+
+def _read_signals(reading: int, reloads: Reloads) -> None:
     while True:
         for number in sorted(set(green_os.read(reading, 512))):
             if number == signal.SIGHUP:
-                eventlet.spawn(_reload, on_reload)
+                reloads.ask()
             elif number in STOP_SIGNALS:
                 _log.info("%s: stopping", signal.Signals(number).name)
                 eventlet.hubs.get_hub().schedule_call_global(0, _main_greenlet().throw, KeyboardInterrupt)
-
-
-def _reload(on_reload: Callable[[], object]) -> None:
-    _log.info("SIGHUP: reloading")
-    try:
-        on_reload()
-    except Exception:
-        _log.exception("reload failed")
 
 
 def _main_greenlet() -> greenlet.greenlet:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from op25b_app.switch import outcome
+
 COLOURS = {
     "connecting": None,
     "installing": None,
@@ -20,11 +22,9 @@ COLOURS = {
     "unknown": "yellow",
 }
 """Of the states of a switch."""
-AS_WANTED = ("protected", "monitoring")
-ON_THEIR_WAY = ("connecting", "installing", "checking")
+AS_WANTED = frozenset(state.value for state in outcome.AS_WANTED)
+ON_THE_WAY = frozenset(state.value for state in outcome.ON_THE_WAY)
 """The states that a switch leaves by itself, soon: a reload waits for that."""
-AT_REST = ("degraded", "lost", "unknown")
-"""Those that it stays in until something is done."""
 
 socket_option = click.option(
     "--socket",

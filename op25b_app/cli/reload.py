@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import AS_WANTED, COLOURS, ON_THEIR_WAY, ask_or_exit, socket_option
+from op25b_app.cli.controller import AS_WANTED, COLOURS, ON_THE_WAY, ask_or_exit, socket_option
 
 EXAMINE_SECONDS = 900.0
 """How long a controller may take to read and compare a policy; a million prefixes take minutes."""
@@ -97,7 +97,7 @@ def _wait_for_switches(path: Path | None, seconds: float, *, as_json: bool) -> d
 def _has_answered(switch: dict[str, Any]) -> bool:
     if switch["openflow"] is None:
         return True
-    return bool(switch["current"]) and switch["state"] not in ON_THEIR_WAY
+    return bool(switch["current"]) and switch["state"] not in ON_THE_WAY
 
 
 def _good(switch: dict[str, Any]) -> bool:

@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import eventlet
+import eventlet.event
 import pytest
 
-from op25b_app.signals import STOP_SECONDS
+from op25b_app.signals import STOP_SECONDS, Reloads
 from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS, Controller
 
@@ -66,6 +68,28 @@ def test_a_second_signal_ends_at_once(start: Start) -> None:
         controller.wait_for("probe: closed")
         code, _ = controller.stop(signal.SIGINT)
         assert code == -signal.SIGINT
+
+
+def test_hangups_during_a_reload_make_one_more() -> None:
+    """A file that does not answer takes ten seconds; nobody waits for one reload after the other then."""
+    begun: list[eventlet.event.Event] = []
+
+    def reload() -> None:
+        begun.append(eventlet.event.Event())
+        begun[-1].wait()
+
+    reloads = Reloads(reload)
+    for times in (1, 2):
+        for _ in range(5):
+            reloads.ask()
+            eventlet.sleep(0)
+        assert len(begun) == times
+        begun[-1].send()
+        eventlet.sleep(0)
+    assert len(begun) == 3, "what was asked for during the second one"
+    begun[-1].send()
+    eventlet.sleep(0)
+    assert len(begun) == 3
 
 
 @pytest.mark.parametrize("load", ["idle", "busy"])

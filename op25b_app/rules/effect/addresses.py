@@ -86,9 +86,3 @@ class Piece:
     @property
     def count(self) -> int:
         return self.prefix.last - self.prefix.first + 1 - size(held_by(self.holes))
-
-
-def addresses_of(prefixes: Iterable[Prefix]) -> AddressSet:
-    """What prefixes of one version (at least one) hold."""
-    held = list(prefixes)
-    return AddressSet(held[0].version, held_by(held))

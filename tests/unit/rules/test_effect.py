@@ -22,7 +22,7 @@ from op25b_app.rules.effect import (
     stops_blocking,
     would_block_nothing,
 )
-from op25b_app.rules.effect.addresses import AddressSet, addresses_of
+from op25b_app.rules.effect.addresses import AddressSet, held_by
 from op25b_app.rules.effect.comparison import Judgement
 from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.wording import exception_text, headline, network_notes, notes, rules_text
@@ -394,7 +394,7 @@ def test_from_one_address_plan_to_another(example: Policy) -> None:
     everything = listed("0.0.0.0/0")
     old, new = (replace(example, dynamic=everything, static=static) for static in (one, other))
     changed = {traffic.change: traffic for traffic in told(old, new) if traffic.kind is Kind.MAIL}
-    before, after = (addresses_of(entry.prefix for entry in plan) for plan in (one, other))
+    before, after = (AddressSet(4, held_by([entry.prefix for entry in plan])) for plan in (one, other))
     blocked, permitted = changed[Change.BLOCKED].sources, changed[Change.PERMITTED].sources
     assert blocked is not None
     assert permitted is not None
