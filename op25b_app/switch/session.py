@@ -138,8 +138,11 @@ class Session:
         """The policy, a new one or none, says what this switch should hold."""
         if self._exchange is not None and self._is_under(assignment):
             self.assignment = assignment
-            at_rest = self._exchange.phase is Phase.IDLE and self._awaited is None
-            return self._begin(now) if at_rest else Outcome()
+            reason = "the policy was put in force once more; reading and proving"
+            if self._exchange.phase is Phase.IDLE and self._awaited is None:
+                return self._begin(now, State.CHECKING, reason)
+            is_told = self.status.state in (*AS_WANTED, State.DEGRADED)
+            return self._turn(State.CHECKING, reason, now) if is_told else Outcome()
         removed = self.assignment is not None and assignment is None
         self._size = MOST_UNKNOWN
         self.assignment = assignment
