@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from op25b_app.policy.model import Policy, Switch
 
 
+FIRST_SECONDS = 1e8
+"""A smaller number is a year, or a mistake: so many seconds are three years."""
+
+
 class Moment(click.ParamType):  # type: ignore[type-arg]
     """Seconds since 1970, from those or from ISO 8601 with a time zone."""
 
@@ -26,9 +30,12 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         from op25b_app.policy.document import LAST_MOMENT
 
         at = self._seconds(str(value))
-        if at is None or not 0 <= at <= LAST_MOMENT:
+        if at is None or not FIRST_SECONDS <= at <= LAST_MOMENT:
             self.fail(
-                f"'{value}' is not a moment from 1970 to 9999; write 2027-03-31T00:00:00Z", parameter, context
+                f"'{value}' is not a moment; write 2027-03-31T00:00:00Z, or seconds since 1970 from "
+                f"{FIRST_SECONDS:,.0f} on",
+                parameter,
+                context,
             )
         return at
 
@@ -69,7 +76,7 @@ at_option = click.option(
     type=Moment(),
     default=time.time,
     metavar="TIME",
-    help="When, as 2027-03-31T00:00:00Z [now].",
+    help="When, as 2027-03-31T00:00:00Z or in seconds since 1970 [now].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 

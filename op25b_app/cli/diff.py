@@ -81,11 +81,11 @@ def _policies_or_exit(*arguments: Any) -> tuple[Policy, Policy]:
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:
-    from op25b_app.rules.effect.wording import exception_text, names, network_notes
+    from op25b_app.rules.effect.wording import alike_text, exception_text, names, network_notes
 
     yield from network_notes(effect)
     if effect.treats_all_alike:
-        yield "no packet is treated differently"
+        yield alike_text(effect)
     for switch in effect.switches:
         yield names(switch.names)
         yield from (f"  {line}" for line in _switch_lines(switch, most))

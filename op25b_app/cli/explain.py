@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from op25b_app.cli.arguments import (
     Port,
@@ -53,6 +54,7 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
     from op25b_app.rules.lookup import deciding, trace, verdict
     from op25b_app.rules.ofctl import format_rule
 
+    _refuse_fields_beside_a_frame(fields)
     packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)
     policy = policy_or_exit(path, at)
     switch = switch_or_fail(policy, switch_name)
@@ -81,13 +83,31 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
         sys.exit(1)
 
 
+def _refuse_fields_beside_a_frame(fields: dict[str, Any]) -> None:
+    """Refuse a whole frame together with single fields, of which one would be ignored."""
+    context = click.get_current_context()
+    given = [
+        name
+        for name in fields
+        if name != "frame" and context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if fields["frame"] and given:
+        options = ", ".join(f"--{name}" for name in given)
+        raise click.UsageError(f"--packet is a whole frame; leave out {options}")
+
+
 def _packet_of_frame(in_port: int, fields: dict[str, Any]) -> Packet:
     from op25b_app.policy.packet import read_frame
 
     try:
-        return read_frame(in_port, bytes.fromhex(fields["frame"]))
+        frame = bytes.fromhex(fields["frame"])
+    except ValueError:
+        what = "not a frame; write pairs of hexadecimal digits, from the Ethernet destination on"
+        raise click.BadParameter(what, param_hint="--packet") from None
+    try:
+        return read_frame(in_port, frame)
     except ValueError as failure:
-        raise click.BadParameter(f"not a frame in hexadecimal: {failure}", param_hint="--packet") from None
+        raise click.BadParameter(str(failure), param_hint="--packet") from None
 
 
 def _packet_of_fields(in_port: int, fields: dict[str, Any]) -> Packet:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import select
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,15 +21,30 @@ MOST_POLICY_BYTES = 16 << 20
 """A thousand switches of 46 lines each, with bindings and Ethernet addresses, are 5 MB."""
 MOST_PREFIX_BYTES = 64 << 20
 """Two million prefixes are 40 MB."""
+SILENT_SECONDS = 10
 
 Read = Callable[[Path], bytes]
 """Gives what a file holds, or raises OSError."""
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file, but of one that is too large no more than shows that it is."""
-    with path.open("rb") as file:
-        return file.read(MOST_PREFIX_BYTES + 1)
+    """Read a file, but of one that is too large no more than shows that it is.
+
+    A FIFO is read as well, as a shell passes one for ``<(...)``. Raises OSError where nothing comes out of it
+    for ``SILENT_SECONDS``.
+    """
+    content = bytearray()
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb", buffering=0) as file:
+        poll = select.poll()
+        poll.register(file, select.POLLIN)
+        while len(content) <= MOST_PREFIX_BYTES:
+            if not poll.poll(SILENT_SECONDS * 1000):
+                raise OSError(errno.EAGAIN, f"it does not answer within {SILENT_SECONDS} s")
+            piece = file.read(MOST_PREFIX_BYTES + 1 - len(content))
+            if not piece:
+                break
+            content += piece
+    return bytes(content)
 
 
 _BYTE_ORDER_MARK = "\ufeff"

@@ -109,8 +109,12 @@ def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | N
     if parsed is not None:
         builder = _Builder(parsed.tree, path.parent, files)
         policy = builder.policy(parsed.document, memory.space)
+        problems = [*problems, *builder.problems]
         found = checks.check(policy, parsed.document, parsed.tree, at)
-        problems = [*problems, *builder.problems, *found]
+        if any(problem.severity == "error" for problem in problems):
+            # What was not understood is missing: what the rest is warned of may be untrue.
+            found = [problem for problem in found if problem.severity == "error"]
+        problems += found
     problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
     kept = Memory(parsed, files.prefix_files, policy.space if policy is not None else None)
     if any(problem.severity == "error" for problem in problems):

@@ -8,6 +8,7 @@ of a table "Written | Said" is a change of example.yaml and what is said to it.
 from __future__ import annotations
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -223,3 +224,8 @@ def test_the_rows_of_the_lab_are_rows_of_the_lab() -> None:
     ports = {"25": "(?:, SMTP)?", "465": ", SUBMISSIONS", "587": ", SUBMISSION"}
     for who, to, port, expected in rows:
         assert re.search(rf'_{expected}\("{who}", "{to}"{ports[port]}\W', scenarios), (who, to, port)
+
+
+def test_the_digest_in_the_readme_is_that_of_the_example() -> None:
+    digest = hashlib.sha256(EXAMPLE.encode()).hexdigest()
+    assert re.findall(r"example\.yaml \(sha256 (\w+)\)", page("README.md")) == [digest[:12]]

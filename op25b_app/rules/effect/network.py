@@ -79,8 +79,8 @@ class Effect:
 
     @property
     def treats_all_alike(self) -> bool:
-        """Is no packet treated differently at any switch that both policies know?"""
-        return not any(
+        """Is no packet treated differently at any switch that both policies know, if there is one?"""
+        return bool(self.switches or self.untouched) and not any(
             switch.traffic or switch.untold or switch.forwarding_table[0] != switch.forwarding_table[1]
             for switch in self.switches
         )

@@ -177,11 +177,17 @@ def network_notes(effect: Effect) -> Iterator[str]:
         yield f"{names(effect.removed)}: no longer in the policy; the rules there stay as they are"
 
 
+def alike_text(effect: Effect) -> str:
+    """Return that no packet is treated differently, and where: a new switch may have done anything before."""
+    where = " on the switches of both policies" if effect.added else ""
+    return f"no packet is treated differently{where}"
+
+
 def summary(effect: Effect) -> list[str]:
     """At most ten lines: for a log."""
     lines = list(network_notes(effect))
     if effect.treats_all_alike:
-        lines.append("no packet is treated differently")
+        lines.append(alike_text(effect))
     for switch in effect.switches:
         who = names(switch.names)
         lines += [f"{who}: {note}" for note in notes(switch)]

@@ -93,7 +93,8 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
         (["check", str(EXAMPLE), "--at", "nan"], "'nan' is not a moment"),
         (["check", str(EXAMPLE), "--at", "inf"], "'inf' is not a moment"),
         (["check", str(EXAMPLE), "--at", "1e300"], "'1e300' is not a moment"),
-        (["check", str(EXAMPLE), "--at", "9999-12-31T23:59:59-05:00"], "is not a moment from 1970 to 9999"),
+        (["check", str(EXAMPLE), "--at", "2030"], "'2030' is not a moment; write 2027-03-31T00:00:00Z, or"),
+        (["check", str(EXAMPLE), "--at", "9999-12-31T23:59:59-05:00"], "-05:00' is not a moment"),
         (["check", str(EXAMPLE), "--at", "1800000000000"], "'1800000000000' is not a moment"),
         *(
             ([*EXPLAIN, option, value], message)
@@ -106,8 +107,12 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
         (["reload", "--wait", "nan"], "'nan' is not a number of seconds"),
         (["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1"], "--src is missing"),
         (
+            [*EXPLAIN, "--packet", "00" * 60, "--dport", "25"],
+            "--packet is a whole frame; leave out --src, --dst, --dport",
+        ),
+        (
             ["explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "1", "--packet", "xy"],
-            "not a frame in hexadecimal",
+            "not a frame; write pairs of hexadecimal digits, from the Ethernet destination on",
         ),
         (
             ["explain", str(EXAMPLE), "--switch=access-1", "--in-port=1", "--src=100.64.0.1", "--dst=::1"],

@@ -69,6 +69,18 @@ def test_another_name_treats_no_packet_differently(tmp_path: Path) -> None:
     assert told(EXAMPLE, new)["differs"] is False
 
 
+def test_of_a_new_switch_nobody_says_that_it_treats_packets_as_before(tmp_path: Path) -> None:
+    switch = "switches:\n  two: {dpid: 0x2, subscriber_ports: [1-2], uplink_ports: [3]}\n"
+    result = diff(EXAMPLE, changed(tmp_path, ("switches:\n", switch)))
+    assert result.stdout.splitlines() == [
+        "two: new in the policy; all rules are installed",
+        "no packet is treated differently on the switches of both policies",
+        "access-1: nothing changes",
+    ]
+    result = diff(EXAMPLE, changed(tmp_path, ("  access-1:", "  access-2:"), ("dpid: 0x1", "dpid: 0x2")))
+    assert "treated differently" not in result.stdout
+
+
 def test_rules_may_change_where_no_verdict_does(tmp_path: Path) -> None:
     new = changed(tmp_path, ("trusted_ports: [26]", "trusted_ports: [26]\n    forwarding: {table: 10}"))
     result = diff(EXAMPLE, new)

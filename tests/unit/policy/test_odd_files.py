@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from op25b_app.policy import files
 from op25b_app.policy.loader import Loaded, load
 
 NOW = 1_800_000_000.0
@@ -217,6 +220,44 @@ def test_of_a_file_without_end_no_more_is_read_than_shows_that(tmp_path: Path) -
     (tmp_path / "policy.yaml").symlink_to("/dev/zero")
     (problem,) = load(tmp_path / "policy.yaml", NOW).errors
     assert "is larger than 16 MiB" in problem.message
+
+
+@pytest.mark.parametrize("name", ["policy.yaml", "pool.txt"])
+def test_a_fifo_out_of_which_nothing_comes_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(files, "SILENT_SECONDS", 0.01)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(SMALLEST.replace("[192.0.2.0/24]", "[{file: pool.txt}]"))
+    (tmp_path / name).unlink(missing_ok=True)
+    os.mkfifo(tmp_path / name)
+    (problem,) = load(policy, NOW).errors
+    assert str(problem).endswith(
+        f"cannot read {tmp_path / name}: it does not answer within 0.01 s; name a file that can be read"
+    )
+
+
+def test_a_fifo_is_read_to_its_end(tmp_path: Path) -> None:
+    """As a shell passes one for ``<(...)``; it may come bit by bit."""
+    reading, writing = os.pipe()
+
+    def write() -> None:
+        for line in SMALLEST.splitlines(keepends=True):
+            os.write(writing, line.encode())
+        os.close(writing)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    result = load(Path(f"/dev/fd/{reading}"), NOW)
+    writer.join()
+    os.close(reading)
+    assert result.policy is not None, result.errors
+
+
+def test_what_was_not_understood_is_no_reason_for_a_warning() -> None:
+    text = SMALLEST.replace("[100.64.0.0/10]", "[100.064.0.0/10]") + "mode: monitor\n"
+    (problem,) = loaded(text).problems
+    assert (problem.severity, problem.place.line) == ("error", 2)
 
 
 def test_of_very_many_errors_the_first_are_told() -> None:
