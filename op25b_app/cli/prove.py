@@ -157,6 +157,8 @@ def _read(path: Path | None) -> str:
 
 
 def _dump(bridge: str, what: str) -> str:
+    if bridge.startswith("-"):
+        raise click.BadParameter(f"'{bridge}' is not the name of a bridge", param_hint="--bridge")
     arguments = ["ovs-ofctl", "-O", _VERSIONS, "--no-names", "--no-stats", what, bridge]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)

@@ -57,7 +57,6 @@ _NAMES = {
     "dl_src": "eth_src",
     "dl_dst": "eth_dst",
     "dl_type": "eth_type",
-    "dl_vlan_pcp": "vlan_pcp",
     "nw_proto": "ip_proto",
     "nw_src": "ipv4_src",
     "nw_dst": "ipv4_dst",
@@ -135,10 +134,17 @@ def _bucket(text: str) -> list[Step]:
     return list(_steps(_split(actions), (), "", {}))
 
 
+_UNKNOWN_IN_A_GROUP = (Unmodelled, MaySend, Jump, Later)
+"""What may send a packet. A bucket of Open vSwitch's may go on in another table as well."""
+
+
 def _of_group(number: int, kind: str, buckets: list[list[Step]]) -> Iterator[Step]:
     """What a group does (OpenFlow 1.3.5, section 5.6): a packet goes on afterwards as it was before."""
     sending = [any(map(sends, bucket)) for bucket in buckets]
-    unknown = [step for bucket in buckets for step in bucket if isinstance(step, (Unmodelled, MaySend))]
+    unknown = [step for bucket in buckets for step in bucket if isinstance(step, _UNKNOWN_IN_A_GROUP)]
+    if any(isinstance(step, SetField) for bucket in buckets for step in bucket):
+        yield Unmodelled(f"group {number} changes packets")
+        return
     if kind == "ff":
         if any(sending) or unknown:
             yield MaySend(f"which bucket of group {number} is alive is not known")
@@ -226,6 +232,10 @@ def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Fie
         yield from _KEYWORDS[key]
     elif key in ("vlan_tci", "dl_vlan"):
         yield from _vlan_fields(key, text)
+    elif key in ("dl_vlan_pcp", "vlan_pcp"):
+        if "vlan_vid" not in known:  # only a tag has a priority
+            yield Field("vlan_vid", 0x1000, 0x1000)
+        yield _field("vlan_pcp", text)
     elif key == "in_port":
         yield Field("in_port", _RESERVED_PORTS[text] if text in _RESERVED_PORTS else _port(text))
     elif key in _FLAGS_OF:
@@ -281,6 +291,8 @@ def _field(name: str, text: str) -> Field:
     if not slash:
         return Field(name, value)
     if width is not None and mask_text.isdecimal():
+        if int(mask_text) > width:
+            raise ValueError(f"'{text}' is no prefix; an address has {width} bits")
         mask = ((1 << int(mask_text)) - 1) << (width - int(mask_text))
     else:
         mask, _ = _value(mask_text)
@@ -320,6 +332,8 @@ def _steps(tokens: list[str], match: Match, where: str, groups: GroupSteps) -> I
             unknown = MaySend(f"what group {argument} does is not known here")
             yield from groups.get(int(argument), (unknown,))
         elif later := re.fullmatch(r"write_actions\((.*)\)", token):
+            if "write_actions" in later[1]:
+                raise ValueError("'write_actions' stands within 'write_actions'; a switch has one action set")
             yield Later(tuple(_steps(_split(later[1]), match, where, groups)))
         elif tracking := re.fullmatch(r"ct(?:\((.*)\))?", token):
             yield from _tracking(token, tracking[1] or "", is_last=place == len(tokens) - 1)

@@ -55,8 +55,8 @@ WIDTHS = {
 }
 """Bits of every field that a packet brings with it, in the order of the diagrams."""
 
-REGISTERS = frozenset({"metadata", "tunnel_id", *(f"reg{number}" for number in range(16))})
-"""What a packet does not bring with it: 0 until a rule writes it."""
+REGISTERS = frozenset({"metadata", *(f"reg{number}" for number in range(16))})
+"""What a packet does not bring with it: 0 until a rule writes it. A tunnel's port gives ``tunnel_id``."""
 
 ETHERNET_FIELDS = frozenset({"in_port", "eth_src", "eth_dst", "eth_type", "vlan_vid", "vlan_pcp"})
 """What stands before the payload of a frame, and where that came in."""
@@ -88,10 +88,10 @@ def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
     width = WIDTHS[name]
     full = (1 << width) - 1
     mask = full if mask is None else mask & full
+    if value & ~mask:  # more bits than the field has, or than the mask leaves
+        return []
     if name == "vlan_vid":
         return _vlan_intervals(value, mask)
-    if value & ~mask & full:
-        return []
     free = ~mask & full
     tail = (free + 1 & ~free).bit_length() - 1 if free & 1 else 0
     holes = [bit for bit in range(tail, width) if free >> bit & 1]

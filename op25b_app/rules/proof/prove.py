@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification
 from op25b_app.rules.proof.stored import StoredRule
 from op25b_app.rules.proof.tables import TableVerdicts, Undecided
-from op25b_app.rules.proof.walk import Walk, walk
+from op25b_app.rules.proof.walk import Walk, walks
 from op25b_app.rules.proof.witness import (
     ETH_LLDP,
     NEAREST_BRIDGE,
@@ -30,6 +31,8 @@ from op25b_app.rules.ranges import complement
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""
 _MOST_RULES_NAMED = 3
+_MOST_WALKS = 64
+"""So many ways of a packet are tried, where rules of one priority compete, for one that shows the fault."""
 
 Progress = Callable[[str], None]
 """Is told what begins."""
@@ -114,7 +117,8 @@ def _compared(
             continue
         progress(f"what the policy says of {role.value} ports")
         wanted = specification.verdicts(role)
-        pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, found)
+        here = table.judged_as_sent(found, wanted)
+        pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, here)
         pairs = diagrams.choose(_domain(diagrams, role, ports), pairs, diagrams.leaf(None))
         if any(map(_is_wrong, pairs.values)):
             return _refute(policy, switch, rules, at, find_header(pairs, _is_wrong, ports[0][0]))
@@ -181,13 +185,15 @@ def culprits(result: TooCostly) -> str:
 
 def _refute(
     policy: Policy, switch: Switch, rules: Sequence[StoredRule], at: float, header: dict[str, int]
-) -> Refuted:
+) -> Refuted | CannotDecide:
     packet, fields = packet_of(header), openflow_fields(header)
     decision = decide(policy, switch, packet, at)
-    walked = walk(rules, fields, switch.forwarding_table)
-    if walked.verdict is decision.verdict and not walked.undefined:
-        raise AssertionError(f"the counterexample is none: {fields}, {decision}, {walked}")
-    return Refuted(packet, fields, frame_of(header), decision, walked)
+    for walked in itertools.islice(walks(rules, fields, switch.forwarding_table), _MOST_WALKS):
+        if walked.verdict is not decision.verdict:
+            return Refuted(packet, fields, frame_of(header), decision, walked)
+    # Rules that no switch can hold, such as a match without its prerequisites, may come to this.
+    reason = f"its rules contradict each other for {describe(fields)}; please report them"
+    return CannotDecide("the table", reason)
 
 
 def _ports(switch: Switch, role: PortRole) -> list[tuple[int, int]]:

@@ -55,6 +55,8 @@ _ETHERNET = frozenset(LEVELS[name] for name in ETHERNET_FIELDS)
 _TRACKED = 0x20
 """The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""
 _ALL_STATES = (1 << 32) - 1
+_DESTINATION = frozenset({"ip_proto", "tcp_dst", "udp_dst", "ipv4_dst", "ipv6_dst"})
+"""What the policy may judge otherwise once it is changed. To translate sources is usual, and left out."""
 _STEPS_AN_ENTRY = 200
 """What it takes to enter a table once more, whatever is in it."""
 _STEPS_AT_ONCE = 5_000
@@ -67,6 +69,14 @@ class Undecided(NamedTuple):
 
     where: str
     reason: str
+
+
+class Rewritten(NamedTuple):
+    """The packet is sent with another destination than it came with, by the rule or table ``where``."""
+
+    permit: Verdict
+    changes: tuple[SetField, ...]
+    where: str
 
 
 class _Ended(NamedTuple):
@@ -298,14 +308,31 @@ class TableVerdicts:
 
     def _after(self, entry: _Entry, jump: _Jumped) -> Diagram:
         if jump.table == self._handover_table:
-            return self._diagrams.leaf(Verdict.PERMIT)
+            return self._diagrams.leaf(_as_sent(Verdict.PERMIT, jump.changes, f"table {entry.table}"))
         if not entry.is_before(jump.entry):
             reason = f"it goes back from table {entry.table} to table {jump.table}"
             return self._diagrams.leaf(Undecided(f"table {entry.table}", reason))
         reached = self._known[jump.entry]
+        where = f"table {entry.table}"
+        if _new_destination(jump.changes):
+            reached = self._diagrams.map(lambda outcome: _as_sent(outcome, jump.changes, where), reached)
         for change in reversed(jump.changes):
             reached = self._undo(change, reached)
         return reached
+
+    def judged_as_sent(self, found: Diagram, wanted: Diagram) -> Diagram:
+        """Return the verdicts ``found``; packets that get another destination are judged by that, too.
+
+        ``wanted`` are the policy's verdicts. A packet that the policy permits is not to leave as one that it
+        blocks; whether it may leave so is undecided.
+        """
+        for sent in sorted(_rewritten(found.values), key=repr):
+            after = wanted
+            for change in reversed(sent.changes):
+                after = self._undo(change, after)
+            both = self._diagrams.apply(lambda one, other: (one, other), wanted, after)
+            found = self._diagrams.apply(functools.partial(_judged, sent), found, both)
+        return found
 
     def _undo(self, change: Change, after: Diagram) -> Diagram:
         """``after`` a change, as a function of the header before it."""
@@ -371,7 +398,7 @@ class TableVerdicts:
             if problem := _unmodelled(step):
                 return Undecided(rule.where, problem)
             if sends(step):
-                return permit
+                return _as_sent(permit, changes, rule.where)
             if isinstance(step, Jump):
                 jump = step
             elif isinstance(step, WriteMetadata):
@@ -382,16 +409,16 @@ class TableVerdicts:
                 sends_later = sends_later or any(map(sends, step.steps))
                 others.update((permit, each.doubt) for each in step.steps if isinstance(each, MaySend))
             elif isinstance(step, MaySend):
-                others[permit] = step.doubt
+                others[_as_sent(permit, changes, rule.where)] = step.doubt
             elif isinstance(step, MayDrop):
                 others[Verdict.BLOCK] = step.doubt
             elif isinstance(step, (SetField, PushTag, PopTag, SetTagPriority, PopMpls, PushMpls)):
                 changes.append(step)
         if jump is None:
-            ended = permit if sends_later else _Ended()
+            ended = _as_sent(permit, changes, rule.where) if sends_later else _Ended()
             return Verdict.BLOCK if others and ended == _Ended() and not entry.sends_later else ended
         if rule.only_counts and jump.table == self._handover_table:
-            return permit
+            return _as_sent(permit, changes, rule.where)
         return _Jumped(jump.table, tuple(changes), metadata, sends_later, entry.tracked or jump.tracked)
 
 
@@ -539,6 +566,43 @@ def _jumps(values: Iterable[Hashable]) -> set[_Jumped]:
     return {outcome for outcome in outcomes if isinstance(outcome, _Jumped)}
 
 
+def _new_destination(changes: Iterable[Step]) -> tuple[SetField, ...]:
+    """Return the changes that say where a packet goes."""
+    return tuple(each for each in changes if isinstance(each, SetField) and each.name in _DESTINATION)
+
+
+def _as_sent(outcome: Hashable, changes: Iterable[Step], where: str) -> Hashable:
+    """Return what becomes of a packet that was changed before it came to this outcome."""
+    made = _new_destination(changes)
+    if not made:
+        return outcome
+    if isinstance(outcome, frozenset):
+        return frozenset(_as_sent(each, made, where) for each in outcome)
+    if isinstance(outcome, Rewritten):
+        return outcome._replace(changes=(*made, *outcome.changes))
+    is_sent = outcome in (Verdict.PERMIT, Verdict.WOULD_BLOCK)
+    return Rewritten(outcome, made, where) if isinstance(outcome, Verdict) and is_sent else outcome
+
+
+def _rewritten(values: Iterable[Hashable]) -> set[Rewritten]:
+    flat = itertools.chain.from_iterable(
+        value if isinstance(value, frozenset) else (value,) for value in values
+    )
+    return {value for value in flat if isinstance(value, Rewritten)}
+
+
+def _judged(sent: Rewritten, outcome: Hashable, wanted: tuple[Verdict, Verdict]) -> Hashable:
+    """Return an outcome without ``sent``; ``wanted`` is for the packet as it came and as it leaves."""
+    if isinstance(outcome, frozenset):
+        return _one_verdict([_judged(sent, each, wanted) for each in outcome], None)
+    if outcome != sent:
+        return outcome
+    before, after = wanted
+    if after is Verdict.BLOCK and before is not Verdict.BLOCK:
+        return Undecided(sent.where, "it sends packets on as others, which the policy blocks")
+    return sent.permit
+
+
 def _settled(outcome: Hashable, ending: Verdict) -> Hashable:
     if isinstance(outcome, _Ended):
         return ending
@@ -611,6 +675,8 @@ def _unmodelled(step: Step) -> str | None:
     if isinstance(step, Unmodelled):
         return f"'{step.text}' is not modelled"
     if isinstance(step, Later):
+        if (changed := _new_destination(step.steps)) and any(map(sends, step.steps)):
+            return f"setting {changed[0].name} at the end is not modelled"
         return next(filter(None, map(_unmodelled, step.steps)), None)
     if isinstance(step, SetField):
         if step.name not in WIDTHS:
@@ -618,4 +684,14 @@ def _unmodelled(step: Step) -> str | None:
         full = (1 << WIDTHS[step.name]) - 1
         if step.mask is not None and step.mask & full != full:
             return f"setting a part of {step.name} is not modelled"
+        return _out_of_range(step.name, step.value)
+    if isinstance(step, SetTagPriority):
+        return _out_of_range("vlan_pcp", step.value)
+    if isinstance(step, (PopMpls, PushMpls)):
+        return _out_of_range("eth_type", step.eth_type)
     return None
+
+
+def _out_of_range(name: str, value: int) -> str | None:
+    """Why a field cannot be given a value; None where it can."""
+    return None if 0 <= value < 1 << WIDTHS[name] else f"{name} cannot be {value:#x}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from op25b_app.policy.model import Verdict
@@ -42,37 +42,72 @@ def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table:
     """Follow a packet with these header fields (by OXM name, absent ones not at all) from table 0.
 
     Of what is not known (what a group sends, say), the packet meets nothing: a proof shows none for which
-    that makes a difference.
+    that makes a difference. Where several rules of one priority match, one of them wins.
     """
-    packet = {"metadata": 0, "ct_state": 0, **fields}
-    table: int | None = 0
-    sends_later = undefined = False
-    rule: StoredRule | None = None
-    while table is not None:
-        matching = [each for each in rules if each.table == table and matches(each.match, packet)]
+    return next(walks(rules, fields, handover_table), Walk(Verdict.BLOCK, None, undefined=True))
+
+
+def walks(
+    rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None
+) -> Iterator[Walk]:
+    """Yield every way that a packet may take: of rules of one priority that match, each may win.
+
+    A way that comes back to where it was, or to before that, is left out.
+    """
+    ways = [_Way(0, {"metadata": 0, "ct_state": 0, **fields})]
+    while ways:
+        way = ways.pop()
+        matching = [each for each in rules if each.table == way.table and matches(each.match, way.packet)]
         if not matching:
-            return Walk(Verdict.BLOCK, None, undefined)
-        rule = max(matching, key=lambda each: each.priority)
-        undefined |= sum(each.priority == rule.priority for each in matching) > 1
-        permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
-        table = None
-        for step in rule.steps:
-            if sends(step):
-                return Walk(permit, rule, undefined)
-            if isinstance(step, Jump):
-                table = step.table
-                packet["ct_state"] |= _TRACKED if step.tracked else 0
-            elif isinstance(step, Later):
-                sends_later |= any(map(sends, step.steps))
-            elif isinstance(step, ClearLater):
-                sends_later = False
-            else:
-                _change(packet, step)
-        if table is not None and table == handover_table:
-            return Walk(permit, rule, undefined)
-        if table is None and sends_later:
-            return Walk(permit, rule, undefined)
-    return Walk(Verdict.BLOCK, rule, undefined)
+            yield Walk(Verdict.BLOCK, None, way.undefined)
+            continue
+        highest = max(each.priority for each in matching)
+        winners = [each for each in matching if each.priority == highest]
+        undefined = way.undefined or len(winners) > 1
+        following: list[_Way] = []
+        for rule in winners:
+            end = _step_by_step(rule, way, handover_table)
+            if isinstance(end, Verdict):
+                yield Walk(end, rule, undefined)
+            elif end.is_behind(way):
+                following.append(end._replace(undefined=undefined))
+        ways += reversed(following)
+
+
+class _Way(NamedTuple):
+    """A packet at the entrance of a table."""
+
+    table: int
+    packet: dict[str, int]
+    sends_later: bool = False
+    undefined: bool = False
+
+    def is_behind(self, other: _Way) -> bool:
+        """Return whether a packet can come from there to here only once."""
+        here, there = ((way.packet["ct_state"] & _TRACKED, way.table) for way in (self, other))
+        return here > there
+
+
+def _step_by_step(rule: StoredRule, way: _Way, handover_table: int | None) -> Verdict | _Way:
+    """Carry out a rule: the verdict, or the entrance of another table."""
+    packet, sends_later = {**way.packet}, way.sends_later
+    permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
+    table: int | None = None
+    for step in rule.steps:
+        if sends(step):
+            return permit
+        if isinstance(step, Jump):
+            table = step.table
+            packet["ct_state"] |= _TRACKED if step.tracked else 0
+        elif isinstance(step, Later):
+            sends_later |= any(map(sends, step.steps))
+        elif isinstance(step, ClearLater):
+            sends_later = False
+        else:
+            _change(packet, step)
+    if table is None:
+        return permit if sends_later else Verdict.BLOCK
+    return permit if table == handover_table else _Way(table, packet, sends_later)
 
 
 def _change(packet: dict[str, int], step: object) -> None:

@@ -183,6 +183,28 @@ def test_while_the_same_policy_is_put_in_force_again_repairs_go_on() -> None:
     assert world.status[0] == "checking"
 
 
+@pytest.mark.parametrize("monitor", [True, False])
+def test_a_proof_that_fails_stops_no_repair(monitor: bool) -> None:
+    world = protected(flow_monitor=monitor)
+    world.by_hand = True
+    put(world.switch, OPEN)
+    world.run_told()
+    world.wait(400)
+    while not (job := world.jobs.pop(0)).proves:
+        world.run(job.then(job.work(), world.now))
+    world.by_hand = False
+    world.run(job.fail("internal error", world.now))
+    assert world.status == ("degraded", "internal error")
+    remove(world.switch, RULES[0])
+    world.run_told()
+    assert set(world.rules) == {*RULES, OPEN}
+    remove(world.switch, RULES[1])
+    remove(world.switch, RULES[3])
+    world.run_told()
+    world.wait(3)
+    assert set(world.rules) == {*RULES, OPEN}
+
+
 def test_a_repair_waits_for_no_proof() -> None:
     world = protected()
     world.run(world.session.assign(assignment()._replace(digest="beef" * 16), world.now))
