@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
     from op25b_app.policy.model import Policy, Switch
+    from op25b_app.policy.problem import Problem
 
 
 FIRST_SECONDS = 1e8
@@ -81,16 +84,37 @@ at_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def policy_or_exit(path: Path, at: float) -> Policy:
-    """The policy of a file; its errors on stderr and exit code 1 where it has any."""
+def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
+    """Return the policy of a file; tell its errors and exit with 1 where it has any."""
     from op25b_app.policy.loader import load
 
     loaded = load(path, at)
     if loaded.policy is None:
-        for problem in loaded.errors:
-            click.echo(problem, err=True)
-        sys.exit(1)
+        errors_and_exit(loaded.errors, as_json=as_json)
     return loaded.policy
+
+
+def errors_and_exit(errors: Iterable[Problem], *, as_json: bool) -> NoReturn:
+    """Tell the errors of policies on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
+    told = list(dict.fromkeys(errors))
+    for problem in told:
+        click.echo(problem, err=True)
+    if as_json:
+        click.echo(json.dumps({"error": "errors", "problems": [*map(as_object, told)]}, indent=2))
+    sys.exit(1)
+
+
+def give_up(trouble: str, *, as_json: bool) -> NoReturn:
+    """Tell on stderr and, with ``as_json``, as JSON on stdout what stands in the way; exit with 1."""
+    click.echo(f"op25b: {trouble}", err=True)
+    if as_json:
+        click.echo(json.dumps({"error": trouble}, indent=2))
+    sys.exit(1)
+
+
+def as_object(problem: Problem) -> dict[str, Any]:
+    """Return a problem as JSON has it."""
+    return {**problem.place._asdict(), "severity": problem.severity, "message": problem.message}
 
 
 def switch_or_fail(policy: Policy, name: str) -> Switch:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from op25b_app.cli.arguments import at_option, json_option, policy_argument
+from op25b_app.cli.arguments import as_object, at_option, json_option, policy_argument
 
 if TYPE_CHECKING:
     from op25b_app.policy.model import Switch
@@ -30,10 +30,7 @@ def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
 
     loaded = load(path, at)
     if as_json:
-        problems = [
-            {**problem.place._asdict(), "severity": problem.severity, "message": problem.message}
-            for problem in loaded.problems
-        ]
+        problems = [*map(as_object, loaded.problems)]
         click.echo(json.dumps({"valid": loaded.policy is not None, "problems": problems}, indent=2))
     else:
         for problem in loaded.problems:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from op25b_app.cli.arguments import at_option, json_option
+from op25b_app.cli.arguments import at_option, errors_and_exit, json_option
 
 if TYPE_CHECKING:
     from op25b_app.policy.model import MailException, Policy
@@ -52,7 +51,7 @@ def command(
     from op25b_app.policy.problem import names_in_words
     from op25b_app.rules.effect import effect
 
-    old, new = _policies_or_exit(old_path, new_path, at)
+    old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
         reason = f"no switch is called '{switch_name}'; there are {names_in_words([*known])}"
@@ -67,17 +66,14 @@ def command(
         click.echo("\n".join([*_lines(result, most), *asking]))
 
 
-def _policies_or_exit(*arguments: Any) -> tuple[Policy, Policy]:
-    """Both policies; the errors of both on stderr and exit code 1 where there are any."""
+def _policies_or_exit(*paths: Path, at: float, as_json: bool) -> tuple[Policy, Policy]:
+    """Return both policies; tell the errors of both and exit with 1 where there are any."""
     from op25b_app.policy.loader import load
 
-    *paths, at = arguments
     old, new = (load(path, at) for path in paths)
-    if old.policy is not None and new.policy is not None:
-        return old.policy, new.policy
-    for problem in dict.fromkeys((*old.errors, *new.errors)):
-        click.echo(problem, err=True)
-    sys.exit(1)
+    if old.policy is None or new.policy is None:
+        errors_and_exit((*old.errors, *new.errors), as_json=as_json)
+    return old.policy, new.policy
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:

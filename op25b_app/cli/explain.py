@@ -56,7 +56,7 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
 
     _refuse_fields_beside_a_frame(fields)
     packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)
-    policy = policy_or_exit(path, at)
+    policy = policy_or_exit(path, at, as_json=as_json)
     switch = switch_or_fail(policy, switch_name)
     decision = decide(policy, switch, packet, at)
     passed = trace(compile_rules(policy, switch, at), packet)

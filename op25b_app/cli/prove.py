@@ -15,6 +15,7 @@ import click
 
 from op25b_app.cli.arguments import (
     at_option,
+    give_up,
     json_option,
     policy_argument,
     policy_or_exit,
@@ -70,11 +71,11 @@ def command(
     from op25b_app.rules.proof.dump import DumpError, read_dump, read_groups
     from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
-    policy = policy_or_exit(path, at)
+    policy = policy_or_exit(path, at, as_json=as_json)
     switch = switch_or_fail(policy, switch_name)
     if bridge is not None:
-        name, text = bridge, _dump(bridge, "dump-flows")
-        of_groups = _dump(bridge, "dump-groups") if "group:" in text else ""
+        name, text = bridge, _dump(bridge, "dump-flows", as_json=as_json)
+        of_groups = _dump(bridge, "dump-groups", as_json=as_json) if "group:" in text else ""
     else:
         name, text = str(flows), _read(flows)
         of_groups = _read(groups) if groups is not None else ""
@@ -156,17 +157,18 @@ def _read(path: Path | None) -> str:
     return path.read_text("utf-8-sig", errors="replace")
 
 
-def _dump(bridge: str, what: str) -> str:
+def _dump(bridge: str, what: str, *, as_json: bool) -> str:
     if bridge.startswith("-"):
         raise click.BadParameter(f"'{bridge}' is not the name of a bridge", param_hint="--bridge")
     arguments = ["ovs-ofctl", "-O", _VERSIONS, "--no-names", "--no-stats", what, bridge]
     try:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as failure:
-        reason = f"cannot run ovs-ofctl: {failure}; dump the table elsewhere and give it with --flows"
-        raise click.ClickException(reason) from None
+        remedy = "dump the table elsewhere and give it with --flows"
+        give_up(f"cannot run ovs-ofctl: {failure}; {remedy}", as_json=as_json)
     if done.returncode:
-        raise click.ClickException(f"cannot read the table of {bridge}: {done.stderr.strip()}")
+        remedy = "name one of `ovs-vsctl list-br`, or its management socket"
+        give_up(f"cannot read the table of {bridge}: {done.stderr.strip()}; {remedy}", as_json=as_json)
     return done.stdout
 
 

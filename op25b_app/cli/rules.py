@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from op25b_app.cli.arguments import at_option, policy_argument, policy_or_exit, switch_option, switch_or_fail
+from op25b_app.cli.arguments import (
+    at_option,
+    errors_and_exit,
+    policy_argument,
+    policy_or_exit,
+    switch_option,
+    switch_or_fail,
+)
 
 if TYPE_CHECKING:
     from op25b_app.policy.model import Policy, Switch
@@ -44,28 +50,30 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
     from op25b_app.rules.ofctl import format_rule
     from op25b_app.rules.pipeline import Table
 
-    policy = policy_or_exit(path, at)
+    as_json = form == "json"
+    policy = policy_or_exit(path, at, as_json=as_json)
     switch = switch_or_fail(policy, switch_name)
     names: Names = {0: "single_table"} if single_table else {table: table.name.lower() for table in Table}
-    rules = _single_table_or_exit(policy, switch, at) if single_table else compile_rules(policy, switch, at)
+    if single_table:
+        rules = _single_table_or_exit(policy, switch, at, as_json=as_json)
+    else:
+        rules = compile_rules(policy, switch, at)
     if form == "ofctl":
         click.echo("\n".join(map(format_rule, rules)))
-    elif form == "json":
+    elif as_json:
         click.echo(json.dumps([_rule_as_json(rule, names) for rule in rules], indent=2))
     else:
         _print_table(rules, names)
 
 
-def _single_table_or_exit(policy: Policy, switch: Switch, at: float) -> Sequence[FlowRule]:
-    """What one table cannot express is told on stderr, with exit code 1."""
+def _single_table_or_exit(policy: Policy, switch: Switch, at: float, *, as_json: bool) -> Sequence[FlowRule]:
+    """Return the rules; tell what one table cannot express and exit with 1."""
     from op25b_app.rules.single_table import CannotExpressError, compile_single_table
 
     try:
         return compile_single_table(policy, switch, at)
     except CannotExpressError as failure:
-        for problem in failure.problems:
-            click.echo(problem, err=True)
-        sys.exit(1)
+        errors_and_exit(failure.problems, as_json=as_json)
 
 
 def _rule_as_json(rule: FlowRule, names: Names) -> dict[str, Any]:

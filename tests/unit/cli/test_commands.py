@@ -71,6 +71,9 @@ def test_check_prints_a_line_a_mistake_and_exits_1(tmp_path: Path) -> None:
     ].items()
 
 
+ADDRESSES = ("--src", "100.64.0.1", "--dst", "192.0.2.1")
+
+
 @pytest.mark.parametrize(
     "command", [["rules", "--switch", "s"], ["explain", "--switch", "s", "--in-port", "1"]]
 )
@@ -85,8 +88,44 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ["rules", "--switch", "s", "--format", "json"],
+        [*("explain", "--switch", "s", "--in-port", "1", "--json"), *ADDRESSES],
+        ["prove", "--switch", "s", "--bridge", "br", "--json"],
+        ["diff", str(EXAMPLE), "--json"],
+    ],
+    ids=lambda command: command[0],
+)
+def test_a_broken_policy_is_told_as_json(tmp_path: Path, command: list[str]) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("isp: {}\n")
+    result = op25b(command[0], str(path), *command[1:])
+    assert result.exit_code == 1
+    told = json.loads(result.stdout)
+    assert set(told) == {"error", "problems"}
+    assert told["problems"][0].items() >= {"line": 1, "severity": "error"}.items()
+
+
+def test_a_bridge_that_is_not_there_is_told_as_json() -> None:
+    result = op25b("prove", str(EXAMPLE), "--switch", "access-1", "--bridge", "nobridge", "--json")
+    assert result.exit_code == 1
+    assert "nobridge" in json.loads(result.stdout)["error"]
+
+
+def test_events_without_a_controller_are_told_as_json(tmp_path: Path) -> None:
+    result = op25b("events", "--socket", str(tmp_path / "none"), "--json")
+    assert result.exit_code == 1
+    assert "no controller answers" in json.loads(result.stdout)["error"]
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            ["prove", str(EXAMPLE), "--switch", "access-1", "--bridge", "-V"],
+            "'-V' is not the name of a bridge",
+        ),
         (["rules", str(EXAMPLE), "--switch", "x"], "no switch is called 'x'; there are access-1"),
         (["rules", str(EXAMPLE)], "Missing option '--switch'"),
         (["rules", str(EXAMPLE), "--switch", "access-1", "--at", "noon"], "'noon' is not a moment"),
