@@ -88,7 +88,8 @@ class LogHandler(logging.handlers.QueueHandler):
             source = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
             with self._guard:
                 kind = record.name, str(record.msg)
-                left_out = self._limit.admit(kind, source[:SOURCE_LENGTH], time.monotonic())
+                line = _text(record)
+                left_out = self._limit.admit(kind, source[:SOURCE_LENGTH], time.monotonic(), line)
             if left_out is None:
                 return
             if left_out:
@@ -127,11 +128,10 @@ class LogHandler(logging.handlers.QueueHandler):
     def _tell_floods(self) -> None:
         with self._guard:
             floods = [*self._limit.over(time.monotonic())]
-        for (_, text), source, left_out in floods:
+        for (_, text), source, left_out, last in floods:
             about = f" about {source}" if source else ""
-            self.enqueue(
-                _line(logging.WARNING, f"{left_out} lines{about} were left out, of the kind: {text}")
-            )
+            which = f"the last one: {last}" if last else f"of the kind: {text}"
+            self.enqueue(_line(logging.WARNING, f"{left_out} lines{about} were left out, {which}"))
 
 
 class _Writer:
@@ -236,6 +236,14 @@ def _remedy(handler: logging.Handler) -> str:
     if isinstance(handler, logging.handlers.SysLogHandler):
         return "; start a syslog daemon that listens there, or leave out --use-syslog"
     return ""
+
+
+def _text(record: logging.LogRecord) -> str:
+    """Return what a record says; nothing where whoever wrote it has made a mistake."""
+    try:
+        return record.getMessage()
+    except Exception:
+        return ""
 
 
 def _line(level: int, text: str) -> logging.LogRecord:

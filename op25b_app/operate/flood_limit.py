@@ -14,16 +14,19 @@ BURST_OF_KIND, SECONDS_OF_KIND = 10_000, 0.1
 """The same for a kind, about whatever sources: 1,000 switches that connect at once tell 3,000."""
 MOST_SOURCES = 20_000
 """Of so many pairs of kind and source it is known how much they told; all others share what one has."""
+LAST_LENGTH = 300
+"""So many characters are kept of the last line that was left out: it may be the state of a switch."""
 QUIET_SECONDS = 30.0
 """After how long without another line it is told how many were left out."""
 
 
 class Flood(NamedTuple):
-    """How many lines of a kind, about a source, were left out since one of them was told."""
+    """How many lines of a kind, about a source, were left out since one was told, and the last of them."""
 
     kind: Kind
     source: str
     left_out: int
+    last: str
 
 
 class _Allowance:
@@ -35,6 +38,7 @@ class _Allowance:
         self._tokens = float(burst)
         self.at = now
         self.left_out = 0
+        self.last = ""
 
     def takes(self, now: float) -> bool:
         """Whether one more line may be told."""
@@ -58,11 +62,12 @@ class FloodLimit:
         self._kinds: dict[Kind, _Allowance] = {}
         self._tidied_at = -SECONDS
 
-    def admit(self, kind: Kind, source: str, now: float) -> int | None:
+    def admit(self, kind: Kind, source: str, now: float, line: str = "") -> int | None:
         """How many lines like this one were left out before it; None where it is to be left out, too."""
         allowance = self._allowance(kind, source, now)
         if not (allowance.takes(now) and self._of_kind(kind, now).takes(now)):
             allowance.left_out += 1
+            allowance.last = line[:LAST_LENGTH]
             return None
         left_out, allowance.left_out = allowance.left_out, 0
         return left_out
@@ -72,7 +77,7 @@ class FloodLimit:
         for (kind, source), allowance in [*self._sources.items()]:
             if allowance.left_out and now - allowance.at >= QUIET_SECONDS:
                 left_out, allowance.left_out = allowance.left_out, 0
-                yield Flood(kind, source, left_out)
+                yield Flood(kind, source, left_out, allowance.last)
 
     def _allowance(self, kind: Kind, source: str, now: float) -> _Allowance:
         key = kind, source

@@ -10,7 +10,7 @@ KIND = ("op25b", "%s sent garbage")
 
 def told(limit: FloodLimit, lines: int, source: str = "192.0.2.1", now: float = 0.0) -> int:
     """How many of so many lines are told."""
-    return sum(limit.admit(KIND, source, now) is not None for _ in range(lines))
+    return sum(limit.admit(KIND, source, now, f"line {number}") is not None for number in range(lines))
 
 
 def test_after_a_burst_some_are_told_and_the_rest_is_counted() -> None:
@@ -44,7 +44,7 @@ def test_of_a_flood_that_is_over_it_is_told() -> None:
     limit = FloodLimit()
     told(limit, 1000)
     assert [*limit.over(QUIET_SECONDS - 1)] == []
-    assert [*limit.over(QUIET_SECONDS)] == [Flood(KIND, "192.0.2.1", 1000 - BURST)]
+    assert [*limit.over(QUIET_SECONDS)] == [Flood(KIND, "192.0.2.1", 1000 - BURST, "line 999")]
     assert [*limit.over(QUIET_SECONDS)] == []
 
 
