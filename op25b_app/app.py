@@ -68,6 +68,7 @@ class Op25b(app_manager.RyuApp):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         log_writer.write_in_thread()
+        settings.check()
         self._path = settings.policy_path()
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
+import glob
 import logging
 import math
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from oslo_config import types
+from oslo_config.cfg import ConfigParser
 from ryu import cfg
 
 from op25b_app.operate.endpoint import control_socket
@@ -18,21 +23,52 @@ RELOAD_ON_CHANGE = "OP25B_RELOAD_ON_CHANGE"
 AUDIT_SECONDS = "OP25B_AUDIT_SECONDS"
 YES = "OP25B_YES"
 
-cfg.CONF.register_opts(
-    [
-        cfg.StrOpt("policy", help="the policy file"),
-        cfg.StrOpt("control_socket", help="where 'op25b status' and the like reach this controller"),
-        cfg.StrOpt("state_directory", help="where the last policy in force is kept"),
-        cfg.BoolOpt("reload_on_change", default=False, help="reload when the policy's files have changed"),
-        cfg.FloatOpt("audit_seconds", default=300.0, min=1.0, help="about how often tables are read again"),
-        cfg.BoolOpt(
-            "yes", default=False, help="start even with a policy that stops blocking, or opens far more"
-        ),
-    ],
-    "op25b",
-)
+SECTION = "op25b"
+_OPTIONS = [
+    cfg.StrOpt("policy", help="the policy file"),
+    cfg.StrOpt("control_socket", help="where 'op25b status' and the like reach this controller"),
+    cfg.StrOpt("state_directory", help="where the last policy in force is kept"),
+    cfg.BoolOpt("reload_on_change", default=False, help="reload when the policy's files have changed"),
+    cfg.FloatOpt("audit_seconds", default=300.0, min=1.0, help="about how often tables are read again"),
+    cfg.BoolOpt("yes", default=False, help="start even with a policy that stops blocking, or opens far more"),
+]
+_KEYS = [option.name for option in _OPTIONS]
+_BOOLEANS = {"reload_on_change": RELOAD_ON_CHANGE, "yes": YES}
+_WORDS = [
+    word for pair in zip(types.Boolean.TRUE_VALUES, types.Boolean.FALSE_VALUES, strict=True) for word in pair
+]
+cfg.CONF.register_opts(_OPTIONS, SECTION)
 
 _log = logging.getLogger("op25b")
+
+
+def problems() -> Iterator[str]:
+    """A message for each value that cannot be, and each unknown key: where it stands, and what to write."""
+    for variable in _BOOLEANS.values():
+        if told := os.environ.get(variable):
+            yield from _boolean_problem(told, f"{variable}={told}")
+    if told := os.environ.get(AUDIT_SECONDS):
+        yield from _seconds_problem(f"{AUDIT_SECONDS}={told}", told, f"{AUDIT_SECONDS}=300")
+    for key, (value, file) in _in_files().items():
+        place = f"{key} = {value} in section [{SECTION}] of {file}"
+        if key not in _KEYS:
+            near = difflib.get_close_matches(key, _KEYS, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"settings are {', '.join(_KEYS)}"
+            yield f"{place}: there is no such setting: {remedy}"
+        elif "$" in value:  # it stands for another option's value
+            continue
+        elif key in _BOOLEANS:
+            yield from _boolean_problem(value, place)
+        elif key == "audit_seconds":
+            yield from _seconds_problem(place, value, "audit_seconds = 300")
+
+
+def check() -> None:
+    """Log what is wrong with the settings, and end with exit code 1 if anything is."""
+    if told := [*problems()]:
+        for problem in told:
+            _log.error("%s", problem)
+        raise SystemExit(1)
 
 
 def policy_path() -> Path:
@@ -75,27 +111,58 @@ def state_directory() -> Path:
 
 
 def reload_on_change() -> bool:
-    return os.environ.get(RELOAD_ON_CHANGE) == "1" or bool(_configured("reload_on_change"))
+    return _is_on("reload_on_change")
 
 
 def audit_seconds() -> float:
     """How often the table of a switch that is as wanted is read again, about; at least a second."""
-    told = os.environ.get(AUDIT_SECONDS)
-    if told is None:
-        return float(_configured("audit_seconds"))
-    try:
-        seconds = float(told)
-    except ValueError:
-        seconds = math.nan
-    if 1 <= seconds < math.inf:
-        return seconds
-    _log.error("%s=%s is not a number of seconds from 1 on", AUDIT_SECONDS, told)
-    raise SystemExit(1)
+    return float(os.environ.get(AUDIT_SECONDS) or _configured("audit_seconds"))
 
 
 def may_stop_blocking() -> bool:
     """Whether a start may put a policy in force that blocks nothing where the last one did."""
-    return os.environ.get(YES) == "1" or bool(_configured("yes"))
+    return _is_on("yes")
+
+
+def _is_on(name: str) -> bool:
+    """As the environment has it, or else section [op25b]; in the same words."""
+    if told := os.environ.get(_BOOLEANS[name]):
+        return told.strip().lower() in types.Boolean.TRUE_VALUES
+    return bool(_configured(name))
+
+
+def _boolean_problem(told: str, place: str) -> Iterator[str]:
+    if told.strip().lower() not in _WORDS:
+        yield f"{place} is neither on nor off: write one of {', '.join(_WORDS)}"
+
+
+def _seconds_problem(place: str, told: str, example: str) -> Iterator[str]:
+    try:
+        seconds = float(told)
+    except ValueError:
+        seconds = math.nan
+    if not 1 <= seconds < math.inf:
+        yield f"{place} is not a number of seconds from 1 on: write one, such as {example}"
+
+
+def _in_files() -> dict[str, tuple[str, str]]:
+    """What section [op25b] of each configuration file says, by key, with the file; the last one goes."""
+    found: dict[str, tuple[str, str]] = {}
+    for file in _files():
+        sections: dict[str, dict[str, list[str]]] = {}
+        ConfigParser(file, sections).parse()
+        for section, settings in sections.items():
+            if section.lower() == SECTION:
+                found |= {key: (values[-1], file) for key, values in settings.items()}
+    return found
+
+
+def _files() -> Iterator[str]:
+    """Yield the configuration files that were read, in that order."""
+    conf = cfg.CONF
+    yield from filter(os.path.exists, map(os.path.expanduser, conf.config_file or ()))
+    for directory in map(os.path.expanduser, conf.config_dirs or conf.default_config_dirs):
+        yield from sorted(glob.glob(os.path.join(directory, "*.conf")))
 
 
 def _configured(name: str) -> Any:
