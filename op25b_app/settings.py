@@ -49,7 +49,13 @@ def problems() -> Iterator[str]:
             yield from _boolean_problem(told, f"{variable}={told}")
     if told := os.environ.get(AUDIT_SECONDS):
         yield from _seconds_problem(f"{AUDIT_SECONDS}={told}", told, f"{AUDIT_SECONDS}=300")
-    for key, (value, file) in _in_files().items():
+    told_in_files: dict[str, tuple[str, str]] = {}
+    for section, values, file in _sections():
+        if section.lower() == SECTION:
+            told_in_files |= {key: (each[-1], file) for key, each in values.items()}
+        elif difflib.get_close_matches(section.lower(), [SECTION], cutoff=0.8):
+            yield f"section [{section}] of {file}: did you mean [{SECTION}]?"
+    for key, (value, file) in told_in_files.items():
         place = f"{key} = {value} in section [{SECTION}] of {file}"
         if key not in _KEYS:
             near = difflib.get_close_matches(key, _KEYS, n=1)
@@ -145,16 +151,13 @@ def _seconds_problem(place: str, told: str, example: str) -> Iterator[str]:
         yield f"{place} is not a number of seconds from 1 on: write one, such as {example}"
 
 
-def _in_files() -> dict[str, tuple[str, str]]:
-    """What section [op25b] of each configuration file says, by key, with the file; the last one goes."""
-    found: dict[str, tuple[str, str]] = {}
+def _sections() -> Iterator[tuple[str, dict[str, list[str]], str]]:
+    """Yield each section of each configuration file: its name, its values by key, and the file."""
     for file in _files():
         sections: dict[str, dict[str, list[str]]] = {}
         ConfigParser(file, sections).parse()
-        for section, settings in sections.items():
-            if section.lower() == SECTION:
-                found |= {key: (values[-1], file) for key, values in settings.items()}
-    return found
+        for section, values in sections.items():
+            yield section, values, file
 
 
 def _files() -> Iterator[str]:

@@ -98,6 +98,15 @@ NOBODY = 987654
 """A user of whom the system knows nothing."""
 
 
+@pytest.mark.parametrize("section", ["op25", "op25-b", "OP25"])
+def test_a_mistyped_section_is_named(tmp_path: Path, section: str) -> None:
+    configured = tmp_path / "ryu.conf"
+    configured.write_text(f"[{section}]\naudit_seconds = 5\n[neighbours]\ncolour = red\n")
+    done = run({}, configured=configured)
+    assert done.returncode == 1
+    assert done.stderr == f"section [{section}] of {configured}: did you mean [op25b]?\n"
+
+
 @pytest.mark.parametrize("seconds", ["often", "0", "0.5", "nan", "inf"])
 def test_seconds_are_from_1_on(tmp_path: Path, seconds: str) -> None:
     configured = tmp_path / "ryu.conf"
