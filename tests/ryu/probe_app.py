@@ -21,7 +21,7 @@ from op25b_app import signals
 
 
 def say(text: str) -> None:
-    print(f"probe: {text}", file=sys.stderr, flush=True)
+    sys.stderr.write(f"probe: {text}\n")  # at once: the log is written by another thread
 
 
 class Probe(app_manager.RyuApp):
