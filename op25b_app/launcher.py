@@ -9,11 +9,10 @@ import itertools
 import logging
 import os
 import re
-import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partialmethod
+from functools import partial, partialmethod
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -51,13 +50,14 @@ def run(
     from oslo_config import cfg
     from ryu.cmd import manager
 
-    from op25b_app import signals, tls
+    from op25b_app import options, signals, tls
 
     tls.install()
     logging.getLogger().setLevel(logging.INFO)
     for name, value in DEFAULTS.items():
         manager.CONF.set_default(name, value)
     were_read = _call_when_options_are_read()
+    manager._parse_user_flags = partial(_read_user_flags, arguments, manager._parse_user_flags)
     argparse.ArgumentParser.error = partialmethod(_wrong_usage, own_options)  # type: ignore[assignment]
     try:
         manager.main(args=list(arguments), prog="op25b run")
@@ -69,10 +69,14 @@ def run(
             return 2
         raise
     except cfg.Error as error:  # of a configuration file
-        return _refuse([f"{' '.join(str(error).split())}; correct the file that --config-file names"])
-    except OSError:  # the web server, if an application has one, opens last
+        return _refuse([f"{' '.join(str(error).split())}; {_remedy(error)}"])
+    except (OSError, UnicodeError) as error:
+        if not were_read():
+            place = getattr(error, "filename", None) or "a configuration file"
+            return _refuse([f"cannot read {place}: {_in_words(error)}; name another with --config-file"])
+        # The web server, if an application has one, opens last.
         host, port = manager.CONF.wsapi_host, manager.CONF.wsapi_port
-        if (problem := _listening_problem(host, port, "--wsapi-host and --wsapi-port")) is None:
+        if (problem := options.listening_problem(host, port, "--wsapi-host and --wsapi-port")) is None:
             raise
         manager.AppManager.get_instance().close()
         return _refuse([problem])
@@ -90,6 +94,33 @@ def _patch_standard_library(*, threads: bool) -> None:
     eventlet.monkey_patch(all=True, thread=threads)
 
 
+def _remedy(error: Exception) -> str:
+    """What to do about a configuration file that cannot be used; the error names it."""
+    from oslo_config import cfg
+
+    if isinstance(error, cfg.ConfigDirNotFoundError):
+        return "name another directory with --config-dir, or leave it out"
+    if isinstance(error, cfg.ConfigFilesNotFoundError):
+        return "name another file with --config-file, or leave it out"
+    if isinstance(error, cfg.ConfigFilesPermissionDeniedError):
+        return "let this user read it"
+    return "correct that file"
+
+
+def _read_user_flags(arguments: Sequence[str], read: Callable[[], None]) -> None:
+    """Read the file of --user-flags as ryu-manager does, which is before its options; a problem is told."""
+    for argument in arguments:
+        if argument.startswith("--user-flags="):
+            file = argument.partition("=")[2]
+            raise SystemExit(_refuse([f"ryu-manager does not read {argument}: write --user-flags {file}"]))
+    try:
+        read()
+    except Exception as error:
+        file = arguments[[*arguments].index("--user-flags") + 1]
+        problem = f"cannot use --user-flags {file}: {_in_words(error)}; correct that file, or leave it out"
+        raise SystemExit(_refuse([problem])) from None
+
+
 def _call_when_options_are_read() -> Callable[[], bool]:
     """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too.
 
@@ -104,27 +135,51 @@ def _call_when_options_are_read() -> Callable[[], bool]:
     def init_log(init_log: Any = log.init_log) -> None:
         nonlocal read
         read = True
-        init_log()
+        _set_up(cfg.CONF, init_log)
         for handler in logging.getLogger().handlers:
             if handler.formatter is None:
                 handler.setFormatter(logging.Formatter(LOG_FORMAT))
         log_writer.write_in_thread()
         others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
         cfg.CONF.set_override("app_lists", [APPLICATION, *others])
-        if problems := [*_problems(cfg.CONF)]:
-            raise SystemExit(_refuse(problems))
 
     log.init_log = init_log
     return lambda: read
 
 
-def _problems(conf: Any) -> Iterator[str]:
-    """A message for each reason why ryu-manager cannot start with these options."""
-    from op25b_app import tls
+def _set_up(conf: Any, init_log: Callable[[], None]) -> None:
+    """Set up the log if nothing is wrong with the options; otherwise tell all of it, and end.
 
-    yield from _missing_applications(conf.app_lists + conf.app)
-    yield from _openflow_problems(conf)
-    yield from tls.problems(conf)
+    Exit code 2 where something is wrong on every machine, 1 where it is not to be had on this one.
+    """
+    from op25b_app import options, settings
+
+    values, wrong = options.wrong_values(conf), [*settings.problems()]
+    if values:  # the rest cannot be looked at
+        raise SystemExit(_refuse([*values, *wrong], code=2))
+    wrong += options.wrong_usage(conf)
+    applications = [name for name in conf.app_lists + conf.app if name != APPLICATION]
+    problems = [*_missing_applications(applications), *options.obstacles(conf)]
+    if applications:
+        problems += options.web_obstacles(conf)
+    if wrong or problems:
+        raise SystemExit(_refuse([*wrong, *problems], code=2 if wrong else 1))
+    try:
+        init_log()
+    except Exception as error:  # of a file that it writes, or of anything that --log-config-file names
+        file = conf.log_config_file or getattr(error, "filename", None) or conf.log_file or conf.log_dir
+        remedy = (
+            "correct that file" if conf.log_config_file else "name another with --log-file, or leave it out"
+        )
+        raise SystemExit(_refuse([f"cannot log as {file} wants: {_in_words(error)}; {remedy}"])) from None
+
+
+def _in_words(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if isinstance(error, UnicodeError):
+        return "it is no text in UTF-8"
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _wrong_usage(parser: argparse.ArgumentParser, own_options: Sequence[str], message: str) -> NoReturn:
@@ -152,35 +207,7 @@ def _missing_applications(names: Iterable[str]) -> Iterator[str]:
             yield f"no Ryu application {name}: give the name of a Python module or the path of a file"
 
 
-def _openflow_problems(conf: Any) -> Iterator[str]:
-    """A message for each address where switches are to be awaited and cannot."""
-    from ryu.ofproto import ofproto_common
-
-    tcp = "TCP", "--ofp-tcp-listen-port", conf.ofp_tcp_listen_port
-    tls = "TLS", "--ofp-ssl-listen-port", conf.ofp_ssl_listen_port
-    used, unused = (tls, tcp) if conf.ctl_privkey and conf.ctl_cert else (tcp, tls)
-    (protocol, flag, port), (_, other_flag, other_port) = used, unused
-    if port is None and other_port:
-        yield f"switches are awaited with {protocol}, but only {other_flag} is given: give {flag}, or neither"
-        return
-    ports = [port] if port or other_port else [ofproto_common.OFP_TCP_PORT, ofproto_common.OFP_TCP_PORT_OLD]
-    for each in ports:
-        if problem := _listening_problem(conf.ofp_listen_host, each, f"--ofp-listen-host and {flag}"):
-            yield problem
-
-
-def _listening_problem(host: str, port: int, flags: str) -> str | None:
-    """Why nothing can listen there, and with which flags to choose another address; None if it can."""
-    try:
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        socket.create_server((host, port), family=family).close()
-    except OSError as error:
-        reason = str(error.strerror).partition(" (while")[0]
-        return f"cannot listen on {host} port {port}: {reason}; choose another address with {flags}"
-    return None
-
-
-def _refuse(problems: Iterable[str]) -> int:
+def _refuse(problems: Iterable[str], *, code: int = 1) -> int:
     for problem in problems:
         print(f"op25b: {problem}", file=sys.stderr)
-    return 1
+    return code

@@ -16,6 +16,8 @@ from ryu.lib import hub
 from op25b_app.connection import settle, welcome
 
 HANDSHAKE_SECONDS = 5.0
+NO_TLS = "WRONG_VERSION_NUMBER"
+"""What OpenSSL calls it where the first bytes, as those of an OpenFlow hello, are none of TLS."""
 
 _log = logging.getLogger("op25b")
 
@@ -27,11 +29,20 @@ def install() -> None:
     controller.StreamServer = _StreamServer
 
 
-def problems(conf: Any) -> Iterator[str]:
-    """What is wrong with ryu-manager's options about TLS."""
-    if not (conf.ctl_privkey and conf.ctl_cert):
-        if conf.ctl_privkey or conf.ctl_cert or conf.ca_certs:
-            yield "TLS needs --ctl-privkey and --ctl-cert: without both, switches would speak in clear"
+def is_used(conf: Any) -> bool:
+    """Whether Ryu awaits switches with TLS."""
+    return bool(conf.ctl_privkey and conf.ctl_cert)
+
+
+def wrong_usage(conf: Any) -> Iterator[str]:
+    """What is wrong on every machine with ryu-manager's options about TLS."""
+    if not is_used(conf) and (conf.ctl_privkey or conf.ctl_cert or conf.ca_certs):
+        yield "TLS needs --ctl-privkey and --ctl-cert: without both, switches would speak in clear"
+
+
+def obstacles(conf: Any) -> Iterator[str]:
+    """Why the files that those options name cannot be used."""
+    if not is_used(conf):
         return
     try:
         _context(conf.ctl_cert, conf.ctl_privkey, conf.ca_certs)
@@ -77,11 +88,22 @@ class _Handshake:
 
 def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -> None:
     handshake = _Handshake(peer)
+    host, port = sock.getsockname()[:2]
     welcome(handshake, peer[0])
     try:
         secured = _secured(context, sock)
     except OSError as error:
-        _log.warning("no TLS with the switch at %s: %s", peer[0], error)
+        if getattr(error, "reason", None) == NO_TLS:
+            here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            _log.warning(
+                "no TLS with the switch at %s: from its port %d it speaks plain TCP, and this is TLS; "
+                "on Open vSwitch: ovs-vsctl set-controller BRIDGE ssl:%s",
+                peer[0],
+                peer[1],
+                here,
+            )
+        else:
+            _log.warning("no TLS with the switch at %s: %s", peer[0], error)
         return
     finally:
         settle(handshake)

@@ -40,7 +40,8 @@ def command(
     SIGHUP reads the policy again. SIGINT and SIGTERM stop the controller; switches keep their rules. The REST
     interface listens on 127.0.0.1 unless --wsapi-host says otherwise.
 
-    Exits with 0 where a signal stopped it; with 1 where it cannot start, or ended by itself.
+    Exits with 0 where a signal stopped it; with 1 where it cannot start, or ended by itself; with 2 where an
+    option or a setting is wrong.
 
     `op25b run -- --help` lists ryu-manager's options.
     """

@@ -82,6 +82,7 @@ def test_every_switch_gets_a_connection_and_no_stranger_does(
     with Controller(tmp_path, [*LAUNCHER, *certificates.options], IDLE) as controller:
         controller.connect(controller.port).close()  # a port scan
         with controller.connect(controller.port) as plain:
+            plain_port = plain.getsockname()[1]
             plain.sendall(b"\x04" + HELLO + bytes(4))
             received = b""
             with contextlib.suppress(ConnectionResetError):
@@ -100,6 +101,8 @@ def test_every_switch_gets_a_connection_and_no_stranger_does(
             assert first.recv(8)[1:4] == HELLO
             assert second.recv(8)[1:4] == HELLO
         controller.wait_for("no TLS with the switch at 127.0.0.1", times=3)
+        controller.wait_for(f"ovs-vsctl set-controller BRIDGE ssl:127.0.0.1:{controller.port}")
+        assert f"127.0.0.1: from its port {plain_port} it speaks plain TCP" in controller.log
         assert controller.stop(signal.SIGTERM)[0] == 0
         assert "Traceback" not in controller.log
 
@@ -208,7 +211,7 @@ def descriptors(controller: Controller) -> int:
     ],
 )
 def test_half_a_set_of_options_is_refused(certificates: Certificates, chosen: slice, problem: str) -> None:
-    assert problem in _refusal(certificates.options[chosen])
+    assert problem in _refusal(certificates.options[chosen], code=2)
 
 
 def test_a_key_of_another_certificate_is_refused(certificates: Certificates) -> None:
@@ -223,21 +226,20 @@ def test_a_missing_file_is_refused(certificates: Certificates) -> None:
     assert f"--ca-certs {options[5]}: No such file or directory" in _refusal(options)
 
 
-@pytest.mark.parametrize("protocol", ["TCP", "TLS"])
-def test_a_port_for_the_other_protocol_alone_is_refused(certificates: Certificates, protocol: str) -> None:
-    missing, given = "--ofp-tcp-listen-port", "--ofp-ssl-listen-port"
-    options = []
-    if protocol == "TLS":
-        missing, given, options = given, missing, certificates.options
-    refusal = _refusal([*options, given, str(free_port())])
-    assert f"awaited with {protocol}, but only {given} is given: give {missing}, or neither" in refusal
+def test_a_port_for_the_other_protocol_is_refused(certificates: Certificates) -> None:
+    tcp, tls = (f"--ofp-{protocol}-listen-port" for protocol in ("tcp", "ssl"))
+    port, with_certificates = str(free_port()), certificates.options
+    awaited = "switches are awaited with TLS only"
+    assert f"{awaited}: give {tls} {port} instead" in _refusal([*with_certificates, tcp, port], code=2)
+    assert f"{awaited}: leave it out" in _refusal([*with_certificates, tcp, "1", tls, port], code=2)
+    assert f"for TCP give {tcp} {port} instead" in _refusal([tls, port], code=2)
 
 
-def _refusal(options: list[str]) -> str:
+def _refusal(options: list[str], code: int = 1) -> str:
     environment = {**os.environ, **IDLE, "PYTHONPATH": str(HERE)}
     done = subprocess.run(
         [*LAUNCHER, *options], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
     )
-    assert done.returncode == 1
+    assert done.returncode == code
     assert len(done.stderr.splitlines()) == 1, done.stderr
     return done.stderr
