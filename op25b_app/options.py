@@ -113,9 +113,18 @@ def _told(conf: Any, name: str, value: object = None, group: str | None = None) 
     """An option with its value, as the user has written it: on the command line, or in a file."""
     value = (conf[group][name] if group else conf[name]) if value is None else value
     location = conf.get_location(name, group)
-    if location is not None and location.location is cfg.Locations.user:
+    # Of a value in a file that the command line overrides, oslo.config names the file all the same.
+    in_file = location is not None and location.location is cfg.Locations.user
+    if in_file and str(value) in _written(location.detail, name, group):
         return f"{name} = {value} in {location.detail}"
     return f"{_flag(name, group)} {value}"
+
+
+def _written(file: str, name: str, group: str | None) -> str:
+    """What a configuration file says of an option."""
+    sections: dict[str, dict[str, list[str]]] = {}
+    cfg.ConfigParser(file, sections).parse()
+    return " ".join(sections.get(group or "DEFAULT", {}).get(name, ()))
 
 
 def _flag(name: str, group: str | None = None) -> str:

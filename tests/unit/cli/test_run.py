@@ -74,6 +74,7 @@ NOT_THERE = "No such file or directory; name another with"
         ),
         (["--ofp-tcp-listen-port", "0"], 2, [f"--ofp-tcp-listen-port 0: {PORTS}, or leave it out for 6653"]),
         (["--zapi-server-port", "65536"], 2, [f"--zapi-server-port 65536: {PORTS}"]),
+        (["--config-file", "port.conf", "--wsapi-port", "70000"], 2, [f"--wsapi-port 70000: {PORTS}"]),
         (["--config-file", "port.conf"], 2, [f"wsapi_port = 99999 in DIRECTORY/port.conf: {PORTS}"]),
         (
             ["--config-file", "type.conf", "--ofp-tcp-listen-port", "PORT"],
