@@ -58,6 +58,7 @@ def run(
         manager.CONF.set_default(name, value)
     were_read = _call_when_options_are_read()
     manager._parse_user_flags = partial(_read_user_flags, arguments, manager._parse_user_flags)
+    cfg.ConfigOpts._validate_cli_options = options.check_types  # type: ignore[assignment,method-assign]
     argparse.ArgumentParser.error = partialmethod(_wrong_usage, own_options)  # type: ignore[assignment]
     try:
         manager.main(args=list(arguments), prog="op25b run")

@@ -7,20 +7,27 @@ import os
 import re
 import socket
 import stat
+import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from errno import EACCES, ENOTDIR, ENXIO
 from typing import Any
 
-from oslo_config import cfg
+from oslo_config import cfg, types
 from ryu.controller.controller import _split_addr
 from ryu.ofproto import ofproto_common
 
-from op25b_app import tls
+from op25b_app import settings, tls
 
 HIGHEST_PORT = 65535
 OPENFLOW_PORTS = ("ofp_tcp_listen_port", "ofp_ssl_listen_port")
 OTHER_PORTS = (("wsapi_port", None), ("rpc_port", "bgp-app"), ("server_port", "zapi"))
 WRITTEN = ("log_file", "pid_file")
+KINDS: dict[Any, str] = {
+    types.Integer: "give a whole number",
+    types.Float: "give a number",
+    types.Boolean: f"write one of {', '.join(settings.WORDS)}",
+}
 LOG_SECTIONS = ("loggers", "handlers", "formatters")
 """What logging.config.fileConfig cannot do without."""
 
@@ -42,6 +49,27 @@ def wrong_values(conf: Any) -> list[str]:
             except ValueError as error:
                 problems.append(_wrong_value(option, group, str(error)))
     return problems
+
+
+def check_types(conf: Any, namespace: Any) -> None:
+    """Tell, in the place of oslo.config, of all values that are of the wrong type; ends with exit code 2.
+
+    They may be of the command line, or of a file; oslo.config tells the first one, and of no file.
+    """
+    wrong = False
+    for option, group in sorted(conf._all_cli_opts(), key=lambda each: each[0].dest):
+        name = group.name if group else None
+        with suppress(KeyError):  # where nothing is told
+            value, location = option._get_from_namespace(namespace, name)
+            value = conf._substitute(value, group=group, namespace=namespace)
+            try:
+                conf._convert_value(value, option)
+            except ValueError as error:
+                place = _in_its_place(option.dest, name, value, location)
+                print(f"op25b: {place}: {KINDS.get(type(option.type)) or error}", file=sys.stderr)
+                wrong = True
+    if wrong:
+        raise SystemExit(2)
 
 
 def wrong_usage(conf: Any) -> Iterator[str]:
@@ -113,6 +141,10 @@ def _told(conf: Any, name: str, value: object = None, group: str | None = None) 
     """An option with its value, as the user has written it: on the command line, or in a file."""
     value = (conf[group][name] if group else conf[name]) if value is None else value
     location = conf.get_location(name, group)
+    return _in_its_place(name, group, value, location)
+
+
+def _in_its_place(name: str, group: str | None, value: object, location: Any) -> str:
     # Of a value in a file that the command line overrides, oslo.config names the file all the same.
     in_file = location is not None and location.location is cfg.Locations.user
     if in_file and str(value) in _written(location.detail, name, group):

@@ -34,7 +34,7 @@ _OPTIONS = [
 ]
 _KEYS = [option.name for option in _OPTIONS]
 _BOOLEANS = {"reload_on_change": RELOAD_ON_CHANGE, "yes": YES}
-_WORDS = [
+WORDS = [
     word for pair in zip(types.Boolean.TRUE_VALUES, types.Boolean.FALSE_VALUES, strict=True) for word in pair
 ]
 cfg.CONF.register_opts(_OPTIONS, SECTION)
@@ -138,8 +138,8 @@ def _is_on(name: str) -> bool:
 
 
 def _boolean_problem(told: str, place: str) -> Iterator[str]:
-    if told.strip().lower() not in _WORDS:
-        yield f"{place} is neither on nor off: write one of {', '.join(_WORDS)}"
+    if told.strip().lower() not in WORDS:
+        yield f"{place} is neither on nor off: write one of {', '.join(WORDS)}"
 
 
 def _seconds_problem(place: str, told: str, example: str) -> Iterator[str]:

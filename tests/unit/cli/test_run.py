@@ -27,7 +27,11 @@ def run(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["--polcy", "live.yaml"], 2, "--polcy: did you mean --policy?"),
         (["--polcy=live.yaml"], 2, "--polcy: did you mean --policy?"),
         (["--policy", "live.yaml", "--ofp-listn-host", "::"], 2, "did you mean --ofp-listen-host?"),
-        (["--policy", "live.yaml", "--ofp-tcp-listen-port", "x"], 2, "Invalid Integer value: x"),
+        (
+            ["--policy", "live.yaml", "--ofp-tcp-listen-port", "x"],
+            2,
+            "--ofp-tcp-listen-port x: give a whole number",
+        ),
         (
             ["--policy", "live.yaml", "--config-file", "none.conf"],
             1,
@@ -75,6 +79,15 @@ NOT_THERE = "No such file or directory; name another with"
         (["--ofp-tcp-listen-port", "0"], 2, [f"--ofp-tcp-listen-port 0: {PORTS}, or leave it out for 6653"]),
         (["--zapi-server-port", "65536"], 2, [f"--zapi-server-port 65536: {PORTS}"]),
         (["--config-file", "port.conf", "--wsapi-port", "70000"], 2, [f"--wsapi-port 70000: {PORTS}"]),
+        (
+            ["--config-file", "types.conf", "--wsapi-port", "y", "--ofp-tcp-listen-port", "z"],
+            2,
+            [
+                "--ofp-tcp-listen-port z: give a whole number",
+                "verbose = maybe in DIRECTORY/types.conf: write one of true, false, 1, 0, on, off, yes, no",
+                "--wsapi-port y: give a whole number",
+            ],
+        ),
         (["--config-file", "port.conf"], 2, [f"wsapi_port = 99999 in DIRECTORY/port.conf: {PORTS}"]),
         (
             ["--config-file", "type.conf", "--ofp-tcp-listen-port", "PORT"],
@@ -174,6 +187,7 @@ def test_all_that_is_wrong_is_told_at_once(
 ) -> None:
     (tmp_path / "port.conf").write_text("[DEFAULT]\nwsapi_port = 99999\n")
     (tmp_path / "type.conf").write_text("[DEFAULT]\nsocket_timeout = x\n")
+    (tmp_path / "types.conf").write_text("[DEFAULT]\nverbose = maybe\n")
     (tmp_path / "unknown.conf").write_text("[op25b]\npolcy = x\n")
     (tmp_path / "log.conf").write_text(LOG_CONFIGURATION)
     before = {*tmp_path.iterdir()}
