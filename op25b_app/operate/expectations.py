@@ -26,6 +26,7 @@ def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str,
                 "uplink": sorted(switch.uplink_ports),
                 "trusted": sorted(switch.trusted_ports),
             },
+            "forwarding_table": switch.forwarding_table,
             "tables": _tables(policy, switch, at) if switch.dpid in dpids else {},
         }
         for name, switch in policy.switches.items()

@@ -296,6 +296,31 @@ def test_a_switch_that_forwards_nothing(ovs: PrivateOvs, controller: Op25bContro
 
 
 @pytest.mark.usefixtures("healthy")
+def test_a_table_that_is_handed_over_to_and_forwards_nothing(
+    ovs: PrivateOvs, controller: Op25bController
+) -> None:
+    """The switch is protected meanwhile; another application is to fill the table, and may take that back."""
+    written = controller.policy_path.read_text()
+    assert "table 10" not in " ".join(doctor(ovs, controller).told("error"))
+    controller.policy_path.write_text(policy_text(f"{NAME} {DPID:#x} forwarding: {{table: 10}}"))
+    try:
+        assert controller.command("reload").returncode == 0
+        controller.wait_for_state(NAME, "protected")
+        empty = doctor(ovs, controller)
+        assert empty.told("error") == ["has no rule in table 10, to which the policy hands over"]
+        ovs.add_flows(BRIDGE, "table=10,priority=1,in_port=2,actions=NORMAL")
+        assert doctor(ovs, controller).told("error") == []
+        ovs.receive(BRIDGE, 1, frame_of(packet(1, 4, 0x64400001, 0xCB007119, 40000, 443)))
+        unmet = "table 10, to which the policy hands over, had a rule for none of 1 packets"
+        wait_until(lambda: unmet in doctor(ovs, controller).told("warning"), lambda: "not told")
+        ovs.ofctl("del-flows", BRIDGE, "table=10")
+        assert doctor(ovs, controller).told("error") == empty.told("error")
+    finally:
+        controller.policy_path.write_text(written)
+        assert controller.command("reload").returncode == 0
+
+
+@pytest.mark.usefixtures("healthy")
 def test_two_bridges_with_one_datapath_id(ovs: PrivateOvs, controller: Op25bController) -> None:
     ovs.add_bridge("twin", range(1, 5), dpid=DPID)
     assert doctor(ovs, controller).told("error", f"{BRIDGE} and twin") == [

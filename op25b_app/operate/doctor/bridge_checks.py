@@ -8,7 +8,7 @@ from typing import Any
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state
-from op25b_app.operate.doctor.table_checks import check_tables
+from op25b_app.operate.doctor.table_checks import check_handover, check_tables
 from op25b_app.policy.model import LOCAL_PORT, port_name
 from op25b_app.switch.forwarding import forwards_nothing
 
@@ -30,6 +30,7 @@ def check_bridge(
     if expected is not None:
         yield from _check_connection(bridge, expected)
         yield from _check_ports(bridge, expected["roles"])
+        yield from check_handover(bridge, expected)
     yield from check_tables(bridge, expected["tables"] if expected else {}, release)
     yield from _check_multicast(bridge)
     yield from _check_forwarding(bridge)

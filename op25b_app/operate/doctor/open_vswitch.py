@@ -67,8 +67,16 @@ class Counters(NamedTuple):
     sent: int
 
 
+class TableUse(NamedTuple):
+    """How many rules one table holds, and how many packets it was asked about and had a rule for."""
+
+    rules: int
+    looked_up: int
+    matched: int
+
+
 class Bridge(NamedTuple):
-    """One bridge; ``fragments``, ``version`` and ``counters`` are what ovs-vswitchd answers.
+    """One bridge; ``fragments``, ``version``, ``counters`` and ``uses`` are what ovs-vswitchd answers.
 
     They are None where it does not.
     """
@@ -87,6 +95,7 @@ class Bridge(NamedTuple):
     version: str | None
     counters: Counters | None
     local_is_up: bool = False
+    uses: Mapping[int, TableUse] | None = None
 
 
 class OpenVSwitch(NamedTuple):
@@ -194,6 +203,7 @@ def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], way: str | None) 
         fragments=_asked(way, "get-frags", r"(\S+)\s*$") if way else None,
         version=_asked(way, "dump-desc", r"Software: (\S+)") if way else None,
         counters=_counters(way) if way else None,
+        uses=_uses(way) if way else None,
     )
 
 
@@ -206,6 +216,31 @@ def _counters(way: str) -> Counters | None:
     handed_over = re.findall(r"n_packets=(\d+).*actions=NORMAL$", flows, re.MULTILINE)
     sent = re.findall(r"port +(\S+): rx .*?tx pkts=(\d+)", ports, re.DOTALL)
     return Counters(sum(map(int, handed_over)), sum(int(count) for port, count in sent if port != "LOCAL"))
+
+
+def _uses(way: str) -> dict[int, TableUse] | None:
+    try:
+        return uses_in(_ofctl("dump-tables", way))
+    except OpenVSwitchError:
+        return None
+
+
+def uses_in(dumped: str) -> dict[int, TableUse]:
+    """Return how each table is used, from what ``ovs-ofctl dump-tables`` prints.
+
+    There "ditto" means as the table before.
+    """
+    uses: dict[int, TableUse] = {}
+    before = None
+    heads = (
+        r"tables? (\d+)(?:\.\.\.(\d+))?(?: \([^)]*\))?:\s+(?:active=(\d+), lookup=(\d+), matched=(\d+)|ditto)"
+    )
+    for first, last, *counts in re.findall(heads, dumped):
+        if counts[0]:
+            before = TableUse(*map(int, counts))
+        if before is not None:
+            uses.update(dict.fromkeys(range(int(first), int(last or first) + 1), before))
+    return uses
 
 
 def _controller(row: Row) -> OpenFlowController:

@@ -28,6 +28,36 @@ def check_tables(
     yield from _check_prefixes(bridge, needed, release)
 
 
+def check_handover(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Finding]:
+    """Findings about the table to which the policy hands over what it permits, where that is not NORMAL."""
+    number = expected.get("forwarding_table")
+    if number is None or bridge.uses is None or (use := bridge.uses.get(number)) is None:
+        return
+    normal = f"forwarding: normal under {expected['name']} in the policy"
+    if not use.rules:
+        yield error(
+            bridge.name,
+            f"has no rule in table {number}, to which the policy hands over",
+            "what op25b permits is dropped there",
+            f"start the application that fills table {number} beside op25b "
+            f"(op25b run --policy FILE APPLICATION), or write {normal}",
+        )
+    elif use.looked_up and not use.matched:
+        yield warning(
+            bridge.name,
+            f"table {number}, to which the policy hands over, had a rule for none of {use.looked_up} packets",
+            "what op25b permits is dropped there",
+            f"ovs-ofctl -O OpenFlow13 dump-flows {bridge.name} table={number} shows what the other "
+            f"application has put there; or write {normal}",
+        )
+    else:
+        yield ok(bridge.name, f"table {number}, to which the policy hands over, holds {_rules(use.rules)}")
+
+
+def _rules(number: int) -> str:
+    return f"{number} rule{'' if number == 1 else 's'}"
+
+
 def _check_limits(bridge: Bridge, needed: Mapping[str, Any]) -> Iterator[Finding]:
     for number, table in sorted(bridge.tables.items()):
         if table.evicts:
