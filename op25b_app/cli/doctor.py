@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
 """Of severities, the most severe first."""
+LATELY_SECONDS = 120.0
+"""A certificate that was refused is told of for so long; a switch tries again every few seconds."""
 
 
 @click.command(short_help="Look for what is wrong with Open vSwitch and the controller.")
@@ -73,10 +77,16 @@ def _ask_controller(path: Path | None, switch: OpenVSwitch | str) -> Mapping[str
     dpids = ",".join(str(bridge.datapath_id) for bridge in bridges if bridge.datapath_id is not None)
     try:
         answer = ask(control_socket(path), "GET", f"/doctor?dpids={dpids}")
+        journal = ask(control_socket(path), "GET", "/events")
     except NoControllerError as error:
         return str(error)
     if "error" in answer.body:
         return f"the controller could not answer ({answer.body['error']})"
+    for event in journal.body.get("events", ()):
+        if event["kind"] == "certificate" and event["switch"] in answer.body["switches"]:
+            age = time.time() - datetime.fromisoformat(event["time"]).timestamp()
+            if age < LATELY_SECONDS:
+                answer.body["switches"][event["switch"]]["refused"] = event["text"]
     return answer.body
 
 

@@ -7,6 +7,8 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any
 
+from ryu.ofproto.ofproto_common import OFP_TCP_PORT, OFP_TCP_PORT_OLD
+
 from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.compiler import compile_rules
 
@@ -58,8 +60,14 @@ def with_states(switches: dict[str, Any], status: Mapping[str, Any]) -> dict[str
 def access(conf: Any, *, web: bool) -> dict[str, Any]:
     """Where ryu-manager listens with these options, and how it notices that a switch is gone."""
     tls = bool(conf.ctl_privkey and conf.ctl_cert)
+    port = conf.ofp_ssl_listen_port if tls else conf.ofp_tcp_listen_port
     return {
-        "openflow": {"host": conf.ofp_listen_host, "tls": tls, "asks_certificates": bool(conf.ca_certs)},
+        "openflow": {
+            "host": conf.ofp_listen_host,
+            "ports": [port] if port else [OFP_TCP_PORT, OFP_TCP_PORT_OLD],
+            "tls": tls,
+            "asks_certificates": bool(conf.ca_certs),
+        },
         "web": {"host": conf.wsapi_host, "port": conf.wsapi_port} if web else None,
         "unanswered_echoes": conf.maximum_unreplied_echo_requests,
         "echo_seconds": conf.echo_request_interval,

@@ -21,7 +21,8 @@ from tests.generated import packet
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, wait_until
 from tests.patience import HANG_SECONDS
-from tests.ryu.process import COMMANDS
+from tests.ryu.process import COMMANDS, Controller
+from tests.ryu.test_tls import Certificates
 
 BRIDGE, NAME, DPID = "br-doctor", "access-1", 0x91
 PREFIXES = {
@@ -395,3 +396,45 @@ def test_what_the_controller_does_carelessly(ovs: PrivateOvs, tmp_path: Path) ->
         (what,) = diagnosis.told("error", "elsewhere")
         assert what.startswith("is lost: ")
         assert what.endswith("; no bridge here has its datapath id 0x92")
+
+
+class LaunchedController(Op25bController):
+    """``op25b run``: with plain ryu-manager, TLS serves the first connection only."""
+
+    def __init__(self, directory: Path, policy: Path, socket: Path, options: list[str]) -> None:
+        self.policy_path = policy
+        self.environment = {"OP25B_CONTROL_SOCKET": str(socket)}
+        command: list[str | Path] = [COMMANDS / "op25b", "run", "--policy", policy, *options]
+        Controller.__init__(self, directory, command, self.environment)
+
+
+def test_the_way_to_a_controller_with_tls(ovs: PrivateOvs, tmp_path: Path) -> None:
+    """The remedy leads to TLS, and never from it to clear text; a certificate that is refused is told of."""
+    certificates = Certificates(tmp_path)
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text("access-2 0x93"))
+    with LaunchedController(tmp_path, policy, ovs.directory / "tls.sock", certificates.options) as tls:
+        tls.wait_for("in force")
+        right = f"ssl:127.0.0.1:{tls.port}"
+        files = [certificates.file(name) for name in ("switch.key", "switch.crt", "authority.crt")]
+        ovs.vsctl("set-ssl", *files)
+        ovs.add_bridge("br-tls", range(1, 5), dpid=0x93, controllers=["tcp:127.0.0.1:9"])
+        ovs.vsctl("set", "bridge", "br-tls", "other-config:disable-in-band=true")
+        try:
+            (clear,) = doctor(ovs, tls).of("error", "br-tls")
+            assert clear["what"].startswith("is not connected to its controller tcp:127.0.0.1:9")
+            remedy = clear["remedy"].partition(", ")[0]
+            assert remedy == f"ovs-vsctl set-controller br-tls {right}"
+            ovs.vsctl(*shlex.split(remedy)[1:])
+            tls.wait_for("it claims to be access-2 (dpid 0x93)")
+            (refused,) = doctor(ovs, tls).of("error", "br-tls")
+            assert refused["what"].startswith("is refused by the controller: 127.0.0.1:")
+            assert "with the certificate CN=switch (sha256:" in refused["what"]
+            assert refused["remedy"].startswith("issue one with CN=0000000000000093, or write 'certificate: ")
+            policy.write_text(policy_text('access-2 0x93 certificate: "CN=switch"'))
+            assert tls.command("reload").returncode == 0
+            tls.wait_for_state("access-2", "protected")
+            assert doctor(ovs, tls).told("error", "br-tls") == []
+        finally:
+            ovs.vsctl("del-br", "br-tls")
+            ovs.vsctl("del-ssl")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
+from op25b_app.operate.doctor.awaited import Awaited
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge
-from op25b_app.operate.doctor.state_checks import check_state
+from op25b_app.operate.doctor.state_checks import check_state, is_refused, refused
 from op25b_app.operate.doctor.table_checks import check_handover, check_tables
 from op25b_app.policy.model import LOCAL_PORT, port_name
 from op25b_app.switch.forwarding import forwards_nothing
@@ -16,7 +17,12 @@ NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
 
 
 def check_bridge(
-    bridge: Bridge, expected: Mapping[str, Any] | None, release: tuple[int, int] | None, *, here: bool
+    bridge: Bridge,
+    expected: Mapping[str, Any] | None,
+    release: tuple[int, int] | None,
+    *,
+    here: bool,
+    awaited: Awaited,
 ) -> Iterator[Finding]:
     """Findings about a bridge; ``expected`` is what the policy wants of it, None where that is unknown."""
     if bridge.datapath_id is None:
@@ -25,10 +31,10 @@ def check_bridge(
     yield ok(bridge.name, f"datapath id {bridge.datapath_id:#x}, {_datapath(bridge)}")
     yield from _check_fail_mode(bridge)
     yield from _check_protocols(bridge)
-    yield from _check_controllers(bridge, known=expected is not None and expected["connected"])
+    yield from _check_controllers(bridge, expected, awaited)
     yield from _check_interfaces(bridge)
     if expected is not None:
-        yield from _check_connection(bridge, expected)
+        yield from _check_connection(bridge, expected, awaited)
         yield from _check_ports(bridge, expected["roles"])
         yield from check_handover(bridge, expected)
     yield from check_tables(bridge, expected["tables"] if expected else {}, release)
@@ -74,27 +80,24 @@ def _check_protocols(bridge: Bridge) -> Iterator[Finding]:
     )
 
 
-def _check_controllers(bridge: Bridge, *, known: bool) -> Iterator[Finding]:
-    """``known``: the running controller says that it is connected, some seconds before the database does."""
+def _check_controllers(
+    bridge: Bridge, expected: Mapping[str, Any] | None, awaited: Awaited
+) -> Iterator[Finding]:
+    """The running controller says some seconds before the database does that a bridge is connected."""
     name, controllers = bridge.name, bridge.controllers
+    known = expected is not None and expected["connected"]
     connected = ", ".join(each.target for each in controllers if each.connected)
     if not controllers:
         yield error(
             name,
             "has no controller",
             "nobody gives it rules",
-            f"ovs-vsctl set-controller {name} tcp:HOST:6653",
+            f"ovs-vsctl set-controller {name} {awaited.target()}",
         )
+    elif expected is not None and is_refused(expected):
+        yield refused(name, expected)
     elif not connected and not known:
-        targets = ", ".join(
-            f"{each.target} ({each.last_error})" if each.last_error else each.target for each in controllers
-        )
-        yield error(
-            name,
-            f"is not connected to its controller {targets}",
-            "its rules are not repaired, and reloads do not reach it",
-            f"op25b run at that address, or ovs-vsctl set-controller {name} tcp:HOST:6653",
-        )
+        yield _not_connected(bridge, awaited)
     else:
         yield ok(name, f"connected to {connected or 'the running controller'}")
     if len(controllers) > 1:
@@ -111,7 +114,7 @@ def _check_controllers(bridge: Bridge, *, known: bool) -> Iterator[Finding]:
                 name,
                 f"takes any controller that connects to {controller.target}",
                 "whoever reaches that port can change rules",
-                f"ovs-vsctl set-controller {name} tcp:HOST:6653",
+                f"ovs-vsctl set-controller {name} {awaited.target()}",
             )
         if controller.inactivity_probe == 0:
             yield warning(
@@ -121,6 +124,36 @@ def _check_controllers(bridge: Bridge, *, known: bool) -> Iterator[Finding]:
                 f"ovs-vsctl clear controller {controller.uuid} inactivity_probe",
             )
     yield from _check_in_band(bridge)
+
+
+def _not_connected(bridge: Bridge, awaited: Awaited) -> Finding:
+    told = ", ".join(
+        f"{each.target} ({each.last_error})" if each.last_error else each.target
+        for each in bridge.controllers
+    )
+    return error(
+        bridge.name,
+        f"is not connected to its controller {told}",
+        "its rules are not repaired, and reloads do not reach it",
+        _way_to_controller(bridge, awaited),
+    )
+
+
+def _way_to_controller(bridge: Bridge, awaited: Awaited) -> str:
+    """The remedy of a bridge that is not connected, with its own hosts where it calls any."""
+    set_controller = f"ovs-vsctl set-controller {bridge.name}"
+    called = [each.target for each in bridge.controllers if each.target.startswith(("tcp:", "ssl:"))]
+    right = [*dict.fromkeys(map(awaited.corrected, called))]
+    if not called:
+        return f"{set_controller} {awaited.target()}"
+    if not awaited.ports:
+        return f"op25b run at that address, or {set_controller} {called[0].partition(':')[0]}:HOST:PORT"
+    tls = "; ovs-vsctl get-ssl is to name a certificate that its --ca-certs has signed"
+    about_tls = tls if awaited.scheme == "ssl" else ""
+    if right == called:
+        ports = " or ".join(map(str, awaited.ports))
+        return f"let that address lead to the running controller, at its port {ports}{about_tls}"
+    return f"{set_controller} {' '.join(right)}, where the running controller awaits switches{about_tls}"
 
 
 def _check_in_band(bridge: Bridge) -> Iterator[Finding]:
@@ -147,15 +180,15 @@ def _check_interfaces(bridge: Bridge) -> Iterator[Finding]:
             )
 
 
-def _check_connection(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Finding]:
+def _check_connection(bridge: Bridge, expected: Mapping[str, Any], awaited: Awaited) -> Iterator[Finding]:
     if expected["connected"]:
         yield check_state(bridge.name, expected)
-    elif any(controller.connected for controller in bridge.controllers):
+    elif not is_refused(expected) and any(controller.connected for controller in bridge.controllers):
         yield error(
             bridge.name,
             f"is {expected['name']} of the policy and not connected to the running controller",
             "its rules are another's, and reloads do not reach it",
-            f"ovs-vsctl set-controller {bridge.name} tcp:HOST:6653, with the address of this controller",
+            f"ovs-vsctl set-controller {bridge.name} {awaited.target()}, with the address of this controller",
         )
 
 

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
+from op25b_app.operate.doctor.awaited import Awaited, awaited
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.controller_checks import check_controller
 from op25b_app.operate.doctor.finding import Finding, error, ok, warning
@@ -25,8 +26,10 @@ def examine(
 ) -> Iterator[Finding]:
     """Findings about both; a text says why there is none. ``names`` are the bridges to look at, if not all.
 
-    ``controller`` holds what it tells of itself and, under ``switches``, by name what its policy expects.
+    ``controller`` holds what it tells of itself and, under ``switches``, by name what its policy expects; a
+    switch has a text under ``refused`` where its certificate was refused lately.
     """
+    where = Awaited()
     if isinstance(controller, str):
         yield warning(
             CONTROLLER,
@@ -38,6 +41,7 @@ def examine(
     else:
         yield from check_controller(controller)
         expected = list(controller["switches"].values())
+        where = awaited(controller["access"]["openflow"])
     if isinstance(switch, str):
         yield error(
             SWITCH,
@@ -48,7 +52,7 @@ def examine(
         yield from check_switches_elsewhere((), _by_dpid(expected))
         return
     yield from _check_switch(switch)
-    yield from _check_bridges(switch, expected, names)
+    yield from _check_bridges(switch, expected, names, where)
 
 
 def _check_switch(switch: OpenVSwitch) -> Iterator[Finding]:
@@ -97,7 +101,10 @@ def _by_dpid(expected: Collection[Mapping[str, Any]] | None) -> dict[int | None,
 
 
 def _check_bridges(
-    switch: OpenVSwitch, expected: Collection[Mapping[str, Any]] | None, names: Sequence[str]
+    switch: OpenVSwitch,
+    expected: Collection[Mapping[str, Any]] | None,
+    names: Sequence[str],
+    where: Awaited,
 ) -> Iterator[Finding]:
     by_dpid = _by_dpid(expected)
     for name in sorted(set(names) - {bridge.name for bridge in switch.bridges}):
@@ -107,7 +114,7 @@ def _check_bridges(
         wanted = by_dpid.get(bridge.datapath_id)
         if expected is not None and bridge.datapath_id is not None and wanted is None:
             yield _stranger(bridge)
-        yield from check_bridge(bridge, wanted, switch.release, here=switch.here)
+        yield from check_bridge(bridge, wanted, switch.release, here=switch.here, awaited=where)
     yield from _check_twins(switch.bridges, names)
     if not names:
         yield from check_switches_elsewhere({bridge.datapath_id for bridge in switch.bridges}, by_dpid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -11,6 +12,8 @@ from op25b_app.switch.outcome import AS_WANTED
 MOST_SWITCHES = 20
 """Of switches elsewhere so many are told one by one."""
 
+_BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
+"""Of a refusal (op25b_app/switch/identity.py): what follows is what to do."""
 _AS_WANTED = {state.value for state in AS_WANTED}
 _WAIT = "op25b doctor, some seconds later; where it stays so, op25b events tells what was tried"
 REMEDIES = {
@@ -40,6 +43,22 @@ def check_state(where: str, expected: Mapping[str, Any]) -> Finding:
     )
 
 
+def is_refused(expected: Mapping[str, Any]) -> bool:
+    """Whether the controller has lately refused whoever claimed to be this switch, which is not connected."""
+    return bool(expected.get("refused")) and not expected["connected"]
+
+
+def refused(where: str, expected: Mapping[str, Any]) -> Finding:
+    """Return what the controller said when it refused the certificate of a switch, with its remedy."""
+    what, _, remedy = _BEFORE_REMEDY.sub("\n", expected["refused"], count=1).partition("\n")
+    return error(
+        where,
+        f"is refused by the controller: {what}",
+        "its rules are not repaired, and reloads do not reach it",
+        remedy or "op25b events tells more",
+    )
+
+
 def check_switches_elsewhere(
     here: Collection[int | None], by_dpid: Mapping[int | None, Mapping[str, Any]]
 ) -> Iterator[Finding]:
@@ -47,6 +66,9 @@ def check_switches_elsewhere(
     wrong = [each for dpid, each in by_dpid.items() if dpid not in here and each["state"] not in _AS_WANTED]
     for each in wrong[:MOST_SWITCHES]:
         name, state = each["name"], each["state"]
+        if is_refused(each):
+            yield refused(name, each)
+            continue
         yield error(
             name,
             f"is {state}: {each['reason']}; no bridge here has its datapath id {each['dpid']:#x}",

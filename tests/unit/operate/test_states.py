@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from op25b_app.cli import controller as cli
+from op25b_app.operate.doctor.awaited import Awaited
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, OpenVSwitch
@@ -67,7 +68,9 @@ def controller(*switches: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("state", STATES)
 def test_the_doctor_calls_a_switch_well_only_where_it_is_as_wanted(state: str) -> None:
-    findings = list(check_bridge(BRIDGE, expected("access-1", 1, state), (3, 1), here=True))
+    findings = list(
+        check_bridge(BRIDGE, expected("access-1", 1, state), (3, 1), here=True, awaited=Awaited())
+    )
     errors = [each for each in findings if each.severity == "error"]
     if state in WANTED:
         assert errors == []
@@ -141,7 +144,9 @@ def test_all_protected_means_that_none_is_in_monitor_mode(
 
 def roles_told(roles: dict[str, list[int]], *, local_is_up: bool) -> list[str]:
     told = {**expected("access-1", 1, "protected"), "roles": roles}
-    findings = check_bridge(BRIDGE._replace(local_is_up=local_is_up), told, (3, 1), here=True)
+    findings = check_bridge(
+        BRIDGE._replace(local_is_up=local_is_up), told, (3, 1), here=True, awaited=Awaited()
+    )
     found = [each for each in findings if " role" in each.what or "no port" in each.what]
     return [f"{each.what}; {each.remedy}" for each in found]
 
