@@ -26,6 +26,9 @@ AS_WANTED = frozenset(state.value for state in outcome.AS_WANTED)
 ON_THE_WAY = frozenset(state.value for state in outcome.ON_THE_WAY)
 """The states that a switch leaves by itself, soon: a reload waits for that."""
 
+ASK_SECONDS = 10.0
+"""So long may take what a controller answers at once unless it is stopped."""
+
 socket_option = click.option(
     "--socket",
     "path",

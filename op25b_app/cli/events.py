@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import ask_or_exit, socket_option
+from op25b_app.cli.controller import ASK_SECONDS, ask_or_exit, socket_option
 
 POLL_SECONDS = 0.5
 
@@ -37,9 +37,9 @@ def command(follow: bool, path: Path | None, as_json: bool) -> None:
 def _reports(path: Path | None, *, follow: bool, as_json: bool) -> Iterator[dict[str, Any]]:
     journal, last = None, 0
     while True:
-        report = ask_or_exit(path, "GET", f"/events?after={last}", as_json=as_json)
+        report = ask_or_exit(path, "GET", f"/events?after={last}", as_json=as_json, seconds=ASK_SECONDS)
         if journal not in (None, report["journal"]):  # of another controller, whose numbers start anew
-            report = ask_or_exit(path, "GET", "/events", as_json=as_json)
+            report = ask_or_exit(path, "GET", "/events", as_json=as_json, seconds=ASK_SECONDS)
         journal, last = report["journal"], report["last"]
         yield report
         if not follow:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
+from op25b_app.cli.controller import ASK_SECONDS, COLOURS, ask_or_exit, socket_option
 
 
 @click.command(short_help="Ask a running controller whether every switch is as wanted.")
@@ -23,7 +23,7 @@ def command(path: Path | None, as_json: bool) -> None:
     Exits with 1 otherwise, and where no controller answers. With --json, all_as_wanted says the same as the
     exit code; all_protected is true only where every switch is protected, and none in monitor mode.
     """
-    status = ask_or_exit(path, "GET", "/status", as_json=as_json, has="all_as_wanted")
+    status = ask_or_exit(path, "GET", "/status", as_json=as_json, seconds=ASK_SECONDS, has="all_as_wanted")
     if as_json:
         click.echo(json.dumps(status, indent=2))
     else:

@@ -44,7 +44,8 @@ def control_socket(chosen: Path | None = None, *, configured: str | None = None)
 def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Answer:
     """Send a request to the controller that listens on ``path``, and return what it answers.
 
-    Raises: NoControllerError where there is none, or where another user may pose as one.
+    Raises: NoControllerError where there is none, where it does not answer within these seconds, or where
+    another user may pose as one.
     """
     connection = _UnixConnection(path, seconds)
     try:
@@ -61,6 +62,8 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
         raise NoControllerError(
             f"no permission to use {path}: run this as the user that runs the controller"
         ) from None
+    except (TimeoutError, BlockingIOError):  # the latter where too many others wait already
+        raise NoControllerError(_no_answer(path, connection.listener, seconds)) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         raise NoControllerError(
@@ -69,6 +72,20 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
         ) from None
     finally:
         connection.close()
+
+
+def _no_answer(path: Path, listener: int | None, seconds: float) -> str:
+    """What to say where somebody listens and says nothing."""
+    if listener is None:
+        return (
+            f"a controller holds {path} and did not answer within {seconds:g} s: it is stopped or very busy; "
+            "ask again, and see its log"
+        )
+    return (
+        f"the controller that holds {path} (process {listener}) did not answer within {seconds:g} s: "
+        f"'ps -o stat,time,args -p {listener}' shows whether it is stopped (T; then 'kill -CONT {listener}') "
+        "or busy; its log says more"
+    )
 
 
 class _StrangerError(Exception):
@@ -112,11 +129,14 @@ class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path, seconds: float) -> None:
         super().__init__("localhost", timeout=seconds)
         self._path = path
+        self.listener: int | None = None
+        """The process that listens there, once it is known."""
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(str(self._path))
         credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-        _, user, _ = _CREDENTIALS.unpack(credentials)
+        process, user, _ = _CREDENTIALS.unpack(credentials)
+        self.listener = process or None  # 0 is one that cannot be seen from here
         _check_peer(self._path, user)

@@ -31,11 +31,12 @@ def examine(
     """
     where = Awaited()
     if isinstance(controller, str):
+        what, _, remedy = controller.partition(": ")
         yield warning(
             CONTROLLER,
-            controller.partition(":")[0],
+            what,
             "ports, datapath ids and tables are not compared with a policy",
-            "op25b run --policy FILE, or op25b doctor --socket PATH",
+            remedy or "op25b run --policy FILE, or op25b doctor --socket PATH",
         )
         expected: list[Mapping[str, Any]] | None = None
     else:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from op25b_app.cli.main import main
 from op25b_app.operate import endpoint
+from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.endpoint import NoControllerError, ask
 
 STRANGER = 65533
@@ -113,3 +114,51 @@ def test_root_may_ask_where_nobody_else_can_make_sockets(monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
     with pytest.raises(endpoint._StrangerError):
         endpoint._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
+
+
+@pytest.fixture
+def silent(temporary: Path) -> Iterator[Path]:
+    """A socket on which somebody listens and never answers, as a controller that is stopped."""
+    path = temporary / "control.sock"
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen(0)
+        yield path
+
+
+def test_who_holds_the_socket_and_does_not_answer_is_named(silent: Path) -> None:
+    with pytest.raises(NoControllerError) as raised:
+        ask(silent, "GET", "/status", 0.1)
+    assert str(raised.value).startswith(
+        f"the controller that holds {silent} (process {os.getpid()}) did not answer within 0.1 s: "
+    )
+    assert "op25b run" not in str(raised.value), "one runs already"
+
+
+def test_a_socket_at_which_too_many_wait_is_held_too(silent: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as waiting:
+        waiting.connect(str(silent))
+        with pytest.raises(
+            NoControllerError, match=r"a controller holds .* and did not answer within 0.1 s: "
+        ):
+            ask(silent, "GET", "/status", 0.1)
+
+
+@pytest.mark.parametrize("command", ["status", "events"])
+def test_status_and_events_wait_ten_seconds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> endpoint.Answer:
+        waited.append(seconds)
+        raise NoControllerError("nobody")
+
+    monkeypatch.setattr(endpoint, "ask", ask_nobody)
+    assert CliRunner().invoke(main, [command]).exit_code == 1
+    assert waited == [10.0]
+
+
+def test_the_doctor_tells_what_to_do_with_one_that_does_not_answer() -> None:
+    text = endpoint._no_answer(Path("/run/op25b/control.sock"), 123, 60.0)
+    (finding,) = [each for each in examine("gone", text, ()) if each.where == "controller"]
+    assert finding.what.endswith("(process 123) did not answer within 60 s")
+    assert "kill -CONT 123" in finding.remedy
