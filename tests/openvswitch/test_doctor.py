@@ -14,7 +14,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from op25b_app.operate.doctor.open_vswitch import look
+from op25b_app.operate.doctor.examination import examine
+from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look
 from op25b_app.operate.doctor.table_checks import TRACKED_BY_DEFAULT
 from tests.frames import frame_of
 from tests.generated import packet
@@ -358,6 +359,27 @@ def test_without_open_vswitch_it_says_so(controller: Op25bController, tmp_path: 
     )
     assert done.returncode == 1
     assert "cannot run ovs-vsctl: No such file or directory" in done.stdout
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
+def test_a_user_without_permission_is_told_to_be_root(ovs: PrivateOvs) -> None:
+    """Open vSwitch runs, so that starting it is no remedy. Its sockets are those of root."""
+    ovs.directory.chmod(0o755)
+    database = f"unix:{ovs.directory}/db.sock"
+    with pytest.raises(OpenVSwitchError) as refused:
+        look_as(65533, database)
+    (finding,) = [each for each in examine(str(refused.value), "none", ()) if each.severity == "error"]
+    assert finding.what.endswith("database connection failed (Permission denied)")
+    assert finding.remedy == "run the same command as root, for example with sudo"
+
+
+def look_as(user: int, database: str) -> None:
+    """Look with the eyes of another user: of Open vSwitch's tools, which this process starts."""
+    os.seteuid(user)
+    try:
+        look(database)
+    finally:
+        os.seteuid(0)
 
 
 def test_a_bridge_without_a_datapath(ovs: PrivateOvs) -> None:

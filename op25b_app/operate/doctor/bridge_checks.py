@@ -105,7 +105,7 @@ def _check_controllers(
         yield warning(
             name,
             f"has {len(controllers)} controllers: {targets}",
-            "each of them may change rules, and op25b only tells when one has",
+            "each may change rules: op25b puts its own right, and only tells of others that change a verdict",
             f"ovs-vsctl set-controller {name} {controllers[0].target}, if only that one is wanted",
         )
     for controller in controllers:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,6 +18,7 @@ from op25b_app.policy.problem import names_in_words
 
 SWITCH = "Open vSwitch"
 CONTROLLER = "controller"
+NOT_PERMITTED = os.strerror(errno.EACCES)
 FLOW_LIMIT = 200_000
 REVALIDATOR_MILLISECONDS = 500
 """Defaults of Open vSwitch."""
@@ -44,12 +47,10 @@ def examine(
         expected = list(controller["switches"].values())
         where = awaited(controller["access"]["openflow"])
     if isinstance(switch, str):
-        yield error(
-            SWITCH,
-            f"does not answer: {switch}",
-            "nothing can be said of bridges",
-            "start it (Debian: systemctl start openvswitch-switch), or op25b doctor --db SERVER",
-        )
+        remedy = "start it (Debian: systemctl start openvswitch-switch), or op25b doctor --db SERVER"
+        if NOT_PERMITTED in switch:
+            remedy = "run the same command as root, for example with sudo"
+        yield error(SWITCH, f"does not answer: {switch}", "nothing can be said of bridges", remedy)
         yield from check_switches_elsewhere((), _by_dpid(expected))
         return
     yield from _check_switch(switch)

@@ -161,3 +161,21 @@ def test_the_local_port_of_a_bridge_has_a_role_or_is_found_once_it_is_up() -> No
     for is_up in (True, False):
         (line,) = roles_told({**nobody, "trusted": [LOCAL_PORT]}, local_is_up=is_up)
         assert line.startswith("1 ports, each with its role")
+
+
+def test_open_vswitch_that_may_not_be_asked_need_not_be_started() -> None:
+    for answer, remedy in (
+        ("database connection failed (Permission denied)", "run the same command as root"),
+        ("database connection failed (No such file or directory)", "start it "),
+    ):
+        (finding,) = [each for each in examine(answer, controller(), ()) if each.severity == "error"]
+        assert finding.remedy.startswith(remedy)
+
+
+def test_what_op25b_does_beside_another_controller() -> None:
+    """It repairs its own rules; those of others stay, and make the switch degraded where they open it."""
+    other = OpenFlowController("other", "tcp:192.0.2.10:6653", True, None, None, None)
+    two = BRIDGE._replace(controllers=(*BRIDGE.controllers, other))
+    findings = check_bridge(two, expected("access-1", 1, "protected"), (3, 1), here=True, awaited=Awaited())
+    (warned,) = [each for each in findings if "2 controllers" in each.what]
+    assert "op25b puts its own right, and only tells of others that change a verdict" in warned.why
