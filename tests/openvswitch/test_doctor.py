@@ -420,6 +420,35 @@ def test_what_the_controller_does_carelessly(ovs: PrivateOvs, tmp_path: Path) ->
         assert what.endswith("; no bridge here has its datapath id 0x92")
 
 
+def test_a_bridge_set_up_as_readme_says(ovs: PrivateOvs, tmp_path: Path) -> None:
+    """Only the tracking of prefixes is left to the doctor, since its command depends on the policy."""
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    block = readme.partition("### On Open vSwitch\n\n```sh\n")[2].partition("```")[0]
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(policy_text("access-1 0x1"))
+    with LaunchedController(
+        tmp_path, policy, ovs.directory / "readme.sock", ["--ofp-listen-host", "127.0.0.1"]
+    ) as running:
+        running.wait_for("in force")
+        try:
+            for line in block.replace("tcp:192.0.2.10:6653", running.target).splitlines():
+                program, *arguments = shlex.split(line)
+                assert program == "ovs-vsctl"
+                ovs.vsctl(*arguments)
+            ovs.set_local("br-access", "down")
+            for port in range(2, 5):
+                ovs.add_port("br-access", port)
+            running.wait_for_state("access-1", "protected")
+            diagnosis = doctor(ovs, running)
+            assert diagnosis.told("error", "br-access") == []
+            for finding in diagnosis.of("warning", "br-access"):
+                assert finding["what"].startswith("prefixes of addresses are not tracked in table ")
+                ovs.vsctl(*shlex.split(finding["remedy"])[1:])
+            assert doctor(ovs, running).told("warning", "br-access") == []
+        finally:
+            ovs.vsctl("--if-exists", "del-br", "br-access")
+
+
 class LaunchedController(Op25bController):
     """``op25b run``: with plain ryu-manager, TLS serves the first connection only."""
 
