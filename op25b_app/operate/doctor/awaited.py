@@ -13,6 +13,16 @@ class Awaited(NamedTuple):
 
     scheme: str = "tcp"
     ports: tuple[int, ...] = ()
+    asks_certificates: bool = False
+
+    @property
+    def about_tls(self) -> str:
+        """What a switch needs beside the address, to go on after a remedy; empty without TLS."""
+        if self.scheme != "ssl":
+            return ""
+        if self.asks_certificates:
+            return "; ovs-vsctl get-ssl is to name a certificate that its --ca-certs has signed"
+        return "; ovs-vsctl get-ssl is to name the authority that has signed its --ctl-cert"
 
     def target(self, host: str = "HOST") -> str:
         """What Open vSwitch calls the controller at this host."""
@@ -32,7 +42,8 @@ class Awaited(NamedTuple):
 
 def awaited(told: Mapping[str, Any]) -> Awaited:
     """Return how a controller awaits switches, from what it tells; an older one tells no ports."""
-    return Awaited("ssl" if told["tls"] else "tcp", tuple(told.get("ports", ())))
+    scheme = "ssl" if told["tls"] else "tcp"
+    return Awaited(scheme, tuple(told.get("ports", ())), told["asks_certificates"])
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

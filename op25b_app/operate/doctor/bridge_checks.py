@@ -148,12 +148,11 @@ def _way_to_controller(bridge: Bridge, awaited: Awaited) -> str:
         return f"{set_controller} {awaited.target()}"
     if not awaited.ports:
         return f"op25b run at that address, or {set_controller} {called[0].partition(':')[0]}:HOST:PORT"
-    tls = "; ovs-vsctl get-ssl is to name a certificate that its --ca-certs has signed"
-    about_tls = tls if awaited.scheme == "ssl" else ""
     if right == called:
         ports = " or ".join(map(str, awaited.ports))
-        return f"let that address lead to the running controller, at its port {ports}{about_tls}"
-    return f"{set_controller} {' '.join(right)}, where the running controller awaits switches{about_tls}"
+        return f"let that address lead to the running controller, at its port {ports}{awaited.about_tls}"
+    where = f"where the running controller awaits switches{awaited.about_tls}"
+    return f"{set_controller} {' '.join(right)}, {where}"
 
 
 def _check_in_band(bridge: Bridge) -> Iterator[Finding]:

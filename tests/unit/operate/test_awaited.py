@@ -53,6 +53,12 @@ WHERE = ", where the running controller awaits switches"
             ["ssl:127.0.0.1:26653"],
             f"let that address lead to the running controller, at its port 26653{SIGNED}",
         ),
+        (
+            {**TLS, "asks_certificates": False},
+            ["tcp:192.0.2.10:6653"],
+            f"{SET}ssl:192.0.2.10:26653{WHERE}; "
+            "ovs-vsctl get-ssl is to name the authority that has signed its --ctl-cert",
+        ),
         (CLEAR, ["ssl:192.0.2.10:6653"], f"{SET}tcp:192.0.2.10:6653{WHERE}"),
         (CLEAR, ["tcp:a:1", "tcp:b"], f"{SET}tcp:a:6653 tcp:b{WHERE}"),
         (
@@ -78,7 +84,7 @@ def test_without_a_controller_of_its_own_the_host_is_left_open() -> None:
 
 def test_a_controller_of_an_older_version_tells_no_ports() -> None:
     older = {key: value for key, value in TLS.items() if key != "ports"}
-    assert awaited(older) == Awaited("ssl", ())
+    assert awaited(older) == Awaited("ssl", (), True)
     assert told(older, "tcp:192.0.2.10:7").remedy == f"op25b run at that address, or {SET}tcp:HOST:PORT"
 
 
