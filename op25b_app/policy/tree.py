@@ -17,6 +17,7 @@ from ruamel.yaml.reader import ReaderError
 from op25b_app.policy.model import Place
 from op25b_app.policy.prefix import quoted
 from op25b_app.policy.problem import Errors, Problem, error
+from op25b_app.policy.yaml_scanner import PlacingScanner, UnreadableError
 
 Path = tuple[str | int, ...]
 """Keys and list positions that lead from the top of a file to a value."""
@@ -129,12 +130,15 @@ def _last_first(path: Path) -> list[tuple[bool, int, str]]:
 def read_tree(file: str, text: str) -> tuple[Tree | None, list[Problem]]:
     """Parse ``text``; no tree where it is not YAML, not a mapping at its top, or far larger than it looks."""
     yaml = YAML(typ="safe", pure=True)
+    yaml.Scanner = PlacingScanner
     yaml.max_depth = MOST_DEPTH
     yaml.composer.warn_double_anchors = False  # YAML 1.2 lets an anchor be used again (section 7.1)
     try:
         root = yaml.compose(text)
     except MaxDepthExceededError as failure:
         return None, [_too_deep(_place(file, failure.problem_mark))]
+    except UnreadableError as failure:
+        return None, [error(_place(file, failure.problem_mark), str(failure.problem))]
     except MarkedYAMLError as failure:
         return None, [_syntax_problem(file, failure)]
     except ReaderError as failure:

@@ -80,12 +80,14 @@ ODD_SCALARS = (
     "fe80::1%eth0", "10.0.0.0/0.0.0.255", "0.0.0.0/0", "::/0", "255.255.255.255", "::ffff:1.2.3.4", "1:2",
     "1-", "-1", "4294967040", "4294967295", "1-65536", "18446744073709551616", "yes", "off", "LOCAL",
     "{file: /}", "{file: pools.txt}", "{file: policy.yaml}", "{file: ''}", "[]", "{}", "[[]]", "<<", "*a",
-    "&a x", "? x", "|\n x",
+    "&a x", "? x", "|\n x", '"\\U00110000"', '"\\UFFFFFFFF"', "!foo 1", "!!set {a}", "!<%1b> x", "! 1",
+    "{<<: {a: 1}}", "{<<: [{a: 1}, 2]}", "{!foo a: 1}", "!foo", "!foo [1]",
 )  # fmt: skip
 ODD_BYTES = (
     b"\x00", b"\xff", b"\xef\xbb\xbf", b"\xff\xfe", b"\x1b[31m", b"\r", b"\t", b"\n", b"\x85", b"\xc2\xa0",
     b"\xe2\x80\xa8", b"[", b"]", b"{", b"}", b",", b":", b"- ", b"? ", b"&a ", b"*a", b"!!int ", b"! ",
-    b"%YAML 1.1\n", b"---\n", b"...\n", b"#", b"'", b'"', b"|", b">", b"0", b"9" * 50, b"/", b"%", b"_",
+    b"%YAML 1.1\n", b"---\n", b"%YAML 1." + b"9" * 5000 + b"\n---\n", b"%YAML 1.3\n---\n", b"\\UFFFFFFFF",
+    b"<<: ", b"!foo ", b"...\n", b"#", b"'", b'"', b"|", b">", b"0", b"9" * 50, b"/", b"%", b"_",
 )  # fmt: skip
 
 
@@ -136,7 +138,7 @@ def _paths(value: Any, above: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
 def changed_bytes(draw: st.DrawFn, whole: bytes) -> bytes:
     """A file with some bytes more, fewer or others."""
     for _ in range(draw(st.integers(1, 4))):
-        start = draw(st.integers(0, len(whole)))
+        start = draw(st.just(0) | st.integers(0, len(whole)))
         end = min(len(whole), start + draw(st.integers(0, 12)))
         more = draw(st.sampled_from(ODD_BYTES) | st.binary(max_size=4)) * draw(
             st.sampled_from((1, 1, 1, 2, 40))

@@ -11,6 +11,8 @@ from tests.property.odd_policies import Odd, holds, odd_policies
 @example(Odd(b"[" * 3000, b""))
 @example(Odd(b"isp: &a {name: *a}\n", b""))
 @example(Odd(b"isp: {name: !!int abc}\n", b""))
+@example(Odd(b'isp: {name: "\\U00110000"}\n', b""))
+@example(Odd(b"%YAML 1." + b"9" * 5000 + b"\n---\nisp: {}\n", b""))
 @given(odd_policies)
 def test_loading_ends_in_a_policy_or_in_errors_to_read(odd: Odd) -> None:
     holds(odd)

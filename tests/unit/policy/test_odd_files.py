@@ -92,6 +92,33 @@ def test_an_anchor_may_be_used_again(recwarn: pytest.WarningsRecorder) -> None:
     assert not recwarn.list
 
 
+@pytest.mark.parametrize("written", ["\\U00110000", "\\UFFFFFFFF", "\\Uffffffff"])
+@pytest.mark.parametrize(
+    ("before", "after", "place"), [('  "', "", "4:6"), ('  "a', "", "4:7"), ('  ? "s', "\n  ", "4:9")]
+)
+def test_an_escape_beyond_the_last_character_is_told(
+    written: str, before: str, after: str, place: str
+) -> None:
+    assert errors(SMALLEST.replace("  s:", f'{before}{written}"{after}:')) == [
+        f"policy.yaml:{place}: error: {written} is no character, the last is \\U0010FFFF;"
+        " write another, or take it out"
+    ]
+
+
+@pytest.mark.parametrize(
+    "version", ["1." + "9" * 5000, "9" * 5000 + ".1", "1." + "9" * 4000, "1.0", "1.3", "2.0", "0.0"]
+)
+def test_a_version_of_yaml_that_is_not_known_is_told(version: str) -> None:
+    assert errors(f"# policy\n%YAML  {version}\n---\n{SMALLEST}") == [
+        "policy.yaml:2:8: error: this version of YAML is not known; write %YAML 1.2, or take the line out"
+    ]
+
+
+@pytest.mark.parametrize("version", ["1.1", "1.2", "01.02"])
+def test_a_version_of_yaml_may_be_named(version: str) -> None:
+    assert errors(f"%YAML {version}\n---\n{SMALLEST}") == []
+
+
 NAMED = SMALLEST + "exceptions: [{name: NAME, source: 100.64.0.1, expires: 2028-01-01T00:00:00Z}]\n"
 
 
