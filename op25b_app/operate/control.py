@@ -10,6 +10,7 @@ import logging
 import os
 import stat
 from collections.abc import Callable, Collection, Iterable, Mapping
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,34 @@ Routes = Mapping[tuple[str, str], tuple[Handler, Collection[str]]]
 """By method and path, who answers, and the names that a query may hold."""
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
+MOST_WORDS = 200
+"""How much of a request that is none is told back."""
+
 log = logging.getLogger("op25b")
 
 
 class _Listening(socket.socket):
     def accept(self) -> tuple[Any, Any]:
         return accepted(super().accept, "this controller answers no command")
+
+
+class _Requests(eventlet.wsgi.HttpProtocol):
+    """Answers what is no request of HTTP as all else is answered, and logs nothing of it."""
+
+    default_request_version = "HTTP/1.0"
+    """Of a request that names none, so that its answer has a status: HTTP/0.9 has no such line."""
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        said = message or explain or HTTPStatus(code).phrase
+        body = _as_json({"error": f"not a request that can be answered: {said[:MOST_WORDS]}"})
+        self.send_response(code)
+        for name, value in (*_headers(body), ("Connection", "close")):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: Python's own would name the address of who asks, and on this socket there is none."""
 
 
 class SocketUnavailableError(Exception):
@@ -50,7 +73,9 @@ class ControlEndpoint:
         except OSError as error:
             raise SocketUnavailableError(f"cannot listen on {path}: {error.strerror or error}") from None
         self._identity = _identity(path)
-        self._server = eventlet.spawn(eventlet.wsgi.server, self._socket, self._answer, log_output=False)
+        self._server = eventlet.spawn(
+            eventlet.wsgi.server, self._socket, self._answer, log_output=False, protocol=_Requests
+        )
 
     def close(self) -> None:
         self._server.kill()
@@ -70,9 +95,17 @@ class ControlEndpoint:
             except Exception:
                 log.exception("%s %s: internal error", method, target)
                 status, answer = "500 Internal Server Error", {"error": "internal error; the log says more"}
-        body = json.dumps(answer, indent=2).encode() + b"\n"
-        start_response(status, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        body = _as_json(answer)
+        start_response(status, _headers(body))
         return [body]
+
+
+def _as_json(answer: Mapping[str, Any]) -> bytes:
+    return json.dumps(answer, indent=2).encode() + b"\n"
+
+
+def _headers(body: bytes) -> list[tuple[str, str]]:
+    return [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
 
 
 def _listen(path: Path) -> Any:
