@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from ruamel.yaml.reader import ReaderError
 
 from op25b_app.policy.model import Place
 from op25b_app.policy.prefix import quoted
-from op25b_app.policy.problem import Errors, Problem, error
+from op25b_app.policy.problem import Errors, Problem, error, names_in_words
 from op25b_app.policy.yaml_scanner import PlacingScanner, UnreadableError
 
 Path = tuple[str | int, ...]
@@ -42,6 +42,18 @@ _YAML_1_1 = re.compile(
     r"[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+(:[0-5]?[0-9])*|[-+]?0x[0-9a-f_]+|yes|no|on|off|y|n", re.I
 )
 """What the parser takes for numbers and truth values as well; for YAML 1.2 it is text."""
+_YAML_ORG = "tag:yaml.org,2002:"
+_MERGE = _YAML_ORG + "merge"
+"""What a plain ``<<`` is as a key; YAML 1.2 has no such thing."""
+_TAGS: Mapping[type[Node], frozenset[str]] = {
+    kind: frozenset(_YAML_ORG + name for name in names)
+    for kind, names in (
+        (ScalarNode, (*_CORE, "str", "float", "timestamp", "merge", "value")),
+        (SequenceNode, ("seq",)),
+        (MappingNode, ("map",)),
+    )
+}
+"""The tags that values have, those among them that the parser gives to text that looks like it."""
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that only an escape like \\0 can bring in: no name, no path and no terminal takes them."""
 
@@ -236,6 +248,7 @@ def _children(node: Node) -> list[Node]:
 
 def _plain(node: Node, file: str, errors: Errors) -> Any:
     """The value of ``node``. Aliases become nodes of their own, so that each can be taken out alone."""
+    _check_tag(node, file, errors)
     if isinstance(node, ScalarNode):
         return _scalar(node, file, errors)
     if isinstance(node, SequenceNode):
@@ -249,6 +262,10 @@ def _plain(node: Node, file: str, errors: Errors) -> Any:
         if not isinstance(key, ScalarNode):
             errors.add(place, "a key is a single word; write `name: value`")
             continue
+        if str(key.tag) == _MERGE:
+            errors.add(place, f"merge keys (<<) are not supported; {_instead_of_merge(child, node)}")
+            continue
+        _check_tag(key, file, errors)
         _text(key, file, errors)
         if key.value in first:
             what = f"{quoted(key.value)} is written twice, first on line {first[key.value]}; keep one of them"
@@ -259,6 +276,25 @@ def _plain(node: Node, file: str, errors: Errors) -> Any:
         if value is not None:
             plain[key.value] = value
     return plain
+
+
+def _instead_of_merge(merged: Node, into: Node) -> str:
+    """What to write for ``<<: merged``: the keys that it brings, but for those that are there."""
+    there = {key.value for key, _ in into.value if isinstance(key, ScalarNode)}
+    sources = merged.value if isinstance(merged, SequenceNode) else [merged]
+    pairs = [pair for source in sources if isinstance(source, MappingNode) for pair in source.value]
+    brought = dict.fromkeys(key.value for key, _ in pairs if isinstance(key, ScalarNode))
+    keys = [quoted(key) for key in brought if key not in there]
+    return f"write out here {names_in_words(keys)}" if keys else "take it out"
+
+
+def _check_tag(node: Node, file: str, errors: Errors) -> None:
+    tag = str(node.tag)
+    if tag in _TAGS[type(node)]:
+        return
+    written = "!!" + tag.removeprefix(_YAML_ORG) if tag.startswith(_YAML_ORG) else tag
+    what = f"the tag {quoted(written)} means nothing here; take it out"
+    errors.add(_place(file, node.start_mark), what)
 
 
 def _scalar(node: ScalarNode, file: str, errors: Errors) -> Any:

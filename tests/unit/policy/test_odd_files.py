@@ -119,6 +119,61 @@ def test_a_version_of_yaml_may_be_named(version: str) -> None:
     assert errors(f"%YAML {version}\n---\n{SMALLEST}") == []
 
 
+@pytest.mark.parametrize(
+    ("merged", "remedy"),
+    [
+        ("*s", "write out here 'subscriber_ports', 'uplink_ports'"),
+        ("[*s, {dpid: 3, vlans: {}, uplink_ports: [3]}]",
+         "write out here 'subscriber_ports', 'uplink_ports', 'vlans'"),
+        ("{dpid: 3}", "take it out"),
+        ("{'a\u202e': 3}", "write out here 'a\\u202e'"),
+        ("{[a]: 3}", "take it out"),
+        ("5", "take it out"),
+        ("", "take it out"),
+    ],
+)  # fmt: skip
+def test_of_a_merge_key_it_is_told_what_to_write_instead(merged: str, remedy: str) -> None:
+    text = SMALLEST.replace("{dpid", "&s {dpid") + f"  t:\n    <<: {merged}\n    dpid: 2\n"
+    assert errors(text) == [f"policy.yaml:6:5: error: merge keys (<<) are not supported; {remedy}"]
+
+
+def test_a_key_in_quotes_is_no_merge_key() -> None:
+    (line,) = errors(SMALLEST.replace("{dpid", '{"<<": 3, dpid'))
+    assert line.startswith("policy.yaml:4:7: error: unknown key '<<'; keys here are dpid,")
+
+
+@pytest.mark.parametrize(
+    ("where", "column"), [("[1]", 34), ("[100.64.0.0/10]", 26), ("isp", 1), ("192.0.2.0/24", 27), ("dpid", 7)]
+)
+@pytest.mark.parametrize(
+    ("written", "tag"),
+    [
+        ("!foo", "'!foo'"),
+        ("!!python/name:os.system", "'!!python/name:os.system'"),
+        ("!!binary", "'!!binary'"),
+        ("!!set", "'!!set'"),
+        ("!<%1b>", "'\\x1b'"),
+        ("!<tag:example.net,2027:a>", "'tag:example.net,2027:a'"),
+    ],
+)
+def test_a_tag_that_means_nothing_is_told(where: str, column: int, written: str, tag: str) -> None:
+    (line,) = errors(SMALLEST.replace(where, f"{written} {where}", 1))
+    assert line.partition(":")[2].partition(":")[2] == (
+        f"{column}: error: the tag {tag} means nothing here; take it out"
+    )
+
+
+@pytest.mark.parametrize(("tag", "where"), [("!!str", "[1]"), ("!!seq", "{dpid"), ("!!map", "100.64.0.0/10")])
+def test_a_tag_of_another_kind_of_value_is_told(tag: str, where: str) -> None:
+    (line,) = errors(SMALLEST.replace(where, f"{tag} {where}"))
+    assert line.endswith(f": error: the tag '{tag}' means nothing here; take it out")
+
+
+def test_a_tag_that_says_what_is_there_may_be_written() -> None:
+    text = SMALLEST.replace("[1]", "!!seq [!!int 1]").replace("{dpid: 1", "!!map {!!str dpid: !!int 1")
+    assert errors(f"%TAG !y! tag:yaml.org,2002:\n---\n!y!map\n{text}") == []
+
+
 NAMED = SMALLEST + "exceptions: [{name: NAME, source: 100.64.0.1, expires: 2028-01-01T00:00:00Z}]\n"
 
 
