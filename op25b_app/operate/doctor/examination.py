@@ -12,6 +12,7 @@ from op25b_app.operate.doctor.awaited import Awaited, awaited
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.controller_checks import check_controller
 from op25b_app.operate.doctor.finding import Finding, error, ok, warning
+from op25b_app.operate.doctor.mirror_checks import check_mirrors
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import check_switches_elsewhere
 from op25b_app.policy.problem import names_in_words
@@ -117,6 +118,7 @@ def _check_bridges(
         if expected is not None and bridge.datapath_id is not None and wanted is None:
             yield _stranger(bridge)
         yield from check_bridge(bridge, wanted, switch.release, here=switch.here, awaited=where)
+        yield from check_mirrors(bridge, wanted)
     yield from _check_twins(switch.bridges, names)
     if not names:
         yield from check_switches_elsewhere({bridge.datapath_id for bridge in switch.bridges}, by_dpid)

@@ -12,12 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from op25b_app.policy.model import LOCAL_PORT as LOCAL_PORT_OF_OPENFLOW
 from op25b_app.rules.flow import COOKIE_OWNER
 
 TIMEOUT = "10"
 """Seconds that each of the tools may take."""
 PROTOCOLS = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15"
-TABLES = ("Open_vSwitch", "Bridge", "Controller", "Flow_Table", "Port", "Interface")
+TABLES = ("Open_vSwitch", "Bridge", "Controller", "Flow_Table", "Port", "Interface", "Mirror")
 LOCAL_PORT = 65534
 
 Row = dict[str, Any]
@@ -60,6 +61,21 @@ class Interface(NamedTuple):
     error: str | None
 
 
+class Mirror(NamedTuple):
+    """One mirror; ``selects`` whether there is anything that it copies.
+
+    ``output_ports`` are the OpenFlow numbers of the port that it copies to, several where that is a bond, and
+    none where the bridge has no such port.
+    """
+
+    uuid: str
+    name: str
+    selects: bool
+    output_name: str
+    output_ports: frozenset[int]
+    output_vlan: int | None
+
+
 class Counters(NamedTuple):
     """Packets that the rules of op25b handed to NORMAL so far, and that all ports but LOCAL sent so far."""
 
@@ -96,6 +112,7 @@ class Bridge(NamedTuple):
     counters: Counters | None
     local_is_up: bool = False
     uses: Mapping[int, TableUse] | None = None
+    mirrors: tuple[Mirror, ...] = ()
 
 
 class OpenVSwitch(NamedTuple):
@@ -204,6 +221,32 @@ def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], way: str | None) 
         version=_asked(way, "dump-desc", r"Software: (\S+)") if way else None,
         counters=_counters(way) if way else None,
         uses=_uses(way) if way else None,
+        mirrors=tuple(
+            sorted(
+                (_mirror(listed["Mirror"][uuid], row, listed) for uuid in _several(row["mirrors"])),
+                key=lambda each: (each.name, each.uuid),
+            )
+        ),
+    )
+
+
+def _mirror(row: Row, bridge: Row, listed: Mapping[str, Mapping[str, Row]]) -> Mirror:
+    ports = set(_several(bridge["ports"]))
+    selected = {*_several(row["select_src_port"]), *_several(row["select_dst_port"])}
+    port = listed["Port"][row["output_port"]] if row["output_port"] in ports else None
+    devices = [listed["Interface"][uuid] for uuid in _several(port["interfaces"])] if port else []
+    numbers = [_interface(device).ofport for device in devices]
+    return Mirror(
+        row["_uuid"],
+        row["name"],
+        selects=row["select_all"] or bool(selected & ports),
+        output_name=port["name"] if port else "",
+        output_ports=frozenset(
+            LOCAL_PORT_OF_OPENFLOW if number == LOCAL_PORT else number
+            for number in numbers
+            if number is not None
+        ),
+        output_vlan=None if row["output_port"] else row["output_vlan"],
     )
 
 
