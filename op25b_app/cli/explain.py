@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +150,7 @@ def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
 
 
 def _protocol(name: str) -> int:
-    number = _PROTOCOLS.get(name.lower(), int(name) if name.isascii() and name.isdecimal() else 256)
+    number = _PROTOCOLS.get(name.lower(), int(name) if re.fullmatch(r"[0-9]{1,3}", name) else 256)
     if number > 255:
         known = ", ".join(_PROTOCOLS)
         raise click.BadParameter(f"'{name}' is no protocol; write {known} or 0 to 255", param_hint="--proto")

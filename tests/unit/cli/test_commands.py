@@ -140,6 +140,7 @@ def test_events_without_a_controller_are_told_as_json(tmp_path: Path) -> None:
             for option, value, message in (
                 ("--in-port", "99999999999", "'99999999999' is not a port"),
                 ("--proto", "٣", "'٣' is no protocol"),
+                ("--proto", "9" * 5000, "is no protocol; write tcp"),
                 ("--mac", "1:2:3:4:5:٣", "is not a MAC address"),
             )
         ),
