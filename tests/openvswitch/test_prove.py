@@ -158,7 +158,7 @@ def test_what_is_printed(ovs: PrivateOvs, bridge: str, tmp_path: Path) -> None:
         assert op25b(ovs, *arguments, *wrong).returncode == 2
     missing = op25b(ovs, *arguments, "--bridge", "none")
     assert missing.returncode == 1
-    assert missing.stderr.startswith("Error: cannot read the table of none: ")
+    assert missing.stderr.startswith("op25b: cannot read the table of none: ")
 
 
 SIMPLE_SWITCH = """\
