@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 import time
@@ -198,12 +199,12 @@ class PrivateOvs:
         command = ["setpriv", "--pdeathsig", "KILL", program, *arguments, "-vconsole:off", *files]
         self._daemons.append(subprocess.Popen(command, env=self.environment, stdin=subprocess.DEVNULL))
 
-    def _await_socket(self, socket: Path) -> None:
+    def _await_socket(self, path: Path) -> None:
         deadline = time.monotonic() + HANG_SECONDS
-        while not socket.exists():
+        while not _is_listening(path):
             if self._daemons[-1].poll() is not None or time.monotonic() > deadline:
-                logs = "\n".join(path.read_text(errors="replace") for path in self.directory.glob("*.log"))
-                raise OvsError(f"no {socket.name} from {self._daemons[-1].args!r}\n{logs}")
+                logs = "\n".join(log.read_text(errors="replace") for log in self.directory.glob("*.log"))
+                raise OvsError(f"nobody listens at {path.name}: {self._daemons[-1].args!r}\n{logs}")
             time.sleep(0.01)
 
     def _run(self, program: str, *arguments: str, stdin: str | None = None) -> str:
@@ -225,3 +226,13 @@ class PrivateOvs:
         device = f"{bridge}-{port}"
         settings = ["set", "Interface", device, f"ofport_request={port}"]
         return ["--", "add-port", bridge, device, "--", *settings]
+
+
+def _is_listening(path: Path) -> bool:
+    """Return whether a daemon takes connections there: its socket exists a moment earlier."""
+    with socket.socket(socket.AF_UNIX) as trial:
+        try:
+            trial.connect(str(path))
+        except OSError:
+            return False
+    return True
