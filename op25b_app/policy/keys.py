@@ -8,6 +8,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from typing import Generic, TypeVar
 
 from op25b_app.policy.prefix import WIDTH, Prefix
@@ -141,6 +142,7 @@ class PrefixTable(Generic[Label]):
         if len(changes) > FEW:
             return PrefixTable(self.version, labels, self.default)
         table = copy(self)
+        vars(table).pop("sizes", None)
         table.labels, table.keys, table.values = labels, [*self.keys], [*self.values]
         table._lengths = sorted({*self._lengths, *(key & 0xFF for key in changes)}, reverse=True)
         for key in changes:
@@ -163,6 +165,26 @@ class PrefixTable(Generic[Label]):
         held: list[Key] = []
         self._gather(held, label, 0, 0, len(self.keys), self.default == label)
         return cover(self.version, held)
+
+    @cached_property
+    def sizes(self) -> Mapping[Label, int]:
+        """How many addresses have each label by an entry; the default's others are left out.
+
+        One pass over the entries, in which each takes its addresses from the one that covers it closest.
+        """
+        width, found = WIDTH[self.version], dict.fromkeys(self.values, 0)
+        covering: list[tuple[int, Label]] = []
+        """The entries that cover the place that is looked at, by where they end; the innermost last."""
+        for key, label in zip(self.keys, self.values, strict=True):
+            size = 1 << width - (key & 0xFF)
+            network = key >> 8
+            while covering and covering[-1][0] <= network:
+                covering.pop()
+            if covering:
+                found[covering[-1][1]] -= size
+            found[label] += size
+            covering.append((network + size, label))
+        return found
 
     def _gather(self, held: list[Key], label: Label, block: Key, low: int, high: int, is_held: bool) -> None:
         """Add what ``block`` holds of ``label``; entries ``low`` to ``high`` are those in it."""

@@ -5,6 +5,7 @@ Shares are of addresses, by IP version. They tell a policy that closes next to n
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -132,17 +133,22 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
         each for each in exceptions if each.share > SMALL_SHARE and _source_version(each.exception) == version
     ]
     table, width = policy.space.tables[version], WIDTH[version]
-    lengths = [length for (listed, _, length), _ in policy.static if listed == version]
-    most = sum(map(_size, _sources(wide))) + (len(lengths) << width - min(lengths) if lengths else 0)
-    if most <= (1 << width - table.shortest) * LARGE_SHARE:
-        return  # exempt cannot be so much; there may be very many prefixes
-    static = [entry for entry in policy.static if entry.prefix.version == version]
-    own = [entry.prefix for entry in (*policy.dynamic, *policy.static) if entry.prefix.version == version]
-    statics = table.cover_of(Space.STATIC)
-    owned = cover(version, keys_of(version, own))
-    exempted = cover(version, [*statics, *keys_of(version, _sources(wide))])
-    share = _common_size(version, exempted, owned) / max(1, _total(version, owned))
+    excepted = sum(map(_size, _sources(wide)))
+    lengths = Counter(prefix[2] for prefix, _ in policy.static if prefix[0] == version)
+    listed = sum(count << width - length for length, count in lengths.items())
+    # There may be very many prefixes: what is quick to tell comes first.
+    if listed + excepted <= (1 << width - table.shortest) * LARGE_SHARE:
+        return
+    sizes = table.sizes
+    owned, exempted = sum(sizes.values()), sizes.get(Space.STATIC, 0)
+    if exempted + excepted <= owned * LARGE_SHARE:
+        return
+    if wide:
+        sources = [*table.cover_of(Space.STATIC), *keys_of(version, _sources(wide))]
+        exempted = _common_size(version, cover(version, sources), cover(version, table.keys))
+    share = exempted / max(1, owned)
     if share > LARGE_SHARE:
+        static = [entry for entry in policy.static if entry.prefix.version == version]
         what = f"{_percent(share)} of the own IPv{version} space may speak port 25 to anybody"
         by_static = [(_size(entry.prefix), entry.place) for entry in static]
         by_exception = [(_size(each.exception.source), each.exception.place) for each in wide]

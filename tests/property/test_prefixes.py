@@ -85,11 +85,24 @@ def test_the_cover_of_a_label_holds_what_has_it(table: dict[Prefix, str]) -> Non
 
 
 @settings(max_examples=500, deadline=None)
+@given(tables)
+def test_the_sizes_of_labels_are_those_of_what_has_them_by_an_entry(table: dict[Prefix, str]) -> None:
+    listed, each = held([*table]), (1 << 32) // len(ADDRESSES)
+    sizes = keyed(table).sizes
+    assert sum(sizes.values()) == len(listed) * each
+    for label, size in sizes.items():
+        assert size == sum(label_of(table, address) == label for address in listed) * each
+
+
+@settings(max_examples=500, deadline=None)
 @given(tables, st.lists(short_prefixes))
 def test_a_changed_table_changes_what_is_covered_and_nothing_else(
     table: dict[Prefix, str], over: list[Prefix]
 ) -> None:
-    changed = keyed(table).changed(keys_of(4, minimal_cover(4, over)), str.upper)
+    before_it = keyed(table)
+    assert before_it.sizes is before_it.sizes
+    changed = before_it.changed(keys_of(4, minimal_cover(4, over)), str.upper)
+    assert changed.sizes == PrefixTable(4, changed.labels, changed.default).sizes
     labels = {prefix_of(4, key): label for key, label in changed.labels.items()}
     for address in ADDRESSES:
         before = label_of(table, address) or "d"
