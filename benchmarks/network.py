@@ -77,6 +77,14 @@ def two_way_wire(device: str, peer: str) -> Iterator[socket.socket]:
             subprocess.run(["ip", "link", "delete", peer], check=True)
 
 
+def _link(entry: Path) -> str:
+    """Return what a descriptor of a process is; nothing where it has been closed meanwhile."""
+    try:
+        return os.readlink(entry)
+    except FileNotFoundError:
+        return ""
+
+
 def enlarge_packet_buffers(pid: int, size: int) -> int:
     """Give each packet socket of a process a receive buffer of so many bytes; return how many it has.
 
@@ -90,7 +98,7 @@ def enlarge_packet_buffers(pid: int, size: int) -> int:
         found = [
             int(entry.name)
             for entry in Path(f"/proc/{pid}/fd").iterdir()
-            if (link := os.readlink(entry)).startswith("socket:[") and link[8:-1] in inodes
+            if (link := _link(entry)).startswith("socket:[") and link[8:-1] in inodes
         ]
         for descriptor in found:
             copy = _LIBC.syscall(_PIDFD_GETFD, process, descriptor, 0)

@@ -209,6 +209,10 @@ def _missing_applications(names: Iterable[str]) -> Iterator[str]:
 
 
 def _refuse(problems: Iterable[str], *, code: int = 1) -> int:
+    """Tell what is wrong, behind all that the log's thread has still to write; returns the exit code."""
+    from op25b_app import log_writer
+
+    log_writer.drain()
     for problem in problems:
         print(f"op25b: {problem}", file=sys.stderr)
     return code

@@ -164,6 +164,7 @@ def test_a_damaged_or_unwritable_store_is_a_warning(start: Start, folder: Path) 
         assert (
             f"op25b: warning: the policy in force is not kept for the next start: {told}" in reloaded.stdout
         )
+        controller.wait_for(told, times=2)
         assert controller.log.count(told) == 2
         assert told in controller.status()["policy"]["keep_error"]
         assert f"warning: the policy in force is not kept for the next start: {told}" in (
