@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import eventlet.patcher
@@ -88,7 +89,7 @@ class LogHandler(logging.handlers.QueueHandler):
             source = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
             with self._guard:
                 kind = record.name, str(record.msg)
-                line = _text(record)
+                line = partial(_text, record)
                 left_out = self._limit.admit(kind, source[:SOURCE_LENGTH], time.monotonic(), line)
             if left_out is None:
                 return

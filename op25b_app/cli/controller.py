@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
+from op25b_app.cli.arguments import give_up
 from op25b_app.switch import outcome
 
 COLOURS = {
@@ -56,15 +55,10 @@ def ask_or_exit(
     try:
         answer = ask(control_socket(path), method, target, seconds)
     except NoControllerError as error:
-        trouble = str(error)
-    else:
-        if "error" in answer.body:
-            trouble = f"the controller says: {answer.body['error']}"
-        elif has is not None and has not in answer.body:
-            trouble = "the controller that runs is of an older version of op25b: start it again"
-        else:
-            return answer.body
-    click.echo(f"op25b: {trouble}", err=True)
-    if as_json:
-        click.echo(json.dumps({"error": trouble}, indent=2))
-    sys.exit(1)
+        give_up(str(error), as_json=as_json)
+    if "error" in answer.body:
+        give_up(f"the controller says: {answer.body['error']}", as_json=as_json)
+    if has is not None and has not in answer.body:
+        trouble = "the controller that runs is of an older version of op25b: start it again"
+        give_up(trouble, as_json=as_json)
+    return answer.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 Kind = tuple[str, str]
@@ -62,12 +62,15 @@ class FloodLimit:
         self._kinds: dict[Kind, _Allowance] = {}
         self._tidied_at = -SECONDS
 
-    def admit(self, kind: Kind, source: str, now: float, line: str = "") -> int | None:
-        """How many lines like this one were left out before it; None where it is to be left out, too."""
+    def admit(self, kind: Kind, source: str, now: float, line: Callable[[], str] = str) -> int | None:
+        """How many lines like this one were left out before it; None where it is to be left out, too.
+
+        ``line`` gives its text, and is asked only then.
+        """
         allowance = self._allowance(kind, source, now)
         if not (allowance.takes(now) and self._of_kind(kind, now).takes(now)):
             allowance.left_out += 1
-            allowance.last = line[:LAST_LENGTH]
+            allowance.last = line()[:LAST_LENGTH]
             return None
         left_out, allowance.left_out = allowance.left_out, 0
         return left_out

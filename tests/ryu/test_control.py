@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,6 +16,15 @@ from op25b_app.operate.control import ControlEndpoint
 from op25b_app.operate.query import Query
 from tests.patience import HANG_SECONDS
 from tests.ryu.test_listening import out_of_files_twice
+
+
+@pytest.fixture
+def status_socket(tmp_path: Path) -> Iterator[Path]:
+    """The control socket of an endpoint that answers ``GET /status``."""
+    path = tmp_path / "control.sock"
+    endpoint = ControlEndpoint(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
+    yield path
+    endpoint.close()
 
 
 def answer_of(path: Path, target: str) -> bytes:
@@ -84,17 +94,14 @@ def test_commands_are_answered_again_after_there_was_no_file_for_one(
     ],
 )  # fmt: skip
 def test_what_is_no_request_is_answered_and_logged_nowhere(
-    tmp_path: Path,
+    status_socket: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     request_: bytes,
     status: bytes,
 ) -> None:
-    path = tmp_path / "control.sock"
-    endpoint = ControlEndpoint(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
-    head, _, body = answer_to(path, request_).partition(b"\r\n\r\n")
-    after = answer_of(path, "/status")
-    endpoint.close()
+    head, _, body = answer_to(status_socket, request_).partition(b"\r\n\r\n")
+    after = answer_of(status_socket, "/status")
     assert head.split(b"\r\n")[0] == b"HTTP/1.1 " + status
     assert b"Content-Type: application/json" in head
     assert json.loads(body)["error"].startswith("not a request that can be answered: ")
@@ -123,16 +130,13 @@ def test_what_is_no_request_is_answered_and_logged_nowhere(
     ids=range(13),
 )  # fmt: skip
 def test_odd_requests_have_an_answer_and_no_traceback(
-    tmp_path: Path,
+    status_socket: Path,
     caplog: pytest.LogCaptureFixture,
     capfd: pytest.CaptureFixture[str],
     request_: bytes,
     status: bytes,
 ) -> None:
-    path = tmp_path / "control.sock"
-    endpoint = ControlEndpoint(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
-    answer = answer_to(path, request_)
-    endpoint.close()
+    answer = answer_to(status_socket, request_)
     assert status in answer.split(b"\r\n")[0]
     assert caplog.messages == []
     assert capfd.readouterr() == ("", "")

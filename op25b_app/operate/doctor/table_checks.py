@@ -7,6 +7,7 @@ from typing import Any
 
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
+from op25b_app.switch.assessment import count
 
 TRACKED_BY_DEFAULT = (3, 5)
 """The release of Open vSwitch from which IPv6 addresses are tracked, too."""
@@ -51,11 +52,9 @@ def check_handover(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Find
             f"application has put there; or write {normal}",
         )
     else:
-        yield ok(bridge.name, f"table {number}, to which the policy hands over, holds {_rules(use.rules)}")
-
-
-def _rules(number: int) -> str:
-    return f"{number} rule{'' if number == 1 else 's'}"
+        yield ok(
+            bridge.name, f"table {number}, to which the policy hands over, holds {count(use.rules, 'rule')}"
+        )
 
 
 def _check_limits(bridge: Bridge, needed: Mapping[str, Any]) -> Iterator[Finding]:

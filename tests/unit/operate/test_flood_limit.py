@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from op25b_app.operate import flood_limit
 from op25b_app.operate.flood_limit import BURST, BURST_OF_KIND, QUIET_SECONDS, SECONDS, Flood, FloodLimit
 
@@ -10,7 +12,8 @@ KIND = ("op25b", "%s sent garbage")
 
 def told(limit: FloodLimit, lines: int, source: str = "192.0.2.1", now: float = 0.0) -> int:
     """How many of so many lines are told."""
-    return sum(limit.admit(KIND, source, now, f"line {number}") is not None for number in range(lines))
+    texts = (f"line {number}" for number in range(lines))
+    return sum(limit.admit(KIND, source, now, partial(str, text)) is not None for text in texts)
 
 
 def test_after_a_burst_some_are_told_and_the_rest_is_counted() -> None:
