@@ -81,10 +81,10 @@ class ReadBack:
 
         None counts as made where not ``all_taken``: what follows a refusal was not even sent.
         """
+        if not self._sent and not self._unheeded:
+            return
         sent = self._sent_about({change.rule.key for change in comparison.repairs}) if all_taken else {}
         known, self._unheeded, self._sent = self._unheeded, {}, ()
-        if not sent and not known:
-            return
         for change in comparison.repairs:
             key = change.rule.key
             before, made = known.get(key), sent.get(key)

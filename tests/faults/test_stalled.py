@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from op25b_app.switch import outcome
 from tests.faults.rig import Rig
 
 POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]
+ON_THE_WAY = {state.value for state in outcome.ON_THE_WAY}
 STALL_SECONDS = 8.0
 """Longer than Ryu's time-out for sending; ours is longer still here (tests/ryu/unhurried.py)."""
 
@@ -24,9 +26,15 @@ def rig() -> Iterator[Rig]:
 
 @pytest.mark.parametrize("position", [0, 1 << 20], ids=["at once", "in the middle"])
 def test_a_switch_that_stops_reading(rig: Rig, position: int) -> None:
-    """Meanwhile others come and go; afterwards it is sent the rest, over the same connection."""
+    """Meanwhile others come and go; afterwards it is sent the rest, over the same connection.
+
+    It has finished its handshake, for which there is a time limit of its own (test_strangers.py).
+    """
     stalling = rig.dial(rig.new_switch(), receive_buffer=1 << 14)
-    rig.wait_until(lambda: stalling.received > position, lambda: "nothing sent")
+    rig.wait_until(
+        lambda: rig.state(stalling)[0] in ON_THE_WAY and stalling.received > position,
+        lambda: f"{stalling.received} bytes sent, {rig.state(stalling)}",
+    )
     rig.diallers.do(stalling.hang)
     began = time.monotonic()
     other = rig.dial(rig.new_switch())
