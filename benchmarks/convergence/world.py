@@ -21,7 +21,7 @@ from op25b_app.operate.endpoint import NoControllerError, ask
 from op25b_app.switch.outcome import AS_WANTED
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController
-from tests.ryu.process import free_port
+from tests.ryu.process import port_of, reserve_port
 
 _AS_WANTED = {state.value for state in AS_WANTED}
 _POLL_SECONDS = 0.02
@@ -60,7 +60,7 @@ class World:
             starting.enter_context(new_network())
             subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
             self.ovs = starting.enter_context(PrivateOvs(dummy=False))
-            self._port = free_port()
+            self._port = port_of(starting.enter_context(reserve_port()))
             self.channels: dict[str, Channel] = {}
             self.wires: dict[str, Wires] = {}
             for number, site in enumerate(self.sites):

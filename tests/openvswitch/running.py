@@ -93,6 +93,7 @@ class Op25bController(Controller):
         found: dict[str, Any] = {}
 
         def reached() -> bool:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.log}"
             found.update(self.status().get("switches", {}).get(name, {"state": None, "reason": ""}))
             return found["state"] == state and reason in found["reason"]
 

@@ -19,11 +19,29 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 UNHURRIED = str(HERE / "unhurried.py")
 COMMANDS = Path(sys.executable).parent
+_reserved: list[socket.socket] = []
+
+
+def reserve_port() -> socket.socket:
+    """Return a socket bound to a port that nobody else is given while the socket is open.
+
+    A controller can listen there, since it binds with SO_REUSEADDR as well and this socket does not listen.
+    """
+    reserved = socket.socket()
+    reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Return a port to listen on, reserved until this process ends."""
+    _reserved.append(reserve_port())
+    return port_of(_reserved[-1])
+
+
+def port_of(bound: socket.socket) -> int:
+    """Return the port that a socket is bound to."""
+    return int(bound.getsockname()[1])
 
 
 class Controller:
@@ -37,8 +55,9 @@ class Controller:
         port: int | None = None,
     ) -> None:
         self.path = directory / "controller.log"
-        self.port = port or free_port()
-        self.web_port = free_port()
+        self._reserved = [reserve_port(), reserve_port()]
+        own_port, self.web_port = map(port_of, self._reserved)
+        self.port = port or own_port
         port_option = "--ofp-ssl-listen-port" if "--ctl-cert" in command else "--ofp-tcp-listen-port"
         ports = [port_option, str(self.port), "--wsapi-port", str(self.web_port)]
         own = {"PYTHONPATH": f"{HERE}:{ROOT}", "OP25B_STATE_DIRECTORY": str(directory / "state")}
@@ -58,6 +77,8 @@ class Controller:
     ) -> None:
         self.process.kill()
         self.process.wait()
+        for reserved in self._reserved:
+            reserved.close()
 
     @property
     def log(self) -> str:
