@@ -1,4 +1,4 @@
-"""In which turns the event loop serves connections.
+"""In which turns the event loop serves connections, and what it does between them.
 
 eventlet's serves all that have something to read, up to 1,023 of them, before whoever has slept long enough.
 When a thousand switches answer at once that is 50 to 200 ms.
@@ -12,18 +12,22 @@ from typing import Any
 from eventlet import hubs
 from eventlet.hubs import epolls
 
+from op25b_app.operate.garbage import collector
+
 MOST_ON_END = 16
 """So many connections are served before others have a turn; the kernel tells of the others next."""
 
 
 def serve_few_on_end() -> None:
-    """From now on, in this thread."""
+    """Patch this thread's event loop to serve few connections a turn and collect garbage between turns."""
     event_loop: Any = hubs.get_hub()
     if isinstance(event_loop, epolls.Hub):
         event_loop.do_poll = partial(_few_ready, event_loop.poll)
+        collector.collect_between_turns_only()
 
 
 def _few_ready(epoll: Any, seconds: float) -> list[tuple[int, int]]:
-    """Descriptors with what they are ready for."""
+    """Return descriptors, each with what it is ready for; wait for one for so many seconds at most."""
+    collector.between_turns()
     ready: list[tuple[int, int]] = epoll.poll(seconds, MOST_ON_END)
     return ready

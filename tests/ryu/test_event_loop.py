@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -11,15 +13,18 @@ from eventlet.green import socket
 from ryu.lib import hub
 
 from op25b_app import event_loop
+from op25b_app.operate.garbage import Collector
 
 CONNECTIONS = 200
 
 
 @pytest.fixture(autouse=True)
-def few_on_end() -> Iterator[None]:
+def few_on_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(event_loop, "collector", Collector())
     event_loop.serve_few_on_end()
     yield
     del hubs.get_hub().do_poll
+    gc.enable()
 
 
 def test_others_have_a_turn_while_many_connections_are_served() -> None:
@@ -45,3 +50,22 @@ def test_others_have_a_turn_while_many_connections_are_served() -> None:
             between.append(served - before)
         hub.joinall(readers)
     assert max(between) == event_loop.MOST_ON_END
+
+
+def test_the_loop_collects_the_garbage_of_other_threads_between_its_turns() -> None:
+    """Whoever waits for the loop has no need to make an object himself."""
+    ended_in: list[int] = []
+
+    class Cycle:
+        def __init__(self) -> None:
+            self.self = self
+
+        def __del__(self) -> None:
+            ended_in.append(threading.get_ident())
+
+    thread = threading.Thread(target=lambda: [Cycle() and None for _ in range(2_000)])
+    thread.start()
+    thread.join()
+    assert ended_in == []
+    hub.sleep(0)
+    assert set(ended_in) == {threading.get_ident()}

@@ -6,7 +6,8 @@ import gc
 import threading
 import time
 
-from op25b_app.operate.background import LOOK_SECONDS, NEW_OBJECTS, Lane
+from op25b_app.operate.background import Lane
+from op25b_app.operate.garbage import LOOK_SECONDS, NEW_OBJECTS
 
 
 class Cycle:

@@ -1,0 +1,74 @@
+"""Collects cyclic garbage in the thread of the event loop only, and some objects at a time.
+
+Python would collect in whichever thread makes the object that is one too many. A green thread that is part of
+such garbage would end there, outside its event loop.
+"""
+
+from __future__ import annotations
+
+import gc
+
+import eventlet
+
+MANY_OBJECTS = 100_000
+NEW_OBJECTS = 5_000
+"""So many are walked over for cyclic garbage in one or two milliseconds."""
+LOOK_SECONDS = 0.01
+"""How often to look whether there are so many more while there is work in other threads."""
+_MIDDLE_GENERATION = 1
+
+
+class Collector:
+    """Collects between the turns of the event loop and, as a context manager, during work in other threads.
+
+    All that such work makes, walked over at its end, would halt the event loop for a tenth of a second. Where
+    it has left many objects, those that are alive afterwards are left out of later walks.
+    """
+
+    def __init__(self) -> None:
+        self._works = 0
+        self._made = 0
+        """How many objects more than before were there at each look."""
+        self._looks = False
+        self._is_called = False
+
+    def collect_between_turns_only(self) -> None:
+        """Stop the automatic collection; from now on the event loop calls :meth:`between_turns`."""
+        self._is_called = True
+        gc.disable()
+
+    def between_turns(self) -> None:
+        """Collect what Python would have collected by now. Call it in the thread of the event loop."""
+        if self._works or not self._is_called or gc.get_count()[0] <= gc.get_threshold()[0]:
+            return
+        gc.enable()
+        _ = sorted(())  # one object too many: here Python collects, and chooses the generation
+        gc.disable()
+
+    def __enter__(self) -> None:
+        self._works += 1
+        gc.disable()
+        if not self._looks:
+            self._looks = True
+            eventlet.spawn_after(LOOK_SECONDS, self._look)
+
+    def __exit__(self, *raised: object) -> None:
+        self._works -= 1
+        if self._works:
+            return
+        if self._made + gc.get_count()[0] > MANY_OBJECTS:
+            gc.freeze()
+        self._made = 0
+        if not self._is_called:
+            gc.enable()
+
+    def _look(self) -> None:
+        while self._works:
+            if (new := gc.get_count()[0]) > NEW_OBJECTS:
+                self._made += new
+                gc.collect(_MIDDLE_GENERATION)
+            eventlet.sleep(LOOK_SECONDS)
+        self._looks = False
+
+
+collector = Collector()
