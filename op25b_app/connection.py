@@ -215,7 +215,8 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         self._end_handshake()
         super().close()
         if is_first:
-            self.on_end()
+            on_end, self.on_end = self.on_end, lambda: None  # it may hold this connection
+            on_end()
 
     @property
     def is_behind(self) -> bool:

@@ -7,6 +7,8 @@ such garbage would end there, outside its event loop.
 from __future__ import annotations
 
 import gc
+import time
+from collections.abc import Callable
 
 import eventlet
 
@@ -16,6 +18,9 @@ NEW_OBJECTS = 5_000
 LOOK_SECONDS = 0.01
 """How often to look whether there are so many more while there is work in other threads."""
 _MIDDLE_GENERATION = 1
+SHORT_SECONDS = 0.01
+"""All objects may be walked over every second if that takes so long, and a hundredth as often if it takes
+ten times as long: so there is little garbage of connections that have ended at any one time."""
 
 
 class Collector:
@@ -25,12 +30,14 @@ class Collector:
     it has left many objects, those that are alive afterwards are left out of later walks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
         self._works = 0
         self._made = 0
         """How many objects more than before were there at each look."""
         self._looks = False
         self._is_called = False
+        self._all_at = 0.0
 
     def collect_between_turns_only(self) -> None:
         """Stop the automatic collection; from now on the event loop calls :meth:`between_turns`."""
@@ -40,6 +47,11 @@ class Collector:
     def between_turns(self) -> None:
         """Collect what Python would have collected by now. Call it in the thread of the event loop."""
         if self._works or not self._is_called or gc.get_count()[0] <= gc.get_threshold()[0]:
+            return
+        began = self._now()
+        if began >= self._all_at:
+            gc.collect()
+            self._all_at = began + _wait(self._now() - began)
             return
         gc.enable()
         _ = sorted(())  # one object too many: here Python collects, and chooses the generation
@@ -69,6 +81,11 @@ class Collector:
                 gc.collect(_MIDDLE_GENERATION)
             eventlet.sleep(LOOK_SECONDS)
         self._looks = False
+
+
+def _wait(seconds: float) -> float:
+    """Return the seconds to wait after a collection of all objects that took so many."""
+    return max(1.0, (seconds / SHORT_SECONDS) ** 2)
 
 
 collector = Collector()

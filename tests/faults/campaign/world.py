@@ -159,6 +159,9 @@ class World:
         names = [f"{each.name} {each.dpid:#x}" for each in self.switches]
         names += [f"twin {TWIN:#x}"]
         names += [f"bad-{number} {FIRST_HOSTILE + number:#x}" for number in range(hostile)]
+        if self.certificates is not None:  # one for all of them
+            tied = f'certificate: "sha256:{self.certificates.fingerprint("switch")}"'
+            names = [f"{name} {tied}" for name in names]
         text = policy_text(*names).replace("static: [", "static: [{file: pools.txt}, ")
         self.policy_path.write_text(text)
         self.policy_path.with_name("pools.txt").write_text("".join(f"{pool}\n" for pool in _POOLS))

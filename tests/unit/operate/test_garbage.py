@@ -56,16 +56,45 @@ def test_nothing_is_collected_between_turns_before_there_is_enough(collector: Co
     assert Cycle.ended_in == []
 
 
-def test_all_generations_are_collected_in_the_end(collector: Collector) -> None:
-    """What was alive when the younger ones were collected is found by a later, wider collection."""
+@pytest.mark.parametrize(("takes", "waits"), [(0.001, 1.0), (0.01, 1.0), (0.1, 100.0)])
+def test_the_longer_it_takes_to_walk_over_all_objects_the_rarer_it_is(takes: float, waits: float) -> None:
+    now = 1000.0
+    begun: list[float] = []
+    kept: list[object] = []
+
+    def take_time(phase: str, about: dict[str, int]) -> None:
+        nonlocal now
+        if about["generation"] == 2 and phase == "start":
+            begun.append(now)
+            now += takes
+
+    collector = Collector(lambda: now)
+    collector.collect_between_turns_only()
+    gc.callbacks.append(take_time)
+    try:
+        for step in (0.0, 0.5 * waits, 0.4 * waits, 0.2 * waits):
+            now += step
+            kept.append([[each] for each in range(OBJECTS)])
+            collector.between_turns()
+    finally:
+        gc.callbacks.remove(take_time)
+        gc.enable()
+    assert len(begun) == 2
+    assert begun[1] - begun[0] == pytest.approx(1.1 * waits + takes)
+
+
+def test_what_grows_is_walked_over_before_that(collector: Collector) -> None:
+    """As Python does it: where a quarter of all objects has come since the last time."""
     gc.freeze()
     try:
         gc.collect()  # from now on a few objects are a large part of those that were there
+        late = Collector(lambda: -1.0)  # it is never time to walk over all
+        late.collect_between_turns_only()
         before = gc.get_stats()[2]["collections"]
         kept: list[list[object]] = []
         for _ in range(10 * OBJECTS):
             kept.append([])
-            collector.between_turns()
+            late.between_turns()
         assert gc.get_stats()[2]["collections"] > before
     finally:
         gc.unfreeze()
