@@ -115,9 +115,13 @@ class Connection:
 
     async def send(self, content: bytes) -> None:
         """Send; wait while the controller does not read. Raises OSError once it has closed."""
+        self._end_if_closed()  # asyncio's TLS cannot write then
         self._writer.write(content)
         async with self._lock:
             await self._writer.drain()
+        self._end_if_closed()
+
+    def _end_if_closed(self) -> None:
         if self._writer.is_closing():
             raise ConnectionResetError("closed by the controller")
 
