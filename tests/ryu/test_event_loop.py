@@ -67,5 +67,10 @@ def test_the_loop_collects_the_garbage_of_other_threads_between_its_turns() -> N
     thread.start()
     thread.join()
     assert ended_in == []
-    hub.sleep(0)
+    mine, theirs = socket.socketpair()
+    with mine, theirs:  # without a connection there are no turns
+        reader = hub.spawn(mine.recv, 1)
+        hub.sleep(0)
+        theirs.fd.send(b"x")
+        hub.joinall([reader])
     assert set(ended_in) == {threading.get_ident()}
