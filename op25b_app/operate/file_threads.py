@@ -1,6 +1,8 @@
 """Work on files in threads of their own: a file system that does not answer holds up nothing else.
 
 Sessions share one background thread (background.py): what may wait for a disk or a server stays out of it.
+Such work opens files by ``eventlet.patcher.original("os")``, or ``open``: eventlet's own ``os`` makes an
+event loop for the thread. When that thread ends, greenlet can end the process with signal 11.
 """
 
 from __future__ import annotations

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from eventlet.patcher import original
 
 from op25b_app.policy.document import LAST_MOMENT
 from op25b_app.policy.files import Read
 from op25b_app.policy.loader import digest
 
 FORMAT = 1
+
+_os = original("os")
+"""That of eventlet makes an event loop of the thread in which a file is opened (file_threads.py)."""
 
 
 class StoreError(Exception):
@@ -84,15 +88,17 @@ def _moment(value: Any) -> float:
 def _replace(place: Path, content: bytes) -> None:
     """Write a file so that, after a crash as well, either the old or the new content is there."""
     new = place.with_suffix(".new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
+    descriptor = _os.open(
+        new, _os.O_WRONLY | _os.O_CREAT | _os.O_TRUNC | _os.O_NOFOLLOW | _os.O_CLOEXEC, 0o600
+    )
+    with open(descriptor, "wb") as file:
+        _os.fchmod(descriptor, 0o600)
         file.write(content)
         file.flush()
-        os.fsync(descriptor)
+        _os.fsync(descriptor)
     new.replace(place)
-    directory = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    directory = _os.open(place.parent, _os.O_RDONLY | _os.O_DIRECTORY | _os.O_CLOEXEC)
     try:
-        os.fsync(directory)
+        _os.fsync(directory)
     finally:
-        os.close(directory)
+        _os.close(directory)
