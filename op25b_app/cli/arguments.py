@@ -59,7 +59,7 @@ class Port(click.ParamType):  # type: ignore[type-arg]
     name = "port"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
-        from op25b_app.policy.model import LOCAL_PORT
+        from op25b_app.net.port_number import LOCAL_PORT
 
         if isinstance(value, int):
             return value

@@ -129,7 +129,7 @@ def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
 
 def _ranges(ports: list[int]) -> str:
     """``1-3,7`` for 1, 2, 3 and 7."""
-    from op25b_app.policy.model import port_name
+    from op25b_app.net.port_number import port_name
 
     runs: list[list[int]] = []
     for port in sorted(ports):

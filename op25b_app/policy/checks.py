@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
+from op25b_app.net.port_number import port_name
 from op25b_app.policy.document import PORT_LISTS, Document
 from op25b_app.policy.keys import Key, PrefixTable, end_of, key_of
 from op25b_app.policy.model import (
@@ -18,7 +19,6 @@ from op25b_app.policy.model import (
     PortRole,
     SourceValidation,
     Switch,
-    port_name,
 )
 from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.openness import openings

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from op25b_app.net.port_number import port_name
 from op25b_app.policy.case import (
     Case,
     blocked_encapsulation,
@@ -27,17 +28,7 @@ from op25b_app.policy.case import (
     space,
     static_here,
 )
-from op25b_app.policy.model import (
-    Line,
-    Mode,
-    Place,
-    Policy,
-    PortRole,
-    SourceValidation,
-    Switch,
-    Verdict,
-    port_name,
-)
+from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
 from op25b_app.policy.packet import ETH_ARP, Packet
 from op25b_app.policy.prefix import format_address
 

@@ -22,11 +22,11 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.policy.model import (
     DHCP_PORTS,
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
-    LOCAL_PORT,
     MOST_UDP_PORTS,
     CertificateName,
     Line,

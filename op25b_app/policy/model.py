@@ -12,8 +12,6 @@ from typing import NamedTuple
 from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.space import AddressSpace
 
-LOCAL_PORT = 0xFFFFFFFE
-"""OFPP_LOCAL, the port of the switch's own network stack (OpenFlow 1.3.5, section 7.2.1)."""
 FIRST_FOREIGN_TABLE = 6
 """Tables below are ours alone; from here on a permit may hand over to another application, but for the next
 one where every packet's source is validated."""
@@ -41,11 +39,6 @@ class Listed(NamedTuple):
 
     prefix: Prefix
     place: Place
-
-
-def port_name(port: int) -> str:
-    """Return a port number as people and ``ovs-ofctl`` write it."""
-    return "LOCAL" if port == LOCAL_PORT else str(port)
 
 
 class Mode(enum.Enum):

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from op25b_app.policy.model import LOCAL_PORT, Switch, port_name
+from op25b_app.net.port_number import LOCAL_PORT, port_name
+from op25b_app.policy.model import Switch
 from op25b_app.policy.problem import MOST_NAMES, names_in_words
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.marker import Marker, newest_marker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-from op25b_app.policy.model import port_name
+from op25b_app.net.port_number import port_name
 from op25b_app.policy.problem import names_in_words
 
 Severity = Literal["error", "warning", "ok"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from op25b_app.policy.model import LOCAL_PORT as LOCAL_PORT_OF_OPENFLOW
+from op25b_app.net.port_number import LOCAL_PORT as LOCAL_PORT_OF_OPENFLOW
 from op25b_app.rules.flow import COOKIE_OWNER
 
 TIMEOUT = "10"

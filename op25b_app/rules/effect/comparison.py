@@ -12,7 +12,8 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
-from op25b_app.policy.model import LOCAL_PORT, Mode, Policy, PortRole, Switch, Verdict
+from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.rules.effect.regions import ranges_of, stretches_of_both
 from op25b_app.rules.effect.traffic import Change, change_of

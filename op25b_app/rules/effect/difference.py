@@ -7,7 +7,8 @@ import operator
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
-from op25b_app.policy.model import LOCAL_PORT, PortRole, Switch
+from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.policy.model import PortRole, Switch
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, TCP
 from op25b_app.rules.effect.comparison import Comparison, Judgement, Roles
 from op25b_app.rules.effect.example import find_in_region, find_usual

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
-from op25b_app.policy.model import Line, MailException, PortRole, port_name
+from op25b_app.net.port_number import port_name
+from op25b_app.policy.model import Line, MailException, PortRole
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.policy.prefix import WIDTH, Prefix, format_address
 from op25b_app.policy.problem import MOST_NAMES, names_in_words

@@ -6,8 +6,9 @@ import itertools
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
+from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.policy.decide import Decision, decide
-from op25b_app.policy.model import LOCAL_PORT, Policy, PortRole, Switch, Verdict
+from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
 from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
 from op25b_app.rules.proof.diagram import Diagram, Diagrams, count_paths

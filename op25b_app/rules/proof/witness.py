@@ -7,7 +7,7 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from op25b_app.policy.model import port_name
+from op25b_app.net.port_number import port_name
 from op25b_app.policy.packet import (
     ETH_ARP,
     ETH_IPV4,

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from op25b_app.cli import controller as cli
+from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.operate.doctor.awaited import Awaited
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.examination import examine
@@ -16,7 +17,6 @@ from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, Op
 from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
 from op25b_app.operate.in_force import InForce
 from op25b_app.operate.report import status_report
-from op25b_app.policy.model import LOCAL_PORT
 from op25b_app.switch.outcome import AS_WANTED, State, Status
 from tests.unit.operate.policies import policy_of
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import LOCAL_PORT, Switch
+from op25b_app.policy.model import Switch
 from op25b_app.switch.assessment import local_port_notes, present_ports, strange_ports
 
 UP, DOWN = (0, 4), (1, 1)
