@@ -27,8 +27,8 @@ from benchmarks.results import Change, spread_of
 from benchmarks.rulesets import Ruleset, ruleset_of, write_faucet
 from benchmarks.table_sizes import TableSizes
 from benchmarks.tap import Tap
-from op25b_app.policy.prefix import Prefix
-from op25b_app.rules.prefixes import of_version
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import of_version
 from tests.openvswitch.private_ovs import PrivateOvs
 
 SIZE = 10_000

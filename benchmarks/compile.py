@@ -26,9 +26,9 @@ from benchmarks.policies import AT, SWITCH, VERSIONS, generated_space, scattered
 from benchmarks.processes import apart, peak_megabytes
 from benchmarks.results import Spread, spread_of
 from benchmarks.tables import table
-from op25b_app.policy.keys import Key, cover, keys_of, prefix_of
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_set import Key, cover, keys_of, prefix_of
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import Compiler
 from op25b_app.rules.flow import FlowRule
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from op25b_app.net.prefix import WIDTH, Prefix, format_address
+from op25b_app.net.prefix_cover import minimal_cover, of_version
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.policy.prefix import WIDTH, Prefix, format_address
-from op25b_app.rules.prefixes import minimal_cover, of_version
 
 SEED = 25
 AT = 1_800_000_000.0

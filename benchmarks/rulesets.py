@@ -20,11 +20,11 @@ from benchmarks.policies import (
     policy_of,
     scattered_space,
 )
-from op25b_app.policy.prefix import Prefix
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.flow import Field, FlowRule, Goto, Output
 from op25b_app.rules.ofctl import format_rule
-from op25b_app.rules.prefixes import minimal_cover
 from op25b_app.switch import codec
 
 _OPENFLOW_13 = 4

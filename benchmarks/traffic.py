@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from benchmarks.policies import SEED, UPLINK, Space, Subscriber, mail_destinations, subscribers
+from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, UDP, Packet
-from op25b_app.policy.prefix import WIDTH, Prefix
 from tests.frames import frame_of
 
 CONNECTIONS = 2000

@@ -10,6 +10,8 @@ from types import MappingProxyType
 
 from hypothesis import strategies as st
 
+from op25b_app.net.nat64 import embed
+from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.policy.model import (
     Binding,
     Hardening,
@@ -24,9 +26,7 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.nat64 import embed
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, UDP, Packet
-from op25b_app.policy.prefix import WIDTH, Prefix
 
 NOW = 1_800_000_000.0
 PORTS_OF_INTEREST = (24, 25, 26, 465, 587, 40000)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.policies import Space, listed_space, mail_destinations, scattered_space
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.policy.prefix import Prefix
 
 LINES, UPLINK = (1, 2, 3), 4
 PORTS = (*LINES, UPLINK)

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Listed, Policy, Verdict
 from op25b_app.policy.packet import (
@@ -20,7 +21,6 @@ from op25b_app.policy.packet import (
     Packet,
     read_frame,
 )
-from op25b_app.policy.prefix import WIDTH, Prefix
 from tests.frames import arp, ethernet, frame_of, icmpv6, ipv4, ipv6, tcp, udp
 
 _OUTSIDE = {4: Prefix.parse("203.0.113.0/24"), 6: Prefix.parse("2001:db8:ffff::/48")}

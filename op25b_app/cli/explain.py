@@ -139,7 +139,7 @@ def _packet_of_fields(in_port: int, fields: dict[str, Any]) -> Packet:
 
 
 def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
-    from op25b_app.policy.prefix import parse_address
+    from op25b_app.net.prefix import parse_address
 
     if fields[name] is None:
         raise click.UsageError(f"--{name} is missing (or give a whole frame with --packet)")

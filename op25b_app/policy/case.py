@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from op25b_app.net.nat64 import embed
+from op25b_app.net.prefix import Prefix, format_address
 from op25b_app.policy.model import Binding, Line, Listed, MailException, Policy, Switch
-from op25b_app.policy.nat64 import embed
 from op25b_app.policy.packet import (
     ICMPV6,
     IGMP,
@@ -15,7 +16,6 @@ from op25b_app.policy.packet import (
     UDP,
     Packet,
 )
-from op25b_app.policy.prefix import Prefix, format_address
 
 _SMTP = 25
 _LINK_LOCAL = (Prefix.parse("169.254.0.0/16"), Prefix.parse("fe80::/10"))

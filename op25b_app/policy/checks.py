@@ -5,9 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 
+from op25b_app.net.nat64 import LENGTHS
 from op25b_app.net.port_number import port_name
+from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
+from op25b_app.net.prefix_set import Key, PrefixTable, end_of, key_of
 from op25b_app.policy.document import PORT_LISTS, Document
-from op25b_app.policy.keys import Key, PrefixTable, end_of, key_of
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -20,10 +22,8 @@ from op25b_app.policy.model import (
     SourceValidation,
     Switch,
 )
-from op25b_app.policy.nat64 import LENGTHS
 from op25b_app.policy.openness import openings
 from op25b_app.policy.oversights import oversights
-from op25b_app.policy.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.policy.problem import Problem, error, names_in_words, warning
 from op25b_app.policy.space import Space
 from op25b_app.policy.tree import Tree

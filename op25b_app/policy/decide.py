@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from op25b_app.net.port_number import port_name
+from op25b_app.net.prefix import format_address
 from op25b_app.policy.case import (
     Case,
     blocked_encapsulation,
@@ -30,7 +31,6 @@ from op25b_app.policy.case import (
 )
 from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
 from op25b_app.policy.packet import ETH_ARP, Packet
-from op25b_app.policy.prefix import format_address
 
 
 @dataclass(frozen=True, slots=True)

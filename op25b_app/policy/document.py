@@ -23,6 +23,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.net.prefix import Prefix, quoted
 from op25b_app.policy.model import (
     DHCP_PORTS,
     FIRST_FOREIGN_TABLE,
@@ -31,7 +32,6 @@ from op25b_app.policy.model import (
     CertificateName,
     Line,
 )
-from op25b_app.policy.prefix import Prefix, quoted
 
 MAX_PORT = 0xFFFFFF00
 """OFPP_MAX: physical port numbers end here (OpenFlow 1.3.5, section 7.2.1)."""

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import Listed, Place
-from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.problem import Problem, error
 
 MOST_PROBLEMS = 50

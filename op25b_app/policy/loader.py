@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, get_args, get_origin
 
 from pydantic import ValidationError
 
+from op25b_app.net.prefix import quoted
 from op25b_app.policy import checks
 from op25b_app.policy.document import (
     MOST_PORTS,
@@ -40,7 +41,6 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.prefix import quoted
 from op25b_app.policy.problem import Errors, Problem, error
 from op25b_app.policy.space import AddressSpace
 from op25b_app.policy.tree import Path, Tree, read_tree

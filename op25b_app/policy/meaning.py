@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import Listed, Place
-from op25b_app.policy.prefix import Prefix
 
 
 def meaning(part: Any, without: Collection[str] = ()) -> Hashable:

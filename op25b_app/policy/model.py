@@ -9,7 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
-from op25b_app.policy.prefix import Prefix
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.space import AddressSpace
 
 FIRST_FOREIGN_TABLE = 6

@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-from op25b_app.policy.keys import Key, cover, difference, keys_of
+from op25b_app.net.nat64 import extract
+from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_set import Key, cover, difference, keys_of
 from op25b_app.policy.model import Line, Listed, MailException, Place, Policy
-from op25b_app.policy.nat64 import extract
-from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.policy.space import Space
 
 SMALL_SHARE = 0.01

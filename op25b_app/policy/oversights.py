@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from op25b_app.net.port_number import port_name
+from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_set import PrefixTable, key_of
 from op25b_app.policy.document import Document
-from op25b_app.policy.keys import PrefixTable, key_of
 from op25b_app.policy.model import Line, Listed, Mode, Policy, SourceValidation, Switch
-from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.policy.problem import Problem, warning
 from op25b_app.policy.space import Space
 from op25b_app.policy.tree import Tree

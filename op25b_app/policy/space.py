@@ -5,8 +5,8 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable
 
-from op25b_app.policy.keys import PrefixTable, key_of, keys_of
-from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_set import PrefixTable, key_of, keys_of
 
 
 class Space(enum.IntEnum):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 
-from op25b_app.policy.keys import Key, PrefixTable, cover, difference, keys_of
+from op25b_app.net.nat64 import embed
+from op25b_app.net.ortc import NO, YES, Costs, SmallestTable
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_set import Key, PrefixTable, cover, difference, keys_of
 from op25b_app.policy.model import Listed, Policy, SourceValidation
-from op25b_app.policy.nat64 import embed
-from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.space import Space
-from op25b_app.rules.smallest_table import NO, YES, Costs, SmallestTable
 
 VERSIONS = (4, 6)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from op25b_app.policy.keys import Key
+from op25b_app.net.prefix_set import Key
 from op25b_app.policy.model import Policy, Switch
 from op25b_app.rules.addresses import Addresses
 from op25b_app.rules.admit import admit_rules

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.policy.model import Line, MailException, SourceValidation
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.addresses import CLOSED, EXEMPT, READABLE, VERSIONS, prefixes_of
 from op25b_app.rules.flow import Action, Field, FlowRule, Goto, Role
 from op25b_app.rules.matches import (
@@ -40,7 +41,6 @@ from op25b_app.rules.pipeline import (
     EgressSource,
     Table,
 )
-from op25b_app.rules.prefixes import minimal_cover
 from op25b_app.rules.scope import Scope, same_version
 
 LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import Line, SourceValidation
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.addresses import VERSIONS
 from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Role
 from op25b_app.rules.matches import ARP, IP, Fields, destination, source, tcp_from, tcp_to

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from op25b_app.policy.keys import Key, PrefixTable, cover, keys_of
+from op25b_app.net.prefix_cover import minimal_cover
+from op25b_app.net.prefix_set import Key, PrefixTable, cover, keys_of
 from op25b_app.policy.model import Binding, Line, SourceValidation
 from op25b_app.policy.space import Space
 from op25b_app.rules.addresses import VERSIONS, prefixes_of
@@ -23,7 +24,6 @@ from op25b_app.rules.matches import (
 )
 from op25b_app.rules.ours import Batch, batch, rule_of, rules_of
 from op25b_app.rules.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
-from op25b_app.rules.prefixes import minimal_cover
 from op25b_app.rules.scope import Scope, bound_by_port
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from op25b_app.policy.prefix import Prefix
+from op25b_app.net.prefix import Prefix
 from op25b_app.rules.flow import FlowRule, Role, cut_cookies
 from op25b_app.rules.matches import destination, source
 from op25b_app.rules.ours import rule_of

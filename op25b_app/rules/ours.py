@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
-from op25b_app.policy.keys import Key
-from op25b_app.policy.prefix import WIDTH
+from op25b_app.net.ortc import NO, YES, SmallestTable
+from op25b_app.net.prefix import WIDTH
+from op25b_app.net.prefix_set import Key
 from op25b_app.rules.flow import COOKIE_OWNER, OXM_ORDER, Action, Field, FlowRule, Match, Role, match_of
 from op25b_app.rules.matches import IP
-from op25b_app.rules.smallest_table import NO, YES, SmallestTable
 
 _MASKS: dict[int, list[int | None]] = {
     version: [*(((1 << length) - 1) << width - length for length in range(width)), None]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import enum
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import FIRST_FOREIGN_TABLE
-from op25b_app.policy.prefix import Prefix
 
 SMTP = 25
 SUBMISSION_PORTS = (465, 587)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import Line, MailException, Mode, Policy, SourceValidation, Switch
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.addresses import Addresses, prefixes_of
 from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Role
 from op25b_app.rules.ours import rule_of

@@ -19,9 +19,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from op25b_app.policy.keys import prefix_of
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import minimal_cover, minimal_table
+from op25b_app.net.prefix_set import prefix_of
 from op25b_app.policy.model import Policy, SourceValidation, Switch
-from op25b_app.policy.prefix import Prefix
 from op25b_app.policy.problem import Problem, error
 from op25b_app.policy.space import Space
 from op25b_app.rules.addresses import VERSIONS, prefixes_of
@@ -32,7 +33,6 @@ from op25b_app.rules.lines import line_rules
 from op25b_app.rules.matches import IP, in_port, source, tagged
 from op25b_app.rules.ours import rule_of, rules_of
 from op25b_app.rules.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
-from op25b_app.rules.prefixes import minimal_cover, minimal_table
 from op25b_app.rules.scope import Scope
 
 MOST_EXTRA_RULES = 1 << 14

@@ -6,8 +6,8 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from op25b_app.net.prefix import parse_address
 from op25b_app.policy.packet import TCP, Packet
-from op25b_app.policy.prefix import parse_address
 from tests.frames import frame_of
 from tests.openvswitch.private_ovs import PrivateOvs
 

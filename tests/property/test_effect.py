@@ -9,6 +9,7 @@ from types import MappingProxyType
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from op25b_app.net.ranges import Ranges
 from op25b_app.policy.case import TUNNELS
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, PortRole, SourceValidation, Switch, Verdict
@@ -21,7 +22,6 @@ from op25b_app.rules.effect.traffic import change_of
 from op25b_app.rules.lookup import headers
 from op25b_app.rules.proof.header import FIELDS, vlan_value
 from op25b_app.rules.proof.witness import packet_of
-from op25b_app.rules.ranges import Ranges
 from tests.generated import IN_PORTS, NOW, SWITCH, edges, packet, packets, policies
 from tests.generated_frames import frames
 

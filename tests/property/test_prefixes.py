@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from op25b_app.policy import keys
-from op25b_app.policy.keys import PrefixTable, keys_of, prefix_of
-from op25b_app.policy.prefix import Prefix
+from op25b_app.net import ortc as smallest_table
+from op25b_app.net import prefix_set as keys
+from op25b_app.net.ortc import Costs, SmallestTable
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import minimal_cover, minimal_table
+from op25b_app.net.prefix_set import PrefixTable, keys_of, prefix_of
 from op25b_app.policy.space import AddressSpace
-from op25b_app.rules import smallest_table
-from op25b_app.rules.prefixes import minimal_cover, minimal_table
-from op25b_app.rules.smallest_table import Costs, SmallestTable
 
 SHIFT = 29
 """Only the first three bits of an address vary, so that everything can be tried."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
-from op25b_app.policy.prefix import WIDTH, Prefix
-from op25b_app.rules.prefixes import cover_of_interval, minimal_table
-from op25b_app.rules.ranges import Ranges, complement, merged, size
+from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_cover import cover_of_interval, minimal_table
+from op25b_app.net.ranges import Ranges, complement, merged, size
 
 _MOST_WITH_HOLES = 1000
 """A set of more prefixes is told by those alone: nobody reads them all."""

@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from op25b_app.net.nat64 import embed
+from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.ranges import Ranges, complement
 from op25b_app.policy.model import (
     Line,
     MailException,
@@ -16,8 +19,6 @@ from op25b_app.policy.model import (
     Switch,
     Verdict,
 )
-from op25b_app.policy.nat64 import embed
-from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.rules.effect.addresses import held_by
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.wording import names
@@ -25,7 +26,6 @@ from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
 from op25b_app.rules.proof.diagram import Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification, longest_match_stretches
-from op25b_app.rules.ranges import Ranges, complement
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)

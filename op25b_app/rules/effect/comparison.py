@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.rules.effect.regions import ranges_of, stretches_of_both
@@ -20,7 +21,6 @@ from op25b_app.rules.effect.traffic import Change, change_of
 from op25b_app.rules.proof.diagram import Diagram, Diagrams, evaluate
 from op25b_app.rules.proof.header import FIELDS, LEVELS, UNTAGGED
 from op25b_app.rules.proof.specification import Specification
-from op25b_app.rules.ranges import Ranges, common, complement, merged
 
 Roles = tuple[PortRole, PortRole]
 """Before and after."""

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import PortRole, Switch
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, TCP
 from op25b_app.rules.effect.comparison import Comparison, Judgement, Roles
@@ -20,7 +21,6 @@ from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.prove import LAST_PORT
 from op25b_app.rules.proof.specification import Specification
-from op25b_app.rules.ranges import Ranges, common, complement, merged
 
 _ETH_TYPE = LEVELS["eth_type"]
 _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}

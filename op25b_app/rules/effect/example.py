@@ -7,12 +7,12 @@ from bisect import bisect_left
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
+from op25b_app.net.ranges import Ranges, common
 from op25b_app.rules.effect.addresses import AddressSet
 from op25b_app.rules.effect.regions import Region, ranges_of
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import FIELDS, LEVELS, SIZES
 from op25b_app.rules.proof.witness import find_header
-from op25b_app.rules.ranges import Ranges, common
 
 _USUAL: Mapping[str, int] = {
     "tcp_dst": 587,

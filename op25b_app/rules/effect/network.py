@@ -7,10 +7,11 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.ranges import Ranges
 from op25b_app.policy.meaning import meaning
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.oversights import unbound_lines
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect.addresses import held_by
 from op25b_app.rules.effect.blocking import stops_blocking
@@ -20,7 +21,6 @@ from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.traffic import Traffic
 from op25b_app.rules.effect.wording import summary
 from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
-from op25b_app.rules.ranges import Ranges
 
 
 class RuleChanges(NamedTuple):

@@ -6,10 +6,10 @@ from bisect import bisect_left
 from collections.abc import Hashable, Iterator, Mapping
 from typing import NamedTuple
 
+from op25b_app.net.ranges import Ranges, merged
 from op25b_app.rules.effect.addresses import AddressSet
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import LEVELS, SIZES
-from op25b_app.rules.ranges import Ranges, merged
 
 MOST_SETS_OF_PORTS = 4
 """Where more sets of ports have sources of their own (bindings, say), all become one region."""

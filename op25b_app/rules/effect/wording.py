@@ -7,15 +7,15 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from op25b_app.net.port_number import port_name
+from op25b_app.net.prefix import WIDTH, Prefix, format_address
+from op25b_app.net.ranges import Ranges, size
 from op25b_app.policy.model import Line, MailException, PortRole
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
-from op25b_app.policy.prefix import WIDTH, Prefix, format_address
 from op25b_app.policy.problem import MOST_NAMES, names_in_words
 from op25b_app.rules.effect.addresses import AddressSet, Piece
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.rules.proof.header import UNTAGGED
 from op25b_app.rules.proof.witness import packet_of
-from op25b_app.rules.ranges import Ranges, size
 
 if TYPE_CHECKING:
     from op25b_app.rules.effect.network import Effect, ExceptionEnd, RuleChanges, SwitchEffect

@@ -7,6 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.net.ranges import complement
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
@@ -27,7 +28,6 @@ from op25b_app.rules.proof.witness import (
     openflow_fields,
     packet_of,
 )
-from op25b_app.rules.ranges import complement
 
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 
+from op25b_app.net.nat64 import embed
+from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.policy.model import (
     Line,
     Listed,
@@ -19,9 +21,7 @@ from op25b_app.policy.model import (
     Switch,
     Verdict,
 )
-from op25b_app.policy.nat64 import embed
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
-from op25b_app.policy.prefix import WIDTH, Prefix
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
 from op25b_app.rules.proof.header import LEVELS, VLAN_PRESENT, vlan_value
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from op25b_app.net.prefix import parse_address
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import UDP
-from op25b_app.policy.prefix import parse_address
 from tests.generated import packet
 
 NOW = 1_800_000_000.0

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.net.prefix import Prefix, parse_address
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Listed, Policy
 from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
-from op25b_app.policy.prefix import Prefix, parse_address
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.lookup import trace
 from op25b_app.rules.lookup import verdict as verdict_of

@@ -7,9 +7,9 @@ from textwrap import dedent
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import CertificateName, Line, Mode, Policy, SourceValidation
-from op25b_app.policy.prefix import Prefix
 
 NOW = 1_800_000_000.0
 """2027-01-15T08:00:00Z"""

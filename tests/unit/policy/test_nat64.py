@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.policy.nat64 import embed
-from op25b_app.policy.prefix import Prefix
+from op25b_app.net.nat64 import embed
+from op25b_app.net.prefix import Prefix
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from op25b_app.net.prefix import parse_address
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, Packet, read_frame
-from op25b_app.policy.prefix import parse_address
 from tests.frames import ethernet, frame_of, ipv4, ipv6, tcp, udp
 
 SOURCE4, DESTINATION4 = parse_address("100.64.0.1")[1], parse_address("203.0.113.25")[1]

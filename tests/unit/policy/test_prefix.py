@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.policy.prefix import Intervals, Prefix, quoted
+from op25b_app.net.prefix import Intervals, Prefix, quoted
 
 octets = st.integers(0, 256).map(str) | st.sampled_from(
     ("00", "01", "", " 1", "1_0", "+1", "\u00b9", "\uff11")

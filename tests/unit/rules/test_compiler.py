@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import Compiler, compile_rules
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.ofctl import format_rule

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Place, Policy, SourceValidation, Switch
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.effect import (
     Change,
     Kind,

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy import model
 from op25b_app.policy.meaning import meaning
 from op25b_app.policy.model import (
@@ -31,7 +32,6 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.compiler import _DIRECTIONS, Compiler, compile_rules
 from op25b_app.rules.effect import effect
 from op25b_app.rules.effect.network import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH

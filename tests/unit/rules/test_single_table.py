@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import Binding, Listed, MailException, Policy, SourceValidation
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.ofctl import format_rule
 from op25b_app.rules.proof.prove import Proven, prove

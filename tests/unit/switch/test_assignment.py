@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
-from op25b_app.policy.prefix import Prefix
 from op25b_app.rules.flow import NORMAL, Field, FlowRule
 from op25b_app.rules.marker import is_marker
 from op25b_app.rules.proof.prove import objection

@@ -13,8 +13,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
-from op25b_app.policy.keys import Key, PrefixTable, end_of
-from op25b_app.policy.prefix import WIDTH
+from op25b_app.net.prefix import WIDTH
+from op25b_app.net.prefix_set import Key, PrefixTable, end_of
 
 NO, YES = 1, 2
 """Labels of a table that answers a question."""

@@ -11,7 +11,7 @@ from copy import copy
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from op25b_app.policy.prefix import WIDTH, Prefix
+from op25b_app.net.prefix import WIDTH, Prefix
 
 Key = int
 """A prefix of a known IP version as ``network << 8 | length``; one sorts before all that it covers."""

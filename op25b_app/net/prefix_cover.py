@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from op25b_app.policy.keys import Label, PrefixTable, cover, difference, key_of, keys_of, prefix_of
-from op25b_app.policy.prefix import WIDTH, Prefix
-from op25b_app.rules.smallest_table import SmallestTable
+from op25b_app.net.ortc import SmallestTable
+from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_set import Label, PrefixTable, cover, difference, key_of, keys_of, prefix_of
 
 
 def of_version(prefixes: Iterable[Prefix], version: int) -> Iterator[Prefix]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from op25b_app.policy.prefix import Prefix
+from op25b_app.net.prefix import Prefix
 
 LENGTHS = (32, 40, 48, 56, 64, 96)
 """The lengths a NAT64 prefix may have (RFC 6052, section 2.2)."""
