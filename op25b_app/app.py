@@ -41,8 +41,8 @@ from op25b_app.operate.policy_files import read_kept
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
+from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
-from op25b_app.policy.problem import names_in_words
 from op25b_app.switch import codec, session
 from op25b_app.switch.assessment import present_ports
 from op25b_app.switch.assignment import Assignments

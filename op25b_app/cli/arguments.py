@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
+    from op25b_app.policy.diagnostic import Problem
     from op25b_app.policy.model import Policy, Switch
-    from op25b_app.policy.problem import Problem
 
 
 FIRST_SECONDS = 1e8
@@ -30,7 +30,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
         if isinstance(value, float):
             return value
-        from op25b_app.policy.document import LAST_MOMENT
+        from op25b_app.policy.schema import LAST_MOMENT
 
         at = self._seconds(str(value))
         if at is None or not FIRST_SECONDS <= at <= LAST_MOMENT:
@@ -120,7 +120,7 @@ def as_object(problem: Problem) -> dict[str, Any]:
 def switch_or_fail(policy: Policy, name: str) -> Switch:
     switch = policy.switches.get(name)
     if switch is None:
-        from op25b_app.policy.problem import names_in_words
+        from op25b_app.policy.diagnostic import names_in_words
 
         known = names_in_words([*policy.switches])
         raise click.BadParameter(f"no switch is called '{name}'; there are {known}", param_hint="--switch")

@@ -25,8 +25,8 @@ def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
 
     Exits with 0 where there is no error, warnings or not; with 1 otherwise.
     """
+    from op25b_app.policy.diagnostic import names_in_words
     from op25b_app.policy.loader import load
-    from op25b_app.policy.problem import names_in_words
 
     loaded = load(path, at)
     if as_json:

@@ -47,8 +47,8 @@ def command(
 
     Exits with 0 whatever changes; with 1 where one of them has errors.
     """
+    from op25b_app.policy.diagnostic import names_in_words
     from op25b_app.policy.openness import newly_open
-    from op25b_app.policy.problem import names_in_words
     from op25b_app.rules.effect import effect
 
     old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)

@@ -13,6 +13,6 @@ def command() -> None:
 
     Exits with 0.
     """
-    from op25b_app.policy.document import json_schema
+    from op25b_app.policy.schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2))

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from eventlet.patcher import original
 
-from op25b_app.policy.document import LAST_MOMENT
-from op25b_app.policy.files import Read
 from op25b_app.policy.loader import digest
+from op25b_app.policy.schema import LAST_MOMENT
+from op25b_app.policy.source_files import Read
 
 FORMAT = 1
 

@@ -9,7 +9,8 @@ from op25b_app.net.nat64 import LENGTHS
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.net.prefix_set import Key, PrefixTable, end_of, key_of
-from op25b_app.policy.document import PORT_LISTS, Document
+from op25b_app.policy.address_space import Space
+from op25b_app.policy.diagnostic import Problem, error, names_in_words, warning
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -24,9 +25,8 @@ from op25b_app.policy.model import (
 )
 from op25b_app.policy.openness import openings
 from op25b_app.policy.oversights import oversights
-from op25b_app.policy.problem import Problem, error, names_in_words, warning
-from op25b_app.policy.space import Space
-from op25b_app.policy.tree import Tree
+from op25b_app.policy.schema import PORT_LISTS, Document
+from op25b_app.policy.yaml_source import Tree
 
 UNBOUND_SHOWN = 3
 """Static prefixes without a line that are named; the others are counted."""

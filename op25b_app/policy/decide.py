@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import format_address
-from op25b_app.policy.case import (
+from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
+from op25b_app.policy.packet import ETH_ARP, Packet
+from op25b_app.policy.packet_context import (
     Case,
     blocked_encapsulation,
     claims_what_is_not_its_own,
@@ -29,8 +31,6 @@ from op25b_app.policy.case import (
     space,
     static_here,
 )
-from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
-from op25b_app.policy.packet import ETH_ARP, Packet
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,20 +14,8 @@ from pydantic import ValidationError
 
 from op25b_app.net.prefix import quoted
 from op25b_app.policy import checks
-from op25b_app.policy.document import (
-    MOST_PORTS,
-    PORT_LISTS,
-    BindingSection,
-    Document,
-    ExceptionSection,
-    FileReference,
-    PrefixEntry,
-    Section,
-    SwitchSection,
-    TunnelsChoice,
-    TunnelsSection,
-)
-from op25b_app.policy.files import MOST_POLICY_BYTES, Files, PrefixFile, Read, read_file
+from op25b_app.policy.address_space import AddressSpace
+from op25b_app.policy.diagnostic import Errors, Problem, error
 from op25b_app.policy.model import (
     Binding,
     Hardening,
@@ -41,9 +29,21 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.problem import Errors, Problem, error
-from op25b_app.policy.space import AddressSpace
-from op25b_app.policy.tree import Path, Tree, read_tree
+from op25b_app.policy.schema import (
+    MOST_PORTS,
+    PORT_LISTS,
+    BindingSection,
+    Document,
+    ExceptionSection,
+    FileReference,
+    PrefixEntry,
+    Section,
+    SwitchSection,
+    TunnelsChoice,
+    TunnelsSection,
+)
+from op25b_app.policy.source_files import MOST_POLICY_BYTES, Files, PrefixFile, Read, read_file
+from op25b_app.policy.yaml_source import Path, Tree, read_tree
 
 MOST_PORTS_IN_ALL = 1 << 20
 """Ports that a policy may name; 20,000 switches of 48 ports have them."""

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from op25b_app.net.prefix import Prefix
-from op25b_app.policy.space import AddressSpace
+from op25b_app.policy.address_space import AddressSpace
 
 FIRST_FOREIGN_TABLE = 6
 """Tables below are ours alone; from here on a permit may hand over to another application, but for the next

@@ -12,8 +12,8 @@ from typing import Literal, NamedTuple
 from op25b_app.net.nat64 import extract
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import Key, cover, difference, keys_of
+from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import Line, Listed, MailException, Place, Policy
-from op25b_app.policy.space import Space
 
 SMALL_SHARE = 0.01
 """Of the Internet. With its whole network as mail destinations, one of the largest ISPs comes near to it."""

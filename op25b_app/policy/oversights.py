@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import PrefixTable, key_of
-from op25b_app.policy.document import Document
+from op25b_app.policy.address_space import Space
+from op25b_app.policy.diagnostic import Problem, warning
 from op25b_app.policy.model import Line, Listed, Mode, Policy, SourceValidation, Switch
-from op25b_app.policy.problem import Problem, warning
-from op25b_app.policy.space import Space
-from op25b_app.policy.tree import Tree
+from op25b_app.policy.schema import Document
+from op25b_app.policy.yaml_source import Tree
 
 MOST_ALIKE = 20
 """Warnings of one kind; of more, the number is told."""

@@ -9,8 +9,8 @@ from op25b_app.net.nat64 import embed
 from op25b_app.net.ortc import NO, YES, Costs, SmallestTable
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_set import Key, PrefixTable, cover, difference, keys_of
+from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import Listed, Policy, SourceValidation
-from op25b_app.policy.space import Space
 
 VERSIONS = (4, 6)
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
-from op25b_app.policy.meaning import meaning
+from op25b_app.policy.canonical import meaning
+from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Line, Policy, Switch
-from op25b_app.policy.problem import names_in_words
 from op25b_app.rules.compiler import Compiler, Segment
 from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from op25b_app.policy.document import SUBJECT_ATTRIBUTES, datapath_id
 from op25b_app.policy.model import CertificateName, Switch
+from op25b_app.policy.schema import SUBJECT_ATTRIBUTES, datapath_id
 
 _SHORT = {long: short for short, long in SUBJECT_ATTRIBUTES.items()}
 

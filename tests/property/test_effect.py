@@ -10,10 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.net.ranges import Ranges
-from op25b_app.policy.case import TUNNELS
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, PortRole, SourceValidation, Switch, Verdict
 from op25b_app.policy.packet import ETH_ARP, UDP, Packet, read_frame
+from op25b_app.policy.packet_context import TUNNELS
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect import Change, Kind, Traffic, effect, would_block_nothing
 from op25b_app.rules.effect.comparison import Judgement

@@ -15,7 +15,7 @@ from op25b_app.net.ortc import Costs, SmallestTable
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import PrefixTable, keys_of, prefix_of
-from op25b_app.policy.space import AddressSpace
+from op25b_app.policy.address_space import AddressSpace
 
 SHIFT = 29
 """Only the first three bits of an address vary, so that everything can be tried."""

@@ -15,7 +15,7 @@ from op25b_app.operate.doctor.finding import Finding, error, ok, warning
 from op25b_app.operate.doctor.mirror_checks import check_mirrors
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import check_switches_elsewhere
-from op25b_app.policy.problem import names_in_words
+from op25b_app.policy.diagnostic import names_in_words
 
 SWITCH = "Open vSwitch"
 CONTROLLER = "controller"

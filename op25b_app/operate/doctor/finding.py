@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
 from op25b_app.net.port_number import port_name
-from op25b_app.policy.problem import names_in_words
+from op25b_app.policy.diagnostic import names_in_words
 
 Severity = Literal["error", "warning", "ok"]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
-from op25b_app.policy.case import (
+from op25b_app.policy.model import DHCP_PORTS, MOST_UDP_PORTS, PortRole
+from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, UDP
+from op25b_app.policy.packet_context import (
     TUNNELS,
     is_between_relays_and_servers,
     is_for_routers_and_servers,
     is_service,
 )
-from op25b_app.policy.model import DHCP_PORTS, MOST_UDP_PORTS, PortRole
-from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, UDP
 from op25b_app.rules.effect.example import usual_header
 from op25b_app.rules.effect.traffic import Kind
 from op25b_app.rules.proof.diagram import Diagram

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.ranges import Ranges
-from op25b_app.policy.meaning import meaning
+from op25b_app.policy.canonical import meaning
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.oversights import unbound_lines
 from op25b_app.rules.compiler import compile_rules

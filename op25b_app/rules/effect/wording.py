@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
+from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
 from op25b_app.policy.model import Line, MailException, PortRole
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
-from op25b_app.policy.problem import MOST_NAMES, names_in_words
 from op25b_app.rules.effect.addresses import AddressSet, Piece
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.rules.proof.header import UNTAGGED

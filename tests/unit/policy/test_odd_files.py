@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.policy import files
+from op25b_app.policy import source_files as files
 from op25b_app.policy.loader import Loaded, load
 
 NOW = 1_800_000_000.0

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.loader import load
-from op25b_app.policy.problem import names_in_words
 
 NOW = 1_800_000_000.0
 POLICY = """\

@@ -16,7 +16,7 @@ import pytest
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy import model
-from op25b_app.policy.meaning import meaning
+from op25b_app.policy.canonical import meaning
 from op25b_app.policy.model import (
     Binding,
     CertificateName,

@@ -15,8 +15,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from op25b_app.net.prefix import quoted
+from op25b_app.policy.diagnostic import Errors, Problem, error, names_in_words
 from op25b_app.policy.model import Place
-from op25b_app.policy.problem import Errors, Problem, error, names_in_words
 from op25b_app.policy.yaml_scanner import PlacingScanner, UnreadableError
 
 Path = tuple[str | int, ...]

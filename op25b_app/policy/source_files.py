@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from op25b_app.net.prefix import Prefix
+from op25b_app.policy.diagnostic import Problem, error
 from op25b_app.policy.model import Listed, Place
-from op25b_app.policy.problem import Problem, error
 
 MOST_PROBLEMS = 50
 """A prefix file that is something else altogether is not told line by line."""
