@@ -19,8 +19,8 @@ import mail_server
 from running_lab import RunningLab
 from scenarios import SMTP, Attempt, Scenario
 
+from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.model import Mode
-from op25b_app.rules.flow import Role
 
 CONNECT_TIMEOUT = 2.5
 """Seconds; a SYN and its one repetition, which is all a host of the lab sends, fit in."""

@@ -24,8 +24,8 @@ from scenarios import SMTP, SUBMISSION, SUBMISSIONS, Attempt
 from standard_output import claim_standard_output
 
 from benchmarks.convergence.page import put_into
+from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.model import Mode
-from op25b_app.rules.flow import Role
 
 LEGITIMATE = (
     Attempt("worker", "office", SUBMISSION, False),

@@ -17,7 +17,7 @@ from errors import LabError
 from mininet.net import Mininet
 from mininet.node import OVSSwitch, RemoteController
 
-from op25b_app.rules.flow import COOKIE_OWNER, Role
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, Role
 
 TOPOLOGIES = Path(__file__).parent.parent / "topologies"
 # Mininet raises limits of the whole machine the first time; this network is small enough without.

@@ -25,6 +25,8 @@ from op25b_app.claimants import Claimants
 from op25b_app.connection import Connection, Rank, make_room, serve_with_limits
 from op25b_app.known_switch import KnownSwitch
 from op25b_app.known_switches import KnownSwitches
+from op25b_app.openflow import codec
+from op25b_app.openflow.features import decode_features
 from op25b_app.operate.accepting import open_as_many_files_as_allowed
 from op25b_app.operate.background import EXAMINING, PROVING, in_background
 from op25b_app.operate.clock import Clock
@@ -43,11 +45,10 @@ from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
-from op25b_app.switch import codec, session
+from op25b_app.switch import session
 from op25b_app.switch.assessment import present_ports
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.exchange import is_answer, is_news
-from op25b_app.switch.features import decode_features
 from op25b_app.switch.identity import refusal
 from op25b_app.unread import leave_unread
 

@@ -41,11 +41,11 @@ from ryu.ofproto import (
     ofproto_v1_5_parser,
 )
 
-from op25b_app.switch import codec, wire
-from op25b_app.switch.bundle import decode_control_reply
-from op25b_app.switch.flow_monitor import is_flow_update
-from op25b_app.switch.flow_removed import is_flow_removed
-from op25b_app.switch.table_features import is_table_features_reply
+from op25b_app.openflow import codec, wire
+from op25b_app.openflow.bundle import decode_control_reply
+from op25b_app.openflow.flow_monitor import is_flow_update
+from op25b_app.openflow.flow_removed import is_flow_removed
+from op25b_app.openflow.table_features import is_table_features_reply
 
 Parser = Callable[[Any, int, int, int, int, bytes], Any]
 """Ryu's: datapath, version, message type, length, xid and bytes to a message."""

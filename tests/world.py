@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Mode, Place, Switch
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.rules.marker import is_marker
 from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.switch.assignment import Assignment

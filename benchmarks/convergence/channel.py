@@ -12,8 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from benchmarks.relay import Relay, dialled
-from op25b_app.switch.transition import GATE
-from op25b_app.switch.wire import (
+from op25b_app.openflow.wire import (
     BARRIER_REPLY,
     ERROR,
     EXPERIMENTER,
@@ -23,6 +22,7 @@ from op25b_app.switch.wire import (
     OPENFLOW_13,
     encode_message,
 )
+from op25b_app.switch.transition import GATE
 
 _FLOW_MOD, _BARRIER_REQUEST = 14, 20
 _BUNDLE_CONTROLS = {33, 2300}

@@ -7,7 +7,7 @@ import json
 import urllib.request
 from typing import Any
 
-from op25b_app.rules.flow import NORMAL, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from tests.fake_switch.flow_mod import Command, write_flow_mod
 from tests.fake_switch.rules import flow_of
 from tests.openvswitch.openflow_client import OpenFlowClient

@@ -18,18 +18,18 @@ from typing import NamedTuple
 
 from benchmarks.convergence.interference import Interferer, Kind
 from benchmarks.convergence.plans import PORTS, Variant
-from op25b_app.operate.endpoint import ask
-from op25b_app.policy.loader import load
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.flow import FlowRule, Role
-from op25b_app.rules.ofctl import format_rule
-from op25b_app.switch.flow_monitor import (
+from op25b_app.openflow.flow_monitor import (
     Event,
     Update,
     decode_updates,
     encode_monitor_request,
     is_flow_update,
 )
+from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.ofctl import format_rule
+from op25b_app.operate.endpoint import ask
+from op25b_app.policy.loader import load
+from op25b_app.rules.compiler import compile_rules
 from tests.fake_switch.flow_mod import Command
 from tests.openvswitch.openflow_client import OpenFlowClient
 from tests.openvswitch.private_ovs import PrivateOvs

@@ -68,7 +68,7 @@ def command(
         raise click.UsageError("give either --flows FILE or --bridge BR")
     if groups is not None and flows is None:
         raise click.UsageError("--groups goes with --flows; of a bridge they are read from there")
-    from op25b_app.rules.proof.dump import DumpError, read_dump, read_groups
+    from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
     from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
     policy = policy_or_exit(path, at, as_json=as_json)

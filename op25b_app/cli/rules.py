@@ -19,8 +19,8 @@ from op25b_app.cli.arguments import (
 )
 
 if TYPE_CHECKING:
+    from op25b_app.openflow.flow_rule import FlowRule
     from op25b_app.policy.model import Policy, Switch
-    from op25b_app.rules.flow import FlowRule
 
 Names = Mapping[int, str]
 """Of tables, in the order in which people read them."""
@@ -46,8 +46,8 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
 
     Exits with 0 where rules are printed; with 1 where there are errors.
     """
+    from op25b_app.openflow.ofctl import format_rule
     from op25b_app.rules.compiler import compile_rules
-    from op25b_app.rules.ofctl import format_rule
     from op25b_app.rules.pipeline import Table
 
     as_json = form == "json"
@@ -78,7 +78,7 @@ def _single_table_or_exit(policy: Policy, switch: Switch, at: float, *, as_json:
 
 def _rule_as_json(rule: FlowRule, names: Names) -> dict[str, Any]:
     """A flow rule as JSON; 64-bit numbers as text, since many readers of JSON cannot hold them."""
-    from op25b_app.rules.ofctl import format_action, format_match, format_rule
+    from op25b_app.openflow.ofctl import format_action, format_match, format_rule
 
     return {
         "table": int(rule.table),
@@ -110,7 +110,7 @@ def _print_table(rules: Sequence[FlowRule], names: Names) -> None:
 
 def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
     """Priority, match, action and role as text. Rules that differ only in a single port are one row."""
-    from op25b_app.rules.ofctl import format_action, format_match
+    from op25b_app.openflow.ofctl import format_action, format_match
 
     by_row: dict[tuple[int, str, str, str], list[int]] = {}
     for rule in rules:

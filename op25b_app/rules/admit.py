@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Role
+from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
 from op25b_app.rules.matches import in_port, tagged
 from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import Admit, Table

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover
+from op25b_app.openflow.flow_rule import Action, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Line, MailException, SourceValidation
 from op25b_app.rules.addresses import CLOSED, EXEMPT, READABLE, VERSIONS, prefixes_of
-from op25b_app.rules.flow import Action, Field, FlowRule, Goto, Role
 from op25b_app.rules.matches import (
     ARP,
     IP,

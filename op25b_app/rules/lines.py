@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.net.prefix_set import Key, PrefixTable, cover, keys_of
+from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import Binding, Line, SourceValidation
 from op25b_app.rules.addresses import VERSIONS, prefixes_of
 from op25b_app.rules.egress import LINK_LOCAL, UNSPECIFIED, exception_rules, permitted, service
-from op25b_app.rules.flow import FlowRule, Role
 from op25b_app.rules.matches import (
     ARP,
     Fields,

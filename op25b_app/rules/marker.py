@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from op25b_app.net.prefix import Prefix
-from op25b_app.rules.flow import FlowRule, Role, cut_cookies
+from op25b_app.openflow.flow_rule import FlowRule, Role, cut_cookies
 from op25b_app.rules.matches import destination, source
 from op25b_app.rules.ours import rule_of
 from op25b_app.rules.pipeline import MARKER_PRIORITY

@@ -10,7 +10,16 @@ from typing import Literal, NamedTuple
 from op25b_app.net.ortc import NO, YES, SmallestTable
 from op25b_app.net.prefix import WIDTH
 from op25b_app.net.prefix_set import Key
-from op25b_app.rules.flow import COOKIE_OWNER, OXM_ORDER, Action, Field, FlowRule, Match, Role, match_of
+from op25b_app.openflow.flow_rule import (
+    COOKIE_OWNER,
+    OXM_ORDER,
+    Action,
+    Field,
+    FlowRule,
+    Match,
+    Role,
+    match_of,
+)
 from op25b_app.rules.matches import IP
 
 _MASKS: dict[int, list[int | None]] = {

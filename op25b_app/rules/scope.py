@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from op25b_app.net.prefix import Prefix
+from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Line, MailException, Mode, Policy, SourceValidation, Switch
 from op25b_app.rules.addresses import Addresses, prefixes_of
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Role
 from op25b_app.rules.ours import rule_of
 
 MAX_HARD_TIMEOUT = 65535

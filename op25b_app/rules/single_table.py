@@ -22,12 +22,12 @@ from typing import NamedTuple
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import prefix_of
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Match, Role
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Problem, error
 from op25b_app.policy.model import Policy, SourceValidation, Switch
 from op25b_app.rules.addresses import VERSIONS, prefixes_of
 from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Match, Role
 from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
 from op25b_app.rules.lines import line_rules
 from op25b_app.rules.matches import IP, in_port, source, tagged

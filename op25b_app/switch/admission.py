@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import enum
 
-from op25b_app.switch import codec, wire
+from op25b_app.openflow import codec, wire
+from op25b_app.openflow.flow_monitor import is_flow_update
 from op25b_app.switch.exchange import is_answer
-from op25b_app.switch.flow_monitor import is_flow_update
 
 MOST_ASKED = 256
 """So many requests of one connection may be open; the oldest are forgotten first."""

@@ -6,20 +6,20 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from op25b_app.openflow.flow_mods import Form
+from op25b_app.openflow.flow_rule import FlowRule
+from op25b_app.openflow.instruction_decoder import stored_rule
+from op25b_app.openflow.wire import OPENFLOW_13
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Line, Policy, Switch
 from op25b_app.rules.compiler import Compiler, Segment
-from op25b_app.rules.flow import FlowRule
 from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.single_table import CannotExpressError, compile_single_table
-from op25b_app.switch.batch import Form
-from op25b_app.switch.instructions import stored_rule
 from op25b_app.switch.plan import installation
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.remedies import settings_without
 from op25b_app.switch.ruleset import Key, Ruleset
-from op25b_app.switch.wire import OPENFLOW_13
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""

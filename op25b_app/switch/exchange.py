@@ -10,8 +10,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from op25b_app.switch import bundle, codec, flow_monitor, wire
-from op25b_app.switch.batch import (
+from op25b_app.openflow import bundle, codec, flow_monitor, wire
+from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.errors import ABOUT_RULES, BAD_FLAGS, INEXPRESSIBLE, TABLE_FULL, explain
+from op25b_app.openflow.flow_mods import (
     FIRST_XID,
     Batch,
     Change,
@@ -22,15 +24,13 @@ from op25b_app.switch.batch import (
     joined,
     read_error,
 )
-from op25b_app.switch.codec import Command, InstalledRule
-from op25b_app.switch.errors import ABOUT_RULES, BAD_FLAGS, INEXPRESSIBLE, TABLE_FULL, explain
-from op25b_app.switch.plan import Abilities, Plan
-from op25b_app.switch.ruleset import Key
-from op25b_app.switch.table_features import (
+from op25b_app.openflow.table_features import (
     decode_table_features,
     encode_table_features_request,
     is_table_features_reply,
 )
+from op25b_app.switch.plan import Abilities, Plan
+from op25b_app.switch.ruleset import Key
 from op25b_app.switch.transition import GATE, needs_tags
 
 MOST_WATCHED = 100

@@ -11,10 +11,10 @@ from collections.abc import Sequence, Set
 from itertools import chain
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule, cut_cookies
-from op25b_app.switch.actions import meaning
-from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_rule import FlowRule, cut_cookies
+from op25b_app.openflow.instruction_encoder import meaning
 from op25b_app.switch.reconcile import Comparison
 from op25b_app.switch.ruleset import Key
 

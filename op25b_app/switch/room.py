@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.switch.ruleset import Ruleset
 
 _DISPENSABLE_ROLES = (

@@ -7,7 +7,7 @@ from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 
-from op25b_app.rules.flow import Action, FlowRule, Goto, Match, Tagged
+from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Tagged
 from op25b_app.rules.pipeline import Table
 
 Key = tuple[int, int, Match]

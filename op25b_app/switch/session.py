@@ -17,12 +17,12 @@ from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
+from op25b_app.openflow import codec
+from op25b_app.openflow.flow_mods import Group
+from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.model import Mode
-from op25b_app.rules.flow import FlowRule
-from op25b_app.switch import codec
 from op25b_app.switch.assessment import contest, count, local_port_notes, strange_ports, summary
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.batch import Group
 from op25b_app.switch.drift import (
     Drift,
     decode_news,

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import filterfalse
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule
+from op25b_app.openflow import codec
+from op25b_app.openflow.codec import InstalledRule
+from op25b_app.openflow.flow_mods import Group
+from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.rules.marker import Marker, marker_rule
-from op25b_app.switch import codec
 from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
 from op25b_app.switch.assessment import newer_policy, next_revision, summary
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.batch import Group
-from op25b_app.switch.codec import InstalledRule
 from op25b_app.switch.exchange import Limits
 from op25b_app.switch.plan import Plan, mark_changes, plan_changes
 from op25b_app.switch.read_back import ReadBack

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from op25b_app.rules.flow import TAG_MASK, Action, Field, FlowRule, Goto, Opaque, Output, Tagged
+from op25b_app.openflow.flow_rule import TAG_MASK, Action, Field, FlowRule, Goto, Opaque, Output, Tagged
 from tests.fake_switch.actions import OUTPUT
 from tests.fake_switch.actions import Action as SwitchAction
 from tests.fake_switch.flow_mod import Command, FlowMod

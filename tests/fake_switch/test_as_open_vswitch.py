@@ -14,10 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.switch import codec, wire
-from op25b_app.switch.flow_monitor import decode_updates, is_flow_update
-from op25b_app.switch.oxm import match_size
-from op25b_app.switch.oxs import decode_statistics
+from op25b_app.openflow import codec, wire
+from op25b_app.openflow.flow_monitor import decode_updates, is_flow_update
+from op25b_app.openflow.oxm import match_size
+from op25b_app.openflow.oxs import decode_statistics
 from tests.fake_switch import Abilities, Channel, FakeSwitch, Kind, Message
 from tests.fake_switch.messages import (
     actions,

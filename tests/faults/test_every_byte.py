@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from op25b_app.rules.flow import FlowRule
+from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.rules.marker import is_marker
 from tests.fake_switch import Abilities, FakeSwitch
 from tests.fake_switch.dialler import FLAWLESS, Fault

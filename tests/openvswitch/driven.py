@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from op25b_app.openflow.bundle import decode_control_reply
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.bundle import decode_control_reply
 from op25b_app.switch.outcome import Outcome
 from op25b_app.switch.session import Connection, Session
 from tests.fake_switch.wire import Kind, Stream, pack

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule
-from op25b_app.switch import codec
+from op25b_app.openflow import codec
+from op25b_app.openflow.flow_rule import FlowRule
 from tests.patience import HANG_SECONDS
 
 HELLO, ERROR, SET_CONFIG = 0, 1, 9

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Opaque, Tagged
-from op25b_app.switch.codec import Command
+from op25b_app.openflow.codec import Command
+from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Opaque, Tagged
 from tests.openvswitch.private_ovs import PrivateOvs
 
 IPV4_TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))

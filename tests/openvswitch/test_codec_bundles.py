@@ -7,10 +7,10 @@ from collections.abc import Iterable
 
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule
-from op25b_app.switch import bundle, codec, errors
-from op25b_app.switch.bundle import Control, ControlReply
-from op25b_app.switch.codec import Command
+from op25b_app.openflow import bundle, codec, errors
+from op25b_app.openflow.bundle import Control, ControlReply
+from op25b_app.openflow.codec import Command
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from tests.openvswitch.openflow_client import ERROR, OpenFlowClient
 from tests.openvswitch.private_ovs import PrivateOvs
 

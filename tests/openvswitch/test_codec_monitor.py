@@ -8,18 +8,18 @@ from contextlib import contextmanager
 
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto
-from op25b_app.switch import bundle, codec
-from op25b_app.switch.codec import Command
-from op25b_app.switch.flow_monitor import (
+from op25b_app.openflow import bundle, codec
+from op25b_app.openflow.codec import Command
+from op25b_app.openflow.flow_monitor import (
     Event,
     Update,
     decode_updates,
     encode_monitor_request,
     is_flow_update,
 )
-from op25b_app.switch.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
-from op25b_app.switch.wire import OPENFLOW_13
+from op25b_app.openflow.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
+from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto
+from op25b_app.openflow.wire import OPENFLOW_13
 from tests.openvswitch.openflow_client import OpenFlowClient
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.patience import HANG_SECONDS

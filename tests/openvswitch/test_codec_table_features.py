@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.switch import codec
-from op25b_app.switch.table_features import (
+from op25b_app.openflow import codec
+from op25b_app.openflow.table_features import (
     TableFeatures,
     decode_table_features,
     encode_table_features_request,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, Role
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on
 

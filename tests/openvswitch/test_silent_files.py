@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.convergence.repair import delete
-from op25b_app.rules.flow import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, Role
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
 from tests.openvswitch.silent_files import GONE, VARIABLE

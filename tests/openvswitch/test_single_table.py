@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.rules.ofctl import format_rule
+from op25b_app.openflow.ofctl import format_rule
 from tests.frames import frame_of
 from tests.generated import packets
 from tests.generated_frames import frames

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from op25b_app.net.prefix import parse_address
+from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, Packet
-from op25b_app.rules.flow import Field, FlowRule
 from tests.frames import ethernet, tcp
 from tests.openvswitch.private_ovs import PrivateOvs
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.loader import load
-from op25b_app.rules.flow import Role
 from op25b_app.rules.pipeline import Table
 from op25b_app.switch.assignment import Assignment, Assignments
 from tests.openvswitch.driven import driven

@@ -8,18 +8,18 @@ from collections.abc import Iterator, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
+from op25b_app.openflow.ofctl import format_rule
+from op25b_app.openflow.stored_rule import StoredRule, stored
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
 from op25b_app.rules.lookup import headers
-from op25b_app.rules.ofctl import format_rule
 from op25b_app.rules.proof.diagram import Diagrams, evaluate
 from op25b_app.rules.proof.header import FIELDS, SIZES, vlan_value
 from op25b_app.rules.proof.prove import Proven, Refuted, prove
 from op25b_app.rules.proof.specification import Specification
-from op25b_app.rules.proof.stored import StoredRule, stored
 from op25b_app.rules.proof.tables import TableVerdicts
 from op25b_app.rules.proof.walk import walk
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies

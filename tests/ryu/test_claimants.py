@@ -10,9 +10,9 @@ from ryu.lib import hub
 
 from op25b_app import claimants as module
 from op25b_app.claimants import Claimants
+from op25b_app.openflow.features import Features
 from op25b_app.switch import claims
 from op25b_app.switch.admission import Stage
-from op25b_app.switch.features import Features
 
 LIFE_SECONDS = 0.2
 DPID = 0x25

@@ -17,8 +17,8 @@ from ryu.controller.handler import MAIN_DISPATCHER, register_instance, set_ev_ha
 from ryu.controller.ofp_handler import OFPHandler
 from ryu.ofproto import ofproto_parser
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule
-from op25b_app.switch import bundle, codec, wire
+from op25b_app.openflow import bundle, codec, wire
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.unread import leave_unread
 
 VERSIONS = (4, 5, 6)

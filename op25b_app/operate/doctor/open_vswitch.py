@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from op25b_app.net.port_number import LOCAL_PORT as LOCAL_PORT_OF_OPENFLOW
-from op25b_app.rules.flow import COOKIE_OWNER
+from op25b_app.openflow.flow_rule import COOKIE_OWNER
 
 TIMEOUT = "10"
 """Seconds that each of the tools may take."""

@@ -8,65 +8,60 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-VLAN_PRESENT = 0x1000
-"""OFPVID_PRESENT (OpenFlow 1.3.5, section 7.2.3.7)."""
+from op25b_app.openflow.fields import VLAN_PRESENT, WIDTHS
+
 MOST_INTERVALS = 1 << 12
 """A mask with holes makes that many intervals at most; more cannot be decided."""
 
-WIDTHS = {
-    "vlan_pcp": 3,
-    "eth_type": 16,
-    "ip_proto": 8,
-    "ip_dscp": 6,
-    "ip_ecn": 2,
-    "tcp_dst": 16,
-    "tcp_src": 16,
-    "tcp_flags": 12,
-    "udp_dst": 16,
-    "udp_src": 16,
-    "sctp_dst": 16,
-    "sctp_src": 16,
-    "icmpv4_type": 8,
-    "icmpv4_code": 8,
-    "icmpv6_type": 8,
-    "icmpv6_code": 8,
-    "ipv6_flabel": 20,
-    "ip_ttl": 8,
-    "mpls_label": 20,
-    "mpls_tc": 3,
-    "mpls_bos": 1,
-    "mpls_ttl": 8,
-    "arp_op": 16,
-    "eth_dst": 48,
-    "arp_spa": 32,
-    "arp_tpa": 32,
-    "arp_sha": 48,
-    "arp_tha": 48,
-    "ipv6_nd_sll": 48,
-    "ipv6_nd_tll": 48,
-    "ipv6_nd_target": 128,
-    "ipv4_dst": 32,
-    "ipv4_src": 32,
-    "ipv6_dst": 128,
-    "ipv6_src": 128,
-    "eth_src": 48,
-    "vlan_vid": 13,
-    "in_port": 32,
-}
-"""Bits of every field that a packet brings with it, in the order of the diagrams."""
+FIELDS = (
+    "vlan_pcp",
+    "eth_type",
+    "ip_proto",
+    "ip_dscp",
+    "ip_ecn",
+    "tcp_dst",
+    "tcp_src",
+    "tcp_flags",
+    "udp_dst",
+    "udp_src",
+    "sctp_dst",
+    "sctp_src",
+    "icmpv4_type",
+    "icmpv4_code",
+    "icmpv6_type",
+    "icmpv6_code",
+    "ipv6_flabel",
+    "ip_ttl",
+    "mpls_label",
+    "mpls_tc",
+    "mpls_bos",
+    "mpls_ttl",
+    "arp_op",
+    "eth_dst",
+    "arp_spa",
+    "arp_tpa",
+    "arp_sha",
+    "arp_tha",
+    "ipv6_nd_sll",
+    "ipv6_nd_tll",
+    "ipv6_nd_target",
+    "ipv4_dst",
+    "ipv4_src",
+    "ipv6_dst",
+    "ipv6_src",
+    "eth_src",
+    "vlan_vid",
+    "in_port",
+)
+"""Every field that a packet brings with it, in the order of the diagrams."""
+if set(FIELDS) != set(WIDTHS):
+    raise AssertionError("every field has its place in the order of the diagrams")
 
-REGISTERS = frozenset({"metadata", *(f"reg{number}" for number in range(16))})
-"""What a packet does not bring with it: 0 until a rule writes it. A tunnel's port gives ``tunnel_id``."""
-
-ETHERNET_FIELDS = frozenset({"in_port", "eth_src", "eth_dst", "eth_type", "vlan_vid", "vlan_pcp"})
-"""What stands before the payload of a frame, and where that came in."""
-
-FIELDS = tuple(WIDTHS)
 LEVELS = {name: level for level, name in enumerate(FIELDS)}
 UNTAGGED = 0
 """The value of vlan_vid without a tag here; number N in a tag is N + 1."""
 _VLANS = 1 + 4096
-SIZES = tuple(_VLANS if name == "vlan_vid" else 1 << width for name, width in WIDTHS.items())
+SIZES = tuple(_VLANS if name == "vlan_vid" else 1 << WIDTHS[name] for name in FIELDS)
 
 
 class TooManyIntervalsError(ValueError):

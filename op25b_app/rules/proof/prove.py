@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import complement
+from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
@@ -15,7 +16,6 @@ from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
 from op25b_app.rules.proof.diagram import Diagram, Diagrams, count_paths
 from op25b_app.rules.proof.header import LEVELS, SIZES
 from op25b_app.rules.proof.specification import Specification
-from op25b_app.rules.proof.stored import StoredRule
 from op25b_app.rules.proof.tables import TableVerdicts, Undecided
 from op25b_app.rules.proof.walk import Walk, walks
 from op25b_app.rules.proof.witness import (

@@ -10,6 +10,7 @@ from functools import cached_property
 
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.openflow.fields import VLAN_PRESENT
 from op25b_app.policy.model import (
     Line,
     Listed,
@@ -23,7 +24,7 @@ from op25b_app.policy.model import (
 )
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
 from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import LEVELS, VLAN_PRESENT, vlan_value
+from op25b_app.rules.proof.header import LEVELS, vlan_value
 
 _SMTP = 25
 _TCP, _UDP, _IGMP, _ICMPV6 = 6, 17, 2, 58

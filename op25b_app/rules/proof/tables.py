@@ -14,21 +14,8 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-from op25b_app.policy.model import Verdict
-from op25b_app.rules.proof.budget import TooManyStepsError
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import (
-    ETHERNET_FIELDS,
-    LEVELS,
-    REGISTERS,
-    UNTAGGED,
-    WIDTHS,
-    Interval,
-    TooManyIntervalsError,
-    intervals,
-    vlan_value,
-)
-from op25b_app.rules.proof.stored import (
+from op25b_app.openflow.fields import ETHERNET_FIELDS, REGISTERS, WIDTHS
+from op25b_app.openflow.stored_rule import (
     Change,
     ClearLater,
     Jump,
@@ -46,6 +33,17 @@ from op25b_app.rules.proof.stored import (
     Unmodelled,
     WriteMetadata,
     sends,
+)
+from op25b_app.policy.model import Verdict
+from op25b_app.rules.proof.budget import TooManyStepsError
+from op25b_app.rules.proof.diagram import Diagram, Diagrams
+from op25b_app.rules.proof.header import (
+    LEVELS,
+    UNTAGGED,
+    Interval,
+    TooManyIntervalsError,
+    intervals,
+    vlan_value,
 )
 
 _TPID = 0x8100

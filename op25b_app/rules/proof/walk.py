@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from op25b_app.policy.model import Verdict
-from op25b_app.rules.lookup import matches
-from op25b_app.rules.proof.header import ETHERNET_FIELDS, WIDTHS
-from op25b_app.rules.proof.stored import (
+from op25b_app.openflow.fields import ETHERNET_FIELDS, WIDTHS
+from op25b_app.openflow.stored_rule import (
     ClearLater,
     Jump,
     Later,
@@ -22,6 +20,8 @@ from op25b_app.rules.proof.stored import (
     WriteMetadata,
     sends,
 )
+from op25b_app.policy.model import Verdict
+from op25b_app.rules.lookup import matches
 
 _TRACKED = 0x20
 """The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""

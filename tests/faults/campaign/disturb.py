@@ -11,7 +11,7 @@ from types import TracebackType
 from urllib.error import HTTPError
 
 from benchmarks.convergence.interference import Interferer, Kind
-from op25b_app.rules.flow import Field, FlowRule, Output, Role
+from op25b_app.openflow.flow_rule import Field, FlowRule, Output, Role
 from tests.fake_switch.flow_mod import Command
 from tests.faults.campaign.watch import Deviation, Table
 from tests.faults.campaign.world import LINE, UPLINK, Honest, World

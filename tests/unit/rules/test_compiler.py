@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from op25b_app.net.prefix import Prefix
+from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.rules.compiler import Compiler, compile_rules
-from op25b_app.rules.flow import FlowRule, Role
-from op25b_app.rules.ofctl import format_rule
 from op25b_app.rules.pipeline import Table
 from op25b_app.rules.scope import MAX_HARD_TIMEOUT
 

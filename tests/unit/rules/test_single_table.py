@@ -11,11 +11,11 @@ from types import MappingProxyType
 import pytest
 
 from op25b_app.net.prefix import Prefix
+from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.ofctl import format_rule
+from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Binding, Listed, MailException, Policy, SourceValidation
-from op25b_app.rules.flow import FlowRule, Role
-from op25b_app.rules.ofctl import format_rule
 from op25b_app.rules.proof.prove import Proven, prove
-from op25b_app.rules.proof.stored import stored
 from op25b_app.rules.single_table import MOST_EXTRA_RULES, CannotExpressError, compile_single_table
 from tests.unit.rules.test_compiler import HEAD, NOW, SPACE, policy_of
 

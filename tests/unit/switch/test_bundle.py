@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.rules.flow import Field, FlowRule
-from op25b_app.switch import bundle, codec
-from op25b_app.switch.bundle import Control, ControlReply
+from op25b_app.openflow import bundle, codec
+from op25b_app.openflow.bundle import Control, ControlReply
+from op25b_app.openflow.flow_rule import Field, FlowRule
 
 VERSIONS = (4, 5, 6)
 RULE = FlowRule(3, 7, (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000)), None, 9)

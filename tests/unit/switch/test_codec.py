@@ -13,7 +13,9 @@ from ryu.lib import addrconv
 from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.rules.flow import (
+from op25b_app.openflow import codec
+from op25b_app.openflow.codec import Command
+from op25b_app.openflow.flow_rule import (
     NORMAL,
     TAG_MASK,
     Action,
@@ -25,9 +27,7 @@ from op25b_app.rules.flow import (
     Output,
     Tagged,
 )
-from op25b_app.switch import codec
-from op25b_app.switch.codec import Command
-from op25b_app.switch.oxm import FIELDS, OxmField, decode_match, encode_match
+from op25b_app.openflow.oxm import FIELDS, OxmField, decode_match, encode_match
 
 VERSIONS = (4, 5, 6)
 NEWER_THAN_13 = {"pbb_uca", "tcp_flags", "actset_output", "packet_type"}

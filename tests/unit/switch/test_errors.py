@@ -7,7 +7,7 @@ import re
 import pytest
 from ryu.ofproto import ofproto_v1_3, ofproto_v1_4, ofproto_v1_5
 
-from op25b_app.switch import errors
+from op25b_app.openflow import errors
 
 PREFIXES = {1: "OFPBRC_", 2: "OFPBAC_", 3: "OFPBIC_", 4: "OFPBMC_", 5: "OFPFMFC_"}
 NEWER_PREFIXES = {13: "OFPTFFC_", 16: "OFPMOFC_", 17: "OFPBFC_"}

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from op25b_app.rules.flow import NORMAL
-from op25b_app.switch import bundle, exchange
+from op25b_app.openflow import bundle
+from op25b_app.openflow.codec import Command, count_rules, is_flow_stats_reply
+from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_rule import NORMAL
+from op25b_app.switch import exchange
 from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import Command, count_rules, is_flow_stats_reply
 from op25b_app.switch.exchange import (
     MOST_OF_OTHERS,
     Answer,

@@ -7,7 +7,7 @@ import struct
 import pytest
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.switch.features import Features, decode_features
+from op25b_app.openflow.features import Features, decode_features
 
 VERSIONS = pytest.mark.parametrize("version", [4, 5, 6])
 

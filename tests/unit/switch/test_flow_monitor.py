@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto
-from op25b_app.switch import codec
-from op25b_app.switch.bundle import encode_commit
-from op25b_app.switch.flow_monitor import (
+from op25b_app.openflow import codec
+from op25b_app.openflow.bundle import encode_commit
+from op25b_app.openflow.flow_monitor import (
     Event,
     Update,
     decode_updates,
     encode_monitor_request,
     is_flow_update,
 )
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
 
 VERSIONS = (4, 5, 6)
 MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.rules.flow import Field, FlowRule
-from op25b_app.switch import codec
-from op25b_app.switch.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
-from op25b_app.switch.oxm import encode_match
+from op25b_app.openflow import codec
+from op25b_app.openflow.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
+from op25b_app.openflow.flow_rule import Field, FlowRule
+from op25b_app.openflow.oxm import encode_match
 
 VERSIONS = (4, 5, 6)
 MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))

@@ -8,8 +8,9 @@ import pytest
 from ryu.ofproto import ofproto_v1_3 as ofp
 from ryu.ofproto import ofproto_v1_3_parser as parser
 
-from op25b_app.rules.flow import NORMAL, FlowRule, Opaque, Tagged
-from op25b_app.rules.proof.stored import (
+from op25b_app.openflow.flow_rule import NORMAL, FlowRule, Opaque, Tagged
+from op25b_app.openflow.instruction_decoder import stored_rule
+from op25b_app.openflow.stored_rule import (
     ClearLater,
     Emit,
     Jump,
@@ -23,7 +24,6 @@ from op25b_app.rules.proof.stored import (
     Unmodelled,
     WriteMetadata,
 )
-from op25b_app.switch.instructions import stored_rule
 
 
 def encoded(*instructions: Any) -> bytes:

@@ -6,8 +6,8 @@ import itertools
 
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Goto, Opaque
-from op25b_app.switch.actions import encode_action, meaning
+from op25b_app.openflow.flow_rule import NORMAL, Goto, Opaque
+from op25b_app.openflow.instruction_encoder import encode_action, meaning
 from op25b_app.switch.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities
 from tests.fake_switch.messages import actions, goto, output

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Opaque
-from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Opaque
 from op25b_app.switch.reconcile import Comparison, reconcile
 from op25b_app.switch.ruleset import MOST_READ, Ruleset
 

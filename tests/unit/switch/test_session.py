@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.model import Mode
-from op25b_app.rules.flow import NORMAL, Field, FlowRule
 from op25b_app.rules.marker import Marker, marker_rule, newest_marker
 from op25b_app.switch.outcome import State
 from op25b_app.switch.ruleset import Ruleset

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection
 from tests.fake_switch import Abilities, FlowMod, Refusal

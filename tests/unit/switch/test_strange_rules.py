@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.rules.flow import NORMAL, Field, FlowRule, Role
-from op25b_app.rules.proof.stored import Unmodelled
-from op25b_app.switch import codec
-from op25b_app.switch.batch import Change, Form, Group
-from op25b_app.switch.codec import Command
-from op25b_app.switch.instructions import stored_rule
-from op25b_app.switch.oxm import ReportedMatch, decode_match, encode_match
+from op25b_app.openflow import codec
+from op25b_app.openflow.codec import Command
+from op25b_app.openflow.flow_mods import Change, Form, Group
+from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Role
+from op25b_app.openflow.instruction_decoder import stored_rule
+from op25b_app.openflow.oxm import ReportedMatch, decode_match, encode_match
+from op25b_app.openflow.stored_rule import Unmodelled
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities

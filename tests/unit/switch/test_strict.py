@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Hardening, Inbound, Policy, SourceValidation
-from op25b_app.rules.flow import NORMAL
 from op25b_app.switch.assignment import Assignments
 from op25b_app.switch.remedies import alternatives
 from op25b_app.switch.session import AUDIT_SECONDS

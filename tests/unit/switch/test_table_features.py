@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
-from op25b_app.switch import codec
-from op25b_app.switch.table_features import (
+from op25b_app.openflow import codec
+from op25b_app.openflow.table_features import (
     TableFeatures,
     decode_table_features,
     encode_table_features_request,

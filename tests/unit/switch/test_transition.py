@@ -16,9 +16,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.rules.flow import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
-from op25b_app.switch.batch import Change, Group
-from op25b_app.switch.codec import Command, InstalledRule
+from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.transition import (

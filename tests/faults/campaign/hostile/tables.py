@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from random import Random
 
-from op25b_app.rules.flow import Field, FlowRule, Goto
+from op25b_app.openflow.flow_rule import Field, FlowRule, Goto
 from tests.fake_switch import Abilities, FakeSwitch, Kind, Message, Refusal
 from tests.fake_switch.conduct import Conduct
 from tests.fake_switch.messages import match, oxm

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from op25b_app.rules.flow import COOKIE_OWNER, TAG_MASK, FlowRule, Goto, Match, Opaque, Output, Role, Tagged
+from op25b_app.openflow.flow_rule import (
+    COOKIE_OWNER,
+    TAG_MASK,
+    FlowRule,
+    Goto,
+    Match,
+    Opaque,
+    Output,
+    Role,
+    Tagged,
+)
 
 CONTROLLER_PORT = 0xFFFFFFFD
 """OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""

@@ -18,7 +18,7 @@ import enum
 import struct
 from typing import NamedTuple
 
-from op25b_app.switch.wire import (
+from op25b_app.openflow.wire import (
     EXPERIMENTER,
     HEADER_SIZE,
     ONF_EXPERIMENTER,

@@ -8,8 +8,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from op25b_app.rules.flow import FlowRule, Opaque
-from op25b_app.rules.proof.stored import (
+from op25b_app.openflow.flow_rule import FlowRule, Opaque
+from op25b_app.openflow.oxm import decode_field
+from op25b_app.openflow.stored_rule import (
     ClearLater,
     Emit,
     Jump,
@@ -25,7 +26,6 @@ from op25b_app.rules.proof.stored import (
     WriteMetadata,
     stored,
 )
-from op25b_app.switch.oxm import decode_field
 
 _GOTO_TABLE, _WRITE_METADATA, _WRITE_ACTIONS, _APPLY_ACTIONS, _CLEAR_ACTIONS, _METER = range(1, 7)
 _OUTPUT, _PUSH_VLAN, _POP_VLAN, _GROUP, _SET_FIELD = 0, 17, 18, 22, 25

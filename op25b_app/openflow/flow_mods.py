@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule, Tagged
-from op25b_app.switch import bundle, codec, wire
-from op25b_app.switch.codec import RESET_COUNTS, Command
+from op25b_app.openflow import bundle, codec, wire
+from op25b_app.openflow.codec import RESET_COUNTS, Command
+from op25b_app.openflow.flow_rule import FlowRule, Tagged
 
 CHUNK_BYTES = 1 << 16
 """Small messages are joined to pieces of about this size."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import struct
 
-from op25b_app.rules.flow import Action, Match, Opaque
-from op25b_app.switch.actions import decode_action
-from op25b_app.switch.oxm import decode_match, match_size, unreadable_match
-from op25b_app.switch.oxs import Statistics, decode_statistics
+from op25b_app.openflow.flow_rule import Action, Match, Opaque
+from op25b_app.openflow.instruction_encoder import decode_action
+from op25b_app.openflow.oxm import decode_match, match_size, unreadable_match
+from op25b_app.openflow.oxs import Statistics, decode_statistics
 
 _BROKEN_INSTRUCTION = bytes(4)
 """An instruction of length 0: what follows is no instruction that anybody knows."""

@@ -18,10 +18,10 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from op25b_app.rules.flow import Action, FlowRule, Match
-from op25b_app.switch.oxm import encode_match
-from op25b_app.switch.reported import match_and_action
-from op25b_app.switch.wire import (
+from op25b_app.openflow.flow_rule import Action, FlowRule, Match
+from op25b_app.openflow.flow_stats import match_and_action
+from op25b_app.openflow.oxm import encode_match
+from op25b_app.openflow.wire import (
     EXPERIMENTER,
     MULTIPART_EXPERIMENTER,
     MULTIPART_HEADER_SIZE,
@@ -80,7 +80,7 @@ class Update(NamedTuple):
     """One thing that a flow monitor tells.
 
     The fields of a rule stand for what was ADDED, REMOVED or MODIFIED; the action of what was removed may not
-    be told (None), and ``reason`` is its :class:`~op25b_app.switch.flow_removed.Reason`. ``xid`` is that of
+    be told (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.Reason`. ``xid`` is that of
     an OWN flow-mod.
     """
 

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 
-from op25b_app.rules.flow import TAG_MASK, Action, Goto, Opaque, Output, Tagged
+from op25b_app.openflow.flow_rule import TAG_MASK, Action, Goto, Opaque, Output, Tagged
 
 _HEADER = struct.Struct("!HH")
 _GOTO = struct.Struct("!HHBxxx")

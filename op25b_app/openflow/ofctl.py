@@ -5,7 +5,17 @@ from __future__ import annotations
 import ipaddress
 
 from op25b_app.net.port_number import port_name
-from op25b_app.rules.flow import NORMAL, TAG_MASK, Action, Field, FlowRule, Goto, Match, Opaque, Tagged
+from op25b_app.openflow.flow_rule import (
+    NORMAL,
+    TAG_MASK,
+    Action,
+    Field,
+    FlowRule,
+    Goto,
+    Match,
+    Opaque,
+    Tagged,
+)
 
 _ADDRESS = {"ipv4_src", "ipv4_dst", "arp_spa", "ipv6_src", "ipv6_dst", "ipv6_nd_target"}
 _MAC = {"eth_src", "eth_dst", "arp_sha"}

@@ -11,11 +11,11 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from op25b_app.rules.flow import COOKIE_OWNER, FlowRule, Opaque
-from op25b_app.switch.actions import encode_action, meaning
-from op25b_app.switch.oxm import encode_match
-from op25b_app.switch.reported import match_and_action, match_statistics_and_rest
-from op25b_app.switch.wire import (
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, FlowRule, Opaque
+from op25b_app.openflow.flow_stats import match_and_action, match_statistics_and_rest
+from op25b_app.openflow.instruction_encoder import encode_action, meaning
+from op25b_app.openflow.oxm import encode_match
+from op25b_app.openflow.wire import (
     MULTIPART_HEADER_SIZE,
     OPENFLOW_13,
     OPENFLOW_14,
@@ -156,8 +156,9 @@ def count_rules(message: bytes) -> int:
 def decode_flow_stats(message: bytes) -> list[InstalledRule]:
     """The rules in one part of a flow statistics reply, header included (7.3.5.2; 1.5.1 section 7.3.5.3).
 
-    A rule whose match or instructions break the format is among them, see :mod:`op25b_app.switch.reported`.
-    Raises ValueError, naming the byte, where one rule cannot be told from the next.
+    A rule whose match or instructions break the format is among them, see
+    :mod:`op25b_app.openflow.flow_stats`. Raises ValueError, naming the byte, where one rule cannot be told
+    from the next.
     """
     if message[0] < OPENFLOW_15:
         return _decode_flow_stats(message)

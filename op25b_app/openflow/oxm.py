@@ -1,6 +1,6 @@
 """Matches on the wire: the OpenFlow extensible match, OXM (OpenFlow 1.3.5 and 1.5.1, section 7.2.3).
 
-A match of the wire names its fields by class and number; a :class:`~op25b_app.rules.flow.Match` names them by
+A match of the wire names its fields by class and number; a :class:`~op25b_app.openflow.flow_rule.Match` by
 name. A field unknown here is kept under a name made of its numbers, so that a rule of anybody can be read.
 What cannot be written again from such names keeps the bytes in which it came: a :class:`ReportedMatch`.
 """
@@ -13,7 +13,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
-from op25b_app.rules.flow import Field, Match
+from op25b_app.openflow.flow_rule import Field, Match
 
 BASIC = 0x8000
 """OFPXMC_OPENFLOW_BASIC."""

@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from op25b_app.switch.wire import (
+from op25b_app.openflow.wire import (
     MULTIPART_HEADER_SIZE,
     decode_entries,
     encode_multipart_request,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from op25b_app.switch import wire
+from op25b_app.openflow import wire
 
 _FEATURES = struct.Struct("!QxxxxBB")
 _SIZE = 32

@@ -7,9 +7,9 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from op25b_app.rules.flow import Field, Match
-from op25b_app.rules.proof.header import REGISTERS, WIDTHS
-from op25b_app.rules.proof.stored import (
+from op25b_app.openflow.fields import REGISTERS, WIDTHS
+from op25b_app.openflow.flow_rule import Field, Match
+from op25b_app.openflow.stored_rule import (
     CONTROLLER_PORT,
     ClearLater,
     Emit,

@@ -6,11 +6,11 @@ import enum
 import struct
 from typing import NamedTuple
 
-from op25b_app.rules.flow import FlowRule
-from op25b_app.switch.oxm import match_size
-from op25b_app.switch.oxs import decode_statistics
-from op25b_app.switch.reported import match_only
-from op25b_app.switch.wire import FLOW_REMOVED, HEADER_SIZE, OPENFLOW_15
+from op25b_app.openflow.flow_rule import FlowRule
+from op25b_app.openflow.flow_stats import match_only
+from op25b_app.openflow.oxm import match_size
+from op25b_app.openflow.oxs import decode_statistics
+from op25b_app.openflow.wire import FLOW_REMOVED, HEADER_SIZE, OPENFLOW_15
 
 _REMOVED = struct.Struct("!QHBBxxxxxxxxxxHQQ")
 _REMOVED_15 = struct.Struct("!BBHxxHQ")

@@ -1,0 +1,1 @@
+"""OpenFlow messages as values and bytes: flow rules, statistics, errors, and the text of ovs-ofctl."""
