@@ -18,7 +18,7 @@ from benchmarks.policies import AT, SWITCH, Space, read_policy, write_policy
 from benchmarks.processes import apart
 from benchmarks.results import ProofCost
 from op25b_app.openflow.ofctl_parser import read_dump
-from op25b_app.rules.proof.prove import Proven, prove
+from op25b_app.verify.prove import Proven, prove
 from tests.openvswitch.private_ovs import PrivateOvs
 
 FILTERS = (DEFAULTS, BINDING)

@@ -165,7 +165,7 @@ def _switch_as_json(switch: SwitchEffect, most: int | None) -> dict[str, Any]:
 
 def _traffic_as_json(traffic: Traffic, most: int | None) -> dict[str, Any]:
     from op25b_app.rules.effect.wording import example_text, headline
-    from op25b_app.rules.proof.witness import openflow_fields
+    from op25b_app.verify.counterexample import openflow_fields
 
     before, after = traffic.roles
     told: dict[str, Any] = {"kind": traffic.kind.value, "text": headline(traffic)}

@@ -24,7 +24,7 @@ from op25b_app.cli.arguments import (
 )
 
 if TYPE_CHECKING:
-    from op25b_app.rules.proof.prove import Refuted, Result
+    from op25b_app.verify.prove import Refuted, Result
 
 SILENT_SECONDS = 1.0
 """What takes longer shows that it is at work."""
@@ -69,7 +69,7 @@ def command(
     if groups is not None and flows is None:
         raise click.UsageError("--groups goes with --flows; of a bridge they are read from there")
     from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
-    from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits, prove
+    from op25b_app.verify.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
     policy = policy_or_exit(path, at, as_json=as_json)
     switch = switch_or_fail(policy, switch_name)
@@ -104,7 +104,7 @@ def command(
 
 
 def _print_refuted(result: Refuted) -> None:
-    from op25b_app.rules.proof.witness import describe, in_words, trace_command
+    from op25b_app.verify.counterexample import describe, in_words, trace_command
 
     decision, walked = result.decision, result.walk
     rule = f"{walked.rule.where}: {walked.rule.text}" if walked.rule else "no rule matches"
@@ -121,7 +121,7 @@ def _print_refuted(result: Refuted) -> None:
 
 
 def _as_json(result: Result, rules: int) -> dict[str, Any]:
-    from op25b_app.rules.proof.prove import CannotDecide, Proven, TooCostly, culprits
+    from op25b_app.verify.prove import CannotDecide, Proven, TooCostly, culprits
 
     if isinstance(result, Proven):
         return {"result": "proven", "rules": rules, "classes": result.classes}
@@ -131,7 +131,7 @@ def _as_json(result: Result, rules: int) -> dict[str, Any]:
         reason = f"not within {result.within}, because of {culprits(result)}"
         where = result.rules[0].where if result.rules else None
         return {"result": "cannot decide", "where": where, "reason": reason}
-    from op25b_app.rules.proof.witness import describe, trace_command
+    from op25b_app.verify.counterexample import describe, trace_command
 
     frame, walked, decision = result.frame, result.walk, result.decision
     return {

@@ -14,12 +14,12 @@ from op25b_app.policy.canonical import meaning
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Line, Policy, Switch
 from op25b_app.rules.compiler import Compiler, Segment
-from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.single_table import CannotExpressError, compile_single_table
 from op25b_app.switch.plan import installation
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.remedies import settings_without
 from op25b_app.switch.ruleset import Key, Ruleset
+from op25b_app.verify.prove import objection
 
 _SMALL = 1 << 8
 """Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""

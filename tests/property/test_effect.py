@@ -20,8 +20,8 @@ from op25b_app.rules.effect.comparison import Judgement
 from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.traffic import change_of
 from op25b_app.rules.lookup import headers
-from op25b_app.rules.proof.header import FIELDS, vlan_value
-from op25b_app.rules.proof.witness import packet_of
+from op25b_app.verify.counterexample import packet_of
+from op25b_app.verify.header import FIELDS, vlan_value
 from tests.generated import IN_PORTS, NOW, SWITCH, edges, packet, packets, policies
 from tests.generated_frames import frames
 

@@ -16,12 +16,12 @@ from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.lookup import headers
-from op25b_app.rules.proof.diagram import Diagrams, evaluate
-from op25b_app.rules.proof.header import FIELDS, SIZES, vlan_value
-from op25b_app.rules.proof.prove import Proven, Refuted, prove
-from op25b_app.rules.proof.specification import Specification
-from op25b_app.rules.proof.tables import TableVerdicts
-from op25b_app.rules.proof.walk import walk
+from op25b_app.verify.diagram import Diagrams, evaluate
+from op25b_app.verify.header import FIELDS, SIZES, vlan_value
+from op25b_app.verify.prove import Proven, Refuted, prove
+from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_tables import TableVerdicts
+from op25b_app.verify.trace import walk
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 

@@ -18,7 +18,7 @@ from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import Packet
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.lookup import headers, matches
-from op25b_app.rules.proof.prove import Proven, prove
+from op25b_app.verify.prove import Proven, prove
 from tests.generated import NOW, edges, packet
 from tests.property.test_proof import assert_right, mutate, stored_rules
 

@@ -15,8 +15,8 @@ from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, SourceValidation, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.rules.lookup import trace, verdict
-from op25b_app.rules.proof.prove import Proven, prove
 from op25b_app.rules.single_table import CannotExpressError, compile_single_table
+from op25b_app.verify.prove import Proven, prove
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 

@@ -14,13 +14,13 @@ from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import SIZES
-from op25b_app.rules.proof.tables import TableVerdicts
 from op25b_app.switch.plan import Abilities, plan_changes
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.transition import behind_gate, closed_first, in_place, staged
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import SIZES
+from op25b_app.verify.symbolic_tables import TableVerdicts
 from tests.generated import NOW, SWITCH, policies
 
 HANDOVER = 7

@@ -22,10 +22,10 @@ from op25b_app.policy.model import (
 from op25b_app.rules.effect.addresses import held_by
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.wording import names
-from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
-from op25b_app.rules.proof.diagram import Diagrams
-from op25b_app.rules.proof.header import LEVELS, SIZES
-from op25b_app.rules.proof.specification import Specification, longest_match_stretches
+from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
+from op25b_app.verify.diagram import Diagrams
+from op25b_app.verify.header import LEVELS, SIZES
+from op25b_app.verify.specification import Specification, longest_match_stretches
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)

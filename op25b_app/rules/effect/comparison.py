@@ -18,9 +18,9 @@ from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.rules.effect.regions import ranges_of, stretches_of_both
 from op25b_app.rules.effect.traffic import Change, change_of
-from op25b_app.rules.proof.diagram import Diagram, Diagrams, evaluate
-from op25b_app.rules.proof.header import FIELDS, LEVELS, UNTAGGED
-from op25b_app.rules.proof.specification import Specification
+from op25b_app.verify.diagram import Diagram, Diagrams, evaluate
+from op25b_app.verify.header import FIELDS, LEVELS, UNTAGGED
+from op25b_app.verify.specification import Specification
 
 Roles = tuple[PortRole, PortRole]
 """Before and after."""

@@ -16,11 +16,11 @@ from op25b_app.rules.effect.example import find_in_region, find_usual
 from op25b_app.rules.effect.kinds import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
 from op25b_app.rules.effect.regions import regions
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
-from op25b_app.rules.proof.budget import Budget
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import LEVELS, SIZES
-from op25b_app.rules.proof.prove import LAST_PORT
-from op25b_app.rules.proof.specification import Specification
+from op25b_app.verify.budget import Budget
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import LEVELS, SIZES
+from op25b_app.verify.prove import LAST_PORT
+from op25b_app.verify.specification import Specification
 
 _ETH_TYPE = LEVELS["eth_type"]
 _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}

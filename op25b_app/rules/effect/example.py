@@ -10,9 +10,9 @@ from types import MappingProxyType
 from op25b_app.net.ranges import Ranges, common
 from op25b_app.rules.effect.addresses import AddressSet
 from op25b_app.rules.effect.regions import Region, ranges_of
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import FIELDS, LEVELS, SIZES
-from op25b_app.rules.proof.witness import find_header
+from op25b_app.verify.counterexample import find_header
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import FIELDS, LEVELS, SIZES
 
 _USUAL: Mapping[str, int] = {
     "tcp_dst": 587,

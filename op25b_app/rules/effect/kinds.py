@@ -15,9 +15,9 @@ from op25b_app.policy.packet_context import (
 )
 from op25b_app.rules.effect.example import usual_header
 from op25b_app.rules.effect.traffic import Kind
-from op25b_app.rules.proof.diagram import Diagram
-from op25b_app.rules.proof.header import FIELDS, LEVELS
-from op25b_app.rules.proof.witness import packet_of
+from op25b_app.verify.counterexample import packet_of
+from op25b_app.verify.diagram import Diagram
+from op25b_app.verify.header import FIELDS, LEVELS
 
 Constraints = Mapping[str, tuple[int, int]]
 """First and last value of each field that was asked for, by OXM name."""

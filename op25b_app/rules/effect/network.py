@@ -20,7 +20,7 @@ from op25b_app.rules.effect.difference import Difference
 from op25b_app.rules.effect.pairs import pairs_of
 from op25b_app.rules.effect.traffic import Traffic
 from op25b_app.rules.effect.wording import summary
-from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
+from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
 
 class RuleChanges(NamedTuple):

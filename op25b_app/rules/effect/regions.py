@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from op25b_app.net.ranges import Ranges, merged
 from op25b_app.rules.effect.addresses import AddressSet
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import LEVELS, SIZES
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import LEVELS, SIZES
 
 MOST_SETS_OF_PORTS = 4
 """Where more sets of ports have sources of their own (bindings, say), all become one region."""

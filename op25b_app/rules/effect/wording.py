@@ -14,8 +14,8 @@ from op25b_app.policy.model import Line, MailException, PortRole
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.rules.effect.addresses import AddressSet, Piece
 from op25b_app.rules.effect.traffic import Change, Kind, Traffic
-from op25b_app.rules.proof.header import UNTAGGED
-from op25b_app.rules.proof.witness import packet_of
+from op25b_app.verify.counterexample import packet_of
+from op25b_app.verify.header import UNTAGGED
 
 if TYPE_CHECKING:
     from op25b_app.rules.effect.network import Effect, ExceptionEnd, RuleChanges, SwitchEffect

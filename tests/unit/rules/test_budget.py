@@ -16,8 +16,8 @@ from op25b_app.policy.model import Policy
 from op25b_app.rules.compiler import compile_rules
 from op25b_app.rules.effect import effect, stops_blocking
 from op25b_app.rules.effect.wording import notes
-from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
-from op25b_app.rules.proof.prove import Proven, Refuted, TooCostly, objection, prove
+from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
+from op25b_app.verify.prove import Proven, Refuted, TooCostly, objection, prove
 from tests.generated import NOW
 
 SWITCH = "access-1"

@@ -36,9 +36,9 @@ from op25b_app.rules.compiler import _DIRECTIONS, Compiler, compile_rules
 from op25b_app.rules.effect import effect
 from op25b_app.rules.effect.network import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
 from op25b_app.rules.egress import source_batches
-from op25b_app.rules.proof.prove import objection
 from op25b_app.rules.scope import Scope
 from op25b_app.switch.assignment import _WITHOUT_VERDICT, Assignments
+from op25b_app.verify.prove import objection
 
 AT = 1_800_000_000.0
 PLACE = Place("policy.yaml", 1, 1)

@@ -10,7 +10,7 @@ from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.policy.loader import load
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.proof.prove import objection
+from op25b_app.verify.prove import objection
 
 AT = 1_800_000_000.0
 SWITCH = "access-1"

@@ -17,8 +17,8 @@ from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
 from op25b_app.rules.marker import is_marker
-from op25b_app.rules.proof.prove import objection
 from op25b_app.switch.assignment import Assignments
+from op25b_app.verify.prove import objection
 from tests.world import World
 
 TABLES = 254

@@ -12,13 +12,8 @@ from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH, Packet
-from op25b_app.rules.proof.budget import Budget, OverBudgetError, steps_for
-from op25b_app.rules.proof.diagram import Diagram, Diagrams, count_paths
-from op25b_app.rules.proof.header import LEVELS, SIZES
-from op25b_app.rules.proof.specification import Specification
-from op25b_app.rules.proof.tables import TableVerdicts, Undecided
-from op25b_app.rules.proof.walk import Walk, walks
-from op25b_app.rules.proof.witness import (
+from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
+from op25b_app.verify.counterexample import (
     ETH_LLDP,
     NEAREST_BRIDGE,
     describe,
@@ -28,6 +23,11 @@ from op25b_app.rules.proof.witness import (
     openflow_fields,
     packet_of,
 )
+from op25b_app.verify.diagram import Diagram, Diagrams, count_paths
+from op25b_app.verify.header import LEVELS, SIZES
+from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_tables import TableVerdicts, Undecided
+from op25b_app.verify.trace import Walk, walks
 
 LAST_PORT = 0xFFFFFEFF
 """Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""

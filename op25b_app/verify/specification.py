@@ -23,8 +23,8 @@ from op25b_app.policy.model import (
     Verdict,
 )
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import LEVELS, vlan_value
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import LEVELS, vlan_value
 
 _SMTP = 25
 _TCP, _UDP, _IGMP, _ICMPV6 = 6, 17, 2, 58

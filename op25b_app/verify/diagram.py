@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, Final
 
-from op25b_app.rules.proof.budget import Budget
+from op25b_app.verify.budget import Budget
 
 LEAF_LEVEL: Final = 1 << 30
 

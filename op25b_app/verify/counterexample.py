@@ -19,8 +19,8 @@ from op25b_app.policy.packet import (
     Packet,
     read_frame,
 )
-from op25b_app.rules.proof.diagram import Diagram
-from op25b_app.rules.proof.header import FIELDS
+from op25b_app.verify.diagram import Diagram
+from op25b_app.verify.header import FIELDS
 
 _USUAL: Mapping[str, int] = {
     "eth_type": ETH_IPV4,

@@ -35,9 +35,9 @@ from op25b_app.openflow.stored_rule import (
     sends,
 )
 from op25b_app.policy.model import Verdict
-from op25b_app.rules.proof.budget import TooManyStepsError
-from op25b_app.rules.proof.diagram import Diagram, Diagrams
-from op25b_app.rules.proof.header import (
+from op25b_app.verify.budget import TooManyStepsError
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import (
     LEVELS,
     UNTAGGED,
     Interval,
