@@ -12,10 +12,10 @@ import click
 from op25b_app.cli.arguments import at_option, errors_and_exit, json_option
 
 if TYPE_CHECKING:
+    from op25b_app.diff import Effect, SwitchEffect, Traffic
+    from op25b_app.diff.address_text import AddressSet
+    from op25b_app.diff.policy_diff import ExceptionEnd
     from op25b_app.policy.model import MailException, Policy
-    from op25b_app.rules.effect import Effect, SwitchEffect, Traffic
-    from op25b_app.rules.effect.addresses import AddressSet
-    from op25b_app.rules.effect.network import ExceptionEnd
 
 _LISTS = {
     "BLOCKED": "becomes_blocked",
@@ -47,9 +47,9 @@ def command(
 
     Exits with 0 whatever changes; with 1 where one of them has errors.
     """
+    from op25b_app.diff import effect
     from op25b_app.policy.diagnostic import names_in_words
     from op25b_app.policy.openness import newly_open
-    from op25b_app.rules.effect import effect
 
     old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
     known = dict.fromkeys([*old.switches, *new.switches])
@@ -77,7 +77,7 @@ def _policies_or_exit(*paths: Path, at: float, as_json: bool) -> tuple[Policy, P
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:
-    from op25b_app.rules.effect.wording import alike_text, exception_text, names, network_notes
+    from op25b_app.diff.text import alike_text, exception_text, names, network_notes
 
     yield from network_notes(effect)
     if effect.treats_all_alike:
@@ -91,8 +91,8 @@ def _lines(effect: Effect, most: int | None) -> Iterator[str]:
 
 
 def _switch_lines(switch: SwitchEffect, most: int | None) -> Iterator[str]:
-    from op25b_app.rules.effect.traffic import Change, Kind
-    from op25b_app.rules.effect.wording import headline, notes, rules_text
+    from op25b_app.diff.text import headline, notes, rules_text
+    from op25b_app.diff.traffic import Change, Kind
 
     yield from _limited(list(notes(switch)), most, "changes of names and datapaths")
     yield from (headline(traffic) for traffic in switch.traffic if traffic.kind is Kind.MODE)
@@ -113,7 +113,7 @@ def _switch_lines(switch: SwitchEffect, most: int | None) -> Iterator[str]:
 
 
 def _traffic_lines(traffic: Traffic, most: int | None) -> Iterator[str]:
-    from op25b_app.rules.effect.wording import amount, example_text, headline, listed, piece_text
+    from op25b_app.diff.text import amount, example_text, headline, listed, piece_text
 
     yield headline(traffic)
     addresses = listed(traffic)
@@ -155,7 +155,7 @@ def _as_json(effect: Effect, most: int | None) -> dict[str, Any]:
 
 
 def _switch_as_json(switch: SwitchEffect, most: int | None) -> dict[str, Any]:
-    from op25b_app.rules.effect.wording import notes
+    from op25b_app.diff.text import notes
 
     lists: dict[str, list[dict[str, Any]]] = {name: [] for name in _LISTS.values()}
     for traffic in switch.traffic:
@@ -164,7 +164,7 @@ def _switch_as_json(switch: SwitchEffect, most: int | None) -> dict[str, Any]:
 
 
 def _traffic_as_json(traffic: Traffic, most: int | None) -> dict[str, Any]:
-    from op25b_app.rules.effect.wording import example_text, headline
+    from op25b_app.diff.text import example_text, headline
     from op25b_app.verify.counterexample import openflow_fields
 
     before, after = traffic.roles
@@ -197,7 +197,7 @@ def _addresses_as_json(addresses: AddressSet, most: int | None) -> dict[str, Any
 
 
 def _exception_as_json(end: ExceptionEnd) -> dict[str, Any]:
-    from op25b_app.rules.effect.wording import exception_text
+    from op25b_app.diff.text import exception_text
 
     known = end.after or end.before
     return {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from op25b_app.diff.text import permission
 from op25b_app.policy.model import Policy
-from op25b_app.rules.effect.wording import permission
 
 
 def ended_exceptions(policy: Policy, since: float, at: float) -> Iterator[str]:

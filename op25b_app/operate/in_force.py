@@ -7,13 +7,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from op25b_app.diff import effect, stops_blocking
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Place, Policy
 from op25b_app.policy.openness import newly_open
 from op25b_app.policy.source_files import Read
-from op25b_app.rules.effect import effect, stops_blocking
 
 MOST_ALIKE = 20
 """Errors, and warnings, that a log takes."""

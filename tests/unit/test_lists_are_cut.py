@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from op25b_app.cli import reload
+from op25b_app.diff.text import headline
+from op25b_app.diff.traffic import Change, Kind, Traffic
 from op25b_app.operate.doctor.finding import ranges_of
 from op25b_app.operate.in_force import problem_lines
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import PortRole
-from op25b_app.rules.effect.traffic import Change, Kind, Traffic
-from op25b_app.rules.effect.wording import headline
 from op25b_app.switch.assessment import contest
 
 

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from op25b_app.cli.main import main
+from op25b_app.diff import effect
 from op25b_app.policy.loader import load
-from op25b_app.rules.effect import effect
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 AT = "2027-01-15T08:00:00Z"

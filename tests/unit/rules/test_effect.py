@@ -10,10 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from op25b_app.net.prefix import Prefix
-from op25b_app.policy.loader import load
-from op25b_app.policy.model import Line, Listed, MailException, Mode, Place, Policy, SourceValidation, Switch
-from op25b_app.rules.effect import (
+from op25b_app.diff import (
     Change,
     Kind,
     RuleChanges,
@@ -22,10 +19,13 @@ from op25b_app.rules.effect import (
     stops_blocking,
     would_block_nothing,
 )
-from op25b_app.rules.effect.addresses import AddressSet, held_by
-from op25b_app.rules.effect.comparison import Judgement
-from op25b_app.rules.effect.difference import Difference
-from op25b_app.rules.effect.wording import exception_text, headline, network_notes, notes, rules_text
+from op25b_app.diff.address_text import AddressSet, held_by
+from op25b_app.diff.comparison import Judgement
+from op25b_app.diff.switch_diff import Difference
+from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text
+from op25b_app.net.prefix import Prefix
+from op25b_app.policy.loader import load
+from op25b_app.policy.model import Line, Listed, MailException, Mode, Place, Policy, SourceValidation, Switch
 
 AT = 1_800_000_000.0
 PLACE = Place("policy.yaml", 1, 1)

@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+from op25b_app.diff import effect
+from op25b_app.diff.policy_diff import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy import model
 from op25b_app.policy.canonical import meaning
@@ -33,8 +35,6 @@ from op25b_app.policy.model import (
     Tunnels,
 )
 from op25b_app.rules.compiler import _DIRECTIONS, Compiler, compile_rules
-from op25b_app.rules.effect import effect
-from op25b_app.rules.effect.network import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
 from op25b_app.rules.egress import source_batches
 from op25b_app.rules.scope import Scope
 from op25b_app.switch.assignment import _WITHOUT_VERDICT, Assignments

@@ -6,9 +6,9 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from op25b_app.diff.address_text import AddressSet
 from op25b_app.net.ranges import Ranges
 from op25b_app.policy.model import PortRole, Verdict
-from op25b_app.rules.effect.addresses import AddressSet
 
 
 class Change(enum.Enum):

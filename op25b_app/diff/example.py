@@ -7,9 +7,9 @@ from bisect import bisect_left
 from collections.abc import Hashable, Mapping
 from types import MappingProxyType
 
+from op25b_app.diff.address_text import AddressSet
+from op25b_app.diff.regions import Region, ranges_of
 from op25b_app.net.ranges import Ranges, common
-from op25b_app.rules.effect.addresses import AddressSet
-from op25b_app.rules.effect.regions import Region, ranges_of
 from op25b_app.verify.counterexample import find_header
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import FIELDS, LEVELS, SIZES

@@ -6,6 +6,9 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
+from op25b_app.diff.address_text import held_by
+from op25b_app.diff.match_switches import pairs_of
+from op25b_app.diff.text import names
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.ranges import Ranges, complement
@@ -19,9 +22,6 @@ from op25b_app.policy.model import (
     Switch,
     Verdict,
 )
-from op25b_app.rules.effect.addresses import held_by
-from op25b_app.rules.effect.pairs import pairs_of
-from op25b_app.rules.effect.wording import names
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import LEVELS, SIZES

@@ -1,8 +1,8 @@
 """What changes when one policy takes the place of another: for every packet, and in flow rules."""
 
-from op25b_app.rules.effect.blocking import stops_blocking, would_block_nothing
-from op25b_app.rules.effect.network import Effect, RuleChanges, SwitchEffect, effect
-from op25b_app.rules.effect.traffic import Change, Kind, Traffic
+from op25b_app.diff.blocking import stops_blocking, would_block_nothing
+from op25b_app.diff.policy_diff import Effect, RuleChanges, SwitchEffect, effect
+from op25b_app.diff.traffic import Change, Kind, Traffic
 
 __all__ = [
     "Change",

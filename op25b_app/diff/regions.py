@@ -6,8 +6,8 @@ from bisect import bisect_left
 from collections.abc import Hashable, Iterator, Mapping
 from typing import NamedTuple
 
+from op25b_app.diff.address_text import AddressSet
 from op25b_app.net.ranges import Ranges, merged
-from op25b_app.rules.effect.addresses import AddressSet
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
 

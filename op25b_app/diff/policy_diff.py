@@ -7,19 +7,19 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from op25b_app.diff.address_text import held_by
+from op25b_app.diff.blocking import stops_blocking
+from op25b_app.diff.comparison import Judgement
+from op25b_app.diff.match_switches import pairs_of
+from op25b_app.diff.switch_diff import Difference
+from op25b_app.diff.text import summary
+from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.ranges import Ranges
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.oversights import unbound_lines
 from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.effect.addresses import held_by
-from op25b_app.rules.effect.blocking import stops_blocking
-from op25b_app.rules.effect.comparison import Judgement
-from op25b_app.rules.effect.difference import Difference
-from op25b_app.rules.effect.pairs import pairs_of
-from op25b_app.rules.effect.traffic import Traffic
-from op25b_app.rules.effect.wording import summary
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
 

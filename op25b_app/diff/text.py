@@ -6,19 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from op25b_app.diff.address_text import AddressSet, Piece
+from op25b_app.diff.traffic import Change, Kind, Traffic
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
 from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
 from op25b_app.policy.model import Line, MailException, PortRole
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
-from op25b_app.rules.effect.addresses import AddressSet, Piece
-from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.header import UNTAGGED
 
 if TYPE_CHECKING:
-    from op25b_app.rules.effect.network import Effect, ExceptionEnd, RuleChanges, SwitchEffect
+    from op25b_app.diff.policy_diff import Effect, ExceptionEnd, RuleChanges, SwitchEffect
 
 MOST_INLINE = 2
 """More prefixes than these are listed below a sentence, not in it."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 
+from op25b_app.diff.example import usual_header
+from op25b_app.diff.traffic import Kind
 from op25b_app.policy.model import DHCP_PORTS, MOST_UDP_PORTS, PortRole
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, UDP
 from op25b_app.policy.packet_context import (
@@ -13,8 +15,6 @@ from op25b_app.policy.packet_context import (
     is_for_routers_and_servers,
     is_service,
 )
-from op25b_app.rules.effect.example import usual_header
-from op25b_app.rules.effect.traffic import Kind
 from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.diagram import Diagram
 from op25b_app.verify.header import FIELDS, LEVELS

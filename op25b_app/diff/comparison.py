@@ -12,12 +12,12 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
+from op25b_app.diff.regions import ranges_of, stretches_of_both
+from op25b_app.diff.traffic import Change, change_of
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
-from op25b_app.rules.effect.regions import ranges_of, stretches_of_both
-from op25b_app.rules.effect.traffic import Change, change_of
 from op25b_app.verify.diagram import Diagram, Diagrams, evaluate
 from op25b_app.verify.header import FIELDS, LEVELS, UNTAGGED
 from op25b_app.verify.specification import Specification

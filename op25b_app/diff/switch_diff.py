@@ -7,15 +7,15 @@ import operator
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
+from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
+from op25b_app.diff.comparison import Comparison, Judgement, Roles
+from op25b_app.diff.example import find_in_region, find_usual
+from op25b_app.diff.regions import regions
+from op25b_app.diff.traffic import Change, Kind, Traffic
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import PortRole, Switch
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, TCP
-from op25b_app.rules.effect.comparison import Comparison, Judgement, Roles
-from op25b_app.rules.effect.example import find_in_region, find_usual
-from op25b_app.rules.effect.kinds import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
-from op25b_app.rules.effect.regions import regions
-from op25b_app.rules.effect.traffic import Change, Kind, Traffic
 from op25b_app.verify.budget import Budget
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
