@@ -26,11 +26,11 @@ from benchmarks.policies import AT, SWITCH, VERSIONS, generated_space, scattered
 from benchmarks.processes import apart, peak_megabytes
 from benchmarks.results import Spread, spread_of
 from benchmarks.tables import table
+from op25b_app.compiler.compiler import Compiler
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_set import Key, cover, keys_of, prefix_of
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.rules.compiler import Compiler
 
 SIZES = (1_000, 3_000, 10_000, 30_000, 100_000, 200_000, 500_000)
 SPACES = (generated_space, scattered_space)

@@ -15,12 +15,12 @@ from benchmarks.policies import (
     mail_destinations,
     policy_of,
 )
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.matches import Fields, destination, source, tcp_to
+from op25b_app.compiler.pipeline import SMTP, Table
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, of_version
 from op25b_app.openflow.flow_rule import NORMAL, Action, FlowRule, Goto, match_of
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.matches import Fields, destination, source, tcp_to
-from op25b_app.rules.pipeline import SMTP, Table
 from tests.openvswitch.private_ovs import PrivateOvs
 
 _TRACKED = {

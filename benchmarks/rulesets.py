@@ -20,12 +20,12 @@ from benchmarks.policies import (
     policy_of,
     scattered_space,
 )
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_rule import Field, FlowRule, Goto, Output
 from op25b_app.openflow.ofctl import format_rule
-from op25b_app.rules.compiler import compile_rules
 
 _OPENFLOW_13 = 4
 _CLOSE_ENOUGH = 0.01

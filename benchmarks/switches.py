@@ -19,7 +19,7 @@ from benchmarks.peers.environments import ROOT
 from benchmarks.policies import AT, read_policy, write_policy
 from benchmarks.results import Spread, Switches, spread_of
 from benchmarks.rulesets import ruleset_of, write_plain_ryu
-from op25b_app.rules.compiler import compile_rules
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.switch.plan import installation
 from op25b_app.switch.ruleset import Ruleset
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
+from op25b_app.compiler.marker import is_marker
+from op25b_app.compiler.pipeline import MARKER_PRIORITY
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Mode, Place, Switch
-from op25b_app.rules.marker import is_marker
-from op25b_app.rules.pipeline import MARKER_PRIORITY
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.outcome import Event, Job, Outcome, Status
 from op25b_app.switch.ruleset import Ruleset

@@ -21,9 +21,9 @@ from benchmarks.convergence.record import QUEUE_SECONDS, Count, Kind, Record
 from benchmarks.convergence.repair import delete
 from benchmarks.convergence.traffic import Traffic
 from benchmarks.convergence.world import Site, World
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.policy.packet import Packet, read_frame
-from op25b_app.rules.compiler import compile_rules
 from tests.openvswitch.private_ovs import OvsError
 
 SITES = (

@@ -15,9 +15,9 @@ from benchmarks.convergence.record import Count, Record
 from benchmarks.convergence.traffic import Traffic
 from benchmarks.convergence.world import Site, World
 from benchmarks.policies import Space
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.pipeline import Table
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.pipeline import Table
 
 FORWARDING_TABLE = 20
 _BETWEEN_SECONDS = 0.3

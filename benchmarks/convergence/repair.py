@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from benchmarks.convergence.interference import Interferer, Kind
 from benchmarks.convergence.plans import PORTS, Variant
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_monitor import (
     Event,
     Update,
@@ -29,7 +30,6 @@ from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.operate.endpoint import ask
 from op25b_app.policy.loader import load
-from op25b_app.rules.compiler import compile_rules
 from tests.fake_switch.flow_mod import Command
 from tests.openvswitch.openflow_client import OpenFlowClient
 from tests.openvswitch.private_ovs import PrivateOvs

@@ -50,10 +50,10 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
     Exits with 0 where that is told, for permit and block alike: read the verdict. Exits with 1 where POLICY
     has errors, or its flow rules say otherwise than POLICY, which is a mistake in op25b.
     """
+    from op25b_app.compiler.compiler import compile_rules
+    from op25b_app.compiler.simulate import deciding, trace, verdict
     from op25b_app.openflow.ofctl import format_rule
     from op25b_app.policy.decide import decide
-    from op25b_app.rules.compiler import compile_rules
-    from op25b_app.rules.lookup import deciding, trace, verdict
 
     _refuse_fields_beside_a_frame(fields)
     packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)

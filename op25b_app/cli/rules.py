@@ -46,9 +46,9 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
 
     Exits with 0 where rules are printed; with 1 where there are errors.
     """
+    from op25b_app.compiler.compiler import compile_rules
+    from op25b_app.compiler.pipeline import Table
     from op25b_app.openflow.ofctl import format_rule
-    from op25b_app.rules.compiler import compile_rules
-    from op25b_app.rules.pipeline import Table
 
     as_json = form == "json"
     policy = policy_or_exit(path, at, as_json=as_json)
@@ -68,7 +68,7 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
 
 def _single_table_or_exit(policy: Policy, switch: Switch, at: float, *, as_json: bool) -> Sequence[FlowRule]:
     """Return the rules; tell what one table cannot express and exit with 1."""
-    from op25b_app.rules.single_table import CannotExpressError, compile_single_table
+    from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
 
     try:
         return compile_single_table(policy, switch, at)

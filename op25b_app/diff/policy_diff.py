@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, 
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.diff.address_text import held_by
 from op25b_app.diff.blocking import stops_blocking
 from op25b_app.diff.comparison import Judgement
@@ -19,7 +20,6 @@ from op25b_app.net.ranges import Ranges
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
 from op25b_app.policy.oversights import unbound_lines
-from op25b_app.rules.compiler import compile_rules
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from ryu.ofproto.ofproto_common import OFP_TCP_PORT, OFP_TCP_PORT_OLD
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.policy.model import Policy, Switch
-from op25b_app.rules.compiler import compile_rules
 
 ADDRESS_FIELDS = ("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst")
 

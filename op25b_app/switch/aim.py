@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from op25b_app.compiler.marker import is_marker
+from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.errors import ABOUT_MATCHES, explain
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.oxm import ReportedMatch
-from op25b_app.rules.marker import is_marker
-from op25b_app.rules.pipeline import Table
 from op25b_app.switch.assessment import count
 from op25b_app.switch.exchange import Refused
 from op25b_app.switch.plan import GATES, MARKERS

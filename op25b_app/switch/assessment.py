@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
+from op25b_app.compiler.marker import Marker, newest_marker
 from op25b_app.net.port_number import LOCAL_PORT, port_name
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
 from op25b_app.policy.model import Switch
-from op25b_app.rules.marker import Marker, newest_marker
 from op25b_app.switch.reconcile import Difference
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
 
+from op25b_app.compiler.compiler import Compiler, Segment
+from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
 from op25b_app.openflow.flow_mods import Form
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_decoder import stored_rule
@@ -13,8 +15,6 @@ from op25b_app.openflow.wire import OPENFLOW_13
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Line, Policy, Switch
-from op25b_app.rules.compiler import Compiler, Segment
-from op25b_app.rules.single_table import CannotExpressError, compile_single_table
 from op25b_app.switch.plan import installation
 from op25b_app.switch.reconcile import describe
 from op25b_app.switch.remedies import settings_without

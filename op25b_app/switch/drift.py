@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from op25b_app.compiler.marker import is_marker
+from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow import flow_monitor
 from op25b_app.openflow.codec import InstalledRule
 from op25b_app.openflow.flow_removed import Reason, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.rules.marker import is_marker
-from op25b_app.rules.pipeline import Table
 from op25b_app.switch.pace import Disturbance
 from op25b_app.switch.reconcile import Comparison, describe, reconcile
 from op25b_app.switch.ruleset import Key, Ruleset

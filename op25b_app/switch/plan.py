@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
-from op25b_app.rules.pipeline import Table
 from op25b_app.switch.reconcile import absent
 from op25b_app.switch.room import is_dispensable
 from op25b_app.switch.ruleset import Ruleset

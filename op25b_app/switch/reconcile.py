@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from op25b_app.compiler.marker import is_marker
+from op25b_app.compiler.pipeline import MARKER_PRIORITY, Table
 from op25b_app.openflow.codec import NO_COUNTS, Command, InstalledRule
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import FlowRule, Opaque
 from op25b_app.openflow.ofctl import format_action, format_match
 from op25b_app.openflow.oxm import ReportedMatch
-from op25b_app.rules.marker import is_marker
-from op25b_app.rules.pipeline import MARKER_PRIORITY, Table
 from op25b_app.switch.ruleset import Ruleset
 
 TIMEOUT_TOLERANCE = 2.0

@@ -7,8 +7,8 @@ from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 
+from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Tagged
-from op25b_app.rules.pipeline import Table
 
 Key = tuple[int, int, Match]
 MOST_READ = 3

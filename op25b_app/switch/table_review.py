@@ -10,11 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import filterfalse
 from typing import NamedTuple
 
+from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import InstalledRule
 from op25b_app.openflow.flow_mods import Group
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
 from op25b_app.switch.assessment import newer_policy, next_revision, summary
 from op25b_app.switch.assignment import Assignment

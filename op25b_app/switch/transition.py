@@ -26,11 +26,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, groupby
 
+from op25b_app.compiler.pipeline import Table
+from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
-from op25b_app.rules.ours import rule_of
-from op25b_app.rules.pipeline import Table
 from op25b_app.switch.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
 
 TAGS = range(1, 0x100)

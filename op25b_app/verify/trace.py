@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from op25b_app.compiler.simulate import matches
 from op25b_app.openflow.fields import ETHERNET_FIELDS, WIDTHS
 from op25b_app.openflow.stored_rule import (
     ClearLater,
@@ -21,7 +22,6 @@ from op25b_app.openflow.stored_rule import (
     sends,
 )
 from op25b_app.policy.model import Verdict
-from op25b_app.rules.lookup import matches
 
 _TRACKED = 0x20
 """The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""

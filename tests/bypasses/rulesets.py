@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 from isp import SERVERS
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
 
 SWITCH = "access-1"
 _MAIL = (SERVERS.ipv4, "2001:db8:25::/48")

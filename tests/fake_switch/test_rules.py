@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.simulate import headers
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Verdict
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import headers
 from tests.fake_switch import FakeSwitch
 from tests.fake_switch.flow_mod import read_flow_mod, write_flow_mod
 from tests.fake_switch.rules import flow_of, put, rules_on

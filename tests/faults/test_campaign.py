@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import pytest
 
+from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.flow_monitor import Event
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule, Role
-from op25b_app.rules.marker import Marker, marker_rule
 from tests.faults.campaign.campaign import Settings, campaign
 from tests.faults.campaign.disturb import KINDS as HARMS
 from tests.faults.campaign.hostile import KINDS, files, floods, handshakes, identities, tables

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
+from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.rules.marker import is_marker
 from tests.fake_switch import Abilities, FakeSwitch
 from tests.fake_switch.dialler import FLAWLESS, Fault
 from tests.fake_switch.rules import put, rules_on

@@ -6,7 +6,7 @@ from typing import Any
 
 from ryu.base import app_manager
 
-from op25b_app.rules.compiler import Compiler
+from op25b_app.compiler.compiler import Compiler
 
 
 class FailingCompiler(app_manager.RyuApp):

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.marker import is_marker
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.patience import HANG_SECONDS
 from tests.ryu.process import COMMANDS, UNHURRIED, Controller

@@ -12,9 +12,9 @@ import pytest
 
 from benchmarks.convergence.interference import Kind
 from benchmarks.convergence.repair import delete, repairs
+from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
-from op25b_app.rules.pipeline import Table
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
 from tests.patience import HANG_SECONDS

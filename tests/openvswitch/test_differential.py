@@ -9,11 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import COOKIE_OWNER, Role
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import read_frame
-from op25b_app.rules.compiler import compile_rules
 from tests.frames import frame_of
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames

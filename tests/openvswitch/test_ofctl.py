@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from hypothesis import HealthCheck, given, settings
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import (
     NORMAL,
     OXM_ORDER,
@@ -19,7 +20,6 @@ from op25b_app.openflow.flow_rule import (
 )
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
 from tests.generated import NOW, SWITCH, policies
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import rules_on

@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.ofctl_parser import read_dump, read_groups
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
 from op25b_app.verify.prove import CannotDecide, Proven, Refuted, prove
 from tests.generated import NOW
 from tests.openvswitch.private_ovs import PrivateOvs

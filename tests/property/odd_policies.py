@@ -19,8 +19,8 @@ from typing import Any, NamedTuple
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.rules.compiler import compile_rules
 
 NOW = 1_800_000_000.0
 POLICY, POOLS = Path("/isp/policy.yaml"), Path("/isp/pools.txt")

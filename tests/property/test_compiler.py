@@ -8,14 +8,14 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import Compiler, compile_rules
+from op25b_app.compiler.rule_factory import rule_of
+from op25b_app.compiler.simulate import trace, verdict
 from op25b_app.openflow.flow_rule import FlowRule, Goto, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import Packet, read_frame
-from op25b_app.rules.compiler import Compiler, compile_rules
-from op25b_app.rules.lookup import trace, verdict
-from op25b_app.rules.ours import rule_of
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
 

@@ -9,6 +9,8 @@ from types import MappingProxyType
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.simulate import headers
 from op25b_app.diff import Change, Kind, Traffic, effect, would_block_nothing
 from op25b_app.diff.comparison import Judgement
 from op25b_app.diff.switch_diff import Difference
@@ -18,8 +20,6 @@ from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, PortRole, SourceValidation, Switch, Verdict
 from op25b_app.policy.packet import ETH_ARP, UDP, Packet, read_frame
 from op25b_app.policy.packet_context import TUNNELS
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import headers
 from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.header import FIELDS, vlan_value
 from tests.generated import IN_PORTS, NOW, SWITCH, edges, packet, packets, policies

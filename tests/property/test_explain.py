@@ -8,14 +8,14 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.simulate import deciding, trace
 from op25b_app.net.prefix import parse_address
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Listed, Place, Policy, Verdict
 from op25b_app.policy.packet import read_frame
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import deciding, trace
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
 

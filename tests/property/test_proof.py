@@ -8,14 +8,14 @@ from collections.abc import Iterator, Sequence
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.simulate import headers
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import StoredRule, stored
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import Packet, read_frame
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import headers
 from op25b_app.verify.diagram import Diagrams, evaluate
 from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import Proven, Refuted, prove

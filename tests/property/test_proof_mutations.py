@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.simulate import headers, matches
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import Packet
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import headers, matches
 from op25b_app.verify.prove import Proven, prove
 from tests.generated import NOW, edges, packet
 from tests.property.test_proof import assert_right, mutate, stored_rules

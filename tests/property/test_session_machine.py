@@ -16,12 +16,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from op25b_app.compiler.marker import is_marker
+from op25b_app.compiler.simulate import headers
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, Verdict
 from op25b_app.policy.packet import Packet
-from op25b_app.rules.lookup import headers
-from op25b_app.rules.marker import is_marker
 from op25b_app.switch.assignment import Assignment, Assignments
 from op25b_app.switch.outcome import Job, Outcome, State
 from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Session

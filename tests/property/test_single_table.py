@@ -8,14 +8,14 @@ from types import MappingProxyType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.simulate import trace, verdict
+from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, SourceValidation, Verdict
 from op25b_app.policy.packet import Packet, read_frame
-from op25b_app.rules.lookup import trace, verdict
-from op25b_app.rules.single_table import CannotExpressError, compile_single_table
 from op25b_app.verify.prove import Proven, prove
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames

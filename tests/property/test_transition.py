@@ -8,12 +8,12 @@ from typing import Any, NamedTuple, cast
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Policy, Verdict
-from op25b_app.rules.compiler import compile_rules
 from op25b_app.switch.plan import Abilities, plan_changes
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 
+from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.decide import _QUESTIONS
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.schema import Document, Section
 from op25b_app.policy.yaml_source import read_tree
-from op25b_app.rules.pipeline import Table
 from op25b_app.switch.outcome import State
 from tests.patience import HANG_SECONDS
 

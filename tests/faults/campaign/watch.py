@@ -13,11 +13,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, TypeVar
 
+from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_monitor import Event, decode_updates, encode_monitor_request, is_flow_update
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.operate.endpoint import NoControllerError
-from op25b_app.rules.marker import is_marker
 from op25b_app.switch.ruleset import Key
 from tests.fake_switch.wire import Stream
 from tests.faults.campaign.world import Honest, World, descriptors_of, memory_of, seconds_of, waited_by

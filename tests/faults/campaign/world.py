@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 from benchmarks.convergence.probes import Probe, passing_frames
 from benchmarks.convergence.traffic import Wires
 from benchmarks.network import new_network, two_way_wire
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.operate.endpoint import NoControllerError, ask
 from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, Packet, read_frame
-from op25b_app.rules.compiler import compile_rules
 from tests.faults.campaign.heartbeat import VARIABLE
 from tests.frames import frame_of
 from tests.openvswitch.private_ovs import PrivateOvs

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.operate.clock import Clock
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
 
 START = 1_800_000_000.0
 LASTING = 3600.0

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.simulate import trace
+from op25b_app.compiler.simulate import verdict as verdict_of
 from op25b_app.net.prefix import Prefix, parse_address
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Listed, Policy
 from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.lookup import trace
-from op25b_app.rules.lookup import verdict as verdict_of
 from tests.frames import arp, ethernet, icmpv6, ipv4, ipv6, tcp, udp
 
 NOW = 1_800_000_000.0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.diff import effect, stops_blocking
 from op25b_app.diff.text import notes
 from op25b_app.openflow.ofctl import format_rule
@@ -15,7 +16,6 @@ from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.prove import Proven, Refuted, TooCostly, objection, prove
 from tests.generated import NOW

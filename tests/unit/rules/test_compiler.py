@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.compiler.compiler import Compiler, compile_rules
+from op25b_app.compiler.pipeline import Table
+from op25b_app.compiler.switch_context import MAX_HARD_TIMEOUT
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import Compiler, compile_rules
-from op25b_app.rules.pipeline import Table
-from op25b_app.rules.scope import MAX_HARD_TIMEOUT
 
 NOW = 1_800_000_000.0
 HEAD = """\

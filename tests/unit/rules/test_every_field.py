@@ -14,6 +14,9 @@ from typing import Any
 
 import pytest
 
+from op25b_app.compiler.compiler import _DIRECTIONS, Compiler, compile_rules
+from op25b_app.compiler.egress import source_batches
+from op25b_app.compiler.switch_context import Scope
 from op25b_app.diff import effect
 from op25b_app.diff.policy_diff import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
 from op25b_app.net.prefix import Prefix
@@ -34,9 +37,6 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.rules.compiler import _DIRECTIONS, Compiler, compile_rules
-from op25b_app.rules.egress import source_batches
-from op25b_app.rules.scope import Scope
 from op25b_app.switch.assignment import _WITHOUT_VERDICT, Assignments
 from op25b_app.verify.prove import objection
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.policy.loader import load
-from op25b_app.rules.compiler import compile_rules
 from op25b_app.verify.prove import objection
 
 AT = 1_800_000_000.0

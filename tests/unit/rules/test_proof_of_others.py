@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.loader import load
-from op25b_app.rules.compiler import compile_rules
 from op25b_app.verify.prove import CannotDecide, Proven, Refuted, Result, prove
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"

@@ -10,12 +10,12 @@ from types import MappingProxyType
 
 import pytest
 
+from op25b_app.compiler.single_table import MOST_EXTRA_RULES, CannotExpressError, compile_single_table
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Binding, Listed, MailException, Policy, SourceValidation
-from op25b_app.rules.single_table import MOST_EXTRA_RULES, CannotExpressError, compile_single_table
 from op25b_app.verify.prove import Proven, prove
 from tests.unit.rules.test_compiler import HEAD, NOW, SPACE, policy_of
 

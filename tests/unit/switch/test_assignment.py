@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from op25b_app.compiler.marker import is_marker
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import encode_flow_mod
@@ -16,7 +17,6 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
-from op25b_app.rules.marker import is_marker
 from op25b_app.switch.assignment import Assignments
 from op25b_app.verify.prove import objection
 from tests.world import World

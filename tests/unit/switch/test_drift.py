@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
-from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.drift import Drift, News, disturbance_of, supersedes
 from op25b_app.switch.pace import Disturbance
 from op25b_app.switch.ruleset import Ruleset

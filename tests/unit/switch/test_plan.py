@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.flow_mods import Group
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Policy
-from op25b_app.rules.compiler import compile_rules
-from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.plan import Abilities, Plan, mark_changes, plan_changes
 from op25b_app.switch.reconcile import reconcile
 from op25b_app.switch.ruleset import Ruleset

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 
 import pytest
 
+from op25b_app.compiler.marker import Marker, marker_rule, newest_marker
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.model import Mode
-from op25b_app.rules.marker import Marker, marker_rule, newest_marker
 from op25b_app.switch.outcome import State
 from op25b_app.switch.ruleset import Ruleset
 from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS

@@ -7,8 +7,8 @@ import struct
 
 import pytest
 
+from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
-from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.assignment import Assignment
 from op25b_app.switch.outcome import Outcome, State
 from op25b_app.switch.pace import LookBudget

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
-from op25b_app.rules.marker import Marker, marker_rule
 from op25b_app.switch.outcome import AS_WANTED, Job, Outcome
 from op25b_app.switch.pace import RepairBudget
 from tests.fake_switch import Abilities

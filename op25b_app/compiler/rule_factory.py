@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from op25b_app.compiler.matches import IP
 from op25b_app.net.ortc import NO, YES, SmallestTable
 from op25b_app.net.prefix import WIDTH
 from op25b_app.net.prefix_set import Key
@@ -20,7 +21,6 @@ from op25b_app.openflow.flow_rule import (
     Role,
     match_of,
 )
-from op25b_app.rules.matches import IP
 
 _MASKS: dict[int, list[int | None]] = {
     version: [*(((1 << length) - 1) << width - length for length in range(width)), None]

@@ -4,14 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from op25b_app.net.prefix_cover import minimal_cover
-from op25b_app.net.prefix_set import Key, PrefixTable, cover, keys_of
-from op25b_app.openflow.flow_rule import FlowRule, Role
-from op25b_app.policy.address_space import Space
-from op25b_app.policy.model import Binding, Line, SourceValidation
-from op25b_app.rules.addresses import VERSIONS, prefixes_of
-from op25b_app.rules.egress import LINK_LOCAL, UNSPECIFIED, exception_rules, permitted, service
-from op25b_app.rules.matches import (
+from op25b_app.compiler.address_labels import VERSIONS, prefixes_of
+from op25b_app.compiler.egress import LINK_LOCAL, UNSPECIFIED, exception_rules, permitted, service
+from op25b_app.compiler.matches import (
     ARP,
     Fields,
     arp_sender,
@@ -22,9 +17,14 @@ from op25b_app.rules.matches import (
     in_port,
     source,
 )
-from op25b_app.rules.ours import Batch, batch, rule_of, rules_of
-from op25b_app.rules.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
-from op25b_app.rules.scope import Scope, bound_by_port
+from op25b_app.compiler.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
+from op25b_app.compiler.rule_factory import Batch, batch, rule_of, rules_of
+from op25b_app.compiler.switch_context import Scope, bound_by_port
+from op25b_app.net.prefix_cover import minimal_cover
+from op25b_app.net.prefix_set import Key, PrefixTable, cover, keys_of
+from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.policy.address_space import Space
+from op25b_app.policy.model import Binding, Line, SourceValidation
 
 
 def line_rules(scope: Scope) -> Iterator[FlowRule]:

@@ -6,16 +6,16 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
+from op25b_app.compiler.address_labels import Addresses
+from op25b_app.compiler.classifier import admit_rules
+from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_rules, source_batches
+from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
+from op25b_app.compiler.rule_factory import Batch
+from op25b_app.compiler.subscriber import line_rules
+from op25b_app.compiler.switch_context import Scope
 from op25b_app.net.prefix_set import Key
 from op25b_app.openflow.flow_rule import FlowRule, Match, Role
 from op25b_app.policy.model import Policy, Switch
-from op25b_app.rules.addresses import Addresses
-from op25b_app.rules.admit import admit_rules
-from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules, source_batches
-from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
-from op25b_app.rules.lines import line_rules
-from op25b_app.rules.ours import Batch
-from op25b_app.rules.scope import Scope
 
 Segment = tuple[FlowRule, ...]
 """Rules of one table, of which all block or none does; at least one."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from op25b_app.compiler.address_labels import VERSIONS
+from op25b_app.compiler.matches import ARP, IP, Fields, destination, source, tcp_from, tcp_to
+from op25b_app.compiler.pipeline import SMTP, Ingress, IngressAddresses, Table
+from op25b_app.compiler.rule_factory import Batch, batch, longest_match_batches, rule_of
+from op25b_app.compiler.switch_context import Scope, same_version
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
 from op25b_app.policy.model import Line, SourceValidation
-from op25b_app.rules.addresses import VERSIONS
-from op25b_app.rules.matches import ARP, IP, Fields, destination, source, tcp_from, tcp_to
-from op25b_app.rules.ours import Batch, batch, longest_match_batches, rule_of
-from op25b_app.rules.pipeline import SMTP, Ingress, IngressAddresses, Table
-from op25b_app.rules.scope import Scope, same_version
 
 
 def ingress_rules(scope: Scope) -> Iterator[FlowRule]:

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from op25b_app.net.prefix import Prefix
-from op25b_app.net.prefix_cover import minimal_cover
-from op25b_app.openflow.flow_rule import Action, Field, FlowRule, Goto, Role
-from op25b_app.policy.model import Line, MailException, SourceValidation
-from op25b_app.rules.addresses import CLOSED, EXEMPT, READABLE, VERSIONS, prefixes_of
-from op25b_app.rules.matches import (
+from op25b_app.compiler.address_labels import CLOSED, EXEMPT, READABLE, VERSIONS, prefixes_of
+from op25b_app.compiler.matches import (
     ARP,
     IP,
     Fields,
@@ -22,8 +18,7 @@ from op25b_app.rules.matches import (
     udp_from,
     udp_to,
 )
-from op25b_app.rules.ours import Batch, batch, longest_match_batches, rule_of
-from op25b_app.rules.pipeline import (
+from op25b_app.compiler.pipeline import (
     DHCP_CLIENT,
     DHCP_SERVER,
     DHCPV6_AGENTS,
@@ -41,7 +36,12 @@ from op25b_app.rules.pipeline import (
     EgressSource,
     Table,
 )
-from op25b_app.rules.scope import Scope, same_version
+from op25b_app.compiler.rule_factory import Batch, batch, longest_match_batches, rule_of
+from op25b_app.compiler.switch_context import Scope, same_version
+from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import minimal_cover
+from op25b_app.openflow.flow_rule import Action, Field, FlowRule, Goto, Role
+from op25b_app.policy.model import Line, MailException, SourceValidation
 
 LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
 UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from op25b_app.compiler.address_labels import Addresses, prefixes_of
+from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Line, MailException, Mode, Policy, SourceValidation, Switch
-from op25b_app.rules.addresses import Addresses, prefixes_of
-from op25b_app.rules.ours import rule_of
 
 MAX_HARD_TIMEOUT = 65535
 """Seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""

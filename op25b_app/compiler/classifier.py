@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from op25b_app.compiler.matches import in_port, tagged
+from op25b_app.compiler.pipeline import Admit, Table
+from op25b_app.compiler.rule_factory import rule_of
+from op25b_app.compiler.switch_context import Scope
 from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
-from op25b_app.rules.matches import in_port, tagged
-from op25b_app.rules.ours import rule_of
-from op25b_app.rules.pipeline import Admit, Table
-from op25b_app.rules.scope import Scope
 
 
 def admit_rules(scope: Scope) -> Iterator[FlowRule]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from op25b_app.compiler.matches import destination, source
+from op25b_app.compiler.pipeline import MARKER_PRIORITY
+from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, Role, cut_cookies
-from op25b_app.rules.matches import destination, source
-from op25b_app.rules.ours import rule_of
-from op25b_app.rules.pipeline import MARKER_PRIORITY
 
 MOST_REVISIONS = 1 << 64
 """A marker with more than that is none that a controller has counted up to, and says nothing."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from op25b_app.compiler.pipeline import VLAN_PRESENT
 from op25b_app.openflow.flow_rule import FlowRule, Goto, Match, Role
 from op25b_app.policy.model import Verdict
 from op25b_app.policy.packet import ETH_ARP, ICMPV6, TCP, UDP, Packet
-from op25b_app.rules.pipeline import VLAN_PRESENT
 
 
 def headers(packet: Packet) -> dict[str, int]:

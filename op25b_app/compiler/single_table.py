@@ -19,6 +19,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from op25b_app.compiler.address_labels import VERSIONS, prefixes_of
+from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_rules
+from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
+from op25b_app.compiler.matches import IP, in_port, source, tagged
+from op25b_app.compiler.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
+from op25b_app.compiler.rule_factory import rule_of, rules_of
+from op25b_app.compiler.subscriber import line_rules
+from op25b_app.compiler.switch_context import Scope
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import prefix_of
@@ -26,14 +34,6 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Match, R
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Problem, error
 from op25b_app.policy.model import Policy, SourceValidation, Switch
-from op25b_app.rules.addresses import VERSIONS, prefixes_of
-from op25b_app.rules.egress import egress_batches, egress_exceptions, egress_rules
-from op25b_app.rules.ingress import ingress_batches, ingress_exceptions, ingress_rules
-from op25b_app.rules.lines import line_rules
-from op25b_app.rules.matches import IP, in_port, source, tagged
-from op25b_app.rules.ours import rule_of, rules_of
-from op25b_app.rules.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
-from op25b_app.rules.scope import Scope
 
 MOST_EXTRA_RULES = 1 << 14
 """How many rules more than in several tables one part of a policy may cost before it is refused."""
