@@ -14,7 +14,7 @@ from pathlib import Path
 import environment
 from errors import LabError
 
-from op25b_app.switch.outcome import AS_WANTED
+from op25b_app.sync.status import AS_WANTED
 
 _AS_WANTED = {state.value for state in AS_WANTED}
 START_TIMEOUT = 300.0

@@ -45,11 +45,11 @@ from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
-from op25b_app.switch import session
-from op25b_app.switch.assessment import present_ports
-from op25b_app.switch.assignment import Assignments
-from op25b_app.switch.exchange import is_answer, is_news
-from op25b_app.switch.identity import refusal
+from op25b_app.sync import session
+from op25b_app.sync.assessment import present_ports
+from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.identity import refusal
+from op25b_app.sync.protocol import is_answer, is_news
 from op25b_app.unread import leave_unread
 
 LOOK_SECONDS = 2.0

@@ -11,8 +11,8 @@ from ryu.lib import hub
 
 from op25b_app.connection import Connection
 from op25b_app.openflow.features import Features
-from op25b_app.switch.admission import Stage
-from op25b_app.switch.claims import LIFE_SECONDS, Claims, Ruling
+from op25b_app.sync.admission import Stage
+from op25b_app.sync.claims import LIFE_SECONDS, Claims, Ruling
 
 LOOK_SECONDS = LIFE_SECONDS / 5
 """How often it is looked whether a connection in use, whose place is claimed, shows that it lives."""

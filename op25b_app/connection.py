@@ -24,8 +24,8 @@ from ryu.lib import hub
 from op25b_app.operate.newcomers import Newcomers, room
 from op25b_app.operate.turns import Share
 from op25b_app.patient_socket import PatientSocket
-from op25b_app.switch.admission import Admission, Stage
-from op25b_app.switch.identity import Certificate, certificate
+from op25b_app.sync.admission import Admission, Stage
+from op25b_app.sync.identity import Certificate, certificate
 
 HANDSHAKE_SECONDS = 10.0
 """How long a switch may take to say what it is, once it is connected."""

@@ -19,9 +19,9 @@ from ryu.lib import hub
 
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.outcome import AS_WANTED, ON_THE_WAY, Job, Outcome
-from op25b_app.switch.session import Connection, Session
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.status import AS_WANTED, ON_THE_WAY, Job, Outcome
 from op25b_app.unread import why_ended
 
 INBOX = 256

@@ -14,8 +14,8 @@ from ryu.lib import hub
 from op25b_app.known_switch import INTERNAL_ERROR, KnownSwitch
 from op25b_app.operate.background import COMPARING, PROVING, Lane
 from op25b_app.operate.events import Journal
-from op25b_app.switch.outcome import Job
-from op25b_app.switch.session import Session
+from op25b_app.sync.session import Session
+from op25b_app.sync.status import Job
 
 HALF_LIFE_SECONDS = 60.0
 """After how long the time that a switch's jobs have taken counts half."""

@@ -9,10 +9,10 @@ from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Mode, Place, Switch
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.outcome import Event, Job, Outcome, Status
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import Connection, Session
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.status import Event, Job, Outcome, Status
 from tests.fake_switch import Abilities, FakeSwitch, FlowMod
 from tests.fake_switch.rules import rules_on
 

@@ -22,7 +22,7 @@ from op25b_app.openflow.wire import (
     OPENFLOW_13,
     encode_message,
 )
-from op25b_app.switch.transition import GATE
+from op25b_app.sync.update_orders import GATE
 
 _FLOW_MOD, _BARRIER_REQUEST = 14, 20
 _BUNDLE_CONTROLS = {33, 2300}

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from op25b_app.cli.arguments import give_up
-from op25b_app.switch import outcome
+from op25b_app.sync import status as outcome
 
 COLOURS = {
     "connecting": None,

@@ -9,8 +9,8 @@ from typing import Any
 
 from op25b_app.operate.in_force import Examined, Refusal, problem_lines
 from op25b_app.operate.policies import Policies, Refused
-from op25b_app.switch.outcome import AS_WANTED, State
-from op25b_app.switch.session import Session
+from op25b_app.sync.session import Session
+from op25b_app.sync.status import AS_WANTED, State
 
 STATUS: dict[Refusal | None, str] = {
     None: "200 OK",

@@ -6,7 +6,7 @@ from typing import Any
 
 from ryu.base import app_manager
 
-from op25b_app.switch import session
+from op25b_app.sync import session
 
 
 class Hurried(app_manager.RyuApp):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from op25b_app.switch import outcome
+from op25b_app.sync import status as outcome
 from tests.faults.rig import Rig
 
 POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]

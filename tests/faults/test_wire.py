@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from op25b_app.switch.claims import LIFE_SECONDS
+from op25b_app.sync.claims import LIFE_SECONDS
 from tests.fake_switch import Kind
 from tests.fake_switch.actions import LOCAL
 from tests.fake_switch.dialler import Dialler, Fault

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from op25b_app.openflow.bundle import decode_control_reply
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.outcome import Outcome
-from op25b_app.switch.session import Connection, Session
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.status import Outcome
 from tests.fake_switch.wire import Kind, Stream, pack
 from tests.openvswitch.private_ovs import PrivateOvs
 

@@ -1,4 +1,4 @@
-"""An OpenFlow client of a bridge's own socket; it speaks the bytes of ``op25b_app.switch``."""
+"""An OpenFlow client of a bridge's own socket; it speaks the bytes of ``op25b_app.openflow``."""
 
 from __future__ import annotations
 

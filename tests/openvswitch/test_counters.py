@@ -10,7 +10,7 @@ import pytest
 
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Mode, Policy
-from op25b_app.switch.assignment import Assignment, Assignments
+from op25b_app.sync.desired_state import Assignment, Assignments
 from tests.openvswitch.driven import Driven, driven
 from tests.openvswitch.hosts import Host
 from tests.openvswitch.private_ovs import PrivateOvs

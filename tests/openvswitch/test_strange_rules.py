@@ -9,7 +9,7 @@ import pytest
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.loader import load
-from op25b_app.switch.assignment import Assignment, Assignments
+from op25b_app.sync.desired_state import Assignment, Assignments
 from tests.openvswitch.driven import driven
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import policy_text, rules_on

@@ -22,9 +22,9 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, Verdict
 from op25b_app.policy.packet import Packet
-from op25b_app.switch.assignment import Assignment, Assignments
-from op25b_app.switch.outcome import Job, Outcome, State
-from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Session
+from op25b_app.sync.desired_state import Assignment, Assignments
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Session
+from op25b_app.sync.status import Job, Outcome, State
 from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove, rules_on

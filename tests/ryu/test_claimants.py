@@ -11,8 +11,8 @@ from ryu.lib import hub
 from op25b_app import claimants as module
 from op25b_app.claimants import Claimants
 from op25b_app.openflow.features import Features
-from op25b_app.switch import claims
-from op25b_app.switch.admission import Stage
+from op25b_app.sync import claims
+from op25b_app.sync.admission import Stage
 
 LIFE_SECONDS = 0.2
 DPID = 0x25

@@ -14,9 +14,9 @@ from op25b_app.known_switch import KnownSwitch, Step
 from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
-from op25b_app.switch import session
-from op25b_app.switch.outcome import Job, Outcome, State, Status
-from op25b_app.switch.session import Connection, Session
+from op25b_app.sync import session
+from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.status import Job, Outcome, State, Status
 from tests.patience import HANG_SECONDS
 from tests.world import assignment
 

@@ -26,7 +26,7 @@ from op25b_app.policy.decide import _QUESTIONS
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.schema import Document, Section
 from op25b_app.policy.yaml_source import read_tree
-from op25b_app.switch.outcome import State
+from op25b_app.sync.status import State
 from tests.patience import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]

@@ -16,7 +16,7 @@ from op25b_app.operate.in_force import problem_lines
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import PortRole
-from op25b_app.switch.assessment import contest
+from op25b_app.sync.assessment import contest
 
 
 def test_names() -> None:

@@ -11,7 +11,7 @@ from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warn
 from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state, is_refused, refused
 from op25b_app.operate.doctor.table_checks import check_handover, check_tables
-from op25b_app.switch.forwarding import forwards_nothing
+from op25b_app.sync.forwarding import forwards_nothing
 
 NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
 

@@ -7,13 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from op25b_app.operate.doctor.finding import Finding, error, ok
-from op25b_app.switch.outcome import AS_WANTED
+from op25b_app.sync.status import AS_WANTED
 
 MOST_SWITCHES = 20
 """Of switches elsewhere so many are told one by one."""
 
 _BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
-"""Of a refusal (op25b_app/switch/identity.py): what follows is what to do."""
+"""Of a refusal (op25b_app/sync/identity.py): what follows is what to do."""
 _AS_WANTED = {state.value for state in AS_WANTED}
 _WAIT = "op25b doctor, some seconds later; where it stays so, op25b events tells what was tried"
 REMEDIES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
-from op25b_app.switch.assessment import count
+from op25b_app.sync.assessment import count
 
 TRACKED_BY_DEFAULT = (3, 5)
 """The release of Open vSwitch from which IPv6 addresses are tracked, too."""

@@ -18,7 +18,7 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.flow_monitor import Event, decode_updates, encode_monitor_request, is_flow_update
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.operate.endpoint import NoControllerError
-from op25b_app.switch.ruleset import Key
+from op25b_app.sync.flow_table import Key
 from tests.fake_switch.wire import Stream
 from tests.faults.campaign.world import Honest, World, descriptors_of, memory_of, seconds_of, waited_by
 from tests.openvswitch.openflow_client import SET_CONFIG

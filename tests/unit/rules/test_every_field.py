@@ -37,7 +37,7 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.switch.assignment import _WITHOUT_VERDICT, Assignments
+from op25b_app.sync.desired_state import _WITHOUT_VERDICT, Assignments
 from op25b_app.verify.prove import objection
 
 AT = 1_800_000_000.0
@@ -244,7 +244,7 @@ def test_a_proof_for_one_switch_is_none_for_another_that_differs_in_it(
         judged.append(switch.name)
         return objection(policy, switch, *rest, **named)
 
-    monkeypatch.setattr("op25b_app.switch.assignment.objection", counted)
+    monkeypatch.setattr("op25b_app.sync.desired_state.objection", counted)
     policy = side_by_side(field)
     assignments = Assignments(policy, "5eed" * 16)
     one, other = (assignments.of(each) for each in policy.switches.values())

@@ -11,8 +11,8 @@ import ryu.ofproto
 
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import encode_monitor_request
-from op25b_app.switch import admission
-from op25b_app.switch.admission import Admission, Stage
+from op25b_app.sync import admission
+from op25b_app.sync.admission import Admission, Stage
 
 VERSIONS = (4, 5, 6)
 HELLO, ERROR, ECHO_REQUEST, PACKET_IN, PORT_STATUS = 0, 1, 2, 10, 12

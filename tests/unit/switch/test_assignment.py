@@ -17,7 +17,7 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
-from op25b_app.switch.assignment import Assignments
+from op25b_app.sync.desired_state import Assignments
 from op25b_app.verify.prove import objection
 from tests.world import World
 
@@ -56,7 +56,7 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         proven.append(switch.name)
         return objection(policy, switch, rules, at)
 
-    monkeypatch.setattr("op25b_app.switch.assignment.objection", counted)
+    monkeypatch.setattr("op25b_app.sync.desired_state.objection", counted)
     return proven
 
 
@@ -85,7 +85,7 @@ def test_proofs_about_many_rules_of_others_are_not_remembered_for_ever(
     policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another application's rules may be as many, and as short-lived, as a subscriber likes."""
-    monkeypatch.setattr("op25b_app.switch.assignment._MOST_PROOFS", 100)
+    monkeypatch.setattr("op25b_app.sync.desired_state._MOST_PROOFS", 100)
     assignments = Assignments(policy, "5eed" * 16)
     one = assignments.of(policy.switches["one"])
     wanted = one.wanted(AT, TABLES)

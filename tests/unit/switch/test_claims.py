@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.switch.claims import AGAIN_SECONDS, LIFE_SECONDS, MOST_WAITING, Claims, Ruling
+from op25b_app.sync.claims import AGAIN_SECONDS, LIFE_SECONDS, MOST_WAITING, Claims, Ruling
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 SOON, LATE = LIFE_SECONDS / 2, LIFE_SECONDS

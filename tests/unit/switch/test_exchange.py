@@ -13,9 +13,10 @@ from op25b_app.openflow import bundle
 from op25b_app.openflow.codec import Command, count_rules, is_flow_stats_reply
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import NORMAL
-from op25b_app.switch import exchange
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.exchange import (
+from op25b_app.sync import protocol as exchange
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.protocol import (
     MOST_OF_OTHERS,
     Answer,
     Bound,
@@ -26,9 +27,8 @@ from op25b_app.switch.exchange import (
     is_news,
     is_request_xid,
 )
-from op25b_app.switch.plan import Plan
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
+from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
+from op25b_app.sync.update_plan import Plan
 from tests.fake_switch import Abilities, FakeSwitch, Refusal
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, Stream, pack

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from op25b_app.policy.loader import load
-from op25b_app.switch.assignment import Assignment, Assignments
+from op25b_app.sync.desired_state import Assignment, Assignments
 from tests.fake_switch import Abilities
 from tests.fake_switch.wire import Kind
 from tests.world import World

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.openflow.flow_rule import Field, FlowRule
-from op25b_app.switch.pace import Disturbance, LookBudget, RepairBudget, audit_delay
+from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
 from tests.fake_switch.rules import put, remove
 from tests.world import RULES, THEIRS, World, assignment
 

@@ -8,7 +8,7 @@ import pytest
 
 from op25b_app.openflow.flow_rule import NORMAL, Goto, Opaque
 from op25b_app.openflow.instruction_encoder import encode_action, meaning
-from op25b_app.switch.session import AUDIT_SECONDS
+from op25b_app.sync.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities
 from tests.fake_switch.messages import actions, goto, output
 from tests.fake_switch.oddities import CLEAR, OTHER_MEANING, SAME_MEANING

@@ -11,13 +11,13 @@ from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.openflow.table_features import is_table_features_reply
 from op25b_app.policy.loader import load
-from op25b_app.switch import exchange
-from op25b_app.switch.aim import fitting
-from op25b_app.switch.assignment import Assignments
-from op25b_app.switch.room import fit
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import RETRY_SECONDS
-from op25b_app.switch.transition import GATE, behind_gate
+from op25b_app.sync import protocol as exchange
+from op25b_app.sync.capacity import fit
+from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.session import RETRY_SECONDS
+from op25b_app.sync.target import fitting
+from op25b_app.sync.update_orders import GATE, behind_gate
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import put, remove, rules_on
 from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, assignment

@@ -9,13 +9,13 @@ import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.outcome import Outcome, State
-from op25b_app.switch.pace import LookBudget
-from op25b_app.switch.read_back import TIMES_AT_ONCE
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
-from op25b_app.switch.transition import GATE
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.read_back import TIMES_AT_ONCE
+from op25b_app.sync.resync_schedule import LookBudget
+from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
+from op25b_app.sync.status import Outcome, State
+from op25b_app.sync.update_orders import GATE
 from tests.fake_switch import Abilities, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove

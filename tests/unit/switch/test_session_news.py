@@ -8,8 +8,8 @@ from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
-from op25b_app.switch.outcome import AS_WANTED, Job, Outcome
-from op25b_app.switch.pace import RepairBudget
+from op25b_app.sync.resync_schedule import RepairBudget
+from op25b_app.sync.status import AS_WANTED, Job, Outcome
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, pack

@@ -7,8 +7,8 @@ import itertools
 import pytest
 
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.session import AUDIT_SECONDS, RETRY_SECONDS, Connection
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Connection
 from tests.fake_switch import Abilities, FlowMod, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import remove

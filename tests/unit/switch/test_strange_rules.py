@@ -16,8 +16,8 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Role
 from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.oxm import ReportedMatch, decode_match, encode_match
 from op25b_app.openflow.stored_rule import Unmodelled
-from op25b_app.switch.reconcile import describe
-from op25b_app.switch.session import AUDIT_SECONDS
+from op25b_app.sync.reconcile import describe
+from op25b_app.sync.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import remove
 from tests.fake_switch.wire import Kind

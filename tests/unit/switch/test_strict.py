@@ -11,9 +11,9 @@ import pytest
 from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Hardening, Inbound, Policy, SourceValidation
-from op25b_app.switch.assignment import Assignments
-from op25b_app.switch.remedies import alternatives
-from op25b_app.switch.session import AUDIT_SECONDS
+from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.remedies import alternatives
+from op25b_app.sync.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities, FlowMod, Refusal
 from tests.fake_switch.rules import remove
 from tests.world import READ_BACK, RULES, World, assignment

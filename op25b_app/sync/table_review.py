@@ -15,14 +15,14 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.codec import InstalledRule
 from op25b_app.openflow.flow_mods import Group
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.switch.aim import Aim, Intent, aim_at, fitting
-from op25b_app.switch.assessment import newer_policy, next_revision, summary
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.exchange import Limits
-from op25b_app.switch.plan import Plan, mark_changes, plan_changes
-from op25b_app.switch.read_back import ReadBack
-from op25b_app.switch.reconcile import Comparison, difference, markers_among, reconcile
-from op25b_app.switch.ruleset import Key, Ruleset
+from op25b_app.sync.assessment import newer_policy, next_revision, summary
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.flow_table import Key, Ruleset
+from op25b_app.sync.protocol import Limits
+from op25b_app.sync.read_back import ReadBack
+from op25b_app.sync.reconcile import Comparison, difference, markers_among, reconcile
+from op25b_app.sync.target import Aim, Intent, aim_at, fitting
+from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
 
 
 class Situation(NamedTuple):

@@ -11,7 +11,7 @@ import enum
 
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import is_flow_update
-from op25b_app.switch.exchange import is_answer
+from op25b_app.sync.protocol import is_answer
 
 MOST_ASKED = 256
 """So many requests of one connection may be open; the oldest are forgotten first."""

@@ -21,23 +21,23 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.flow_mods import Group
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.model import Mode
-from op25b_app.switch.assessment import contest, count, local_port_notes, strange_ports, summary
-from op25b_app.switch.assignment import Assignment
-from op25b_app.switch.drift import (
+from op25b_app.sync.assessment import contest, count, local_port_notes, strange_ports, summary
+from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.drift import (
     Drift,
     decode_news,
     describe_news,
     disturbance_of,
     supersedes,
 )
-from op25b_app.switch.exchange import Exchange, Phase, bound_for
-from op25b_app.switch.outcome import AS_WANTED, Event, Job, Outcome, State, Status
-from op25b_app.switch.pace import Disturbance, LookBudget, RepairBudget, audit_delay
-from op25b_app.switch.plan import plan_changes
-from op25b_app.switch.read_back import ReadBack
-from op25b_app.switch.reconcile import Comparison
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.table_review import ChangeOver, Review, Situation, change_over, review
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.protocol import Exchange, Phase, bound_for
+from op25b_app.sync.read_back import ReadBack
+from op25b_app.sync.reconcile import Comparison
+from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
+from op25b_app.sync.status import AS_WANTED, Event, Job, Outcome, State, Status
+from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_over, review
+from op25b_app.sync.update_plan import plan_changes
 
 ANSWER_SECONDS = 10.0
 """How long a switch may take to answer, or to go on with an answer."""

@@ -15,8 +15,8 @@ from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import FlowRule, cut_cookies
 from op25b_app.openflow.instruction_encoder import meaning
-from op25b_app.switch.reconcile import Comparison
-from op25b_app.switch.ruleset import Key
+from op25b_app.sync.flow_table import Key
+from op25b_app.sync.reconcile import Comparison
 
 TIMES_AT_ONCE = 2
 """How often a change is sent at once: somebody else may have undone it."""

@@ -16,13 +16,13 @@ from op25b_app.openflow.errors import ABOUT_MATCHES, explain
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.oxm import ReportedMatch
-from op25b_app.switch.assessment import count
-from op25b_app.switch.exchange import Refused
-from op25b_app.switch.plan import GATES, MARKERS
-from op25b_app.switch.reconcile import describe
-from op25b_app.switch.room import fit, is_dispensable
-from op25b_app.switch.ruleset import Key, Ruleset
-from op25b_app.switch.transition import GATE
+from op25b_app.sync.assessment import count
+from op25b_app.sync.capacity import fit, is_dispensable
+from op25b_app.sync.flow_table import Key, Ruleset
+from op25b_app.sync.protocol import Refused
+from op25b_app.sync.reconcile import describe
+from op25b_app.sync.update_orders import GATE
+from op25b_app.sync.update_plan import GATES, MARKERS
 
 _RESTRICTING = (Role.BLOCK, Role.WOULD_BLOCK, Role.SELECT)
 """What blocks, or hands over to a table that does."""

@@ -11,7 +11,7 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
 from op25b_app.policy.model import Switch
-from op25b_app.switch.reconcile import Difference
+from op25b_app.sync.reconcile import Difference
 
 
 def next_revision(digest: str, found: Iterable[FlowRule]) -> int:

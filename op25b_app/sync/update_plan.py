@@ -12,10 +12,10 @@ from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
-from op25b_app.switch.reconcile import absent
-from op25b_app.switch.room import is_dispensable
-from op25b_app.switch.ruleset import Ruleset
-from op25b_app.switch.transition import behind_gate, closed_first, in_place, opened_last, staged, visited
+from op25b_app.sync.capacity import is_dispensable
+from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.reconcile import absent
+from op25b_app.sync.update_orders import behind_gate, closed_first, in_place, opened_last, staged, visited
 
 _ORDERS = (opened_last, in_place, staged, closed_first)
 """The first that suits is taken."""
@@ -55,7 +55,7 @@ class Plan(NamedTuple):
 
 
 def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities) -> Plan:
-    """The safest plan that the switch can carry out: see :mod:`op25b_app.switch.transition`.
+    """The safest plan that the switch can carry out: see :mod:`op25b_app.sync.update_orders`.
 
     ``changes`` lead from ``found``, the whole table, to ``wanted``. What only gives a rule another
     cookie or time-out goes before all else.

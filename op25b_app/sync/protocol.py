@@ -29,9 +29,9 @@ from op25b_app.openflow.table_features import (
     encode_table_features_request,
     is_table_features_reply,
 )
-from op25b_app.switch.plan import Abilities, Plan
-from op25b_app.switch.ruleset import Key
-from op25b_app.switch.transition import GATE, needs_tags
+from op25b_app.sync.flow_table import Key
+from op25b_app.sync.update_orders import GATE, needs_tags
+from op25b_app.sync.update_plan import Abilities, Plan
 
 MOST_WATCHED = 100
 """So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
