@@ -1,7 +1,7 @@
 """The orders of changes, on small tables of any kind: every packet, at every moment of every plan.
 
 What the compiler makes of policies is of one kind, and random policies seldom differ in the ways in which an
-order goes wrong; tests/property/test_transition.py has those.
+order goes wrong; tests/property/test_update_orders.py has those.
 """
 
 from __future__ import annotations

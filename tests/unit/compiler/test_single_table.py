@@ -17,7 +17,7 @@ from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Binding, Listed, MailException, Policy, SourceValidation
 from op25b_app.verify.prove import Proven, prove
-from tests.unit.rules.test_compiler import HEAD, NOW, SPACE, policy_of
+from tests.unit.compiler.test_compiler import HEAD, NOW, SPACE, policy_of
 
 HARDENED = HEAD.replace("{encapsulation: permit, unreadable_tcp: permit}", "{}")
 
