@@ -28,6 +28,7 @@ from op25b_app.policy.schema import Document, Section
 from op25b_app.policy.yaml_source import read_tree
 from op25b_app.sync.status import State
 from tests.patience import HANG_SECONDS
+from tests.unit.test_wall import MAY_KNOW
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -229,3 +230,17 @@ def test_the_rows_of_the_lab_are_rows_of_the_lab() -> None:
 def test_the_digest_in_the_readme_is_that_of_the_example() -> None:
     digest = hashlib.sha256(EXAMPLE.encode()).hexdigest()
     assert re.findall(r"example\.yaml \(sha256 (\w+)\)", page("README.md")) == [digest[:12]]
+
+
+@pytest.mark.parametrize("name", ["docs/glossary.md", "docs/architecture.md"])
+def test_what_pages_say_of_the_code_is_there(name: str) -> None:
+    """A path in backquotes is a file, and what stands behind its colon a name in it."""
+    for path, defined in re.findall(r"`((?:[\w]+/)*\w+\.py)(?:: (\w+))?`", page(name)):
+        folder = ROOT if path.startswith("tests/") else ROOT / "op25b_app"
+        assert (folder / path).is_file(), path
+        assert not defined or re.search(rf"\b{defined}\b", (folder / path).read_text()), (path, defined)
+
+
+def test_the_table_of_packages_says_what_the_wall_holds() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", page("docs/architecture.md"), re.M)
+    assert rows == [*MAY_KNOW, "cli"]
