@@ -1,8 +1,8 @@
-"""Which messages a switch may send at which point of its connection; what else it sends is not parsed.
+"""Decide which messages of a switch are parsed at each stage of its connection.
 
-A switch answers, tells, and commands nothing. It greets first and says what it is then (OpenFlow 1.3.5,
-6.3.1 and 7.3.1): before that nothing else counts. An answer is one to a request that was sent over the same
-connection, with its xid (7.1). The same in 1.4 and 1.5.
+A switch answers and reports, but does not command. It sends first its hello and then its features (OpenFlow
+1.3.5, 6.3.1 and 7.3.1). Before that only errors and echoes are parsed as well. A reply must be to a request
+that was sent over the same connection, with its xid (7.1). The same holds in 1.4 and 1.5.
 """
 
 from __future__ import annotations
@@ -14,53 +14,53 @@ from op25b_app.openflow.flow_monitor import is_flow_update
 from op25b_app.sync.protocol import is_answer
 
 MOST_ASKED = 256
-"""So many requests of one connection may be open; the oldest are forgotten first."""
+"""Maximum number of open requests of one connection; the oldest are forgotten first."""
 SHORT_BYTES = 1 << 10
-"""Messages with room for a few things only are no longer."""
+"""Most bytes of a message with room for a few things, and of a packet-in's match."""
 PORTS_BYTES = 1 << 20
-"""So much a switch may say of its ports when it is asked once: 16,384 of them."""
+"""Most bytes of port descriptions in reply to one request: 16,384 ports."""
 
 _HELLO, _ERROR, _ECHO_REQUEST, _ECHO_REPLY = 0, 1, 2, 3
 _PACKET_IN = 10
 _BUNDLE_CONTROL = 33
 _PORT_DESCRIPTION = 13
 _MATCH_AT = 24
-"""Where the match of a packet-in begins (7.4.1)."""
+"""Offset of the match in a packet-in, in bytes (7.4.1)."""
 
 ALWAYS = frozenset({_ERROR, _ECHO_REQUEST, _ECHO_REPLY})
 REQUESTS = frozenset({wire.FEATURES_REPLY - 1, 7, wire.MULTIPART_REQUEST, wire.BARRIER_REPLY - 1, 22, 24, 26})
-"""What is answered by the next type: features, configuration, multipart, barrier, queues, role, async."""
+"""Request types: features, configuration, multipart, barrier, queues, role, async. A reply's is one more."""
 REPLIES = frozenset(kind + 1 for kind in REQUESTS)
 TOLD = frozenset(
     {_HELLO, wire.EXPERIMENTER, _PACKET_IN, wire.FLOW_REMOVED, 12, 30, 31, 32, _BUNDLE_CONTROL, 35}
 )
-"""What comes without a request, states of ports, roles, tables and controllers among it."""
+"""Types of messages without a request, among them states of ports, roles, tables and controllers."""
 COMMANDS = REQUESTS | {9, 13, 14, 15, 16, 17, 28, 29, 34}
-"""What only controllers send."""
+"""Types of messages that only controllers send."""
 _SHORT = frozenset({_HELLO, wire.FEATURES_REPLY, 12, 30, 31, 35})
 
 
 class Stage(enum.Enum):
-    """How far a connection is."""
+    """Stage of a connection."""
 
     GREETING = enum.auto()
     FEATURES = enum.auto()
-    """The switch has greeted and is asked what it is."""
+    """The switch has sent its hello and is asked for its features."""
     OPEN = enum.auto()
     ASIDE = enum.auto()
-    """It has said what it is, and is not spoken to: nothing but signs of life is of interest."""
+    """The switch has sent its features and is not in use: only errors and echoes are parsed."""
 
 
 class Admission:
-    """What one connection may say now."""
+    """Filter for the messages that one connection may send now."""
 
     def __init__(self) -> None:
         self.stage = Stage.GREETING
         self._asked: dict[int, tuple[int, int | None]] = {}
-        """By xid the type of the reply, and for multipart requests their kind."""
+        """Type of the reply by xid, and for multipart requests their kind."""
         self._told_of_ports = 0
         self._version: int | None = None
-        """The one that is spoken, as its first byte has it, once there is a request."""
+        """Wire version of the last request sent; None before there is one."""
 
     def asked(self, messages: bytes) -> None:
         """Note the requests among messages that are sent to the switch."""
@@ -74,7 +74,10 @@ class Admission:
             position += max(size, wire.HEADER_SIZE)
 
     def objection(self, message: bytes) -> str:
-        """Why a whole message of the switch is to be ignored, to go on after "it sent"; or nothing."""
+        """Return why a whole message is to be ignored, to continue "it sent"; empty if it is not.
+
+        A hello moves the connection to its next stage, and a reply closes its request.
+        """
         kind = message[1]
         if kind == _ERROR:
             self._asked.pop(int.from_bytes(message[4:8], "big"), None)
@@ -130,7 +133,7 @@ class Admission:
         return ""
 
     def _is_asked_for(self, message: bytes) -> bool:
-        """Whether a reply is one to a request that is open; with its last part that is open no more."""
+        """Return whether a reply is to an open request; its last part closes the request."""
         xid, kind = int.from_bytes(message[4:8], "big"), message[1]
         if self._asked.get(xid) != (kind, _multipart_kind(kind, message)):
             return False
@@ -140,7 +143,7 @@ class Admission:
 
 
 def _multipart_kind(kind: int, message: bytes) -> int | None:
-    """The kind (OFPMP) of a multipart reply, or of a request whose reply has the type ``kind``."""
+    """Return the kind (OFPMP) of a multipart reply, or of a request whose reply has the type ``kind``."""
     if kind != wire.MULTIPART_REPLY or len(message) < wire.MULTIPART_HEADER_SIZE:
         return None
     return int.from_bytes(message[wire.HEADER_SIZE : wire.HEADER_SIZE + 2], "big")

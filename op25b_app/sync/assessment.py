@@ -1,4 +1,4 @@
-"""What a switch says: whose policy it holds, what differs, which ports it has."""
+"""Describe a switch: the policy that it holds, differences, ports."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from op25b_app.sync.reconcile import Difference
 
 
 def next_revision(digest: str, found: Iterable[FlowRule]) -> int:
-    """The revision of a policy that an operator put in force: the next one, unless it is there already."""
+    """Return the revision of a policy that an operator put in force.
+
+    It is one more than the newest in ``found``, the same for the same policy, or 1 without a marker.
+    """
     newest = newest_marker(found)
     if newest is None:
         return 1
@@ -23,7 +26,7 @@ def next_revision(digest: str, found: Iterable[FlowRule]) -> int:
 
 
 def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
-    """A sentence where a switch holds a policy that is as new as ours, or newer, and another one."""
+    """Return a sentence where a switch holds another policy that is as new as ``own`` or newer, else None."""
     newest = newest_marker(found)
     if newest is None or newest.revision < own.revision or own.digest.startswith(newest.digest):
         return None
@@ -34,7 +37,7 @@ def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
 
 
 class DescribedPort(Protocol):
-    """What a switch says of a port (OpenFlow 1.3.5, section 7.2.1)."""
+    """A switch's description of a port (OpenFlow 1.3.5, section 7.2.1)."""
 
     port_no: int
     config: int
@@ -44,8 +47,7 @@ class DescribedPort(Protocol):
 def present_ports(described: Iterable[DescribedPort]) -> frozenset[int]:
     """Return the numbers of a switch's ports; LOCAL is one of them while it is up.
 
-    Open vSwitch describes a LOCAL port of every bridge. Until somebody sets its device up, to be reached or
-    to be a gateway there, no frame can come from it.
+    Open vSwitch describes a LOCAL port of every bridge. No frame comes from it until its device is set up.
     """
     return frozenset(
         port.port_no
@@ -62,7 +64,7 @@ _LINK_DOWN = 1
 
 
 def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
-    """Which of a switch's ports, but for LOCAL, the policy does not name."""
+    """Yield a sentence on ports other than LOCAL that the policy does not name."""
     named = (port for port in sorted(ports) if port != LOCAL_PORT and not switch.has_role(port))
     if strange := [port_name(port) for port in named]:
         yield (
@@ -72,16 +74,16 @@ def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
 
 
 def local_port_notes(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
-    """Yield what to say where LOCAL is up without a role.
+    """Yield a note where LOCAL is up without a role.
 
-    Open vSwitch has it on every bridge, also where nobody means to use it, so it is no fault by itself.
+    Open vSwitch has it on every bridge, used or not, so it is no fault by itself.
     """
     if LOCAL_PORT in ports and not switch.has_role(LOCAL_PORT):
         yield f"LOCAL is up without a role and counts as a subscriber port: name it in {switch.name}"
 
 
 def contest(addresses: Sequence[str]) -> list[str]:
-    """That connections from these addresses claim one datapath id; nothing where there are none."""
+    """Return one sentence where these addresses claim one datapath id; empty without addresses."""
     if not addresses:
         return []
     number = "two" if len(addresses) == 2 else str(len(addresses))
@@ -93,9 +95,11 @@ def contest(addresses: Sequence[str]) -> list[str]:
 
 
 def summary(differences: Sequence[Difference]) -> str:
+    """Return the first difference and the number of further ones, in words."""
     more = len(differences) - 1
     return f"{differences[0]}" + (f" and {more} more" if more else "")
 
 
 def count(number: int, noun: str) -> str:
+    """Return a number and its noun, in the plural unless the number is 1."""
     return f"{number} {noun}{'' if number == 1 else 's'}"

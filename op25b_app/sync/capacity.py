@@ -1,4 +1,4 @@
-"""Which rules to do without where a table has no room for all of them, or does not take some."""
+"""Choose the rules to leave out where a table has no room for all of them, or does not take some."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _DISPENSABLE_ROLES = (
     Role.MAIL_DESTINATION,
     Role.SERVICE,
 )
-"""What permits something to some addresses, in the order in which it is left out."""
+"""Roles of rules that permit something to some addresses, in the order in which they are left out."""
 
 
 class Fit(NamedTuple):
-    """The rules that fit, and in words what does not.
+    """Rules that fit, and in words what does not.
 
-    ``wanted`` is None where not even those fit that block, or that everything else depends on.
+    ``wanted`` is None where the rules that block, or that all else depends on, do not fit.
     """
 
     wanted: Ruleset | None
@@ -33,8 +33,8 @@ class Fit(NamedTuple):
 def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
     """Leave out rules that permit, so that tables with little ``room`` block more than they should, not less.
 
-    ``room`` is the number of rules of ours that tables have room for, those not named having enough. None
-    where everything fits.
+    ``room`` is the number of managed rules that a table has room for; a table not named has enough. Return
+    None where everything fits.
     """
     if not room:
         return None
@@ -58,12 +58,12 @@ def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
 
 
 def is_dispensable(rule: FlowRule) -> bool:
-    """Whether a table without this rule of ours only blocks more; the rule may be one that was found."""
+    """Return whether a rule is managed and a table without it only blocks more."""
     return rule.ours and rule.cookie >> 40 & 0xFF in _DISPENSABLE_ROLES and rule.action is not None
 
 
 def _dispensable(wanted: Ruleset, table: int) -> list[FlowRule]:
-    """The rules without which a table only blocks more, the first ones first to go."""
+    """Return the rules without which a table only blocks more, the first to be left out first."""
     return sorted(
         (rule for rule in wanted.rules if rule.table == table and is_dispensable(rule)),
         key=lambda rule: _DISPENSABLE_ROLES.index(rule.role),

@@ -1,13 +1,12 @@
-"""Which connection speaks for a datapath id, where several claim it.
+"""Decide which connection speaks for a datapath id where several claim it.
 
-The first one does, for as long as it lives. A switch that connects again, because its connection is gone
-while this side does not know it yet, comes second: then the first is asked for a sign of life, and without
-one it loses its place. As long as this side has not read all that the first has sent, it is not judged.
-Whoever comes second while the first lives waits, over a connection that stays open: one that is closed would
-come again at once.
+The first one does, for as long as it lives. A switch may connect again before op25b notices that its old
+connection is gone. Then the old one is asked for a sign of life, and without one it loses its place. It is
+not judged before all that it has sent is read. A second connection waits and stays open while the first
+lives: a closed one would come again at once.
 
 Auxiliary connections (OpenFlow 1.3.5, 6.3.7) claim nothing: they belong to a switch whose main connection is
-there, and comes from the same host.
+open and comes from the same host.
 """
 
 from __future__ import annotations
@@ -15,11 +14,11 @@ from __future__ import annotations
 from typing import Generic, NamedTuple, TypeVar
 
 LIFE_SECONDS = 5.0
-"""How long the connection in use may be silent, all read that it has sent, once another claims its place."""
+"""Seconds the connection in use may be silent, all read that it has sent, once another claims its place."""
 AGAIN_SECONDS = 5.0
-"""How long after a sign of life it is asked for the next one, while others wait."""
+"""Seconds from a sign of life to the next request for one, while other connections wait."""
 MOST_WAITING = 4
-"""So many connections may wait for the place of one; of more the oldest is closed."""
+"""Maximum number of connections that wait for the place of one; of more the oldest is closed."""
 
 _SILENT = "showed no sign of life while another connection claimed its datapath id"
 _TOO_MANY = f"was one of more than {MOST_WAITING} that waited to speak for one datapath id"
@@ -30,9 +29,9 @@ Key = TypeVar("Key")
 
 
 class Ruling(NamedTuple, Generic[Key]):
-    """What is to be done: a connection to speak over, one to be asked for a sign of life, some to close.
+    """Decision: a connection to use, one to ask for a sign of life, and some to close.
 
-    Why these are closed goes on after "it".
+    The reason to close one continues the word "it".
     """
 
     use: Key | None = None
@@ -46,36 +45,36 @@ class Claims(Generic[Key]):
     def __init__(self) -> None:
         self.in_use: Key | None = None
         self._waiting: dict[Key, None] = {}
-        """In the order in which they came."""
+        """Waiting connections in the order in which they came."""
         self._hosts: dict[Key, str] = {}
         self._auxiliary: dict[tuple[str, int], Key] = {}
         self._asked_at: float | None = None
-        """Since when the one in use has been silent, asked for a sign of life."""
+        """Time since when the connection in use is silent after a request; None without a request."""
         self._heard_at: float | None = None
-        """When it has shown one since it has rivals."""
+        """Time of its last sign of life since it has rivals."""
 
     def __bool__(self) -> bool:
-        """Whether any connection is left."""
+        """Return whether any connection is left, auxiliary ones aside."""
         return bool(self._hosts)
 
     @property
     def is_contested(self) -> bool:
-        """Whether others wait: then call :meth:`tick` every now and then."""
+        """True where connections wait: call :meth:`tick` now and then."""
         return bool(self._waiting)
 
     @property
     def rivals(self) -> tuple[Key, ...]:
-        """Two connections or more that are alive and claim the datapath id; none where one is alone."""
+        """Two or more live connections that claim the datapath id; empty where one is alone."""
         if self.in_use is None or self._heard_at is None or not self._waiting:
             return ()
         return self.in_use, *self._waiting
 
     def is_claimed_by(self, key: Key) -> bool:
-        """Whether a connection is in use or waits for that, and is no auxiliary one."""
+        """Return whether a connection, not an auxiliary one, is in use or waits for that."""
         return key in self._hosts
 
     def claim(self, key: Key, host: str, now: float) -> Ruling[Key]:
-        """A connection from ``host`` says that it is the switch."""
+        """Take the claim of a connection from ``host``."""
         if key == self.in_use:
             return Ruling(use=key)
         self._hosts[key] = host
@@ -90,7 +89,7 @@ class Claims(Generic[Key]):
         return Ruling(ask=self._ask(now), close=tuple(close))
 
     def auxiliary(self, key: Key, host: str, number: int) -> Ruling[Key]:
-        """A connection says that it is one of those beside the main one. It is let be, or closed."""
+        """Take an auxiliary connection; close it without a main one, else an older one of its number."""
         if host not in self._hosts.values():
             return Ruling(close=((key, _ORPHAN),))
         before = self._auxiliary.get((host, number))
@@ -98,7 +97,7 @@ class Claims(Generic[Key]):
         return Ruling(close=() if before is None or before == key else ((before, _REPLACED),))
 
     def heard(self, key: Key, now: float) -> bool:
-        """A connection shows that it lives. Whether that tells something that was not known."""
+        """Note a sign of life; return whether it is the first since the connection in use has rivals."""
         if key != self.in_use or self._asked_at is None:
             return False
         is_news = self._heard_at is None and bool(self._waiting)
@@ -106,12 +105,12 @@ class Claims(Generic[Key]):
         return is_news
 
     def behind(self, now: float) -> None:
-        """Whether the connection in use lives cannot be told: what it has sent, or is sent, still waits."""
+        """Restart the wait for a sign of life: messages of or to the connection in use are queued."""
         if self._asked_at is not None:
             self._asked_at = now
 
     def tick(self, now: float) -> Ruling[Key]:
-        """Time has passed: without a sign of life the connection in use has to go."""
+        """Ask the connection in use for a sign of life when that is due, and replace a silent one."""
         if self.in_use is None or not self._waiting:
             return Ruling()
         if self._asked_at is None:
@@ -124,7 +123,7 @@ class Claims(Generic[Key]):
         return self._use_newest(now, ((lost, _SILENT), *orphans))
 
     def ended(self, key: Key, now: float) -> Ruling[Key]:
-        """A connection is at its end; with a main one its auxiliary ones end."""
+        """Take the end of a connection; auxiliary ones without a main one are to be closed."""
         for place, each in [*self._auxiliary.items()]:
             if each == key:
                 del self._auxiliary[place]
@@ -150,7 +149,7 @@ class Claims(Generic[Key]):
         return self.in_use
 
     def _forget(self, key: Key) -> tuple[tuple[Key, str], ...]:
-        """A connection claims nothing any more; which auxiliary ones have no main one left."""
+        """Forget a claim; return the auxiliary connections without a main one."""
         host = self._hosts.pop(key)
         self._waiting.pop(key, None)
         if key == self.in_use:

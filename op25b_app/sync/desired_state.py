@@ -1,4 +1,4 @@
-"""What the policy says of a switch, in the form in which its session asks for it."""
+"""Compile and prove the desired state of each switch, for its session."""
 
 from __future__ import annotations
 
@@ -22,32 +22,34 @@ from op25b_app.sync.update_plan import installation
 from op25b_app.verify.prove import objection
 
 _SMALL = 1 << 8
-"""Segments with fewer rules are compared as a whole; larger ones are the same objects if they are equal."""
+"""Rules from which equal segments are the same object; smaller ones are compared as a whole."""
 _UNKNOWN = "not proven yet"
 _MOST_AHEAD = 2_000
 _MOST_SETTINGS = 1 << 10
 _MOST_PROOFS = 1 << 16
-"""So many proofs are remembered, each rule of others that one is about counting as another one."""
+"""Maximum number of proofs remembered; each unmanaged rule of a proof adds one."""
 
 _WITHOUT_VERDICT = frozenset({"name", "dpid", "certificate", "subscriber_ports"})
-"""Fields of a switch that no verdict depends on: a port without a role counts as a subscriber's, and the name
-only where lines are known by it."""
+"""Fields of a switch that no verdict depends on.
+
+A port without a role is taken for a subscriber port. The name matters only where lines are known by it.
+"""
 
 Objection = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
 
 
 class Assignment(NamedTuple):
-    """What the policy says of a switch.
+    """Desired state of one switch.
 
-    ``wanted`` gives the rules wanted at a moment on a switch with so many tables: the same ones later, unless
-    some of them have time-outs; it raises ValueError, in words, where the switch has too few. ``objection``
-    says of a table that holds those, rules of others and markers why it is not proven to do, at a moment,
-    what the policy says, or None. ``digest`` is the policy's (hexadecimal). ``revision`` is the policy's own;
-    without one, an operator asked for this policy and it becomes the next after that on the switch.
-    ``settings_without`` names the settings of the policy with which rules of some keys would not be
-    wanted, at a moment on a switch with so many tables; none where no setting does without them.
-    ``prepared`` gives what is wanted on a switch with so many tables if that is there already, and
-    ``is_judged`` tells whether an objection, or that there is none, is known already.
+    ``wanted`` returns the rules for a time, in seconds since 1970, and a number of tables. They stay the same
+    unless some have time-outs. It raises ValueError, in words, where the switch has too few tables.
+    ``objection`` takes those rules, unmanaged rules, markers and a time; it says why this table is not proven
+    to do what the policy says, or returns None. ``digest`` is the policy's, in hexadecimal. ``revision`` is
+    the policy's; None where an operator asked for this policy, which then gets the next revision after the
+    one on the switch. ``settings_without`` takes keys of rules, a time and a number of tables. It names the
+    settings of the policy that do without them, if any. ``prepared`` returns the rules for a number of tables
+    if they are compiled already, else None. ``is_judged`` returns whether the result of ``objection`` is
+    known already.
     """
 
     switch: Switch
@@ -61,9 +63,9 @@ class Assignment(NamedTuple):
 
 
 class Assignments:
-    """Compiles and proves a policy for its switches, once for all that shall do the same.
+    """Compiles and proves a policy for its switches, once for all that need the same.
 
-    ``digest`` is the policy's. What ``previous`` has compiled is used again where nothing has changed.
+    ``digest`` is the policy's. What ``previous`` has compiled is reused where nothing has changed.
     """
 
     def __init__(self, policy: Policy, digest: str, previous: Assignments | None = None) -> None:
@@ -73,32 +75,32 @@ class Assignments:
         self._rulesets: dict[tuple[int, ...], Ruleset] = {}
         self._segments: dict[Segment, Segment] = {}
         self._prepared: dict[str, Ruleset] = {}
-        """By the switch's name, where nothing has a time-out."""
+        """Rules by the switch's name, where none has a time-out."""
         self._proofs: dict[Hashable, str | None] = {}
         self._remembered = 0
         self._settings: dict[Hashable, list[str]] = {}
-        """By switch, keys of rules and number of tables: settings that do without these."""
+        """Settings that do without rules, by switch, keys of the rules and number of tables."""
         self._definitions: dict[str, Hashable] = {}
         self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
 
     def prepare(self, switch: Switch, at: float) -> None:
-        """Have ready what a switch gets if it is empty, in the form of OpenFlow 1.3, before it connects."""
+        """Compile what an empty switch gets; encode it for OpenFlow 1.3 if no rule has a time-out."""
         wanted = self._compiled(switch, at)
         if not wanted.timed:
             for group in installation(wanted):
                 group.written(Form(OPENFLOW_13))
 
     def prove_ahead(self, switch: Switch, at: float) -> None:
-        """Prove what a switch is to hold before it is read back, where that takes tenths of a second.
+        """Prove a switch's rules before they are read back, where that takes tenths of a second.
 
-        It must have been prepared: compiling belongs to another thread than proving.
+        Only a prepared switch is proven: compiling and proving belong to different threads.
         """
         wanted = self._prepared.get(switch.name)
         if wanted is not None and len(wanted) <= _MOST_AHEAD:
             self._objection(switch, wanted, frozenset(), (), at)
 
     def of(self, switch: Switch) -> Assignment:
-        """What the policy says of one of its switches."""
+        """Return the assignment of one of the policy's switches."""
         return Assignment(
             switch,
             partial(self._wanted, switch),
@@ -110,7 +112,7 @@ class Assignments:
         )
 
     def _compiled(self, switch: Switch, at: float) -> Ruleset:
-        """Everything that the policy wants on a switch, in as many tables as that takes."""
+        """Return all rules that the policy wants on a switch, in as many tables as that takes."""
         if switch.name in self._prepared:
             return self._prepared[switch.name]
         wanted = self._shared(self._compiler.segments(switch, at))
@@ -149,7 +151,7 @@ class Assignments:
         return self._settings[name]
 
     def _shared(self, segments: Iterable[Segment]) -> Ruleset:
-        """The same object for the same rules, unless some of them have time-outs."""
+        """Return the same object for the same rules, unless some of them have time-outs."""
         known = [self._known(each) if len(each) < _SMALL else each for each in segments]
         identity = tuple(map(id, known))
         if identity not in self._rulesets:
@@ -160,7 +162,6 @@ class Assignments:
         return self._rulesets[identity]
 
     def _known(self, segment: Segment) -> Segment:
-        """The same object for the same rules; those with time-outs are others at every moment."""
         ending = any(rule.hard_timeout for rule in segment)
         return segment if ending else self._segments.setdefault(segment, segment)
 
@@ -172,7 +173,7 @@ class Assignments:
         marks: Iterable[FlowRule],
         at: float,
     ) -> str | None:
-        """Why a table that was read is not proven; None where it is."""
+        """Return why a table that was read is not proven; None where it is."""
         name = self._definition(switch), wanted.meaning, others
         if (known := self._known_objection(name, wanted)) is not _UNKNOWN:
             return known
@@ -189,12 +190,12 @@ class Assignments:
         return self._known_objection(name, wanted) is not _UNKNOWN
 
     def _known_objection(self, name: Hashable, wanted: Ruleset) -> str | None:
-        """In one access, since another thread may forget all proofs meanwhile."""
+        """Look up in one access, since another thread may forget all proofs meanwhile."""
         known = self._proofs.get(name, _UNKNOWN)
         return _UNKNOWN if known is not None and wanted.timed else known
 
     def _definition(self, switch: Switch) -> Hashable:
-        """What a switch's verdicts depend on, but for the policy."""
+        """Return what a switch's verdicts depend on, apart from the policy."""
         if switch.name not in self._definitions:
             own_name = switch.name if switch.bindings or switch.name in self._lines else None
             self._definitions[switch.name] = own_name, meaning(switch, without=_WITHOUT_VERDICT)

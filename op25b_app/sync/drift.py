@@ -1,7 +1,7 @@
-"""Drift: how a table that was as wanted differs from that by now, as its switch has told.
+"""Track drift: rules that differ from the desired state by now, as the switch has reported.
 
-A switch with a flow monitor tells of every change of a rule, by whomever it is made; another tells of rules
-of ours that are gone. So what is to be sent again is known before the table is read.
+A switch with a flow monitor reports every change of a rule, from any source; another reports managed rules
+that are gone. So the repairs are known before the table is read.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from op25b_app.sync.resync_schedule import Disturbance
 
 
 class News(NamedTuple):
-    """What a switch tells of one rule: it is there now or, if ``gone``, no longer.
+    """Report of a switch on one rule: it is present now or, if ``gone``, no longer.
 
-    A rule that ``ended`` is gone by its time-out. Without a ``rule`` the switch has not told of all: of a
-    change over this connection it may tell the ``xid`` only, of a bundle that of its first message.
+    A rule that ``ended`` is gone by its time-out. Without a ``rule`` the report is incomplete. For a change
+    over this connection it may have only the ``xid``, for a bundle that of its first message.
     """
 
     rule: FlowRule | None
@@ -34,7 +34,7 @@ class News(NamedTuple):
 
 
 def decode_news(message: bytes) -> Iterator[News]:
-    """Yield what a message tells of rules, in the order in which it happened; nothing for other messages.
+    """Yield the rule changes that a message reports, in their order; nothing for other messages.
 
     Raises ValueError for a message that breaks the format.
     """
@@ -52,7 +52,7 @@ def decode_news(message: bytes) -> Iterator[News]:
 
 
 def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) -> Disturbance:
-    """Return what news have to do with a switch that shall hold these rules and this marker."""
+    """Return how news disturb a switch that shall hold these rules and this marker."""
     rule = news.rule
     if rule is None or wanted is None:
         return Disturbance.OURS
@@ -62,13 +62,13 @@ def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) ->
     if rule.ours:
         return Disturbance.NONE if news.gone else Disturbance.OURS
     if rule.table == Table.ADMIT:
-        # Below the rule of ours that matches every packet it is never met.
+        # Below the managed rule that matches every packet, no packet meets it.
         return Disturbance.OTHERS if rule.priority >= wanted.floor else Disturbance.NONE
     return Disturbance.OURS if rule.table <= wanted.last_own_table else Disturbance.NONE
 
 
 class Drift:
-    """The rules that have changed since a table was as wanted, by the latest news of each."""
+    """Rules that have changed since a table was as wanted, by the latest news of each."""
 
     def __init__(self) -> None:
         self._found: dict[Key, FlowRule | None] = {}
@@ -77,7 +77,7 @@ class Drift:
         return bool(self._found)
 
     def note(self, news: News, wanted: Ruleset) -> None:
-        """Remember what became of a rule, if it is to be put right.
+        """Remember a changed rule if it is to be repaired.
 
         Rules with a time-out are left to the next look at the table, since they only permit: how long they
         are to last depends on the moment. So are markers.
@@ -93,13 +93,13 @@ class Drift:
         self._found[rule.key] = None if news.gone else rule
 
     def comparison(self, wanted: Ruleset) -> Comparison:
-        """Return what puts right all that has drifted, in no particular order."""
+        """Return the repairs of all that has drifted, in no particular order."""
         meant = Ruleset([[wanted.by_key[key] for key in self._found if key in wanted.by_key]])
         found = [InstalledRule(rule, 0, 0) for rule in self._found.values() if rule is not None]
         return reconcile(meant, found, held=meant)
 
     def table(self, wanted: Ruleset) -> Ruleset:
-        """Return the rules of a table that was as wanted, as they are by now."""
+        """Return the present rules of a table that was as wanted."""
         changed = {id(wanted.by_key[key]) for key in self._found if key in wanted.by_key}
         present = [rule for rule in self._found.values() if rule is not None]
         return Ruleset([*wanted.segments_without(changed), present])
@@ -118,7 +118,7 @@ def describe_news(news: News) -> str:
 
 
 def supersedes(news: News, mark: FlowRule | None) -> bool:
-    """Return whether news are of a marker that is not ours, as another controller writes it first."""
+    """Return whether news report a marker other than ``mark``, which another controller writes first."""
     return news.rule is not None and not news.gone and is_marker(news.rule) and news.rule != mark
 
 

@@ -1,4 +1,4 @@
-"""Rules in an order in which they load safely, with what is asked of them again and again."""
+"""Rulesets: flow rules in an order in which they load safely, with cached lookups."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Tagged
 
 Key = tuple[int, int, Match]
 MOST_READ = 3
-"""How many objects are remembered for each rule."""
+"""Maximum number of objects remembered for each rule."""
 
 _OUTCOME = itemgetter(FlowRule._fields.index("table"), FlowRule._fields.index("action"))
 _HARD_TIMEOUT = itemgetter(FlowRule._fields.index("hard_timeout"))
 
 Outcomes = Mapping[int, frozenset[Action]]
-"""By table: what may become of a packet there."""
+"""Actions of the rules, by table."""
 
 
 class Recognised(dict[int, int]):
-    """By the identity of objects that were read from switches, that of the rules that are there then.
+    """Identity of a rule by that of an object read from a switch that reports it.
 
     The objects live as long as this, so that no other one has their identity.
     """
@@ -33,10 +33,10 @@ class Recognised(dict[int, int]):
 
 
 class Ruleset:
-    """Whole rules of a switch, wanted or found; made once for all switches that shall have the same.
+    """All rules of a switch, wanted or found; made once for all switches that shall have the same.
 
-    ``segments`` are the rules in order. What two sets have in common is quickly seen where they share
-    segments and rules as objects.
+    ``segments`` are the rules in order. Two sets are compared quickly where they share segments and rules as
+    objects.
     """
 
     def __init__(self, segments: Iterable[Sequence[FlowRule]]) -> None:
@@ -45,41 +45,45 @@ class Ruleset:
 
     @cached_property
     def rules(self) -> tuple[FlowRule, ...]:
+        """All rules, in order."""
         return tuple(chain.from_iterable(self.segments))
 
     @cached_property
     def by_key(self) -> Mapping[Key, FlowRule]:
+        """Rules by table, priority and match."""
         return {rule.key: rule for rule in self.rules}
 
     @cached_property
     def outcomes(self) -> Outcomes:
+        """Actions of the rules, by table."""
         return outcomes_of(self.rules)
 
     @cached_property
     def timed(self) -> bool:
-        """Whether some of the rules end by themselves, so that later ones are wanted with other time-outs."""
+        """True where some rules end by themselves, so that later ones are wanted with other time-outs."""
         return any(map(_HARD_TIMEOUT, self.rules))
 
     @cached_property
     def meaning(self) -> Hashable:
-        """Equal for rules that do the same, time-outs aside. Of lasting rules it is their identity."""
+        """Value equal for rules that do the same, time-outs aside; of lasting rules the identity."""
         ending = [segment for segment in self.segments if any(rule.hard_timeout for rule in segment)]
         lasting = tuple(id(segment) for segment in self.segments if segment not in ending)
         return lasting, frozenset((rule.key, rule.action) for segment in ending for rule in segment)
 
     @cached_property
     def last_own_table(self) -> int:
+        """Last table that a rule is in; 0 without rules."""
         return max(self.outcomes, default=Table.ADMIT)
 
     @cached_property
     def floor(self) -> int:
-        """The priority of the rule of table 0 that matches every packet; -1 without one."""
+        """Priority of the rule of table 0 that matches every packet; -1 without one."""
         admitting = (rule for rule in self.rules if rule.table == Table.ADMIT and not rule.match)
         return max((rule.priority for rule in admitting), default=-1)
 
     @cached_property
     def last_table(self) -> int:
-        """The last table that a rule is in or leads to, other applications' among them."""
+        """Last table that a rule is in or leads to, other applications' tables among them."""
         targets = set().union(*(next_tables(self.outcomes, table) for table in self.outcomes))
         return max((self.last_own_table, *targets))
 
@@ -87,7 +91,7 @@ class Ruleset:
         return sum(map(len, self.segments))
 
     def recognise(self, read: object, rule: FlowRule) -> None:
-        """Whenever this object is read, a rule of this set is there as it should be."""
+        """Remember that this object, when read again, reports ``rule`` as wanted."""
         # A new one, since another thread may be using this.
         if len(self.recognised) >= MOST_READ * len(self):
             self.recognised = Recognised()
@@ -104,7 +108,7 @@ class Ruleset:
         ]
 
     def without(self, other: Ruleset) -> list[FlowRule]:
-        """The rules that are not, as objects, in ``other``."""
+        """Return the rules that are not, as objects, in ``other``."""
         shared = set(map(id, other.segments))
         mine = [segment for segment in self.segments if id(segment) not in shared]
         known = set(map(id, chain.from_iterable(other.segments))) if mine else set()
@@ -112,7 +116,7 @@ class Ruleset:
 
 
 def outcomes_of(rules: Iterable[FlowRule]) -> Outcomes:
-    """What may become of a packet in each table."""
+    """Return the actions of the rules, by table."""
     outcomes: dict[int, set[Action]] = {}
     for table, action in set(map(_OUTCOME, rules)):
         outcomes.setdefault(table, set()).add(action)
@@ -120,5 +124,5 @@ def outcomes_of(rules: Iterable[FlowRule]) -> Outcomes:
 
 
 def next_tables(outcomes: Outcomes, table: int) -> set[int]:
-    """The tables to which a packet may go on from ``table``."""
+    """Return the tables to which a packet may go on from ``table``."""
     return {action.table for action in outcomes.get(table, ()) if isinstance(action, (Goto, Tagged))}

@@ -1,4 +1,4 @@
-"""Whether whoever claims a datapath id may: the certificate that the connection has shown decides."""
+"""Check by its certificate whether a connection may claim a datapath id."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ _SHORT = {long: short for short, long in SUBJECT_ATTRIBUTES.items()}
 
 
 class Certificate(NamedTuple):
-    """One that an authority of ours has signed: its SHA-256, in hexadecimal, and its subject."""
+    """Certificate signed by a trusted authority: its SHA-256, in hexadecimal, and its subject."""
 
     fingerprint: str
     subject: frozenset[tuple[str, str]]
 
     @property
     def common_names(self) -> list[str]:
+        """Common names of the subject, sorted."""
         return sorted(value for kind, value in self.subject if kind == "CN")
 
     def __str__(self) -> str:
@@ -29,16 +30,17 @@ class Certificate(NamedTuple):
 
 
 def certificate(encoded: bytes, decoded: Mapping[str, Any]) -> Certificate:
-    """The certificate with these bytes (DER), as ``ssl.SSLSocket.getpeercert`` decodes it."""
+    """Return the certificate with these bytes (DER), as ``ssl.SSLSocket.getpeercert`` decodes it."""
     parts: Iterable[tuple[str, str]] = (pair for part in decoded.get("subject", ()) for pair in part)
     subject = frozenset((_SHORT.get(kind, kind), value) for kind, value in parts)
     return Certificate(hashlib.sha256(encoded).hexdigest(), subject)
 
 
 def refusal(switch: Switch, shown: Certificate | None) -> str:
-    """Why a connection is not one of this switch, with what to do, to go on after "it"; empty if it is.
+    """Return why a connection is not this switch's, and what to do; empty if it is.
 
-    ``shown`` is None where connections show no certificate that an authority has signed.
+    The text continues the word "it". ``shown`` is None where connections show no certificate that an
+    authority has signed.
     """
     claimed = f"claims to be {switch.name} (dpid {switch.dpid:#x})"
     if switch.certificate is None:

@@ -1,6 +1,6 @@
-"""The dialogue with one connected switch: what it can do, what its table holds, changes sent and confirmed.
+"""Exchange messages with one switch: ask for abilities, read the table, send changes, await confirmation.
 
-It knows neither policies nor the time: whoever uses it says what to send, and how long to wait.
+It knows neither policies nor the time: the caller says what to send and how long to wait.
 """
 
 from __future__ import annotations
@@ -34,22 +34,22 @@ from op25b_app.sync.update_orders import GATE, needs_tags
 from op25b_app.sync.update_plan import Abilities, Plan
 
 MOST_WATCHED = 100
-"""So many changes of our own may be answered one by one; for more the flow monitor is taken off meanwhile."""
+"""Most changes of a batch that the flow monitor reports; for more it is cancelled meanwhile."""
 MOST_TRIED = 20_000
-"""So many rules more than a switch holds are sent without asking how many it has room for."""
+"""Most rules beyond those on the switch that are sent without asking for its capacity."""
 MOST_OF_OTHERS = 100_000
-"""So many rules of others a table may hold, in all, for all of it to be read."""
+"""Unmanaged rules, in all tables, that a complete read allows for."""
 BYTES_PER_RULE = 256
-"""Twice what a switch takes to describe a rule of ours, on average."""
+"""Bytes that a read allows for each rule: twice the average of a managed rule."""
 
 _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
 _INTERJECTED_XID = 0x25B0_2600
-"""Of changes outside any plan."""
+"""Xid of changes outside any plan."""
 
 
 class Phase(enum.Enum):
-    """What is under way, in words that go on after "no answer while"."""
+    """Step under way, in words that continue "no answer while"."""
 
     IDLE = "idle"
     READING = "reading its table"
@@ -59,10 +59,10 @@ class Phase(enum.Enum):
 
 
 class Answer(NamedTuple):
-    """What a message of the switch leads to.
+    """Result of a message of the switch.
 
-    ``pieces`` are to be sent. ``table`` is the whole table, once it is there, as the messages it came in.
-    ``awaited`` tells that the switch goes on with what was asked of it, ``problem`` in words why it does not.
+    ``pieces`` are to be sent. ``table`` is the whole table once it is complete, as the messages it came in.
+    ``awaited`` is true where the switch goes on with its answer; ``problem`` says why it does not.
     """
 
     pieces: tuple[bytes, ...] = ()
@@ -75,32 +75,32 @@ NOTHING = Answer()
 
 
 class Refused(NamedTuple):
-    """A change that a switch did not make, with type and code of its error."""
+    """A change that a switch did not make, with the type and code of its error."""
 
     change: Change
     why: tuple[int, int]
 
 
 class Bound(NamedTuple):
-    """How much of a table is read."""
+    """Most rules and bytes of a table that are read."""
 
     rules: int
     bytes: int
 
 
 def bound_for(wanted: int) -> Bound:
-    """Return how much to read of a table that shall hold so many rules.
+    """Return how much to read of a table that shall hold ``wanted`` rules.
 
-    There may be as many again for another policy or while one changes, and a margin for those of others.
+    It allows for as many again, of another policy or during a change, and for unmanaged rules.
     """
     rules = 2 * wanted + MOST_OF_OTHERS
     return Bound(rules, rules * BYTES_PER_RULE)
 
 
 class Limits(NamedTuple):
-    """What a switch can do and has not done, as values.
+    """Abilities and refusals of a switch, as values.
 
-    ``full`` are tables that had no room for a rule, with how many rules have gone since, or may have.
+    ``full`` are tables that had no room for a rule, with the number of rules that may be gone since.
     """
 
     able: Abilities = Abilities()
@@ -111,11 +111,11 @@ class Limits(NamedTuple):
     all_taken: bool = True
 
     def needs_room(self, more: int) -> bool:
-        """Return whether to ask how many rules the tables hold, if so many more than now are wanted."""
+        """Return whether to ask for the capacity of the tables before ``more`` rules are added."""
         return not self.room_asked and (self.was_full or more > MOST_TRIED)
 
     def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
-        """Return how many rules tables hold: what the switch said, and what was there when they were full."""
+        """Return the capacity by table, in rules: as reported, or as seen when the table was full."""
         if not self.full:
             return self.able.room
         held = Counter(each.rule.table for each in found)
@@ -128,25 +128,24 @@ class Limits(NamedTuple):
 
 
 def is_request_xid(xid: int) -> bool:
-    """Whether an xid is one of those that are given to requests here."""
+    """Return whether an xid is one of this module's requests."""
     return _REQUEST_XID <= xid < _REQUEST_XID + _REQUESTS
 
 
 def is_answer(message: bytes) -> bool:
-    """Whether a switch's message is meant for a session, and for nobody else."""
+    """Return whether a message has the xid of a session's request."""
     return is_request_xid(int.from_bytes(message[4:8], "big"))
 
 
 def is_news(message: bytes) -> bool:
-    """Whether a message tells a session, as it may others, what it has not asked for."""
+    """Return whether a message is an error or reports a rule change."""
     return message[1] in (wire.ERROR, wire.FLOW_REMOVED) or flow_monitor.is_flow_update(message)
 
 
 class Exchange:
-    """One connection's dialogue.
+    """Dialogue over one connection.
 
-    ``refused`` gathers, until :meth:`begin` is called again, the changes that the switch did not make, by the
-    rule's key.
+    ``refused`` has, by the rule's key, the changes that the switch did not make since :meth:`renew`.
     """
 
     def __init__(self, version: int) -> None:
@@ -158,17 +157,17 @@ class Exchange:
         self._room_asked = self._was_full = False
         self.refused: dict[Key, Refused] = {}
         self._full: dict[int, int] = {}
-        """Tables that had no room for a rule, and how many rules have gone since, or may have."""
+        """Tables that had no room for a rule, with the number of rules that may be gone since."""
         self._room: dict[int, int] = {}
-        """How many rules those tables held."""
+        """Capacity of those tables, in rules."""
         self.pending = self._most_sent = 0
-        """How many changes the switch has not confirmed, and the most that were sent together."""
+        """Number of unconfirmed changes, and the most changes sent together."""
         self.all_taken = True
-        """Whether the switch has refused nothing of what it was sent last."""
+        """True where the switch has refused nothing of the last changes."""
         self.any_cookie = False
-        """Whether rules are deleted whatever their cookies are, as the switch does not keep them."""
+        """True where rules are deleted with any cookie, as the switch does not keep cookies."""
         self._resets = True
-        """Whether the switch takes the flag that has counters begin with 0."""
+        """True where the switch takes the flag that resets counters."""
         self._bundles_fail = self._tags_fail = False
         self._probe = self._barrier_before = -1
         self._requests = 0
@@ -176,16 +175,16 @@ class Exchange:
         self._parts: list[bytes] = []
         self._rules = self._bytes = 0
         self.bound = bound_for(0)
-        """How much of the table is read."""
+        """Most rules and bytes of the table that are read."""
         self.only_ours = False
-        """Whether only rules under cookies of ours are read, since the whole table is larger than that."""
+        """True where only managed rules are read, since the whole table is too large."""
         self._batch: Batch | None = None
         self._to_come: list[Group] = []
         self._failed = False
 
     @property
     def able(self) -> Abilities:
-        """What the switch can do, and may be asked to do now."""
+        """Abilities of the switch, without those that have failed."""
         abilities = self.abilities or Abilities()
         if not (self._bundles_fail or self._tags_fail or self._room):
             return abilities
@@ -197,62 +196,62 @@ class Exchange:
 
     @property
     def will_read(self) -> bool:
-        """Whether the table is going to be read, whatever happens to it meanwhile."""
+        """True where the table will be read, whatever happens to it meanwhile."""
         return self.phase in (Phase.BUNDLING, Phase.CONFIRMING)
 
     @property
     def limits(self) -> Limits:
-        """What the switch can do and has not done, up to now."""
+        """Abilities and refusals of the switch so far."""
         return Limits(
             self.able, {**self.refused}, {**self._full}, self._was_full, self._room_asked, self.all_taken
         )
 
     def note_room(self, room: Mapping[int, int]) -> None:
-        """Go by these numbers of rules that tables hold, from :meth:`Limits.room_seen`."""
+        """Use these capacities by table, from :meth:`Limits.room_seen`."""
         if self._full:
             self._room.update(room)
             self._full.clear()
 
     def forget_room(self) -> None:
-        """Find out anew how many rules tables hold, and whether the table can be read as a whole."""
+        """Forget the capacities seen, and that the table was too large to be read as a whole."""
         self._room.clear()
         self.only_ours = False
 
     def renew(self) -> None:
-        """Begin a cycle: what was refused before may be taken now."""
+        """Forget the refusals of the last cycle."""
         self.refused, self._full, self._bundles_fail, self._tags_fail = {}, {}, False, False
 
     def begin(self) -> bytes:
-        """Read the table as it is once all is done that was sent; on a new connection ask more before."""
+        """Return a request for the table behind a barrier; on a new connection ask for abilities first."""
         self.renew()
         return self._read_after(b"" if self.abilities else self._questions())
 
     def ask_room(self) -> bytes:
-        """Ask how many rules the tables hold, and read them again. Open vSwitch's answer has 1.2 MB."""
+        """Ask for the capacity of the tables, and read them again. Open vSwitch's answer has 1.2 MB."""
         self._room_asked = True
         return self._read_after(encode_table_features_request(version=self.version, xid=self._next_xid()))
 
     def rest(self) -> None:
-        """Whatever is under way does not count any more."""
+        """Drop the work under way."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
         self._to_come, self._parts = [], []
         self._rules = self._bytes = 0
 
     def leave(self) -> tuple[bytes, ...]:
-        """Have no more to do with the switch, and leave no gate closed."""
+        """Drop the work under way, and return messages that remove the gate."""
         self.rest()
         opened = Group([Change(Command.DELETE_STRICT, GATE, GATE)])
         form = Form(self.version, any_cookie=self.any_cookie)
         return Batch(opened, (), form).written().pieces
 
     def give_up(self) -> None:
-        """The switch does not answer. If that was to a bundle, it gets no other on this connection."""
+        """Drop the work under way; after a bundle without an answer, send no other on this connection."""
         if self.abilities and self._batch is not None and self._batch.bundle is not None:
             self.abilities = self.abilities._replace(bundles=False)
         self.rest()
 
     def read(self) -> bytes:
-        """Ask for the whole table; what others change from then on the switch tells."""
+        """Return a request for the table, behind one for a flow monitor where that is to be started."""
         self.rest()
         self.phase = Phase.READING
         watch = b""
@@ -264,7 +263,7 @@ class Exchange:
         )
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
-        """Send the first group; the others follow as the switch confirms. Then its table is read."""
+        """Return the first group to send; the rest follow as the switch confirms, then its table is read."""
         self._to_come, self.all_taken = [*plan.groups] or [Group()], True
         return self._send_next(plan.first, bundled=plan.bundled)
 
@@ -273,7 +272,7 @@ class Exchange:
         return xid == _INTERJECTED_XID or FIRST_XID <= xid < FIRST_XID + self._most_sent
 
     def interject(self, change: Change) -> bytes:
-        """Make one change at once, whatever is under way; what becomes of it the table will say.
+        """Return one change to send at once; the next read of the table shows its effect.
 
         Raises ValueError for a rule that OpenFlow cannot express.
         """
@@ -287,7 +286,10 @@ class Exchange:
         )
 
     def receive(self, message: bytes) -> Answer:
-        """A message of the switch. Raises ValueError, in words, for one that breaks the format."""
+        """Take a message of the switch.
+
+        Raises ValueError, in words, for a message that breaks the format and for too many managed rules.
+        """
         xid = int.from_bytes(message[4:8], "big")
         if message[0] != self.version:
             return NOTHING
@@ -304,18 +306,17 @@ class Exchange:
         if not codec.is_flow_stats_reply(message):
             return NOTHING
         if xid != self._request_xid:
-            # The rest of a table that is too large, before the switch comes to what it was asked then.
+            # The rest of a table that is too large, before the switch comes to the smaller request.
             return Answer(awaited=self.only_ours and self.phase is Phase.READING and is_request_xid(xid))
         return self._flow_stats(message)
 
     def _read_after(self, questions: bytes) -> bytes:
-        """Read the table; what is asked before is answered before."""
         self._barrier_before = self._next_xid()
         barrier = codec.encode_barrier_request(version=self.version, xid=self._barrier_before)
         return questions + barrier + self.read()
 
     def _questions(self) -> bytes:
-        """Ask for what not every switch has: to tell of changes from now on, and bundles."""
+        """Ask for the optional abilities: the flow monitor, from now on, and bundles."""
         version, self._probe = self.version, self._next_xid()
         self.abilities, self._watching = Abilities(), True
         return b"".join(
@@ -354,7 +355,10 @@ class Exchange:
         return Answer(table=parts)
 
     def _read_less(self) -> Answer:
-        """Read the rules of ours of a table that is too large. ValueError where even these are too many."""
+        """Read only the managed rules of a table that is too large.
+
+        Raises ValueError where even these are too many.
+        """
         if self.only_ours:
             raise ValueError(f"{self.too_large}, under cookies of op25b alone: nothing is read or sent")
         self.only_ours = True
@@ -362,14 +366,14 @@ class Exchange:
 
     @property
     def too_large(self) -> str:
-        """In words, what is too large about the table; empty where it is read as a whole."""
+        """Words that say how the table is too large; empty where it is read as a whole."""
         if not self.only_ours:
             return ""
         rules, size = self.bound
         return f"its table has more than {rules:,} rules or {size >> 20} MB, which is not read"
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
-        """The next group behind what goes first, in a bundle or with a barrier behind it."""
+        """Send the next group behind ``first``, in a bundle or with a barrier behind it."""
         group, number = self._to_come.pop(0), self._next_xid() if bundled else None
         form = Form(self.version, self._flags, self.any_cookie, self._resets)
         batch = self._batch = Batch(group, first, form, number)
@@ -390,7 +394,7 @@ class Exchange:
 
     @property
     def _flags(self) -> int:
-        """The switch tells of each rule that is gone, where it does not tell of every change."""
+        """Flag that asks for reports of removed rules; 0 where the flow monitor reports every change."""
         return 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
 
     def _stop_watching(self) -> bytes:
@@ -420,11 +424,10 @@ class Exchange:
         return end(version=self.version, bundle=number, xid=self._next_xid())
 
     def _discard(self, number: int) -> bytes:
-        """Have a switch forget a bundle that nobody waits for any more."""
         return bundle.encode_discard(version=self.version, bundle=number, xid=number)
 
     def _barrier(self, xid: int) -> Answer:
-        """The switch has handled what was sent. Whether it has accepted it, its table says."""
+        """Take a barrier reply: what was sent is handled. Only the table shows whether it was accepted."""
         if xid == self._barrier_before:
             self._probe = self._barrier_before = -1
             return Answer(awaited=self.phase is Phase.READING)
@@ -433,13 +436,13 @@ class Exchange:
         return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
 
     def _go_on(self) -> Answer:
-        """Send what is still to come, or look at the table: at the end, and where something was refused."""
+        """Send the next group, or read the table: at the end, and after a refusal."""
         self.pending = 0
         pieces = self._send_next() if self._to_come and not self._failed else (self.read(),)
         return Answer(pieces, awaited=True)
 
     def _error(self, error: SwitchError) -> Answer:
-        """The switch refused something, perhaps of another application."""
+        """Take an error, perhaps one for another application."""
         if self.phase is Phase.READING and error.xid == self._request_xid:
             return Answer(problem=f"refused while {self.phase.value}: {explain(error.type, error.code)}")
         if self._batch is None:
@@ -451,7 +454,7 @@ class Exchange:
         return NOTHING
 
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
-        """Note what the switch does not take; there may be room for it without a bundle, or without tags."""
+        """Note a refused change; the switch may take it without a bundle or without tags."""
         self._failed, self.all_taken = True, False
         if why == TABLE_FULL and not self._room_asked:
             self._was_full = True
@@ -467,7 +470,7 @@ class Exchange:
             self.refused[change.rule.key] = Refused(change, why)
 
     def _bundle_failed(self, error: SwitchError, number: int) -> Answer:
-        """A bundle was not applied. Where no rule is to blame, the switch does not take bundles."""
+        """Note a bundle that was not applied. Where no rule is to blame, the switch does not take bundles."""
         self._bundles_fail, self.all_taken = self._bundles_fail or not self._failed, False
         if error.xid != self._request_xid:
             return NOTHING

@@ -1,8 +1,8 @@
-"""What a switch makes of what it is sent, where it reports otherwise, or does nothing.
+"""Learn how a switch reports the rules it is sent, and which changes it ignores.
 
-A rule that is reported with less of its cookie, or with other flags, than it was sent with does the same.
-What the switch makes of it is remembered, and counts as the rule that was sent. A change that leaves a table
-as it was is not sent again at once, but after ever longer.
+A rule that is reported with less of its cookie, or with other flags, than were sent does the same. This image
+is remembered and taken for the rule that was sent. A change without effect is sent again after ever longer
+waits.
 """
 
 from __future__ import annotations
@@ -19,13 +19,16 @@ from op25b_app.sync.flow_table import Key
 from op25b_app.sync.reconcile import Comparison
 
 TIMES_AT_ONCE = 2
-"""How often a change is sent at once: somebody else may have undone it."""
+"""Number of times a change is sent without a wait: another application may have undone it."""
 FIRST_WAIT, LONGEST_WAIT = 30.0, 300.0
-"""Seconds before a change that had no effect is sent again: at first, and in the end."""
+"""Seconds before a change without effect is sent again: the first wait and the longest."""
 
 
 class Unheeded(NamedTuple):
-    """A change that had no effect ``times`` times in a row: the rule ``before`` it is there after it."""
+    """Change that had no effect ``times`` times in a row; the rule ``before`` it stays.
+
+    ``again_at`` is the time, in seconds since 1970, from which it may be sent again.
+    """
 
     before: FlowRule | None
     times: int
@@ -33,37 +36,37 @@ class Unheeded(NamedTuple):
 
 
 class ReadBack:
-    """What one switch makes of the rules that it is sent, over all of its connections."""
+    """Reports of one switch on the rules that it was sent, over all of its connections."""
 
     def __init__(self) -> None:
         self._images: dict[Key, tuple[FlowRule, InstalledRule]] = {}
-        """By key, the rule that was sent and what the switch reports of it."""
+        """Rule that was sent and the report of it, by key."""
         self._sent: Sequence[Group] = ()
         self._unheeded: dict[Key, Unheeded] = {}
 
     def copy(self) -> ReadBack:
-        """Return another one that knows the same."""
+        """Return an independent copy."""
         other = ReadBack()
         other._images, other._unheeded, other._sent = {**self._images}, {**self._unheeded}, self._sent
         return other
 
     @property
     def cuts_cookies(self) -> bool:
-        """Whether the switch does not report cookies as they are sent, and may not compare them either."""
+        """True where the switch reports other cookies than were sent, and may not compare them either."""
         return any(sent.cookie != reported.rule.cookie for sent, reported in self._images.values())
 
     def sends(self, groups: Sequence[Group]) -> None:
-        """Take note of changes that are sent now."""
+        """Note changes that are sent now."""
         self._sent = groups
 
     def as_sent(self, found: Sequence[InstalledRule]) -> Sequence[InstalledRule]:
-        """Return a table that was read with the rules that were sent in the place of their images."""
+        """Return a table that was read, with the rules that were sent in the place of their images."""
         return [self._original(installed) for installed in found] if self._images else found
 
     def knows_better(self, comparison: Comparison, found: Sequence[InstalledRule]) -> bool:
-        """Look for images of what was just sent in a table that was read, and say whether there are new ones.
+        """Look for images of the last rules sent in a table that was read; return whether there are new ones.
 
-        Only what the comparison finds fault with can be one.
+        Only rules that the comparison finds fault with can be images.
         """
         odd = {rule.key for rule in comparison.others}
         odd.update(change.rule.key for change in comparison.repairs if change.before is not None)
@@ -77,9 +80,9 @@ class ReadBack:
         return bool(images)
 
     def learn(self, comparison: Comparison, now: float, *, all_taken: bool) -> None:
-        """See which of the changes that were just made have made no difference.
+        """Note which of the last changes made no difference.
 
-        None counts as made where not ``all_taken``: what follows a refusal was not even sent.
+        Where not ``all_taken`` they are ignored: what follows a refusal was not even sent.
         """
         if not self._sent and not self._unheeded:
             return
@@ -97,21 +100,20 @@ class ReadBack:
                 self._unheeded[key] = before
 
     def waits(self, change: Change, now: float) -> bool:
-        """Whether a change had no effect before and is not to be sent again yet."""
+        """Return whether a change had no effect before and is not to be sent again yet."""
         known = self._unheeded.get(change.rule.key)
         return known is not None and now < known.again_at
 
     def next_at(self, now: float) -> float | None:
-        """When to send again what had no effect; None where there is nothing of that kind."""
+        """Return when to send a change without effect again, in seconds since 1970; None without one."""
         moments = [known.again_at for known in self._unheeded.values() if known.again_at > now]
         return min(moments, default=None)
 
     def was_disturbed(self) -> None:
-        """Others have changed something: what had no effect may have one now."""
+        """Forget changes without effect: after a change on the switch they may have one."""
         self._unheeded.clear()
 
     def _sent_about(self, keys: Set[Key]) -> dict[Key, Change]:
-        """The changes that were just sent about some rules."""
         if not keys:
             return {}
         changes = chain.from_iterable(self._sent)
@@ -126,7 +128,7 @@ class ReadBack:
 
 
 def _wait(times: int) -> float:
-    """Seconds until a change is sent again that had no effect so many times."""
+    """Return the seconds to wait after a change had no effect so many times."""
     if times < TIMES_AT_ONCE:
         return 0.0
     return min(FIRST_WAIT * 2.0 ** min(times - TIMES_AT_ONCE, 16), LONGEST_WAIT)
@@ -137,7 +139,7 @@ def _is_addition(change: Change) -> bool:
 
 
 def _is_image(sent: FlowRule, installed: InstalledRule) -> bool:
-    """Whether a rule does what another one does that was sent in its place, and is not told as that."""
+    """Return whether a reported rule does the same as the one sent in its place."""
     rule = installed.rule
     is_cut = rule.cookie == sent.cookie or rule.cookie in cut_cookies(sent.cookie)
     alike = meaning(rule.action) == sent.action and bool(rule.hard_timeout) == bool(sent.hard_timeout)
@@ -145,7 +147,7 @@ def _is_image(sent: FlowRule, installed: InstalledRule) -> bool:
 
 
 def _equal(one: InstalledRule, other: InstalledRule) -> bool:
-    """Whether two reports are of one rule, the time that it has left aside."""
+    """Return whether two reports are of one rule, except for the time left."""
     return (
         one.flags == other.flags
         and one.idle_timeout == other.idle_timeout

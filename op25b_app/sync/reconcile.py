@@ -1,4 +1,4 @@
-"""Wanted against found: what to change on a switch, and whether what it holds is exactly what was wanted."""
+"""Compare the wanted with the found flow rules of a switch, and list the repairs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from op25b_app.openflow.oxm import ReportedMatch
 from op25b_app.sync.flow_table import Ruleset
 
 TIMEOUT_TOLERANCE = 2.0
-"""Seconds by which the end of a rule may differ from the wanted one: whole seconds on one side, transport."""
+"""Seconds by which a rule's end may differ from the wanted one: whole seconds on one side, transport."""
 
 RENEW_BELOW = 32768.0
-"""A rule that is to last longer than its time-out can say is added again when fewer seconds are left."""
+"""Seconds left below which a rule that outlasts the longest time-out is added again."""
 
 
 class Difference(NamedTuple):
-    """One way in which a table is not what was wanted; as text, a sentence."""
+    """Difference between a table and the wanted rules; as text, a sentence."""
 
     what: str
     rule: FlowRule
@@ -33,11 +33,11 @@ class Difference(NamedTuple):
 
 
 class Comparison(NamedTuple):
-    """What makes a table what it should be.
+    """Result of a comparison.
 
-    ``repairs`` put right what differs, in no particular order; ``differences`` says what that is, one for
-    one. ``renewals`` only prolong rules that are there. ``others`` are rules of others that stay, and those
-    under our cookie that no message can name, since the switch tells no readable match of them.
+    ``repairs`` remove the ``differences``, one for one, in no particular order. ``renewals`` only prolong
+    present rules. ``others`` are unmanaged rules that stay, and managed rules that no message can name, since
+    the switch reports no readable match of them.
     """
 
     repairs: Group
@@ -55,9 +55,9 @@ def reconcile(
 ) -> Comparison:
     """Compare a switch's whole table, but for markers, with the rules wanted there.
 
-    Rules of others are left alone: whether they change a verdict is for the proof to say. Only where one
-    stands in the very place of ours it is replaced: in a table that is ours alone, or where the switch has
-    ``held`` ours. The table is up to ``age`` seconds older than ``wanted``.
+    Unmanaged rules stay: the proof decides whether they change a verdict. One with the key of a wanted rule
+    is replaced outside table 0, and in table 0 where the switch has ``held`` a managed rule with that key.
+    ``found`` is up to ``age`` seconds older than ``wanted``.
     """
     recognised = wanted.recognised
     present = set(map(recognised.get, map(id, found))) - {None}
@@ -96,7 +96,7 @@ def reconcile(
 
 
 def markers_among(found: Sequence[InstalledRule]) -> tuple[list[FlowRule], Sequence[InstalledRule]]:
-    """The markers in a table, and the rest of it."""
+    """Return the markers in a table, and the rest of it."""
     marked = [each for each in found if each.rule.priority == MARKER_PRIORITY and is_marker(each.rule)]
     if not marked:
         return [], found
@@ -105,7 +105,7 @@ def markers_among(found: Sequence[InstalledRule]) -> tuple[list[FlowRule], Seque
 
 
 def difference(held: Ruleset, wanted: Ruleset) -> Group:
-    """What makes the one of the other, time-outs aside; quick where most rules are the same objects."""
+    """Return the changes from ``held`` to ``wanted``, time-outs aside; quick where they share objects."""
     places = {rule.key: rule for rule in held.without(wanted)}
     changes: list[Change] = []
     for rule in wanted.without(held):
@@ -117,7 +117,7 @@ def difference(held: Ruleset, wanted: Ruleset) -> Group:
 
 
 def absent(wanted: Ruleset) -> Comparison:
-    """The comparison with an empty table; the same objects whenever it is asked for."""
+    """Return the comparison with an empty table; the same objects at every call."""
     if wanted not in _absent:
         repairs = Group(Change(Command.ADD, rule) for rule in wanted.rules)
         differences = tuple(Difference("missing", rule) for rule in wanted.rules)
@@ -129,14 +129,14 @@ _absent: WeakKeyDictionary[Ruleset, Comparison] = WeakKeyDictionary()
 
 
 def describe(rule: FlowRule) -> str:
-    """A rule in a few words, in the field names of OpenFlow."""
+    """Return a rule in a few words, in the field names of OpenFlow."""
     match = format_match(rule.match) or "everything"
     action = "instructions of its own" if isinstance(rule.action, Opaque) else format_action(rule.action)
     return f"table {int(rule.table)} priority {int(rule.priority)} {match} -> {action}"
 
 
 def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Difference | None:
-    """What tells two rules with the same key apart; one that only ends early is the same."""
+    """Return the difference of two rules with the same key; None where the found one at most ends early."""
     rule = installed.rule
     if not rule.ours:
         return Difference(f"overwritten by a rule with cookie {rule.cookie:#x}", wanted)
@@ -163,17 +163,17 @@ def _can_be_named(rule: FlowRule) -> bool:
 
 
 def _lasts(installed: InstalledRule) -> bool:
-    """Whether a rule stays for good and does nothing more than it says."""
+    """Return whether a rule has no time-out and counts packets and bytes."""
     timeouts = installed.idle_timeout or installed.rule.hard_timeout
     return not timeouts and not installed.flags & NO_COUNTS
 
 
 def _ends_early(wanted: FlowRule, installed: InstalledRule) -> bool:
-    """Whether it is time to prolong a rule with a time-out."""
+    """Return whether it is time to prolong a rule with a time-out."""
     return _seconds_left(installed) < min(wanted.hard_timeout - TIMEOUT_TOLERANCE, RENEW_BELOW)
 
 
 def _seconds_left(installed: InstalledRule) -> float:
-    """How long a rule will last; 0 where it has no time-out."""
+    """Return the seconds until a rule ends; 0 where it has no time-out."""
     timeout = installed.rule.hard_timeout
     return timeout - installed.duration if timeout else 0.0

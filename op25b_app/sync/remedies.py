@@ -1,4 +1,4 @@
-"""Which setting of a policy does without rules that a switch refuses: found by compiling without it."""
+"""Find the settings of a policy that do without refused rules, by compiling without them."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _LESS_STRICT = (SourceValidation.PREFIX, SourceValidation.PORT_25, SourceValidat
 
 
 def alternatives(policy: Policy) -> Iterator[tuple[str, Policy]]:
-    """Give the policy with one setting changed so that it asks for less, and that setting as it is written.
+    """Yield each change of one setting that asks for less, as it is written, and the policy with it.
 
-    What is given up least comes first.
+    The smallest loss comes first.
     """
     inbound, hardening = policy.inbound, policy.hardening
     if hardening.tunnels.block or hardening.tunnels.udp_ports:
@@ -43,9 +43,9 @@ def alternatives(policy: Policy) -> Iterator[tuple[str, Policy]]:
 def settings_without(
     policy: Policy, keys: Iterable[Key], compiled: Callable[[Policy], Mapping[Key, object]]
 ) -> list[str]:
-    """Return the settings with which no rule of these ``keys`` is wanted any more; none where there are none.
+    """Return the settings with which no rule of these ``keys`` is wanted any more; empty if there are none.
 
-    ``compiled`` gives the rules of a policy by key.
+    ``compiled`` returns the rules of a policy by key.
     """
     left, settings = set(keys), []
     for text, changed in alternatives(policy):

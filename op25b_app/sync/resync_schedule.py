@@ -1,4 +1,4 @@
-"""When to look at a table again: audits apart from each other, and disturbances soon but within a budget."""
+"""Schedule looks at a table: audits apart from each other, disturbances soon but within a budget."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ _GOLDEN_RATIO = 0.6180339887498949
 
 
 class Disturbance(enum.IntEnum):
-    """What has changed on a switch since its table was read."""
+    """Kind of change on a switch since its table was read."""
 
     NONE = 0
     OTHERS = 1
-    """A rule of another application is new, changed or gone, where it may change a verdict."""
+    """Another application's rule is new, changed or gone, where it may change a verdict."""
     OURS = 2
-    """A rule of ours is, or one in a table of ours."""
+    """A managed rule, or another rule in a table of op25b, is new, changed or gone."""
 
 
 class LookBudget:
-    """How much of the time looks at a table may take after disturbances, however many there are.
+    """Budget of time for looks at a table after disturbances.
 
-    After one of rules of ours a third of the time, and twice a second; some seconds are saved for looks in a
-    row. After one of others a look rests for 20 times what the last one took, and for 5 s.
+    After one of op25b's rules or tables, looks take a third of the time at most, twice a second; some seconds
+    are saved for looks in a row. After one of another application's rule, a look waits for 20 times the
+    duration of the last one, and for 5 s at least.
     """
 
     PART = 1 / 3
@@ -32,7 +33,7 @@ class LookBudget:
     def __init__(self, now: float) -> None:
         self._began = self._ended = now
         self._left = self.MOST_SAVED + self.LEAST_COST
-        """Seconds of looking that were left when the last look began."""
+        """Seconds in the budget when the last look began."""
 
     def note(self, began: float, ended: float) -> None:
         """Count a look that began and ended at these times, in seconds."""
@@ -45,7 +46,7 @@ class LookBudget:
             self._ended = now
 
     def next_at(self, disturbance: Disturbance) -> float:
-        """Return when to look after a disturbance; it may be in the past."""
+        """Return when to look after a disturbance, in seconds; it may be in the past."""
         if disturbance is Disturbance.OTHERS:
             return self._ended + max(self.REST_SECONDS, self.REST_TIMES * (self._ended - self._began))
         return max(self._ended, self._began + (self._cost - self._left) / self.PART)
@@ -56,10 +57,10 @@ class LookBudget:
 
 
 class RepairBudget:
-    """How many repairs may be sent on the news alone, before the table is read.
+    """Budget of repairs that are sent on reports alone, before the table is read.
 
-    Whoever undoes a repair at once would have us repair for ever, as fast as messages travel. Beyond the
-    budget a repair comes with the next look at the table, which has a budget of its own.
+    Another application that undoes each repair at once would else cause repairs without end. Beyond the
+    budget a repair comes with the next look at the table, which has its own budget.
     """
 
     MOST = 50.0
@@ -70,7 +71,7 @@ class RepairBudget:
         self._counted = now
 
     def take(self, cost: float, now: float) -> bool:
-        """Return whether a repair of this cost may be sent at ``now``, in seconds, and count it."""
+        """Return whether a repair of this cost may be sent at ``now``, in seconds; if so, take the cost."""
         self._left = min(self.MOST, self._left + max(0.0, now - self._counted) * self.PER_SECOND)
         self._counted = now
         if self._left < cost:
@@ -80,5 +81,5 @@ class RepairBudget:
 
 
 def audit_delay(interval: float, dpid: int, audits: int) -> float:
-    """Three to five quarters of the interval, spread evenly over the switches and over time."""
+    """Return the seconds until the next audit: 0.75 to 1.25 of ``interval``, spread over the switches."""
     return interval * (0.75 + (dpid + audits) * _GOLDEN_RATIO % 1 / 2)

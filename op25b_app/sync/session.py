@@ -1,12 +1,12 @@
-"""One switch, from its first sight to protected and back: what happens goes in, messages to send come out.
+"""Keep one switch in step with its policy: take events in, return messages to send.
 
-All work on a table is the same cycle: read the table, compare it with what is wanted, send what differs step
-by step, each step confirmed before the next, and read the table back. Only a table that reads as wanted, and
-is proven to do what the policy says, makes a switch protected: an answer to a barrier says that messages were
+All work on a table is the same cycle: read the table, compare it with the desired state, send the differences
+in groups, each confirmed before the next, and read the table back. A switch is protected only when its table
+reads as wanted and is proven to do what the policy says. A barrier reply says only that messages were
 handled, not that they were accepted.
 
-What the switch tells of its rules in between is acted on at once: what has drifted is sent again, the switch
-is ``checking`` from that moment, and the table is read and proven again.
+Rule changes that the switch reports in between are acted on at once: drifted rules are sent again, the switch
+is ``checking``, and the table is read and proven again.
 """
 
 from __future__ import annotations
@@ -40,29 +40,30 @@ from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_ov
 from op25b_app.sync.update_plan import plan_changes
 
 ANSWER_SECONDS = 10.0
-"""How long a switch may take to answer, or to go on with an answer."""
+"""Seconds a switch has to answer, or to go on with an answer."""
 MANY_COST = 5.0
-"""What to repair several rules in one plan takes from the budget; its table is read again each time."""
+"""Cost in the repair budget of one plan for several rules; the table is read again after each."""
 SECONDS_PER_CHANGE = 0.01
-"""What a slow switch may take for each rule on top of that."""
+"""Additional seconds for each change that is not confirmed yet."""
 RETRY_SECONDS = 30.0
-"""After how long a switch that is not as wanted is tried again."""
+"""Seconds until a switch that is not as wanted is tried again."""
 AUDIT_SECONDS = 300.0
-"""How often the table of a switch that is as wanted is read again; rules with time-outs are renewed then."""
+"""Mean seconds between audits of a table that is as wanted; rules with time-outs are renewed then."""
 RULES_AT_ONCE, BYTES_AT_ONCE = 2_000, 1 << 18
-"""Where more is wanted, or read, a table is compared later. So many take some 30 ms at most."""
+"""Most rules wanted, and most bytes read, for a comparison at once: some 30 ms. Larger ones are jobs."""
 MOST_UNKNOWN = 300_000
-"""So many rules a policy is thought to want, before it is compiled for a switch."""
+"""Assumed number of rules of a policy that is not compiled for a switch yet."""
 ROUNDS = 8
-"""How often one cycle plans: again if the table changed in between, or does not take what was planned.
+"""Maximum number of plans in one cycle; it plans again where a table changed or did not take a plan.
 
-What others the switch refused in a group of changes is no such reason: it is seen group by group."""
+A plan after new refusals is not counted.
+"""
 
 
 class Connection(NamedTuple):
-    """What a switch says of itself when it connects.
+    """A connected switch: OpenFlow version on the wire, number of tables, ports.
 
-    ``ports`` are its OpenFlow port numbers, all of them; None until it has told them.
+    ``ports`` are all its port numbers; None until it has described them.
     """
 
     version: int
@@ -73,8 +74,8 @@ class Connection(NamedTuple):
 class Session:
     """The state of one switch, connected or not.
 
-    Times are seconds since 1970 and never go back. Call :meth:`tick` when it is due. Whatever takes long, as
-    compiling and proving do, is a job of the outcome: the session goes on to take inputs meanwhile.
+    Times are seconds since 1970 and never go back. Call :meth:`tick` at :attr:`due_at`. Slow work, such as
+    compiling and proving, is returned as the job of an outcome; the session takes inputs meanwhile.
     """
 
     def __init__(self, dpid: int, now: float, audit_seconds: float = AUDIT_SECONDS) -> None:
@@ -82,7 +83,7 @@ class Session:
         self.assignment: Assignment | None = None
         self.status = Status(State.LOST, "never connected", now)
         self.revision: int | None = None
-        """That of the policy on this switch; None before its table was read."""
+        """Revision of this switch's policy; None until it is known."""
         self._audit_seconds = audit_seconds
         self._audits = 0
         self._connection: Connection | None = None
@@ -92,50 +93,50 @@ class Session:
         self._asked = now
         self._looks = LookBudget(now)
         self._took = 0.0
-        """How long reading and comparing the table took the last time, without what was sent or proven."""
+        """Seconds that the last read and comparison took, without sending and proving."""
         self._rounds = self._refused = 0
         self._disturbance = Disturbance.NONE
         self._room_sought = now
         self._wanted: Ruleset | None = None
         self._closes = False
-        """Whether changes that the switch refused block too much for as long as they are under way."""
+        """True where a plan of this cycle blocks too much meanwhile and the switch refused changes."""
         self._last: tuple[Assignment, FlowRule] | None = None
-        """What the switch was last seen to hold as a whole, and its marker."""
+        """Assignment and marker that the switch last held completely."""
         self._settled = False
-        """Whether the table was as wanted, and none but the news tell otherwise."""
+        """True where the table was as wanted and only reports may say otherwise."""
         self._has_held: Ruleset | None = None
-        """The rules that the switch has held as a whole, over this connection: their places are ours."""
+        """Rules that the switch held completely over this connection: their places are op25b's."""
         self._losses: Sequence[str] = ()
-        """What the switch lacks although its table is as wanted."""
+        """Sentences on what the switch lacks although its table is as wanted."""
         self._drift = Drift()
         self._budget = RepairBudget(now)
         self._awaited: object | None = None
-        """Stands for the job whose result is waited for."""
+        """Token of the job whose result is awaited."""
         self._before_check = self.status
         self._repaired = False
-        """Whether anything was put right since the check began."""
+        """True where anything was repaired since the check began."""
         self._read_back = ReadBack()
         self._confirmed = 0
         self._size = MOST_UNKNOWN
-        """How many rules the policy wants, as far as that is known."""
+        """Number of rules that the policy wants, as far as known."""
         self._objections: Sequence[str] | None = None
         self._contest: list[str] = []
-        """That others claim to be this switch, in a sentence if so."""
+        """One sentence where several connections claim the datapath id, else empty."""
         self._mark: FlowRule | None = None
-        """The marker that the switch has, once its table is as wanted."""
+        """Marker on the switch, once its table is as wanted."""
 
     @property
     def name(self) -> str:
-        """The switch's name in the policy, or its datapath id."""
+        """The switch's name in the policy, or its datapath id in hexadecimal."""
         return f"{self.dpid:#x}" if self.assignment is None else self.assignment.switch.name
 
     @property
     def openflow_version(self) -> str | None:
-        """``1.3``; None while the switch is not connected."""
+        """The OpenFlow version, such as ``1.3``; None while the switch is not connected."""
         return None if self._connection is None else codec.VERSION_NAMES[self._connection.version]
 
     def assign(self, assignment: Assignment | None, now: float) -> Outcome:
-        """The policy, a new one or none, says what this switch should hold."""
+        """Take a new assignment, or None where the policy does not name the switch."""
         if self._exchange is not None and self._is_under(assignment):
             self.assignment = assignment
             reason = "the policy was put in force once more; reading and proving"
@@ -163,11 +164,12 @@ class Session:
         return told.before(job)
 
     def _is_under(self, assignment: Assignment | None) -> bool:
-        """Whether the switch is kept as this policy wants it. To begin anew would only forget its news."""
+        """Return whether this policy is in force: a new cycle would only forget reported changes."""
         before = self.assignment
         return bool(self._settled and before and assignment and before.digest == assignment.digest)
 
     def connected(self, connection: Connection, now: float) -> Outcome:
+        """Take a new connection; read the table if the policy names the switch."""
         self._connection, self._connected_at = connection, now
         self._exchange = Exchange(connection.version)
         self._has_held = None
@@ -177,12 +179,13 @@ class Session:
         return self._begin(now, State.CONNECTING, "reading its table")
 
     def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
+        """Take the end of the connection and its reason."""
         self._rest(math.inf, now)
         self._connection = self._exchange = None
         return self._turn(State.LOST, why, now)
 
     def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
-        """The switch's ports are these now."""
+        """Take all port numbers of the switch."""
         if self._connection is None:
             return Outcome()
         were_missing = self._connection.ports is None
@@ -194,7 +197,7 @@ class Session:
         return self._judge(self._objections, now)
 
     def contested(self, addresses: Sequence[str], now: float) -> Outcome:
-        """Connections from these addresses claim the datapath id; the first is spoken to. None: one does."""
+        """Take the addresses that claim the datapath id, the one in use first; none if only one does."""
         self._contest = contest(addresses)
         if self._connection is None or self._objections is None:
             return Outcome()
@@ -202,7 +205,10 @@ class Session:
 
     @property
     def due_at(self) -> float:
-        """When to call :meth:`tick`: as armed, or earlier where a table at rest was disturbed."""
+        """Time to call :meth:`tick`, in seconds since 1970; earlier where a table at rest was disturbed.
+
+        It is infinity where nothing is due, and while a job is awaited.
+        """
         if self._awaited is not None:
             return math.inf
         at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
@@ -211,10 +217,11 @@ class Session:
         return min(self._wake_at, self._looks.next_at(self._disturbance))
 
     def ended(self, began: float, now: float) -> None:
-        """A step that was given at ``began`` has taken until now: that counts as a part of a look."""
+        """Count the time from ``began`` to ``now`` in the last look if that ended at ``began``."""
         self._looks.extend(began, now)
 
     def tick(self, now: float) -> Outcome:
+        """Give up on a missing answer, or start the next cycle, once due."""
         if now < self.due_at or self._exchange is None or self.assignment is None:
             return Outcome()
         if self._exchange.phase is Phase.IDLE:
@@ -226,7 +233,7 @@ class Session:
         return self.fail(reason, now)
 
     def fail(self, reason: str, now: float) -> Outcome:
-        """Give up what is under way, and try again later; without a connection and a policy nothing is."""
+        """Give up the work under way and try again later; do nothing without a connection or a policy."""
         if self._exchange is None or self.assignment is None:
             return Outcome()
         self._objections = None
@@ -235,7 +242,10 @@ class Session:
         return self._turn(State.DEGRADED, reason, now)
 
     def receive(self, message: bytes, now: float) -> Outcome:
-        """Take a whole message of the switch, header included; one that is not meant for us is ignored."""
+        """Take a whole message of the switch, header included.
+
+        A message for another receiver is ignored. One that breaks the format makes the switch degraded.
+        """
         if self._exchange is None:
             return Outcome()
         try:
@@ -254,7 +264,7 @@ class Session:
     def _review(
         self, exchange: Exchange, assignment: Assignment, parts: Sequence[bytes], now: float
     ) -> Outcome:
-        """Compare a table that was read with what is wanted, at once if that is quick."""
+        """Compare a table that was read with the desired state, in a job unless that is quick."""
         at_once = self._is_quick(exchange, assignment, sum(map(len, parts)))
         work = partial(review, parts, self._situation(exchange, assignment, now))
         then = partial(self._act_on, exchange, assignment)
@@ -277,7 +287,6 @@ class Session:
         )
 
     def _is_quick(self, exchange: Exchange, assignment: Assignment, size: int) -> bool:
-        """Whether to compare a table of so many bytes at once."""
         assert self._connection is not None
         prepared = assignment.prepared(self._connection.tables)
         if prepared is None or exchange.refused or exchange.able.room:
@@ -285,7 +294,6 @@ class Session:
         return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
     def _seek_room(self, exchange: Exchange, now: float) -> None:
-        """Where a table was full there may be room again."""
         exchange.forget_room()
         self._room_sought = now
 
@@ -294,7 +302,7 @@ class Session:
         return self._begin(now, State.INSTALLING, "reading its table for a new policy")
 
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
-        """Start a cycle, whatever was under way; without a state where it is routine."""
+        """Drop the work under way and start a cycle; without a state it is routine."""
         assert self._exchange is not None
         self._start_cycle(rounds=0)
         self._exchange.bound = bound_for(self._most_held)
@@ -307,7 +315,7 @@ class Session:
 
     @property
     def _most_held(self) -> int:
-        """How many rules of ours the switch holds or is to hold, as far as that is known."""
+        """Number of managed rules that the switch holds or is to hold, as far as known."""
         assert self.assignment is not None
         assert self._connection is not None
         prepared = self.assignment.prepared(self._connection.tables)
@@ -344,7 +352,7 @@ class Session:
             self._read_back.was_disturbed()
 
     def _conclude(self, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
-        """Nothing more is to be sent: say how the table is; where it is as wanted, prove it first."""
+        """Conclude a cycle with nothing more to send; prove the table first where it is as wanted."""
         assert self._wanted is not None
         if self._exchange is not None and (too_large := self._exchange.too_large):
             only_ours = f"{too_large}: rules of op25b are kept right, and nothing is proven; delete others"
@@ -368,7 +376,7 @@ class Session:
     def _have_done(
         self, work: Callable[[], Any], then: Callable[[Any, float], Outcome], *, proves: bool = False
     ) -> Outcome:
-        """Have work done beside the event loop; what is done instead meanwhile makes its result stale."""
+        """Return a job for the work; its result is ignored once the session begins other work."""
         awaited = self._awaited = object()
 
         def go_on(take: Callable[[Any, float], Outcome], result: Any, now: float) -> Outcome:
@@ -380,12 +388,12 @@ class Session:
         return Outcome(job=Job(work, partial(go_on, then), partial(go_on, self.fail), proves))
 
     def _start_cycle(self, *, rounds: int) -> None:
-        """Start a cycle, of which so many plans are sent already."""
+        """Start a cycle in which ``rounds`` plans are sent already."""
         self._awaited = None
         self._rounds, self._refused, self._closes = rounds, 0, False
 
     def _end(self, objections: Sequence[str], now: float) -> Outcome:
-        """The cycle is over: say how the table is, and when to look again."""
+        """End the cycle: report how the table is, and arm the next look."""
         self._objections = objections
         self._looks.note(now - self._took, now)
         self._audits += 1
@@ -394,7 +402,7 @@ class Session:
         return self._judge(objections, now)
 
     def _arm_next_look(self, objections: Sequence[str], now: float) -> None:
-        """Look again at the next audit, or soon where something is wrong or missing."""
+        """Arm the next audit, or an earlier look where something is wrong or missing."""
         assert self._connection is not None
         seconds = audit_delay(self._audit_seconds, self.dpid, self._audits)
         if (objections and not self._closes) or self._connection.ports is None:
@@ -405,7 +413,7 @@ class Session:
 
     @property
     def _held(self) -> tuple[Ruleset, FlowRule] | None:
-        """The rules and the marker that the switch is known to hold, as it would tell of changes."""
+        """Rules and marker that the switch is known to hold; None where that is not certain."""
         exchange = self._exchange
         known = self._settled and self._objections is not None and not self._disturbance
         if exchange is None or self._wanted is None or self._mark is None or not known:
@@ -417,7 +425,7 @@ class Session:
         return self._wanted, self._mark
 
     def _change_over(self, exchange: Exchange, way: ChangeOver | None, now: float) -> Outcome:
-        """Go from one policy to the next without reading the table first, unless that is wiser."""
+        """Change to the next policy without reading the table first, where ``way`` allows that."""
         if way is None or self._disturbance:
             return self._read_anew(exchange, now)
         self.revision, self._mark = way.revision, way.mark
@@ -457,7 +465,7 @@ class Session:
         return self._turn(State.INSTALLING, sending, now).before(told)
 
     def _judge(self, objections: Sequence[str], now: float) -> Outcome:
-        """Say in which state a compared table and the ports leave the switch."""
+        """Enter the state that a compared table and the ports lead to."""
         assert self.assignment is not None
         assert self._connection is not None
         ports = self._connection.ports
@@ -475,7 +483,7 @@ class Session:
             )
         )
         if ports is None and now < self._connected_at + RETRY_SECONDS:
-            # Mostly it does so a moment later: then nobody needs to be told.
+            # Most switches do so a moment later; no report is needed then.
             self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)
             return Outcome()
         if ports is None:
@@ -486,8 +494,8 @@ class Session:
         return self._turn(State.PROTECTED, confirmed, now)
 
     def _hear_news(self, exchange: Exchange, message: bytes, now: float) -> Outcome:
-        """Take what the switch tells of rules: what has drifted is sent again, and its table is looked at."""
-        # While a plan is carried out its own steps are told as well; its table is read right after it.
+        """Take reported rule changes: send drifted rules again, and have the table read."""
+        # During a plan the switch reports the plan's steps too; the table is read right after it.
         if self.assignment is None or exchange.will_read:
             return Outcome()
         told = Outcome()
@@ -509,7 +517,7 @@ class Session:
         return told.before(self._put_right(exchange, now)) if self._drift else told
 
     def _put_right(self, exchange: Exchange, now: float) -> Outcome:
-        """Send again what has drifted, as far as the budget goes; the rest comes with the next look."""
+        """Send drifted rules again within the repair budget; the next look repairs the rest."""
         drift, self._drift = self._drift, Drift()
         if not self._settled or self._wanted is None or self._read_back.cuts_cookies:
             return Outcome()
@@ -537,7 +545,7 @@ class Session:
         return self._turn(State.UNKNOWN, reason or remedy, now)
 
     def _turn(self, state: State, reason: str, now: float) -> Outcome:
-        """Be in a state; only a new one, or a new reason, is worth telling."""
+        """Enter a state; the outcome has it only if the state or its reason is new."""
         before = self.status
         if (state, reason) == before[:2]:
             return Outcome()

@@ -1,4 +1,4 @@
-"""What a session tells: messages to send, the state of its switch, and what has happened to that."""
+"""Results of a session: messages to send, the state of its switch, events and jobs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 
 
 class State(enum.Enum):
+    """State of a switch."""
+
     CONNECTING = "connecting"
     INSTALLING = "installing"
     CHECKING = "checking"
-    """It was as wanted. Something has changed since, and the table is not proven again yet."""
+    """The switch was as wanted. Something has changed since, and the table is not proven again yet."""
     PROTECTED = "protected"
     MONITORING = "monitoring"
     DEGRADED = "degraded"
@@ -21,13 +23,14 @@ class State(enum.Enum):
 
 AS_WANTED = (State.PROTECTED, State.MONITORING)
 ON_THE_WAY = (State.CONNECTING, State.INSTALLING, State.CHECKING)
-"""The states that end by themselves."""
+"""States that end by themselves."""
 
 
 class Status(NamedTuple):
-    """What to say of a switch; ``since`` in seconds since 1970, ``rules`` those confirmed last.
+    """State of a switch with its reason; ``rules`` is the number of rules confirmed last.
 
-    ``since`` is the moment from which the state holds. A check that finds nothing changed does not move it.
+    ``since`` is the moment from which the state holds, in seconds since 1970. A check that finds nothing
+    changed does not move it.
     """
 
     state: State
@@ -37,19 +40,19 @@ class Status(NamedTuple):
 
 
 class Event(NamedTuple):
-    """Something that happened to a switch, other than a new state, and that an operator wants to know of."""
+    """Event on a switch, other than a new state, for the operator."""
 
     kind: str
     text: str
 
 
 class Job(NamedTuple):
-    """Work that takes long, to be done beside the event loop.
+    """Slow work, to be done beside the event loop.
 
-    ``work`` reads only values that nobody changes. Its result goes to ``then``, as an input of the session at
-    a time in seconds since 1970; ``fail`` is the input, with a reason, where it raised. What has come
-    meanwhile is handled first, and may have made the result stale: then it is ignored. ``proves`` tells
-    that the work is a proof, which may take much longer than any other.
+    ``work`` reads only values that no other code changes. ``then`` takes its result, or ``fail`` a reason
+    where it raised, as an input of the session at a time in seconds since 1970. Inputs that came meanwhile
+    are handled first; where they made the result stale, it is ignored. ``proves`` is true for a proof, which
+    may take much longer than any other work.
     """
 
     work: Callable[[], Any]
@@ -59,7 +62,7 @@ class Job(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What an input leads to: OpenFlow messages, joined to pieces to send in order; the state if new."""
+    """Result of an input: OpenFlow messages, joined to pieces to send in order; the state if new."""
 
     pieces: tuple[bytes, ...] = ()
     turned: Status | None = None
@@ -67,7 +70,7 @@ class Outcome(NamedTuple):
     job: Job | None = None
 
     def before(self, other: Outcome) -> Outcome:
-        """Return this outcome with another one behind it; of two states or jobs the later one counts."""
+        """Return this outcome with another one behind it; of two states or jobs the later one is kept."""
         return Outcome(
             self.pieces + other.pieces,
             other.turned or self.turned,

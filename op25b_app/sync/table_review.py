@@ -1,7 +1,6 @@
-"""Review a table that was read, or a policy that follows another: what to send, or how the table is.
+"""Review a table that was read, or a policy that follows another: decide what to send or to report.
 
-Everything here is values in, values out, so that it can be done beside the event loop while the session goes
-on to hear its switch.
+All functions take and return values, so they can run beside the event loop while the session goes on.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
 
 
 class Situation(NamedTuple):
-    """What a session knows when a table is reviewed; nobody else changes these values.
+    """Knowledge of a session at a review; nothing changes these values.
 
-    Times are in seconds since 1970: ``now``, and ``asked`` when the table was asked for. ``wanted`` is None
-    where the rules must be compiled for this moment. ``last`` is what the switch was last seen to hold as a
-    whole: the policy and its marker, and ``held`` the rules that it had then over this connection.
-    ``may_plan`` tells whether a change may be sent once more.
+    ``now`` and ``asked``, when the table was asked for, are in seconds since 1970. ``wanted`` is None where
+    the rules must be compiled for this moment. ``last`` is the assignment and the marker that the switch was
+    held completely, ``held`` the rules that it held completely over this connection. ``may_plan`` is true
+    where another plan may be sent.
     """
 
     assignment: Assignment
@@ -48,15 +47,15 @@ class Situation(NamedTuple):
 
 
 class Review(NamedTuple):
-    """What comes of a table.
+    """Result of a review.
 
-    ``problem`` tells, in words, why nothing can be made of it; ``superseded`` that it holds a newer
-    policy. Where ``needs_room`` is set, the switch is to be asked how many rules its tables hold.
-    Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``objections`` if
-    it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``room`` is how
-    many rules tables were seen to hold, ``marks`` the markers and ``others`` the rules of other
-    applications that were found. ``read_back`` is what is known by now of how the switch reports rules;
-    with ``any_cookie`` rules are to be deleted whatever their cookies are.
+    ``problem`` says why the table cannot be used; ``superseded`` is true where it holds another policy that
+    is as new, or newer. Where ``needs_room`` is true, the switch is to be asked for the capacity of its
+    tables. Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``objections``
+    if it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``room`` is the
+    capacity by table, ``marks`` are the markers and ``others`` the other rules found that stay. ``read_back``
+    is the updated knowledge of how the switch reports rules; with ``any_cookie`` rules are to be deleted
+    whatever their cookies are.
     """
 
     problem: str = ""
@@ -77,7 +76,7 @@ class Review(NamedTuple):
 
 
 class ChangeOver(NamedTuple):
-    """The way from one policy to the next, on a switch that is known to hold the one before."""
+    """Plan from one policy to the next, on a switch that is known to hold the one before."""
 
     wanted: Ruleset
     revision: int
@@ -86,7 +85,10 @@ class ChangeOver(NamedTuple):
 
 
 def review(parts: Iterable[bytes], situation: Situation) -> Review:
-    """Compare a table, as the messages that it came in, with what the policy wants."""
+    """Compare a table, as the messages that it came in, with what the policy wants.
+
+    The result has a ``problem`` for malformed messages, and for rules that need more tables.
+    """
     assignment, limits = situation.assignment, situation.limits
     try:
         told = [rule for part in parts for rule in codec.decode_flow_stats(part)]
@@ -136,9 +138,9 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
 
 
 def change_over(held: Ruleset, mark: FlowRule, situation: Situation) -> ChangeOver | None:
-    """Go from ``held`` with its marker to what the policy wants without reading the table first.
+    """Return the change from ``held`` with its marker to what the policy wants, without reading the table.
 
-    Return None where reading it is wiser.
+    Return None where the table should be read first.
     """
     assignment, limits = situation.assignment, situation.limits
     try:
@@ -183,7 +185,7 @@ def _plan(
     marks: tuple[FlowRule, Sequence[FlowRule]],
     wanted: Ruleset,
 ) -> Plan:
-    """What to send, without what the switch has refused, or what had no effect a moment ago.
+    """Return the plan without changes that were refused, or had no effect a moment ago.
 
     ``marks`` are the wanted marker and those found.
     """

@@ -1,4 +1,4 @@
-"""What to make of a table: what the policy wants, as far as the switch has room for it and takes it.
+"""Choose the rules to aim at: those the policy wants, as far as the switch has room and takes them.
 
 Where less than the whole would open something, the aim is what the policy before wanted.
 """
@@ -25,18 +25,18 @@ from op25b_app.sync.update_orders import GATE
 from op25b_app.sync.update_plan import GATES, MARKERS
 
 _RESTRICTING = (Role.BLOCK, Role.WOULD_BLOCK, Role.SELECT)
-"""What blocks, or hands over to a table that does."""
+"""Roles of rules that block, or hand over to a table that does."""
 
 
 class Intent(NamedTuple):
-    """The rules that a policy wants on a switch, and its marker."""
+    """Rules that a policy wants on a switch, and its marker."""
 
     rules: Ruleset
     mark: FlowRule
 
 
 class Aim(NamedTuple):
-    """What is to be made of a table, and in words what stands in the way of all that the policy wants.
+    """Rules to aim at, and sentences on what prevents all that the policy wants.
 
     Without an ``intent`` the table is to stay as it is. ``losses`` are what the switch lacks although all
     that the policy says can be had.
@@ -55,9 +55,11 @@ def aim_at(
     refused: Mapping[Key, Refused],
     settings_without: Callable[[Iterable[Key]], list[str]] = lambda keys: [],
 ) -> Aim:
-    """``before`` gives what the policy wants now that the switch held as a whole the last time, if any.
+    """Return the rules to aim at for a table with the rules ``found``.
 
-    ``settings_without`` names the settings of the policy that do without rules of these keys.
+    ``before`` returns the present intent of the policy that the switch last held completely, if any. ``room``
+    is the capacity by table, in rules, and ``refused`` has changes by key. ``settings_without`` names the
+    settings that do without rules of these keys.
     """
     rules, shortage = fitting(wanted.rules, found, room)
     about_rules = {key: each for key, each in refused.items() if not is_marker(each.change.rule)}
@@ -91,10 +93,10 @@ def aim_at(
 def fitting(
     wanted: Ruleset, found: Sequence[InstalledRule], room: Mapping[int, int]
 ) -> tuple[Ruleset | None, str]:
-    """What is wanted as far as the tables have room for it, and in words what there is no room for.
+    """Return the wanted rules that the tables have room for, and in words what there is no room for.
 
-    What a switch says of its room is advice (OpenFlow 1.3.5, section 7.3.5.5); what it holds is a fact. Some
-    places are kept for what plans need on top.
+    The rules are None where those that block do not fit. Reported capacity is advice (OpenFlow 1.3.5, section
+    7.3.5.5); what a switch holds is a fact. Some places are kept for markers and the gate.
     """
     most = len(found) + len(wanted) + MARKERS + GATES
     if most <= min(room.values(), default=most):
@@ -108,11 +110,11 @@ def fitting(
 
 
 def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
-    """What is wanted but for what a switch has refused; None where without that more would pass.
+    """Return the wanted rules without refused ones; None where more would pass without those.
 
-    Of refused rules, those that permit something to some addresses can be done without. What is not wanted
-    does not matter. Nor does a rule that somebody else wrote under our cookie and that the switch does not
-    delete: no policy has counted on it or on its absence.
+    Only rules that permit something to some addresses can be left out. Changes that are no longer wanted are
+    ignored. So is a rule with op25b's cookie that the switch reports unreadably and does not delete: no
+    policy relies on it.
     """
     left_out: set[Key] = set()
     for key, (change, _) in refused.items():
@@ -130,7 +132,7 @@ def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | No
 
 
 def _meant(change: Change, wanted: Ruleset) -> FlowRule:
-    """The rule that a change makes, or that in whose place it blocks at first."""
+    """Return the rule that a change makes, or the one in whose place it blocks at first."""
     rule = wanted.by_key.get(change.rule.key)
     return rule if rule is not None and change.rule == rule._replace(action=None) else change.rule
 
@@ -138,7 +140,7 @@ def _meant(change: Change, wanted: Ruleset) -> FlowRule:
 def _refusals(
     refused: Mapping[Key, Refused], wanted: Ruleset, settings_without: Callable[[Iterable[Key]], list[str]]
 ) -> Iterator[str]:
-    """What a switch has refused, why, and what to write instead."""
+    """Yield what a switch has refused, why, and what to write instead."""
     for why, number in Counter(each.why for each in refused.values()).items():
         alike = [each.change for each in refused.values() if each.why == why]
         told = f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(_meant(alike[0], wanted))}"

@@ -1,24 +1,24 @@
-"""In which order changes are sent, so that no packet is treated as neither the old nor the new rules say.
+"""Order changes so that no packet passes that neither the old nor the new rules permit.
 
-A switch may handle messages between two barriers in any order, so a plan is a sequence of groups: whatever
-part of a group is in force, on top of all groups before, every packet gets the verdict it had or the one it
-is to have. These orders do that, for what a switch can:
+A switch may handle messages between two barriers in any order, so a plan is a sequence of groups. Whatever
+part of a group is in force, on top of all groups before, every packet gets its old verdict or its new one.
+The last two orders may also block it:
 
-- :func:`opened_last` fills a switch that blocks everything, as table 0 has no rules. Those that it gets come
-  when all else is there; what stands above another of them blocks in its place until then.
-- :func:`in_place` changes the rules where they are. In one table: what is new from the highest priority to
-  the lowest, then what has another action, then what goes, from the lowest priority to the highest. A packet
-  changes from its old rule to its new one once, and never matches a third. What blocks in a table without
-  rules goes first. It does not suit every change of several tables that one packet visits.
-- :func:`staged` suits every change: it puts the new rules beside the old ones, matched by a tag that no
-  packet has, and then has table 0 give that tag (a two-phase update: Reitblatt et al., "Abstractions for
-  Network Update", SIGCOMM 2012). It takes room for both.
-- :func:`closed_first` is for a switch that has no room for that: it may block for a moment, and never
-  permits what neither says. It suits tables that only block or hand on.
+- :func:`opened_last` fills a switch that blocks everything because table 0 has no rules. The rules of table 0
+  come last. Those above the lowest of them block in their places until then.
+- :func:`in_place` changes the rules where they are. In one table: new rules from the highest priority to the
+  lowest, then rules with another action, then deletions from the lowest priority to the highest. A packet
+  changes from its old rule to its new one once, and never matches a third. Blocking rules of a table without
+  rules go first. This order does not suit every change of several tables that one packet visits.
+- :func:`staged` suits every change of op25b's own tables. It adds the new rules beside the old ones, matched
+  by a tag that no packet has. Then table 0 writes that tag (a two-phase update: Reitblatt et al.,
+  "Abstractions for Network Update", SIGCOMM 2012). It needs room for both.
+- :func:`closed_first` is for a switch without room for that. It may block for a moment, and never permits
+  what neither the old nor the new rules permit. It suits tables that only block or hand on.
 - :func:`behind_gate` suits every change: table 0 blocks everything meanwhile, which takes a place there.
 
-All of them suppose that each table that is wanted has a rule for what no other of its rules matches.
-A switch that takes bundles needs none of them (OpenFlow 1.4.1, section 6.9).
+All orders assume that each wanted table has a rule for what none of its other rules matches. A switch with
+bundles needs no order (OpenFlow 1.4.1, section 6.9).
 """
 
 from __future__ import annotations
@@ -35,16 +35,17 @@ from op25b_app.sync.flow_table import Outcomes, Ruleset, next_tables, outcomes_o
 
 TAGS = range(1, 0x100)
 STAGE_PRIORITY = 0x4000
-"""Added to the priority of a rule that only tagged packets match, above all that any packet matches."""
+"""Offset of the priorities of rules for tagged packets, above all rules for any packet."""
 
 GATE = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
-"""Blocks everything."""
+"""Rule of table 0 that blocks everything."""
 
 
 def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
-    """The groups for a switch without rules in table 0; None for others, and where that table is all it gets.
+    """Return the groups for a switch without rules in table 0, whose rules come last.
 
-    A packet meets no rule in table 0 that does not block but its own, so these may come in any order.
+    Return None where table 0 has rules or is the only table wanted. In table 0 a packet meets its own rule or
+    one that blocks, so the last rules may come in any order.
     """
     if Table.ADMIT in found.outcomes or wanted.last_own_table == Table.ADMIT:
         return None
@@ -66,11 +67,11 @@ def _opens(change: Change) -> bool:
 
 
 def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
-    """The groups that lead from ``found``, a whole table, to ``wanted``; None where this order does not suit.
+    """Return the groups that change ``found``, a whole table, to ``wanted``; None where this does not suit.
 
     Tables that no packet visits before are changed first, those that none visits afterwards last. With the
-    first goes what blocks in a table without rules, which blocks everything already. Of the others, those
-    that one packet may visit together are changed one after the other, if :func:`_chain` finds a way.
+    first go blocking rules of a table without rules, which blocks everything already. Other tables that one
+    packet may visit together are changed one after the other, if :func:`_chain` finds an order.
     """
     live, after = _written_tags(found), wanted.outcomes
     before = found.outcomes
@@ -100,9 +101,9 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
 
 
 def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
-    """The groups that lead from ``found``, a whole table, to ``wanted`` by way of tagged packets.
+    """Return the groups that change ``found``, a whole table, to ``wanted`` by way of tagged packets.
 
-    None where a table is handed over to another application: nobody knows what is to be there for a tag.
+    Return None where a changed table is handed over to another application: its rules for a tag are unknown.
     """
     live = _written_tags(found)
     tag = next(each for each in TAGS if each not in live)
@@ -126,9 +127,9 @@ def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[G
 
 
 def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
-    """The groups that block more and then those that permit more; None where a table does more than that.
+    """Return groups that block more, then groups that permit more; None where a table does more than that.
 
-    Of either, what goes makes room for what comes.
+    In each of the two, deletions make room for additions.
     """
     tables = {change.rule.table for change in changes}
     if not all(_only_blocks_or_hands_on(table, found.outcomes, wanted.outcomes) for table in tables):
@@ -141,9 +142,9 @@ def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> 
 def behind_gate(
     changes: Iterable[Change], wanted: Ruleset, makes_room: Callable[[Change], bool] = lambda change: False
 ) -> list[Group]:
-    """The groups behind a rule that blocks everything, unless nothing is to be blocked afterwards anyway.
+    """Return the groups behind the gate; without a gate where nothing is blocked afterwards.
 
-    What ``makes_room`` for that rule goes before; it has to be what only blocks more.
+    Changes for which ``makes_room`` is true go before the gate; they must only block more.
     """
     gated = any(None in actions for actions in wanted.outcomes.values())
     others = [change for change in changes if change.rule != GATE]
@@ -155,7 +156,7 @@ def behind_gate(
 
 
 def _going_first(changes: Iterable[Change]) -> list[Group]:
-    """What goes, and then what comes."""
+    """Return deletions, and then all other changes."""
     going: list[Change] = []
     coming: list[Change] = []
     for change in changes:
@@ -164,7 +165,7 @@ def _going_first(changes: Iterable[Change]) -> list[Group]:
 
 
 def _make_before_break(changes: Iterable[Change]) -> list[Group]:
-    """The order for one table."""
+    """Return the order for one table."""
     new: list[Change] = []
     changed: list[Change] = []
     gone: list[Change] = []
@@ -187,11 +188,11 @@ def _priority(change: Change) -> int:
 
 
 def _chain(by_table: dict[int, list[Change]], before: Outcomes, after: Outcomes) -> list[Group] | None:
-    """The order for tables that one packet may visit together; None where there is none.
+    """Return the order for tables that one packet may visit together; None where there is none.
 
-    One table is simple. Several are where each only blocks or hands on, always the same way: then a packet
-    passes if all of them let it. Those that only block more come first and those that only permit more last,
-    so between blocking in one table and permitting in another no packet slips through. Only one may do both.
+    One table always has an order. Several have one where each only blocks or hands on, always the same way:
+    then a packet passes if all of them let it. Tables that only block more come first and those that only
+    permit more last, so no packet slips through in between. Only one table may do both.
     """
     if len(by_table) > 1:
         if not all(_only_blocks_or_hands_on(table, before, after) for table in by_table):
@@ -203,23 +204,23 @@ def _chain(by_table: dict[int, list[Change]], before: Outcomes, after: Outcomes)
 
 
 def _only_blocks_or_hands_on(table: int, before: Outcomes, after: Outcomes) -> bool:
-    """Does a table do one thing with all packets that it does not block?"""
+    """Return whether a table does one thing with all packets that it does not block."""
     return len((before.get(table, frozenset()) | after.get(table, frozenset())) - {None}) <= 1
 
 
 def _rank(changes: Iterable[Change]) -> int:
-    """0 where all changes of a table only block more, 2 where they only permit more, else 1."""
+    """Return 0 where all changes of a table only block more, 2 where they only permit more, else 1."""
     blocks_more = {_blocks_more(change) for change in changes}
     return 1 if len(blocks_more) > 1 else 0 if True in blocks_more else 2
 
 
 def _blocks_more(change: Change) -> bool:
-    """In a table that blocks or hands on: can a change only block more? Else it can only permit more."""
+    """Return whether a change of a table that blocks or hands on blocks more; else it permits more."""
     return (change.command is Command.DELETE_STRICT) is (change.rule.action is not None)
 
 
 def _visited_together(tables: Iterable[int], before: Outcomes, after: Outcomes) -> Iterator[tuple[int, ...]]:
-    """``tables`` in sets, so that no packet visits tables of two sets."""
+    """Yield ``tables`` in sets, so that no packet visits tables of two sets."""
     edges = {table: next_tables(before, table) | next_tables(after, table) for table in {*before, *after}}
     pending = sorted(tables)
     while pending:
@@ -236,12 +237,12 @@ def _visited_together(tables: Iterable[int], before: Outcomes, after: Outcomes) 
 
 
 def visited(outcomes: Outcomes) -> set[int]:
-    """The tables that packets may see, table 0 among them."""
+    """Return the tables that packets may visit, table 0 among them."""
     return _reach({table: next_tables(outcomes, table) for table in outcomes}, Table.ADMIT)
 
 
 def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
-    """``start`` and all tables that can follow it."""
+    """Return ``start`` and all tables that can follow it."""
     reached: set[int] = set()
     pending = {start}
     while pending:
@@ -251,23 +252,23 @@ def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
 
 
 def needs_tags(rule: FlowRule) -> bool:
-    """Whether a rule asks for a tag, or gives or takes one."""
+    """Return whether a rule matches, writes or removes a tag."""
     return _tag_of(rule) != 0 or isinstance(rule.action, Tagged)
 
 
 def _written_tags(found: Ruleset) -> set[int]:
-    """The tags that packets may have; 0 is none."""
+    """Return the tags that packets may have; 0 is none."""
     actions = chain.from_iterable(found.outcomes.values())
     return {0, *(action.tag for action in actions if isinstance(action, Tagged))}
 
 
 def _tag_of(rule: FlowRule) -> int:
-    """The tag that a rule asks for; 0 where it does not."""
+    """Return the tag that a rule matches; 0 for none."""
     return next((field.value for field in rule.match if field.name == "metadata"), 0)
 
 
 def _staged_rule(rule: FlowRule, tag: int, own: frozenset[int]) -> FlowRule:
-    """The rule for packets with a tag; tables that are not ours get them without."""
+    """Return the rule for packets with a tag; it removes the tag before a table outside ``own``."""
     action = rule.action
     if isinstance(action, Goto) and action.table not in own:
         action = Tagged(action.table, 0)
@@ -278,9 +279,9 @@ def _staged_rule(rule: FlowRule, tag: int, own: frozenset[int]) -> FlowRule:
 def _tagging(
     changes: Sequence[Change], found: Ruleset, wanted: Ruleset, tag: int, own: frozenset[int]
 ) -> tuple[list[Change], list[Change]]:
-    """For table 0: what takes the tag off again, and what makes it give the tag in the first place.
+    """Return the changes of table 0 that remove the tag again, and those that write it first.
 
-    ``changes`` would make it what is wanted without tags.
+    ``changes`` would make table 0 the wanted one without tags.
     """
     by_key = {change.rule.key: change for change in changes}
     present = {rule.key: rule for rule in found.rules if rule.table == Table.ADMIT}

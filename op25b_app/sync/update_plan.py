@@ -1,4 +1,4 @@
-"""How a switch is brought from what it holds to what is wanted: which changes, in which order and how."""
+"""Plan the changes from the observed to the desired state, their order and how they are sent."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from op25b_app.sync.reconcile import absent
 from op25b_app.sync.update_orders import behind_gate, closed_first, in_place, opened_last, staged, visited
 
 _ORDERS = (opened_last, in_place, staged, closed_first)
-"""The first that suits is taken."""
+"""Orders of changes; the first that suits is taken."""
 
 MARKERS = 2
-"""How many markers there may be at a time."""
+"""Maximum number of markers at a time."""
 GATES = 1
 
 
 class Abilities(NamedTuple):
-    """What a switch can do.
+    """Optional abilities of a switch.
 
-    ``tags`` is matching and writing metadata, ``monitor`` telling of changes as they happen. ``room`` is how
-    many rules tables hold, as far as that is known.
+    ``monitor`` is reporting rule changes as they happen, ``tags`` is matching and writing metadata. ``room``
+    is the capacity by table in rules, as far as it is known.
     """
 
     bundles: bool = False
@@ -41,8 +41,8 @@ class Abilities(NamedTuple):
 class Plan(NamedTuple):
     """Groups of changes, each to be confirmed before the next; the first one all at once if ``bundled``.
 
-    Those of ``first`` need no order of their own: they go before the first group. A plan that
-    ``blocks_meanwhile`` does so for good if it is not carried out to its end.
+    Changes of ``first`` need no order of their own: they go before the first group. A plan that
+    ``blocks_meanwhile`` goes on blocking if it is not carried out to its end.
     """
 
     groups: Sequence[Group]
@@ -55,10 +55,10 @@ class Plan(NamedTuple):
 
 
 def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities) -> Plan:
-    """The safest plan that the switch can carry out: see :mod:`op25b_app.sync.update_orders`.
+    """Return the safest plan that the switch can carry out: see :mod:`op25b_app.sync.update_orders`.
 
-    ``changes`` lead from ``found``, the whole table, to ``wanted``. What only gives a rule another
-    cookie or time-out goes before all else.
+    ``changes`` lead from ``found``, the whole table, to ``wanted``. Without a bundle, changes of only a
+    cookie or time-out go before all others.
     """
     if not changes:
         return Plan(())
@@ -85,7 +85,7 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
 
 
 def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:
-    """What puts the marker on a switch that has the markers ``found``, and then takes old ones away."""
+    """Return the changes that add a missing marker to the markers ``found``, and then delete the old ones."""
     present = [*found]
     is_there = any(rule.key == mark.key and meaning(rule.action) == mark.action for rule in present)
     new = () if is_there else (Change(Command.ADD, mark),)
@@ -93,7 +93,7 @@ def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...
 
 
 def installation(wanted: Ruleset) -> Sequence[Group]:
-    """The groups for an empty switch; the same objects whenever they are asked for."""
+    """Return the groups for an empty switch; the same objects at every call."""
     if wanted not in _installations:
         nothing, changes = Ruleset(()), absent(wanted).repairs
         groups = opened_last(changes, nothing, wanted) or in_place(changes, nothing, wanted)
@@ -110,21 +110,21 @@ def _deletions_first(change: Change) -> bool:
 
 
 def _does_the_same(change: Change) -> bool:
-    """Whether a rule takes the place of one that does the same with packets: that needs no order."""
+    """Return whether a rule replaces one that does the same with packets: that needs no order."""
     before = change.before
     return change.command is Command.ADD and before is not None and before.action == change.rule.action
 
 
 def _makes_room(change: Change) -> bool:
-    """Whether a change makes room for the gate, and only blocks more."""
+    """Return whether a change makes room for the gate, and only blocks more."""
     goes = change.command is Command.DELETE_STRICT and change.rule.table == Table.ADMIT
     return goes and is_dispensable(change.rule)
 
 
 def _fit(groups: Sequence[Group], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
-    """Whether tables with so much room hold the most that they have to at any moment of a plan.
+    """Return whether tables with this room hold the most rules of a plan at any moment.
 
-    What only goes always fits, however full a table is.
+    A table that only loses rules always fits, however full it is.
     """
     most = len(found) + sum(map(len, groups)) + MARKERS
     if most <= min(room.values(), default=most):
