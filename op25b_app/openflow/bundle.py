@@ -3,13 +3,13 @@
 OpenFlow 1.4.1 section 7.3.9, the same in 1.5; OpenFlow 1.3 has them as an extension of the ONF (EXT-230).
 Every bundle here is atomic and ordered.
 
-A switch may refuse a message while it is added, before the commit: Open vSwitch then commits *the rest*.
-All or nothing therefore takes two steps: open, add and close; then, if the switch answered CLOSED and no
-error came before that, commit, else discard.
+A switch may refuse a message when it is added, before the commit: Open vSwitch then commits *the rest*. All
+or nothing therefore takes two steps. First open, add and close. Then commit if the switch answered CLOSED and
+no error came before that, else discard.
 
-What does not fit fails at the commit. Open vSwitch answers with two errors: the one of the rule, with the
-xid of that rule and the whole message as it was wrapped by :func:`encode_add`, and BUNDLE_FAILED/MSG_FAILED
-with the xid of the commit. No reply follows, and no rule has changed.
+A rule that does not fit fails at the commit. Open vSwitch then sends two errors: that of the rule, with the
+xid of the rule and the whole message as wrapped by :func:`encode_add`, and BUNDLE_FAILED/MSG_FAILED with the
+xid of the commit. No reply follows, and no rule has changed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _ONF_ADD = struct.Struct("!BBHIIIIxxH")
 
 
 class Control(enum.IntEnum):
-    """What a bundle control message asks or answers (OFPBCT)."""
+    """Types of bundle control messages (OFPBCT)."""
 
     OPEN = 0
     OPENED = 1
@@ -52,7 +52,7 @@ class Control(enum.IntEnum):
 
 
 class ControlReply(NamedTuple):
-    """What a switch answers to a control message of a bundle."""
+    """Reply of a switch to a bundle control message."""
 
     bundle: int
     kind: Control
@@ -60,24 +60,27 @@ class ControlReply(NamedTuple):
 
 
 def encode_open(*, version: int, bundle: int, xid: int) -> bytes:
+    """Return a message that opens a bundle."""
     return _encode_control(Control.OPEN, version, bundle, xid)
 
 
 def encode_close(*, version: int, bundle: int, xid: int) -> bytes:
-    """Nothing more comes. The answer follows the errors of all that was added."""
+    """Return a message that closes a bundle; the reply follows the errors of all that was added."""
     return _encode_control(Control.CLOSE, version, bundle, xid)
 
 
 def encode_commit(*, version: int, bundle: int, xid: int) -> bytes:
+    """Return a message that commits a bundle."""
     return _encode_control(Control.COMMIT, version, bundle, xid)
 
 
 def encode_discard(*, version: int, bundle: int, xid: int) -> bytes:
+    """Return a message that discards a bundle."""
     return _encode_control(Control.DISCARD, version, bundle, xid)
 
 
 def encode_add(message: bytes, *, bundle: int) -> bytes:
-    """A whole message, header included, as a part of a bundle; both have the same version and xid."""
+    """Return a whole message, header included, as a part of a bundle; both have the same version and xid."""
     version = message[0]
     xid = int.from_bytes(message[4:8], "big")
     if version == OPENFLOW_13:
@@ -92,7 +95,7 @@ def encode_add(message: bytes, *, bundle: int) -> bytes:
 
 
 def decode_control_reply(message: bytes) -> ControlReply | None:
-    """What a switch answers for a bundle; None for a message of another kind, or cut short."""
+    """Return the reply to a bundle control message; None for any other message, or one cut short."""
     position = HEADER_SIZE
     if message[0] == OPENFLOW_13:
         if message[1] != EXPERIMENTER or experimenter_kind(message) != (

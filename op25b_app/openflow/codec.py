@@ -1,7 +1,7 @@
-"""Flow rules to OpenFlow messages and back, for OpenFlow 1.3, 1.4 and 1.5.
+"""Encode flow-mods and requests, and decode flow statistics, for OpenFlow 1.3, 1.4 and 1.5.
 
-The three versions share the bytes of everything written here but for the version in the header; of what is
-read, only the flow statistics of 1.5 have a shape of their own. Sections named are those of OpenFlow 1.3.5.
+The encoded messages differ only in the version of the header. Of the decoded ones, only the flow statistics
+of 1.5 have a format of their own. Sections named are those of OpenFlow 1.3.5.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ VERSION_NAMES = {1: "1.0", 2: "1.1", 3: "1.2", OPENFLOW_13: "1.3", OPENFLOW_14: 
 SUPPORTED_VERSIONS = (OPENFLOW_13, OPENFLOW_14, OPENFLOW_15)
 
 FIRST_RESERVED_PORT = 0xFFFFFF00
-"""Ports from here on are LOCAL, NORMAL, CONTROLLER and the like (7.2.1)."""
+"""First port number treated as reserved: LOCAL, NORMAL, CONTROLLER and the like (7.2.1)."""
 
 SEND_FLOW_REMOVED = 1
-"""OFPFF_SEND_FLOW_REM: the flag of a flow-mod that has the switch tell when the rule is gone."""
+"""OFPFF_SEND_FLOW_REM: flag of a flow-mod; the switch reports when the rule is removed."""
 RESET_COUNTS = 4
-"""OFPFF_RESET_COUNTS: the flag of a flow-mod that has the counters of the rule in its place not go on."""
+"""OFPFF_RESET_COUNTS: flag of a flow-mod; the counters of the replaced rule do not continue."""
 NO_COUNTS = 8 | 16
-"""OFPFF_NO_PKT_COUNTS and OFPFF_NO_BYT_COUNTS: of the flags of a rule that is there, these do something."""
+"""OFPFF_NO_PKT_COUNTS and OFPFF_NO_BYT_COUNTS: flags of a rule whose packets or bytes are not counted."""
 
 REMEMBERED_RULES = 1 << 17
-"""How many rules are remembered by their bytes, some 600 bytes of memory each."""
+"""Maximum number of decoded rules in the cache, about 600 bytes of memory each."""
 REMEMBERED_BYTES = 1 << 8
-"""A rule that takes more in a message is not remembered."""
+"""Maximum size in bytes of a cached rule's entry in a message."""
 
 _FLOW_STATISTICS = "flow statistics"
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")
 _FLOW_STATS_REQUEST = struct.Struct("!BxxxIIxxxxQQ")
 _FLOW_STATS = struct.Struct("!HBxxxxxxxxx20s16x")
-"""Length, table and attributes; a duration before these and counters behind them."""
+"""Length, table and attributes, without the duration before the attributes and the counters behind."""
 _DURATION = struct.Struct("!xxxxII")
 _ATTRIBUTES = struct.Struct("!HHHHxxxxQ")
 _FLOW_DESCRIPTION = struct.Struct("!xxxxBx8sxx8s")
-"""Table and attributes, whose cookie stands two bytes earlier."""
+"""Table, attributes and cookie; the cookie stands two bytes earlier than in ``struct ofp_flow_stats``."""
 
 _OFPT_FLOW_MOD = 14
 _OFPT_BARRIER_REQUEST = 20
@@ -65,16 +65,17 @@ _EXACT_COOKIE = 0xFFFFFFFFFFFFFFFF
 
 
 class Command(enum.IntEnum):
-    """What a flow-mod does (7.3.4.1)."""
+    """Commands of a flow-mod (7.3.4.1)."""
 
     ADD = 0
     DELETE_STRICT = 4
 
 
 class InstalledRule(NamedTuple):
-    """A rule as a switch reports it, one under our cookie by what it means; times in seconds.
+    """Flow rule as a switch reports it; times in seconds.
 
-    ``duration`` is told of rules with a hard time-out only: any other, read again, is the same object.
+    Opaque instructions under op25b's cookie become the equivalent op25b action, if any. ``duration`` is set
+    only for a rule with a hard time-out, so that any other can be a cached object.
     """
 
     rule: FlowRule
@@ -92,11 +93,10 @@ def encode_flow_mod(
     flags: int = 0,
     any_cookie: bool = False,
 ) -> bytes:
-    """A flow-mod (7.3.4.1). A strict deletion removes the rule only while its cookie is the one given.
+    """Return a flow-mod (7.3.4.1).
 
-    With ``any_cookie`` it does so whatever the cookie is.
-
-    Raises ValueError for a rule that OpenFlow cannot express.
+    A strict deletion removes the rule only while it has the cookie of ``rule``; with ``any_cookie``, whatever
+    its cookie is. Raises ValueError for a rule that OpenFlow cannot express.
     """
     adding = command is Command.ADD
     variable = encode_match(rule.match)
@@ -124,28 +124,29 @@ def encode_flow_mod(
 
 
 def encode_barrier_request(*, version: int, xid: int) -> bytes:
-    """A barrier request (7.3.8)."""
+    """Return a barrier request (7.3.8)."""
     return encode_message(version, _OFPT_BARRIER_REQUEST, xid, b"")
 
 
 def encode_flow_stats_request(*, version: int, xid: int, only_ours: bool = False) -> bytes:
-    """A request for every rule of every table, or for those under cookies of ours (7.3.5.2)."""
+    """Return a request for all rules of all tables, or only for those with op25b's cookies (7.3.5.2)."""
     cookie, mask = (COOKIE_OWNER << 48, 0xFFFF << 48) if only_ours else (0, 0)
     body = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, cookie, mask) + encode_match(())
     return encode_multipart_request(version, _OFPMP_FLOW, xid, body)
 
 
 def is_flow_stats_reply(message: bytes) -> bool:
+    """Return whether ``message`` is a part of a flow statistics reply."""
     return multipart_kind(message) == _OFPMP_FLOW
 
 
 def has_more(message: bytes) -> bool:
-    """Whether further parts follow this part of a multipart reply (7.3.5)."""
+    """Return whether further parts follow this part of a multipart reply (7.3.5)."""
     return bool(message[11] & _OFPMPF_REPLY_MORE)
 
 
 def count_rules(message: bytes) -> int:
-    """Return how many rules stand in one part of a flow statistics reply, by their lengths alone."""
+    """Return the number of rules in one part of a flow statistics reply, by their lengths alone."""
     position, number = MULTIPART_HEADER_SIZE, 0
     while position + 2 <= len(message):
         number += 1
@@ -154,11 +155,10 @@ def count_rules(message: bytes) -> int:
 
 
 def decode_flow_stats(message: bytes) -> list[InstalledRule]:
-    """The rules in one part of a flow statistics reply, header included (7.3.5.2; 1.5.1 section 7.3.5.3).
+    """Return the rules in one part of a flow statistics reply (7.3.5.2; 1.5.1 section 7.3.5.3).
 
-    A rule whose match or instructions break the format is among them, see
-    :mod:`op25b_app.openflow.flow_stats`. Raises ValueError, naming the byte, where one rule cannot be told
-    from the next.
+    A rule that breaks the format is included, see :mod:`op25b_app.openflow.flow_stats`. Raises ValueError,
+    with the byte position, where one rule cannot be separated from the next.
     """
     if message[0] < OPENFLOW_15:
         return _decode_flow_stats(message)
@@ -175,11 +175,11 @@ def _decoded(table: int, attributes: bytes, reported: bytes) -> InstalledRule:
 
 
 _installed = lru_cache(REMEMBERED_RULES)(_decoded)
-"""Most rules are read many times, from one switch or from many with the same policy."""
+"""Cached decoding: most rules are read many times, from one switch or from many with the same policy."""
 
 
 def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
-    """``struct ofp_flow_stats`` of OpenFlow 1.3 and 1.4, a thousand and more of them in a message."""
+    """Decode ``struct ofp_flow_stats`` of OpenFlow 1.3 and 1.4; a message may hold more than a thousand."""
     position, size, unpack = MULTIPART_HEADER_SIZE, _FLOW_STATS.size, _FLOW_STATS.unpack_from
     rules: list[InstalledRule] = []
     try:
@@ -201,7 +201,7 @@ def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
 
 
 def _decode_flow_description(entry: bytes) -> InstalledRule:
-    """``struct ofp_flow_desc`` of OpenFlow 1.5: its statistics are a list of fields, as a match is."""
+    """Decode ``struct ofp_flow_desc`` of OpenFlow 1.5; its statistics are a list of fields, like a match."""
     table, attributes, cookie = _FLOW_DESCRIPTION.unpack_from(entry)
     reported, statistics = match_statistics_and_rest(entry[_FLOW_DESCRIPTION.size :])
     read = _installed if len(entry) <= REMEMBERED_BYTES else _decoded

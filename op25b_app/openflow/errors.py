@@ -1,22 +1,22 @@
-"""OpenFlow's error messages in words (OpenFlow 1.3.5 section 7.4.4, 1.5.1 section 7.5.4)."""
+"""Explain OpenFlow error messages in words (OpenFlow 1.3.5 section 7.4.4, 1.5.1 section 7.5.4)."""
 
 from __future__ import annotations
 
 TABLE_FULL = 5, 1
 """Type and code of FLOW_MOD_FAILED/TABLE_FULL."""
 BAD_FLAGS = 5, 7
-"""Those of FLOW_MOD_FAILED/BAD_FLAGS."""
+"""Type and code of FLOW_MOD_FAILED/BAD_FLAGS."""
 INEXPRESSIBLE = -1, 0
-"""Stands for the error where no message can express a change, so that it was not sent."""
+"""Stand-in for the error of a change that no message can express and that was not sent."""
 ABOUT_RULES = (INEXPRESSIBLE[0], 2, 3, 4, 5)
-"""The types of errors that find fault with a rule, and not with how or by whom it was sent."""
+"""Error types that refuse a rule itself, and not the message or its sender."""
 ABOUT_MATCHES = (2, 3, 4)
-"""Those of them that find fault with what a rule asks for or does, which others may do without."""
+"""Error types that refuse the match, instructions or actions of one rule; other rules may be accepted."""
 
 _BUNDLE_FAILED = 17
 _EXPERIMENTER = 0xFFFF
 _FIRST_ONF_BUNDLE_ERROR = 2300
-"""From here on, the ONF's bundles for OpenFlow 1.3 have the codes of BUNDLE_FAILED, as experimenter's."""
+"""First experimenter code of the ONF's bundle errors for OpenFlow 1.3; BUNDLE_FAILED's codes add to it."""
 
 _TYPES = {
     0: "HELLO_FAILED",
@@ -90,7 +90,10 @@ _WORDS = {
 
 
 def explain(kind: int, code: int) -> str:
-    """``no room in the table (FLOW_MOD_FAILED/TABLE_FULL)``; of an experimenter: type and its own type."""
+    """Return an error in words, such as ``no room in the table (FLOW_MOD_FAILED/TABLE_FULL)``.
+
+    For an experimenter error, ``code`` is the experimenter's own type.
+    """
     if (kind, code) == INEXPRESSIBLE:
         return "no OpenFlow message can express it, so it was not sent"
     number = code - _FIRST_ONF_BUNDLE_ERROR

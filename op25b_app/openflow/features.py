@@ -1,4 +1,4 @@
-"""What a switch says of itself first (OpenFlow 1.3.5, section 7.3.1; the same in 1.4 and 1.5)."""
+"""Decode the features reply (OpenFlow 1.3.5, section 7.3.1; the same in 1.4 and 1.5)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SIZE = 32
 
 
 class Features(NamedTuple):
-    """``auxiliary`` is the number of a connection beside the main one, which has 0 (6.3.7)."""
+    """Datapath id, number of tables, and id of an auxiliary connection (0 on the main one, 6.3.7)."""
 
     dpid: int
     tables: int
@@ -20,7 +20,7 @@ class Features(NamedTuple):
 
 
 def decode_features(message: bytes) -> Features | None:
-    """None for any other message, and for one that is too short."""
+    """Return the features; None for any other message, or one that is too short."""
     if message[1] != wire.FEATURES_REPLY or len(message) < _SIZE:
         return None
     return Features(*_FEATURES.unpack_from(message, wire.HEADER_SIZE))

@@ -1,4 +1,4 @@
-"""Match fields by the names of OpenFlow (OpenFlow 1.3.5, section 7.2.3.7), and what a packet has them for."""
+"""Match fields by their OpenFlow names (OpenFlow 1.3.5, section 7.2.3.7): widths and kinds."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ WIDTHS = {
     "mpls_bos": 1,
     "mpls_ttl": 8,
 }
-"""Bits of every field that a packet brings with it."""
+"""Width in bits of each field that a packet carries."""
 
 REGISTERS = frozenset({"metadata", *(f"reg{number}" for number in range(16))})
-"""What a packet does not bring with it: 0 until a rule writes it. A tunnel's port gives ``tunnel_id``."""
+"""Fields that no packet carries: 0 until a rule writes them. A tunnel port sets ``tunnel_id``."""
 
 ETHERNET_FIELDS = frozenset({"in_port", "eth_src", "eth_dst", "eth_type", "vlan_vid", "vlan_pcp"})
-"""What stands before the payload of a frame, and where that came in."""
+"""Fields of a frame before its payload, and its ingress port."""

@@ -1,4 +1,4 @@
-"""Changes as the messages that make them, and what the errors that come back are about."""
+"""Encode changes as flow-mods, and find the change that an error refuses."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from op25b_app.openflow.codec import RESET_COUNTS, Command
 from op25b_app.openflow.flow_rule import FlowRule, Tagged
 
 CHUNK_BYTES = 1 << 16
-"""Small messages are joined to pieces of about this size."""
+"""Approximate size in bytes of the pieces to which small messages are joined."""
 LONG_BYTES = 1 << 12
-"""From here on a message, or what was joined before, is not worth another copy."""
+"""Minimum size in bytes of a message that is not copied into a piece."""
 
 FIRST_XID = 0x2500_0000
 _ERROR_SIZE = 12
 _ROLE_SHIFT = 40
-"""From here on, the bits of a cookie say whose rule it is and what for."""
+"""Lowest bit of a cookie that belongs to its owner and role."""
 _EXPERIMENTER_ERROR = 0xFFFF
 
 
 class Change(NamedTuple):
-    """One flow-mod; ``before`` is the rule that stands in its place now, None where none does."""
+    """One flow-mod; ``before`` is the rule in its place now, None where there is none."""
 
     command: Command
     rule: FlowRule
@@ -32,9 +32,9 @@ class Change(NamedTuple):
 
 
 class Form(NamedTuple):
-    """In which form messages are written.
+    """Format of flow-mods.
 
-    With ``any_cookie``, what goes does so whatever its cookie is. Where nothing ``resets``, counters go on.
+    With ``any_cookie``, deletions ignore the cookie. Without ``resets``, counters always continue.
     """
 
     version: int
@@ -44,17 +44,17 @@ class Form(NamedTuple):
 
 
 class Written(NamedTuple):
-    """Messages of changes, joined to pieces, and the changes that no message can express."""
+    """Encoded changes, joined to pieces, and the changes that no message can express."""
 
     pieces: tuple[bytes, ...]
     unwritable: tuple[Change, ...] = ()
 
 
 def flags_of(change: Change) -> int:
-    """Return the flags that a change needs of its own.
+    """Return the flags that a change needs of its own: RESET_COUNTS or 0.
 
-    What a rule counts is what it did: where one that did something else stood in its place, it begins with 0.
-    A tag that is put on or taken off for a moment is nothing else.
+    A rule that replaces one with another action or role starts to count from 0. A tag put on or taken
+    off is not another action.
     """
     before, rule = change.before, change.rule
     if change.command is not Command.ADD or before is None:
@@ -65,10 +65,10 @@ def flags_of(change: Change) -> int:
 
 
 class Group(tuple[Change, ...]):
-    """Changes that a switch may make in any order. Their messages are written once, for all who send them."""
+    """Changes that a switch may make in any order; encoded once per form for all switches."""
 
     def written(self, form: Form) -> Written:
-        """Return the messages; their xids count the changes."""
+        """Return the messages; their xids number the changes."""
         known: dict[Form, Written] = self.__dict__.setdefault("_written", {})
         if form not in known:
             known[form] = _written(enumerate(self), form)
@@ -76,7 +76,7 @@ class Group(tuple[Change, ...]):
 
 
 class SwitchError(NamedTuple):
-    """An error message of a switch; ``message`` is the beginning of what it refused."""
+    """Error message of a switch; ``message`` is the beginning of the refused message."""
 
     xid: int
     type: int
@@ -85,14 +85,14 @@ class SwitchError(NamedTuple):
 
 
 def read_error(message: bytes) -> SwitchError:
-    """An error message, header included (7.4.4); what is missing of it counts as 0."""
+    """Decode an error message, header included (7.4.4); missing bytes are read as 0."""
     kind, code = struct.unpack_from("!HH", message.ljust(_ERROR_SIZE, b"\0"), wire.HEADER_SIZE)
     size = _ERROR_SIZE + 4 * (kind == _EXPERIMENTER_ERROR)
     return SwitchError(int.from_bytes(message[4:8], "big"), kind, code, message[size:])
 
 
 class Batch(NamedTuple):
-    """Changes that are sent together, in a bundle if that has a number; ``first`` before the group."""
+    """Changes that are sent together, ``first`` before the group; as a bundle where ``bundle`` is its id."""
 
     group: Group
     first: tuple[Change, ...]
@@ -103,7 +103,7 @@ class Batch(NamedTuple):
         return len(self.group) + len(self.first)
 
     def written(self) -> Written:
-        """Return the messages. Xids count the changes of the group, then those before it."""
+        """Return the messages. Xids number the changes of the group, then those of ``first``."""
         first = _written(enumerate(self.first, len(self.group)), self.form, self.bundle)
         if self.bundle is None:
             group = self.group.written(self.form)
@@ -112,14 +112,14 @@ class Batch(NamedTuple):
         return Written((*first.pieces, *group.pieces), (*first.unwritable, *group.unwritable))
 
     def deletions(self, table: int) -> int:
-        """How many rules of a table are to go."""
+        """Return the number of rules that are deleted from ``table``."""
         gone = (
             each.rule.table for each in chain(self.group, self.first) if each.command is Command.DELETE_STRICT
         )
         return sum(each == table for each in gone)
 
     def refused(self, error: SwitchError) -> Change | None:
-        """The change that an error is about; None where it is about something else."""
+        """Return the change that an error is about; None where it is about something else."""
         number = error.xid - FIRST_XID
         if not 0 <= number < len(self):
             return None
@@ -138,7 +138,7 @@ class Batch(NamedTuple):
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
-    """The same bytes in few pieces; a long message stays the object that it is, for all who send it."""
+    """Yield the same bytes in few pieces; a long message stays one object for all who send it."""
     piece = bytearray()
     for message in messages:
         is_long = len(message) >= LONG_BYTES
@@ -154,9 +154,9 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _written(changes: Iterable[tuple[int, Change]], form: Form, number: int | None = None) -> Written:
-    """The messages of numbered changes, in a bundle if that has a ``number``.
+    """Encode numbered changes, in a bundle where ``number`` is its id.
 
-    One that cannot be written spares the others.
+    A change that cannot be encoded does not stop the rest.
     """
     unwritable: list[Change] = []
 

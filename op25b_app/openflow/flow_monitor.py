@@ -1,14 +1,14 @@
-"""The flow monitor: a switch tells of every rule that somebody adds, removes or changes, as it happens.
+"""Flow monitor: a switch reports each rule that is added, removed or changed, as it happens.
 
-OpenFlow 1.4.1 section 7.3.5.18, the same in 1.5; OpenFlow 1.3 has it as an extension of the ONF (EXT-187)
-with other bytes. Open vSwitch 3.1 takes the extension on 1.3, the standard one on 1.4 and 1.5, and no
-other; it tells of changes in multipart replies with xid 0 that nobody asked for.
+OpenFlow 1.4.1 section 7.3.5.18, the same in 1.5; OpenFlow 1.3 has it as an extension of the ONF (EXT-187) in
+another format. Open vSwitch 3.1 accepts only the extension on 1.3, and only the standard one on 1.4 and 1.5.
+It reports changes in unsolicited multipart replies with xid 0.
 
-A switch that knows no flow monitor answers the request with an error of its xid: BAD_REQUEST with
-BAD_MULTIPART, BAD_EXPERIMENTER or BAD_EXP_TYPE, or FLOW_MONITOR_FAILED. Whatever the error, it
-means no monitor. What Open vSwitch understands and refuses (a second monitor on one connection, say) it
-answers with an error in the format of OpenFlow 1.0 and without our xid; so it is the first reply, empty,
-that says that there is a monitor.
+A switch without a flow monitor answers the request with an error of its xid: BAD_REQUEST with BAD_MULTIPART,
+BAD_EXPERIMENTER or BAD_EXP_TYPE, or FLOW_MONITOR_FAILED. Any error means no monitor. Where Open vSwitch
+understands and refuses (a second monitor on one connection, for example), its error has the format of
+OpenFlow 1.0 and not the xid of the request. Therefore the first reply, which is empty, confirms the
+monitor.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _OFPMP_FLOW_MONITOR = 16
 _ONF_FLOW_MONITOR, _ONF_PAUSED, _ONF_RESUMED = 1870, 1871, 1872
 
 _EVERY_CHANGE = 0b11110
-"""Additions, deletions, modifications and actions; not the initial contents (1)."""
+"""Flags for additions, deletions, modifications and actions; not for the initial contents (1)."""
 _IN_FULL = 0b100000
-"""Changes over this connection, too, which other applications in this process make as well.
+"""Flag for full reports of changes over this connection, which other applications may share.
 
-Open vSwitch knows this flag for OpenFlow 1.3 only; for 1.4 and 1.5 it refuses the request (BAD_FLAGS).
+Open vSwitch accepts this flag for OpenFlow 1.3 only; for 1.4 and 1.5 it refuses the request (BAD_FLAGS).
 """
 _MONITOR = 1
 _DELETE = 2
@@ -52,36 +52,36 @@ _REQUEST = struct.Struct("!IIIHBB")
 _ONF_REQUEST = struct.Struct("!IIIHHIBxxx")
 _ONF_CANCEL = struct.Struct("!III")
 _ONF_MATCH_SIZE = 4
-"""Of an empty match without its padding."""
+"""Size in bytes of an empty match without its padding."""
 _XID = struct.Struct("!xxxxI")
 _UPDATE = struct.Struct("!xxxxBBxxHHxxxxQ")
 _ONF_UPDATE = struct.Struct("!xxxxHHxxHxxBxQ")
 assert _UPDATE.size == _ONF_UPDATE.size
 _SHORTEST = 4
-"""Bytes of an update: its length and its event."""
+"""Minimum size in bytes of an update: its length and its event."""
 
 
 class Event(enum.Enum):
-    """What happened to a rule, or to the monitor."""
+    """Events of a flow monitor, about a rule or about the monitor itself."""
 
     ADDED = "added"
-    """Also one that replaces an equal match and priority."""
+    """Addition, also one that replaces a rule with an equal match and priority."""
     REMOVED = "removed"
     MODIFIED = "modified"
     OWN = "own"
-    """A flow-mod of this connection, where only its xid is told; of a bundle, that of its first."""
+    """Flow-mod of this connection, reported by its xid only; a bundle, by the xid of its first flow-mod."""
     PAUSED = "paused"
-    """The switch stops telling, because it is not read fast enough; or what it tells cannot be read."""
+    """Reports stop because the controller reads too slowly; or a report cannot be read."""
     RESUMED = "resumed"
-    """It tells again. What became of each rule in between was told before this, our own changes in full."""
+    """Reports continue. Changes since PAUSED were reported before this event, this connection's in full."""
 
 
 class Update(NamedTuple):
-    """One thing that a flow monitor tells.
+    """One report of a flow monitor.
 
-    The fields of a rule stand for what was ADDED, REMOVED or MODIFIED; the action of what was removed may not
-    be told (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.Reason`. ``xid`` is that of
-    an OWN flow-mod.
+    The fields describe the rule that was ADDED, REMOVED or MODIFIED. For a removed rule, the action may be
+    missing (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.Reason`. ``xid`` is that of
+    an OWN flow-mod. ``hard_timeout`` is in seconds.
     """
 
     event: Event
@@ -96,16 +96,17 @@ class Update(NamedTuple):
 
     @property
     def rule(self) -> FlowRule:
+        """The rule that the fields describe."""
         return FlowRule(self.table, self.priority, self.match, self.action, self.cookie, self.hard_timeout)
 
 
-# INITIAL is not asked for, but is an addition to who reads it.
+# INITIAL is not requested, but would be an addition.
 _EVENTS = (Event.ADDED, Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN, Event.PAUSED, Event.RESUMED)
 _ONF_EVENTS = (Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN)
 
 
 def encode_monitor_request(*, version: int, xid: int) -> bytes:
-    """Watch every table for what is added, deleted and modified, by whomever, this connection included."""
+    """Return a request to report changes in every table by any connection, this one included."""
     wanted = _EVERY_CHANGE
     match = encode_match(())
     if version == OPENFLOW_13:
@@ -119,7 +120,7 @@ def encode_monitor_request(*, version: int, xid: int) -> bytes:
 
 
 def encode_monitor_cancel(*, version: int, xid: int) -> bytes:
-    """Stop watching. Open vSwitch would answer each of many flow-mods of our own with a message."""
+    """Return a request to end the monitor, with which Open vSwitch answers every flow-mod of op25b."""
     if version == OPENFLOW_13:
         body = _ONF_CANCEL.pack(ONF_EXPERIMENTER, _ONF_FLOW_MONITOR, _MONITOR)
         return encode_message(version, EXPERIMENTER, xid, body)
@@ -129,7 +130,7 @@ def encode_monitor_cancel(*, version: int, xid: int) -> bytes:
 
 
 def is_flow_update(message: bytes) -> bool:
-    """Whether a message is one of a flow monitor, the empty reply to the request among them."""
+    """Return whether ``message`` is one of a flow monitor, such as the empty reply to the request."""
     if message[0] != OPENFLOW_13:
         return multipart_kind(message) == _OFPMP_FLOW_MONITOR
     organisation, kind = experimenter_kind(message) or (0, 0)
@@ -139,10 +140,10 @@ def is_flow_update(message: bytes) -> bool:
 
 
 def decode_updates(message: bytes) -> Iterator[Update]:
-    """What a message of a flow monitor tells, in the order in which it happened.
+    """Yield the updates in a message of a flow monitor, in the order in which they happened.
 
-    What breaks the format counts as PAUSED, since something may have happened that is not known: alone where
-    the switch says how long it is, else with all that follows.
+    An update that breaks the format becomes PAUSED, since an unknown change may have happened. Where its
+    length is wrong, the rest of the message is skipped.
     """
     if message[0] == OPENFLOW_13 and message[1] == EXPERIMENTER:
         paused = experimenter_kind(message) == (ONF_EXPERIMENTER, _ONF_PAUSED)
@@ -164,7 +165,7 @@ def decode_updates(message: bytes) -> Iterator[Update]:
 
 
 def _decode_update(entry: bytes, *, is_onf: bool) -> Update:
-    """``struct ofp_flow_update_full`` or one of its short forms, of OpenFlow 1.4 and 1.5, or of the ONF."""
+    """Decode ``struct ofp_flow_update_full`` or a short form, of OpenFlow 1.4 and 1.5 or of the ONF."""
     event = _event(entry, _ONF_EVENTS if is_onf else _EVENTS)
     if event is Event.OWN:
         return Update(event, xid=_XID.unpack_from(entry)[0])

@@ -1,4 +1,4 @@
-"""Rules that are gone: a switch tells of those with OFPFF_SEND_FLOW_REM (OpenFlow 1.3.5, section 7.4.2)."""
+"""Decode flow-removed messages, sent for rules with OFPFF_SEND_FLOW_REM (OpenFlow 1.3.5, section 7.4.2)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REMOVED_15 = struct.Struct("!BBHxxHQ")
 
 
 class Reason(enum.IntEnum):
-    """Why a rule is gone (OFPRR); the last three since OpenFlow 1.4."""
+    """Reasons of a removal (OFPRR); the last three since OpenFlow 1.4."""
 
     IDLE_TIMEOUT = 0
     HARD_TIMEOUT = 1
@@ -28,7 +28,7 @@ class Reason(enum.IntEnum):
 
 
 class Removed(NamedTuple):
-    """A rule that is gone, its action unsaid (None); ``reason`` as :class:`Reason` has them, or unknown."""
+    """Removed rule, its action not reported (None); ``reason`` as in :class:`Reason`, or unknown."""
 
     rule: FlowRule
     reason: int
@@ -37,11 +37,15 @@ class Removed(NamedTuple):
 
 
 def is_flow_removed(message: bytes) -> bool:
+    """Return whether ``message`` is a flow-removed message."""
     return message[1] == FLOW_REMOVED
 
 
 def decode_flow_removed(message: bytes) -> Removed:
-    """Read which rule is gone. Raises ValueError for a message that breaks the format before its match."""
+    """Return the removed rule and its counters.
+
+    Raises ValueError for a message that breaks the format outside its match.
+    """
     try:
         if message[0] >= OPENFLOW_15:
             return _decode_15(message)

@@ -1,4 +1,4 @@
-"""Flow rules as values: what OpenFlow 1.3 calls a flow entry, without bytes."""
+"""Flow rules (flow entries of OpenFlow 1.3) as values, independent of their bytes."""
 
 from __future__ import annotations
 
@@ -8,39 +8,39 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 COOKIE_OWNER = 0x25B0
-"""The top 16 bits of every cookie of ours; a rule of others is touched only in the place of one."""
+"""Top 16 bits of every op25b cookie; an unmanaged rule is touched only in the place of a managed one."""
 
 
 def cut_cookies(cookie: int) -> frozenset[int]:
-    """Return what switches with short cookies, or none, make of a cookie: its lowest bits, or 0."""
+    """Return what switches with short cookies, or none, keep of a cookie: its lowest bits, or 0."""
     return frozenset(cookie & (1 << bits) - 1 for bits in (0, 16, 32, 48))
 
 
 class Role(enum.IntEnum):
-    """What a rule is for; bits 40 to 47 of its cookie."""
+    """Purpose of a rule; bits 40 to 47 of its cookie."""
 
     MARKER = 0
     PORT = 1
-    """Table 0: a port's role decides which direction's tables see its frames."""
+    """Table 0: the role of a port selects the tables of one direction."""
     FORWARD = 2
-    """What no rule above concerns goes its way."""
+    """Forwarding of frames that no rule above concerns."""
     SELECT = 3
-    """A port number of interest hands over to the table that looks at addresses."""
+    """Port of interest, handed over to the table of addresses."""
     SUBMISSION = 4
-    """465 and 587: counted, to see how far subscribers have moved."""
+    """Ports 465 and 587, counted to show how far subscribers have moved."""
     MAIL_DESTINATION = 5
     EXCEPTION = 6
     STATIC = 7
-    """A prefix of static space, and what its more specific prefixes take back."""
+    """Source prefix that may send mail, such as static space."""
     BLOCK = 8
     WOULD_BLOCK = 9
-    """Monitor mode's block: counted and let through."""
+    """Block of monitor mode: counted and let through."""
     SERVICE = 10
-    """What a line needs before it has an address: ARP, neighbour discovery, DHCP."""
+    """Traffic that a line needs before it has an address: ARP, neighbour discovery, DHCP."""
     SOURCE = 11
-    """A source that the line may have."""
+    """Source that passes source validation."""
     TUNNEL = 12
-    """Tunnels to where they are permitted."""
+    """Tunnels to permitted destinations."""
 
 
 class Field(NamedTuple):
@@ -52,7 +52,7 @@ class Field(NamedTuple):
 
 
 Match = tuple[Field, ...]
-"""Fields in OXM order, prerequisites included."""
+"""Match fields in OXM order, prerequisites included."""
 
 OXM_ORDER = {
     name: position
@@ -83,28 +83,28 @@ OXM_ORDER = {
         )
     )
 }
-"""The order of match fields (by OXM field number, OpenFlow 1.3.5, section 7.2.3.7)."""
+"""Positions of match fields (by OXM field number, OpenFlow 1.3.5, section 7.2.3.7)."""
 
 
 def match_of(fields: Iterable[Field]) -> Match:
-    """A match of ``fields`` in any order, each given at least once."""
+    """Return a match of ``fields``, which may come in any order and repeat."""
     return tuple(sorted(set(fields), key=lambda field: OXM_ORDER[field.name]))
 
 
 @dataclass(frozen=True)
 class Goto:
-    """Go on in a later table."""
+    """Continue in a later table."""
 
     table: int
 
 
 TAG_MASK = 0xFF
-"""The bits of the metadata that carry a tag."""
+"""Bits of the metadata that carry a tag."""
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """Go on in a later table with a tag, 0 to 255; its rules can match it as metadata under ``TAG_MASK``."""
+    """Continue in a later table with a tag, 0 to 255; rules match it as metadata under ``TAG_MASK``."""
 
     table: int
     tag: int
@@ -112,14 +112,14 @@ class Tagged:
 
 @dataclass(frozen=True)
 class Output:
-    """Apply the action OUTPUT to a port, reserved ones such as NORMAL among them."""
+    """Apply the action OUTPUT to a port, which may be a reserved one such as NORMAL."""
 
     port: int
 
 
 @dataclass(frozen=True)
 class Opaque:
-    """Instructions of somebody else's rule, as the bytes of the wire."""
+    """Instructions that no other action here expresses, as wire bytes."""
 
     instructions: bytes
 
@@ -128,9 +128,9 @@ NORMAL = Output(0xFFFFFFFA)
 """OFPP_NORMAL: forward as a switch without OpenFlow would."""
 
 Action = Goto | Tagged | Output | Opaque | None
-"""What happens to a frame that matches; None drops it (an empty instruction set).
+"""Action on a frame that matches; None drops it (an empty instruction set).
 
-No tuples, of which one that goes to table 5 would equal one that goes out of port 5.
+These are no tuples: as tuples, ``Goto(5)`` and ``Output(5)`` would be equal.
 """
 
 
@@ -149,16 +149,20 @@ class FlowRule(NamedTuple):
 
     @property
     def key(self) -> tuple[int, int, Match]:
-        """What makes two rules the same one to a switch (OpenFlow 1.3.5, section 6.4)."""
+        """Table, priority and match, which identify a rule to a switch (OpenFlow 1.3.5, section 6.4)."""
         return self.table, self.priority, self.match
 
     @property
     def ours(self) -> bool:
+        """True where the cookie is op25b's."""
         return self.cookie >> 48 == COOKIE_OWNER
 
     @property
     def role(self) -> Role:
-        """The role of a rule of ours; ValueError for a cookie that none of ours can have."""
+        """Role of an op25b rule.
+
+        Raises ValueError for a cookie that no op25b rule can have.
+        """
         if not self.ours:
             raise ValueError(f"cookie {self.cookie:#x} is not one of ours")
         return Role(self.cookie >> 40 & 0xFF)

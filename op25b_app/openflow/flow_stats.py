@@ -1,7 +1,7 @@
-"""What a switch reports of a rule, its match and its instructions, so that one bad rule hides no other.
+"""Decode match and instructions of a reported rule, so that one bad rule hides no other.
 
-Whatever breaks the format in one rule stays in that rule: its match is then one field that nobody knows, and
-what it does is opaque, so a proof cannot pass over it.
+A rule that breaks the format gets a match of one unknown field and opaque instructions, so a proof cannot
+pass over it.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from op25b_app.openflow.oxm import decode_match, match_size, unreadable_match
 from op25b_app.openflow.oxs import Statistics, decode_statistics
 
 _BROKEN_INSTRUCTION = bytes(4)
-"""An instruction of length 0: what follows is no instruction that anybody knows."""
+"""Instruction of length 0: the bytes behind it are no known instruction."""
 _NO_STATISTICS = Statistics(0.0, 0, 0)
 
 
 def match_and_action(data: bytes) -> tuple[Match, Action]:
-    """Return the match at the beginning of ``data`` and what the instructions behind it do."""
+    """Return the match at the beginning of ``data`` and the action of the instructions behind it."""
     try:
         match, position = decode_match(data, 0)
     except ValueError:
@@ -28,9 +28,9 @@ def match_and_action(data: bytes) -> tuple[Match, Action]:
 
 
 def match_statistics_and_rest(data: bytes) -> tuple[bytes, Statistics]:
-    """Return what :func:`match_and_action` takes, of OpenFlow 1.5, and the statistics between the two.
+    """Return the input of :func:`match_and_action` from OpenFlow 1.5, and the statistics inside it.
 
-    Statistics that break the format are none, and the whole of ``data`` becomes unreadable.
+    Where statistics break the format, they are 0 and the whole of ``data`` becomes unreadable.
     """
     position = match_size(data, 0)
     try:
@@ -41,7 +41,7 @@ def match_statistics_and_rest(data: bytes) -> tuple[bytes, Statistics]:
 
 
 def match_only(data: bytes) -> Match:
-    """Return the match at the beginning of ``data``."""
+    """Return the match at the beginning of ``data``, or its stand-in."""
     try:
         return decode_match(data, 0)[0]
     except ValueError:

@@ -1,6 +1,6 @@
-"""Instructions of anybody's rules, from the bytes of the wire to steps that a proof can follow.
+"""Decode instructions of any application's rules to steps that a proof can follow.
 
-OpenFlow 1.3.5, sections 7.2.4 (instructions) and 7.2.5 (actions); what is not known stays unmodelled.
+OpenFlow 1.3.5, sections 7.2.4 (instructions) and 7.2.5 (actions); unknown ones stay unmodelled.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ from op25b_app.openflow.stored_rule import (
 _GOTO_TABLE, _WRITE_METADATA, _WRITE_ACTIONS, _APPLY_ACTIONS, _CLEAR_ACTIONS, _METER = range(1, 7)
 _OUTPUT, _PUSH_VLAN, _POP_VLAN, _GROUP, _SET_FIELD = 0, 17, 18, 22, 25
 _WITHOUT_EFFECT = frozenset({11, 12, 21, 23, 24})
-"""Copying, setting and decrementing TTLs, and choosing a queue change no verdict."""
+"""Types of actions that change no verdict: copying, setting and decrementing TTLs, choosing a queue."""
 _ACTION_METER = 29
-"""OpenFlow 1.5 has the meter among the actions."""
+"""Type of the meter action, which OpenFlow 1.5 has among the actions."""
 
 
 def stored_rule(rule: FlowRule, text: str) -> StoredRule:
-    """A rule as a proof takes it; ``text`` is how people know it."""
+    """Return a rule as a proof takes it; ``text`` names it in messages."""
     told = stored(rule, text, text)
     if isinstance(rule.action, Opaque):
         return told._replace(steps=tuple(_steps(rule.action.instructions)))
@@ -44,7 +44,7 @@ def stored_rule(rule: FlowRule, text: str) -> StoredRule:
 
 
 def _steps(instructions: bytes) -> Iterator[Step]:
-    """In the order in which a switch carries instructions out (section 5.9): the jump comes last."""
+    """Yield the steps of instructions; the jump comes last, as on the switch (section 5.9)."""
     jump: list[Step] = []
     for kind, body in _parts(instructions):
         if kind == _GOTO_TABLE and len(body) == 4:
@@ -65,7 +65,7 @@ def _steps(instructions: bytes) -> Iterator[Step]:
 
 
 def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Type and body of what begins with a type and a length; behind a broken length all is one unknown."""
+    """Yield type and body of each instruction or action; behind a broken length, all is one unknown."""
     position = 0
     while position < len(data):
         kind, length = struct.unpack_from("!HH", data, position) if len(data) - position >= 4 else (-1, 0)

@@ -1,4 +1,4 @@
-"""What rules of ours do, as instructions on the wire (OpenFlow 1.3.5, sections 7.2.4 and 7.2.5)."""
+"""Encode and decode the instructions of op25b's rules (OpenFlow 1.3.5, sections 7.2.4 and 7.2.5)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WRITE_ACTIONS = 3
 _APPLY_ACTIONS = 4
 _CLEAR_ACTIONS = 5
 _LISTS, _EMPTY_LIST = (_WRITE_ACTIONS, _APPLY_ACTIONS), 8
-"""Instructions with lists of actions, and their length in bytes without any."""
+"""Types of instructions with lists of actions, and their length in bytes with an empty list."""
 _OUTPUT = 0
 
 _GOTO_HEADER = struct.pack("!HH", _GOTO_TABLE, _GOTO.size)
@@ -29,7 +29,10 @@ _APPLY_OUTPUT_HEADER = struct.pack("!HHxxxxHH", _APPLY_ACTIONS, _APPLY_OUTPUT.si
 
 @lru_cache(1024)
 def encode_action(action: Action) -> bytes:
-    """The instructions of a rule. Raises ValueError for a tag that is too large."""
+    """Return the instructions of a rule.
+
+    Raises ValueError for a tag outside 0 to 255.
+    """
     match action:
         case None:
             return b""
@@ -49,9 +52,9 @@ def encode_action(action: Action) -> bytes:
 
 @lru_cache(1024)
 def decode_action(instructions: bytes) -> Action:
-    """What instructions do, as one of our actions where they do nothing else; opaque otherwise.
+    """Return one of op25b's actions where instructions do exactly that; opaque otherwise.
 
-    A switch carries instructions out in an order of its own (section 5.9), and may tell them in any.
+    A switch carries instructions out in an order of its own (section 5.9), and may report them in any order.
     """
     if not instructions:
         return None
@@ -65,10 +68,10 @@ def decode_action(instructions: bytes) -> Action:
 
 @lru_cache(1024)
 def meaning(action: Action) -> Action:
-    """Return what instructions of a rule of ours mean, as one of our actions if they mean that.
+    """Return the op25b action to which instructions of an op25b rule are equivalent, if any.
 
-    Lists without actions do nothing, and clearing the action set does nothing where none of our rules writes
-    to it. To write an output to that set, and to leave it at that, is to apply it (section 5.10).
+    Lists without actions do nothing. Where no table follows, clearing the action set does nothing, because no
+    op25b rule writes to it; and writing an output to that set, alone, is applying it (section 5.10).
     """
     if not isinstance(action, Opaque):
         return action
@@ -83,7 +86,7 @@ def meaning(action: Action) -> Action:
 
 
 def _parts(instructions: bytes) -> Iterator[tuple[int, bytes]]:
-    """Each instruction with its kind; behind a broken length all is one that nobody knows."""
+    """Yield each instruction with its type; behind a broken length, all is one unknown."""
     position = 0
     while position < len(instructions):
         kind, length = _HEADER.unpack_from(instructions.ljust(position + _HEADER.size, b"\0"), position)

@@ -1,4 +1,4 @@
-"""Flow rules as lines of text, as ``ovs-ofctl -O OpenFlow13 add-flows`` takes them."""
+"""Format flow rules as lines of text for ``ovs-ofctl -O OpenFlow13 add-flows``."""
 
 from __future__ import annotations
 
@@ -26,11 +26,14 @@ _OFCTL_NAMES = {
     "icmpv4_type": "icmp_type",
     "ipv6_nd_target": "nd_target",
 }
-"""Fields that ``ovs-ofctl`` does not know by their OXM names."""
+"""Names in ``ovs-ofctl`` of fields that it does not know by their OXM names."""
 
 
 def format_rule(rule: FlowRule) -> str:
-    """One line, in the words of ``ovs-ofctl``; ValueError for instructions that are not ours to write."""
+    """Return a rule as one line for ``ovs-ofctl``.
+
+    Raises ValueError for opaque instructions.
+    """
     parts = [f"cookie={rule.cookie:#x}", f"table={int(rule.table)}", f"priority={int(rule.priority)}"]
     if rule.hard_timeout:
         parts.append(f"hard_timeout={rule.hard_timeout}")
@@ -39,11 +42,15 @@ def format_rule(rule: FlowRule) -> str:
 
 
 def format_match(match: Match) -> str:
-    """By OXM names: ``eth_type=0x800,ipv4_src=100.64.0.0/10``; empty for a match of everything."""
+    """Return a match by OXM names: ``eth_type=0x800,ipv4_src=100.64.0.0/10``; empty for all packets."""
     return ",".join(f"{field.name}={_value(field)}" for field in match)
 
 
 def format_action(action: Action) -> str:
+    """Return an action in the syntax of ``ovs-ofctl``.
+
+    Raises ValueError for opaque instructions.
+    """
     if action is None:
         return "drop"
     if isinstance(action, Goto):
@@ -70,7 +77,7 @@ def _value(field: Field) -> str:
 
 
 def _length(mask: int) -> int | None:
-    """The length of a prefix mask; None for a mask with holes."""
+    """Return the length of a prefix mask; None for a mask with holes."""
     width = 32 if mask < 1 << 32 else 128
     host = ~mask & ((1 << width) - 1)
     return None if host & (host + 1) else width - host.bit_length()

@@ -1,5 +1,7 @@
-"""The text of ``ovs-ofctl dump-flows``, with or without ``-O OpenFlow13``, as stored rules (ovs-actions(7),
-ovs-fields(7))."""
+"""Parse the text of ``ovs-ofctl dump-flows`` and ``dump-groups`` into stored rules.
+
+Dumps may be made with or without ``-O OpenFlow13`` (ovs-actions(7), ovs-fields(7)).
+"""
 
 from __future__ import annotations
 
@@ -40,7 +42,7 @@ _RESERVED_PORTS = {
 }
 _DEFAULT_PRIORITY = 32768
 _ANY_PORT = 0
-"""Stands for a port given by name: where a packet goes out does not matter, only that it does."""
+"""Placeholder for an output port that is not reserved; it matters only that the packet leaves."""
 
 _ETH = {"ip": 0x0800, "ipv6": 0x86DD, "arp": 0x0806, "rarp": 0x8035, "mpls": 0x8847, "mplsm": 0x8848}
 _KEYWORDS = {
@@ -80,7 +82,7 @@ _FLAGS_OF = {
     "tcp_flags": ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns"),
     "ct_state": ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"),
 }
-"""Names of bits, the lowest first."""
+"""Names of flags by match field, the lowest bit first."""
 _STATISTICS = {"cookie", "duration", "table", "n_packets", "n_bytes", "idle_age", "hard_age", "priority"}
 _IGNORED = {"idle_timeout", "hard_timeout", "importance"}
 _FLAGS = {"send_flow_rem", "reset_counts", "check_overlap", "no_packet_counts", "no_byte_counts"}
@@ -96,7 +98,7 @@ _SETTERS = {
 
 
 class DumpError(ValueError):
-    """A line that cannot be read; ``str()`` names the line and says why."""
+    """Error for a line that cannot be parsed; ``str()`` gives the line and the reason."""
 
     def __init__(self, where: str, reason: str) -> None:
         super().__init__(f"{where}: {reason}")
@@ -105,13 +107,13 @@ class DumpError(ValueError):
 
 
 GroupSteps = Mapping[int, "tuple[Step, ...]"]
-"""What groups do with a packet, by their numbers."""
+"""Steps of each group, by group id."""
 
 
 def read_groups(name: str, text: str) -> GroupSteps:
-    """Read the text of ``ovs-ofctl dump-groups`` that people know as ``name``.
+    """Return the steps of each group in ``ovs-ofctl dump-groups`` text, by group id.
 
-    Raises DumpError for the first line that is no group.
+    ``name`` is for messages. Raises DumpError for the first line that is no group.
     """
     groups: dict[int, tuple[Step, ...]] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -129,17 +131,20 @@ def read_groups(name: str, text: str) -> GroupSteps:
 
 
 def _bucket(text: str) -> list[Step]:
-    """The actions of a bucket; what comes before them says when it is chosen."""
+    """Return the actions of a bucket as steps; the text before them is ignored."""
     _, _, actions = text.partition("actions=")
     return list(_steps(_split(actions), (), "", {}))
 
 
 _UNKNOWN_IN_A_GROUP = (Unmodelled, MaySend, Jump, Later)
-"""What may send a packet. A bucket of Open vSwitch's may go on in another table as well."""
+"""Steps that may send a packet. A bucket of Open vSwitch may also continue in another table."""
 
 
 def _of_group(number: int, kind: str, buckets: list[list[Step]]) -> Iterator[Step]:
-    """What a group does (OpenFlow 1.3.5, section 5.6): a packet goes on afterwards as it was before."""
+    """Yield the steps that stand for a group (OpenFlow 1.3.5, section 5.6).
+
+    After the group, the packet goes on unchanged.
+    """
     sending = [any(map(sends, bucket)) for bucket in buckets]
     unknown = [step for bucket in buckets for step in bucket if isinstance(step, _UNKNOWN_IN_A_GROUP)]
     if any(isinstance(step, SetField) for bucket in buckets for step in bucket):
@@ -155,9 +160,10 @@ def _of_group(number: int, kind: str, buckets: list[list[Step]]) -> Iterator[Ste
 
 
 def read_dump(name: str, text: str, groups: GroupSteps | None = None) -> list[StoredRule]:
-    """The rules of a dump that people know as ``name``; ``groups`` None is not to know what groups do.
+    """Return the rules of ``ovs-ofctl dump-flows`` text, in its order.
 
-    Raises DumpError for the first line that is no rule.
+    ``name`` is for messages. A group missing in ``groups`` may send packets. Raises DumpError for the first
+    line that is no rule.
     """
     rules = []
     for number, line in enumerate(text.splitlines(), 1):
@@ -202,7 +208,7 @@ def _read_rule(line: str, where: str, groups: GroupSteps) -> StoredRule:
 
 
 def _split(text: str) -> list[str]:
-    """Split at commas and blanks that no parentheses or quotes enclose."""
+    """Split at commas and blanks outside parentheses and quotes; raise ValueError if unbalanced."""
     tokens, depth, quoted, token = [], 0, False, ""
     for character in text:
         quoted ^= character == '"'
@@ -256,7 +262,7 @@ def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Fie
 
 
 def _flags_field(name: str, text: str) -> Field:
-    """Flags as ``+syn-ack``, or as a number with or without a mask."""
+    """Parse flags such as ``+syn-ack``, or a number with or without a mask."""
     if not re.fullmatch(r"([+-][a-z]+)+", text):
         return _field(name, text)
     value = mask = 0
@@ -270,7 +276,7 @@ def _flags_field(name: str, text: str) -> Field:
 
 
 def _vlan_fields(key: str, text: str) -> Iterator[Field]:
-    """``vlan_tci`` holds priority (3 bits), presence (1 bit) and number (12 bits) of the tag."""
+    """Yield the fields of ``dl_vlan``, or of ``vlan_tci``: priority (3 bits), presence (1), number (12)."""
     value_text, _, mask_text = text.partition("/")
     value = _number(value_text)
     if key == "dl_vlan":
@@ -300,7 +306,7 @@ def _field(name: str, text: str) -> Field:
 
 
 def _value(text: str) -> tuple[int, int | None]:
-    """A number or an address; for an address also its width in bits."""
+    """Return a number or an address as an integer; for an IP address also its width in bits."""
     if re.fullmatch(r"[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", text):
         octets = bytes(int(octet, 16) for octet in text.split(":"))
         return int.from_bytes(octets, "big"), None
@@ -345,7 +351,10 @@ def _steps(tokens: list[str], match: Match, where: str, groups: GroupSteps) -> I
 
 
 def _tracking(token: str, argument: str, is_last: bool) -> Iterator[Step]:
-    """A packet that is not handed on to a table goes on as it is; one that is comes there tracked."""
+    """Yield the steps of a ``ct`` action.
+
+    Without a table, the packet goes on unchanged. With one, it goes on there, tracked. NAT is unmodelled.
+    """
     arguments = dict(part.partition("=")[::2] for part in _split(argument))
     if any(name.startswith("nat") for name in arguments):
         yield Unmodelled(token)
@@ -384,7 +393,7 @@ def _set_field(argument: str) -> Step:
 
 
 def _set_tag(argument: str) -> Step:
-    """A number for the tag; a packet without one gets one."""
+    """Set the number of the VLAN tag; a packet without a tag gets one."""
     return SetField("vlan_vid", 0x1000 | _number(argument))
 
 

@@ -1,8 +1,8 @@
-"""Matches on the wire: the OpenFlow extensible match, OXM (OpenFlow 1.3.5 and 1.5.1, section 7.2.3).
+"""Encode and decode OXM, the OpenFlow extensible match (OpenFlow 1.3.5 and 1.5.1, section 7.2.3).
 
-A match of the wire names its fields by class and number; a :class:`~op25b_app.openflow.flow_rule.Match` by
-name. A field unknown here is kept under a name made of its numbers, so that a rule of anybody can be read.
-What cannot be written again from such names keeps the bytes in which it came: a :class:`ReportedMatch`.
+On the wire, a match names its fields by class and number; a :class:`~op25b_app.openflow.flow_rule.Match` by
+name. An unknown field gets a name made of its numbers, so that the rules of any application can be read. A
+match that cannot be encoded from such names keeps the bytes of the switch: a :class:`ReportedMatch`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from op25b_app.openflow.flow_rule import Field, Match
 BASIC = 0x8000
 """OFPXMC_OPENFLOW_BASIC."""
 EXPERIMENTER = 0xFFFF
-"""OFPXMC_EXPERIMENTER: the payload begins with four bytes that name an organisation."""
+"""OFPXMC_EXPERIMENTER: the payload begins with an experimenter id of four bytes."""
 
 REMEMBERED_FIELDS = 1 << 12
-"""How many fields are remembered with their bytes: most occur in many rules, prefixes in few."""
+"""Maximum number of fields in each cache: most occur in many rules, prefixes in few."""
 
 UNREADABLE = "unreadable"
-"""Stands for the fields of a match that breaks the format; its value is the bytes that were read."""
+"""Name of the field that stands for a match that breaks the format; its value holds the bytes read."""
 
 _MATCH_OXM = 1
 _MATCH = struct.Struct("!HH")
@@ -34,7 +34,7 @@ _HAS_MASK = 0x100
 
 
 class OxmField(NamedTuple):
-    """A field of the basic class; of its ``length`` bytes the bits of ``full_mask`` carry a value."""
+    """Match field of the basic class; ``length`` in bytes, ``full_mask`` has the bits that carry a value."""
 
     name: str
     number: int
@@ -79,7 +79,7 @@ FIELDS = (
     _field("ipv6_flabel", 28, 20, length=4, maskable=True),
     _field("icmpv6_type", 29, 8),
     _field("icmpv6_code", 30, 8),
-    # A mask is beyond OpenFlow 1.3, but Open vSwitch takes one; a switch that does not refuses the rule.
+    # OpenFlow 1.3 permits no mask here. Open vSwitch accepts one; a switch that does not refuses the rule.
     _field("ipv6_nd_target", 31, 128, maskable=True),
     _field("ipv6_nd_sll", 32, 48),
     _field("ipv6_nd_tll", 33, 48),
@@ -94,7 +94,7 @@ FIELDS = (
     _field("actset_output", 43, 32),
     _field("packet_type", 44, 32),
 )
-"""The basic class, by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
+"""Fields of the basic class by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
 
 _NUMBER = itemgetter(0)
 _BY_NAME = {field.name: field for field in FIELDS}
@@ -110,16 +110,16 @@ _BY_HEADER = {
 
 
 class ReportedMatch(tuple[Field, ...]):
-    """A match of somebody else's rule, which only the bytes of the switch name for sure.
+    """Match that :func:`encode_match` cannot write from its fields.
 
-    ``octets`` are those, as ``struct ofp_match``; empty where there is nothing that a switch would take.
+    ``octets`` is the ``struct ofp_match`` of the switch; empty where the match breaks the format.
     """
 
     octets: bytes
 
     @property
     def can_be_named(self) -> bool:
-        """Whether a message can say which rule it is about."""
+        """True where a message can identify the rule by this match."""
         return bool(self.octets)
 
     def __new__(cls, fields: Iterable[Field], octets: bytes = b"") -> ReportedMatch:
@@ -129,15 +129,15 @@ class ReportedMatch(tuple[Field, ...]):
 
 
 def unreadable_match(data: bytes) -> ReportedMatch:
-    """Return what stands for a match that breaks the format, told apart from others by its ``data``."""
+    """Return the stand-in for a match that breaks the format; another ``data`` gives another match."""
     return ReportedMatch([Field(UNREADABLE, int.from_bytes(b"\1" + data, "big"))])
 
 
 def encode_match(match: Match) -> bytes:
-    """``struct ofp_match`` with its padding to eight bytes; of a :class:`ReportedMatch`, its own bytes.
+    """Return ``struct ofp_match``, padded to eight bytes; for a :class:`ReportedMatch`, its ``octets``.
 
-    Raises ValueError for what no switch would take: an unknown field, fields out of order or twice, a value
-    wider than its field, a mask where none is permitted, bits of the value outside the mask.
+    Raises ValueError for a match that no switch would accept: an unknown field, fields out of order or twice,
+    a value wider than its field, a mask where none is permitted, bits of the value outside the mask.
     """
     if isinstance(match, ReportedMatch) and match.can_be_named:
         return match.octets
@@ -157,11 +157,11 @@ def encode_match(match: Match) -> bytes:
 
 
 def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
-    """The match at ``offset`` of a message, and the offset behind its padding.
+    """Return the match at byte ``offset`` of a message, and the offset behind its padding.
 
-    Fields come in OXM order, a mask of all ones as None, a field with a mask of zeros not at all, and no bit
-    of a value outside its mask. It is a :class:`ReportedMatch` where :func:`encode_match` could not write it.
-    Raises ValueError for a match that is cut short or of another kind.
+    Fields come in OXM order. A mask of all ones becomes None, and a field with a mask of zeros is left out.
+    No value has bits outside its mask. The result is a :class:`ReportedMatch` where :func:`encode_match`
+    could not write it. Raises ValueError for a match that is cut short or of another type.
     """
     if len(message) < offset + _MATCH.size:
         raise ValueError(f"match cut short at byte {offset}")
@@ -196,13 +196,13 @@ def decode_match(message: bytes, offset: int) -> tuple[Match, int]:
 
 
 def match_size(message: bytes, offset: int) -> int:
-    """How many bytes the match at ``offset`` takes, its padding included."""
+    """Return the size in bytes of the match at ``offset``, its padding included."""
     length = int.from_bytes(message[offset + 2 : offset + 4], "big")
     return length + (-length % 8)
 
 
 def decode_field(data: bytes) -> Field | None:
-    """The field at the beginning of ``data``, as SET_FIELD has it; None where it is cut short."""
+    """Return the field that begins ``data``, as in SET_FIELD; None if cut short or with a mask of zeros."""
     if len(data) < _HEADER_SIZE or len(data) < _HEADER_SIZE + data[3]:
         return None
     _, field, _ = _decode_field(data[: _HEADER_SIZE + data[3]])
@@ -211,7 +211,7 @@ def decode_field(data: bytes) -> Field | None:
 
 @lru_cache(REMEMBERED_FIELDS)
 def _encode_field(field: Field) -> tuple[int, bytes]:
-    """The number of a field and its bytes."""
+    """Return the number of a field and its bytes."""
     name, value, mask = field
     oxm = _BY_NAME.get(name)
     if oxm is None:
@@ -233,8 +233,10 @@ def _encode_field(field: Field) -> tuple[int, bytes]:
 
 @lru_cache(REMEMBERED_FIELDS)
 def _decode_field(data: bytes) -> tuple[int, Field | None, bool]:
-    """Read a field: class and number, by which fields are ordered; the field, None for a mask of zeros; and
-    whether :func:`_encode_field` can write it."""
+    """Return the order of a field (class and number), the field, and whether it can be encoded.
+
+    The field is None for a mask of zeros.
+    """
     header = int.from_bytes(data[:_HEADER_SIZE], "big")
     payload = data[_HEADER_SIZE:]
     order = header >> 9
@@ -254,7 +256,7 @@ def _decode_field(data: bytes) -> tuple[int, Field | None, bool]:
 
 
 def _name_unknown(header: int, payload: bytes) -> tuple[str, bytes]:
-    """A name made of numbers, and the payload without the organisation that an experimenter's begins with."""
+    """Return a name made of numbers, and the payload without its experimenter id."""
     oxm_class, number = header >> 16, header >> 9 & 0x7F
     name = f"oxm_{oxm_class:04x}_{number}"
     if oxm_class == EXPERIMENTER and len(payload) >= 4:

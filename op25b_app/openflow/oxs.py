@@ -1,4 +1,4 @@
-"""Statistics of a rule as a list of fields (OpenFlow 1.5.1, section 7.2.4)."""
+"""Decode statistics of a rule from a list of fields (OpenFlow 1.5.1, section 7.2.4)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _DURATION, _PACKETS, _BYTES = 0, 4, 5
 
 
 class Statistics(NamedTuple):
-    """What a switch counts for a rule, 0 where it does not; ``duration`` in seconds."""
+    """Counters of a rule, 0 where the switch has none; ``duration`` in seconds."""
 
     duration: float
     packets: int
@@ -19,9 +19,9 @@ class Statistics(NamedTuple):
 
 
 def decode_statistics(message: bytes, offset: int) -> tuple[Statistics, int]:
-    """``struct ofp_stats`` at ``offset`` of a message, and the offset behind its padding.
+    """Return the statistics at byte ``offset`` of a message, and the offset behind their padding.
 
-    Raises ValueError or struct.error for one that is cut short.
+    Raises ValueError or struct.error for a ``struct ofp_stats`` that is cut short.
     """
     _, length = struct.unpack_from("!HH", message, offset)
     end = offset + length

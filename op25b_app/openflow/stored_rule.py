@@ -1,4 +1,4 @@
-"""Flow rules of anybody as a switch holds them: a match, and what is done step by step."""
+"""Flow rules of any application as a switch holds them: a match and the steps of its actions."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CONTROLLER_PORT = 0xFFFFFFFD
 
 
 class Emit(NamedTuple):
-    """Send the packet out: to a port, a reserved one such as NORMAL among them."""
+    """Send the packet out of a port, which may be a reserved one such as NORMAL."""
 
     port: int
 
 
 class SetField(NamedTuple):
-    """Give a header field a value; ``mask`` None sets all of it."""
+    """Set a header field; ``mask`` None sets all of it."""
 
     name: str
     value: int
@@ -35,24 +35,26 @@ class SetField(NamedTuple):
 
 
 class PushTag(NamedTuple):
-    """Put a VLAN tag with number 0 around the packet."""
+    """Push a VLAN tag with number 0."""
 
     tpid: int
 
 
 class PopTag(NamedTuple):
-    """Take the outer VLAN tag off."""
+    """Pop the outer VLAN tag."""
 
 
 class SetTagPriority(NamedTuple):
-    """Give the outer VLAN tag a priority; a packet without one gets a tag with number 0."""
+    """Set the priority of the outer VLAN tag; a packet without one gets a tag with number 0."""
 
     value: int
 
 
 class PopMpls(NamedTuple):
-    """Take the outer MPLS label off; what was behind it is of ``eth_type``. ``where`` and ``text`` are for
-    people."""
+    """Pop the outer MPLS label; the payload is of ``eth_type``.
+
+    ``where`` and ``text`` are for messages.
+    """
 
     eth_type: int
     where: str
@@ -60,7 +62,7 @@ class PopMpls(NamedTuple):
 
 
 class PushMpls(NamedTuple):
-    """Put an MPLS label around the packet."""
+    """Push an MPLS label."""
 
     eth_type: int
     where: str
@@ -68,13 +70,15 @@ class PushMpls(NamedTuple):
 
 
 class Jump(NamedTuple):
-    """Go on in another table and do not come back; ``tracked`` by way of the connection tracker."""
+    """Continue in another table and do not return; ``tracked``: through the connection tracker."""
 
     table: int
     tracked: bool = False
 
 
 class WriteMetadata(NamedTuple):
+    """Write the bits of ``value`` under ``mask`` to the metadata."""
+
     value: int
     mask: int
 
@@ -86,39 +90,39 @@ class Later(NamedTuple):
 
 
 class ClearLater(NamedTuple):
-    """Forget the action set."""
+    """Clear the action set."""
 
 
 class MayDrop(NamedTuple):
-    """What drops some packets and not others, such as a meter; ``doubt`` says which, for people."""
+    """Step that drops some packets and not others, such as a meter; ``doubt`` says why, for messages."""
 
     doubt: str = "it drops what exceeds a meter"
 
 
 class MaySend(NamedTuple):
-    """What sends some packets out and not others, such as a group; ``doubt`` says which, for people."""
+    """Step that sends some packets and not others, such as a group; ``doubt`` says why, for messages."""
 
     doubt: str
 
 
 class Unmodelled(NamedTuple):
-    """What the proof does not know; ``text`` as it is written."""
+    """Step that the proof does not model; ``text`` as it is written."""
 
     text: str
 
 
 Change = SetField | PushTag | PopTag | SetTagPriority | PopMpls | PushMpls
-"""What the packet is not the same after."""
+"""Steps that change the packet."""
 Step = Emit | Change | Jump | WriteMetadata | Later | ClearLater | MayDrop | MaySend | Unmodelled
 
 
 def sends(step: Step) -> bool:
-    """Does the packet itself leave the switch? A copy to the controller does not count."""
+    """Return whether a step sends the packet out of the switch; a copy to the controller is ignored."""
     return isinstance(step, Emit) and step.port != CONTROLLER_PORT
 
 
 class StoredRule(NamedTuple):
-    """A rule that a switch holds. ``where`` says where that was read, for people."""
+    """Flow rule that a switch holds; ``where`` names the place where it was read, for messages."""
 
     table: int
     priority: int
@@ -130,16 +134,17 @@ class StoredRule(NamedTuple):
 
     @property
     def is_ours(self) -> bool:
+        """True where the cookie is op25b's."""
         return self.cookie >> 48 == COOKIE_OWNER
 
     @property
     def only_counts(self) -> bool:
-        """A rule of monitor mode, known by its cookie: it permits what enforce mode would block."""
+        """True for a monitor-mode rule, known by its cookie; it permits what enforce mode would block."""
         return self.is_ours and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
 
 
 def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
-    """A rule as a value of ours; opaque instructions stay unmodelled."""
+    """Return a flow rule as a stored rule; opaque instructions stay unmodelled."""
     steps: tuple[Step, ...] = ()
     if isinstance(rule.action, Goto):
         steps = (Jump(rule.action.table),)

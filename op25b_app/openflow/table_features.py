@@ -1,4 +1,4 @@
-"""How many rules the tables of a switch take (OpenFlow 1.3.5, section 7.3.5.5; alike in 1.4 and 1.5)."""
+"""Capacity of the tables of a switch (OpenFlow 1.3.5, section 7.3.5.5; alike in 1.4 and 1.5)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from op25b_app.openflow.wire import (
 
 _OFPMP_TABLE_FEATURES = 12
 _FIXED_PART = struct.Struct("!xxBxxxxx32s20xI")
-"""Of ``struct ofp_table_features``; the properties behind it are of no concern here."""
+"""Fixed part of ``struct ofp_table_features``; the properties behind it are not read."""
 
 
 class TableFeatures(NamedTuple):
-    """A table that a switch has; ``max_entries`` is what it says of its room, which may be a guess."""
+    """Table of a switch; ``max_entries`` is the number of rules that it claims to hold, maybe a guess."""
 
     table: int
     name: str
@@ -27,18 +27,19 @@ class TableFeatures(NamedTuple):
 
 
 def encode_table_features_request(*, version: int, xid: int) -> bytes:
-    """A question for the features of every table, which changes none of them: it has no body."""
+    """Return a request for the features of every table; it has no body and so changes none."""
     return encode_multipart_request(version, _OFPMP_TABLE_FEATURES, xid, b"")
 
 
 def is_table_features_reply(message: bytes) -> bool:
+    """Return whether ``message`` is a part of a table features reply."""
     return multipart_kind(message) == _OFPMP_TABLE_FEATURES
 
 
 def decode_table_features(message: bytes) -> Iterator[TableFeatures]:
-    """The tables in one part of the reply, which comes in several.
+    """Yield the tables in one part of the reply, which may have several parts.
 
-    Raises ValueError, naming the byte, for a message that breaks the format.
+    Raises ValueError, with the byte position, for a message that breaks the format.
     """
     return decode_entries(message, MULTIPART_HEADER_SIZE, _decode_table, "table features")
 

@@ -1,4 +1,4 @@
-"""What every OpenFlow message begins with, and the envelope of multipart messages.
+"""Header of OpenFlow messages, and the envelope of multipart messages.
 
 OpenFlow 1.3.5, sections 7.1 and 7.3.5; the same in 1.4 and 1.5.
 """
@@ -12,7 +12,7 @@ from typing import TypeVar
 Entry = TypeVar("Entry")
 
 OPENFLOW_13, OPENFLOW_14, OPENFLOW_15 = 4, 5, 6
-"""Versions as the first byte of a message has them."""
+"""Version numbers, the first byte of a message."""
 
 ERROR, EXPERIMENTER = 1, 4
 FEATURES_REPLY = 6
@@ -22,7 +22,7 @@ MULTIPART_REQUEST, MULTIPART_REPLY = 18, 19
 
 MULTIPART_EXPERIMENTER = 0xFFFF
 ONF_EXPERIMENTER = 0x4F4E4600
-"""The Open Networking Foundation, whose extensions bring to OpenFlow 1.3 what 1.4 has of its own."""
+"""Id of the Open Networking Foundation, whose extensions give OpenFlow 1.3 what 1.4 has built in."""
 
 HEADER_SIZE = 8
 MULTIPART_HEADER_SIZE = 16
@@ -32,22 +32,24 @@ _MULTIPART = struct.Struct("!HHxxxx")
 
 
 def encode_message(version: int, kind: int, xid: int, body: bytes) -> bytes:
+    """Return a message: a header with its length in bytes, and ``body``."""
     return _HEADER.pack(version, kind, HEADER_SIZE + len(body), xid) + body
 
 
 def encode_multipart_request(version: int, kind: int, xid: int, body: bytes) -> bytes:
+    """Return a multipart request of one part; ``kind`` is its OFPMP."""
     return encode_message(version, MULTIPART_REQUEST, xid, _MULTIPART.pack(kind, 0) + body)
 
 
 def multipart_kind(message: bytes) -> int | None:
-    """The kind (OFPMP) of a multipart reply; None for any other message."""
+    """Return the kind (OFPMP) of a multipart reply; None for any other message."""
     if message[1] != MULTIPART_REPLY or len(message) < MULTIPART_HEADER_SIZE:
         return None
     return int.from_bytes(message[8:10], "big")
 
 
 def experimenter_kind(message: bytes) -> tuple[int, int] | None:
-    """Organisation and type of an experimenter's message or multipart reply; None for any other message."""
+    """Return experimenter id and type of an experimenter message or multipart reply, else None."""
     if message[1] == EXPERIMENTER:
         position = HEADER_SIZE
     elif multipart_kind(message) == MULTIPART_EXPERIMENTER:
@@ -63,9 +65,9 @@ def experimenter_kind(message: bytes) -> tuple[int, int] | None:
 def decode_entries(
     message: bytes, position: int, decode: Callable[[bytes], Entry], what: str
 ) -> Iterator[Entry]:
-    """What stands one after another from ``position`` on, each with its length in its first two bytes.
+    """Yield the decoded entries from byte ``position`` on; each begins with its length in two bytes.
 
-    Raises ValueError, naming the byte, where a length or what ``decode`` is given breaks the format.
+    Raises ValueError, with ``what`` and the byte position, where a length is wrong or ``decode`` fails.
     """
     while position < len(message):
         length = int.from_bytes(message[position : position + 2], "big")
