@@ -1,1 +1,1 @@
-"""How a switch says it: a policy compiled to the flow rules of one switch."""
+"""Compile a policy to the flow rules of one switch."""

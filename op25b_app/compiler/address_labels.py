@@ -1,4 +1,4 @@
-"""What a policy says of addresses, worked out once for all of its switches."""
+"""Address sets and labels of a policy, computed once for all of its switches."""
 
 from __future__ import annotations
 
@@ -15,19 +15,21 @@ from op25b_app.policy.model import Listed, Policy, SourceValidation
 VERSIONS = (4, 6)
 
 CLOSED, READABLE, EXEMPT = 1, 2, 4
-"""Labels of smallest tables that say what a source may send to port 25: nothing, what a switch reads the port
-of, or anything."""
+"""Labels of a source, by what it may send to port 25.
+
+CLOSED: nothing. READABLE: packets whose port a switch can read. EXEMPT: anything.
+"""
 
 _MAIL_COSTS = Costs((CLOSED, READABLE, EXEMPT), dear=READABLE, around=EXEMPT, last=CLOSED)
-"""Where only what can be read is permitted within what is exempt, the rest is blocked by one more rule."""
+"""Costs of entries: READABLE directly within EXEMPT needs one more rule, which blocks the rest."""
 
 ByVersion = Mapping[int, Sequence[Key]]
 
 
 class Addresses:
-    """Nothing is worked out before it is asked for, nor twice.
+    """Address sets and labels, each computed on first use and only once.
 
-    What has not changed since ``previous``, which an earlier policy said, is taken from there.
+    What is unchanged since ``previous``, which is of an earlier policy, is taken from there.
     """
 
     def __init__(self, policy: Policy, previous: Addresses | None = None) -> None:
@@ -40,30 +42,34 @@ class Addresses:
 
     @property
     def own(self) -> list[Prefix]:
+        """The prefixes of own space, as the policy lists them."""
         return prefixes_of((*self._policy.dynamic, *self._policy.static))
 
     @property
     def has_own(self) -> bool:
+        """True where there is any own space."""
         return any(table.keys for table in self.space.values())
 
     def behind_nat64(self, prefixes: Iterable[Prefix]) -> list[Prefix]:
-        """The IPv4 ones among ``prefixes`` as IPv6 hosts see them."""
+        """Return the IPv4 prefixes among ``prefixes`` as IPv6 hosts see them behind NAT64."""
         nat64 = prefixes_of(self._policy.nat64_prefixes)
         return [embed(outer, prefix) for prefix in prefixes if prefix.version == 4 for outer in nat64]
 
     @cached_property
     def own_cover(self) -> ByVersion:
+        """The fewest disjoint keys that hold own space, by IP version."""
         return {version: cover(version, self.space[version].keys) for version in VERSIONS}
 
     @cached_property
     def own_cover_without_mail(self) -> ByVersion:
+        """The fewest disjoint keys that hold own space without mail destinations, by IP version."""
         return {
             version: difference(version, self.own_cover[version], self.mail[version]) for version in VERSIONS
         }
 
     @cached_property
     def space_by_line(self) -> Mapping[int, PrefixTable[Space]]:
-        """The space, in which what is bound to any line of any switch is ``BOUND``."""
+        """The space by IP version, with static space that is bound to a line of any switch as ``BOUND``."""
         bound = _covers(
             listed.prefix
             for switch in self._policy.switches.values()
@@ -75,11 +81,12 @@ class Addresses:
         }
 
     def is_dynamic(self, version: int) -> SmallestTable:
+        """Return the smallest table that says YES to dynamic space."""
         says = [YES if space is Space.DYNAMIC else NO for space in Space]
         return self._smallest("dynamic", self.space[version], says)
 
     def may_send_mail(self, version: int) -> SmallestTable:
-        """``CLOSED``, ``READABLE`` or ``EXEMPT``, by the source alone."""
+        """Return the smallest table of ``CLOSED``, ``READABLE`` and ``EXEMPT``, by the source alone."""
         hardening = self._policy.hardening
         unlisted = CLOSED
         if hardening.source_validation is SourceValidation.OFF:
@@ -89,11 +96,12 @@ class Addresses:
         return self._smallest("mail", self.space_by_line[version], says, costs)
 
     def is_own_but_not_mail(self, version: int) -> SmallestTable:
+        """Return the smallest table that says YES to own space without mail destinations."""
         own = self._own[version].changed(self.mail[version], lambda _: NO)
         return self._smallest("own but not mail", own, range(3))
 
     def is_behind(self, served: Sequence[Prefix] | None, version: int) -> SmallestTable:
-        """Own space, and of it only what is ``served``, if that is said."""
+        """Return the smallest table that says YES to own space, or only to its ``served`` part, if given."""
         own = self._own[version]
         if served is not None:
             both: list[Key] = []
@@ -116,7 +124,7 @@ class Addresses:
         says: Sequence[int],
         costs: Costs | None = None,
     ) -> SmallestTable:
-        """The answer to a question; ``says`` holds it for each label of ``table``."""
+        """Return the smallest table for a question; ``says`` holds the answer to each label of ``table``."""
         known = question, table.version
         if known not in self._tables:
             self._tables[known] = SmallestTable(table, says, self._before.get(known), costs)
@@ -124,6 +132,7 @@ class Addresses:
 
 
 def prefixes_of(listed: Iterable[Listed]) -> list[Prefix]:
+    """Return the prefixes of ``listed``, in its order."""
     return [prefix for prefix, _ in listed]
 
 

@@ -1,4 +1,4 @@
-"""Table 0: the direction, from the role of the port, and whether it may carry the frame's tag."""
+"""Rules of table 0: direction by the role of the port, and the tags that it may carry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
 
 
 def admit_rules(scope: Scope) -> Iterator[FlowRule]:
-    """A port without a rule of its own is a subscriber port."""
+    """Yield the rules of table 0; a port without a rule of its own is a subscriber port."""
     switch, closed = scope.switch, scope.hardening.block_encapsulation
     for port in sorted(switch.trusted_ports):
         yield _admit(Admit.PORT, scope.forward, in_port(port))

@@ -1,4 +1,4 @@
-"""From a policy to the flow rules of its switches."""
+"""Compile a policy to the flow rules of its switches."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from op25b_app.openflow.flow_rule import FlowRule, Match, Role
 from op25b_app.policy.model import Policy, Switch
 
 Segment = tuple[FlowRule, ...]
-"""Rules of one table, of which all block or none does; at least one."""
+"""Rules of one table, at least one; all of them block or none does."""
 
 
 def compile_rules(policy: Policy, switch: Switch, at: float) -> tuple[FlowRule, ...]:
-    """The rules that make ``switch`` do what ``decide`` says, for exceptions in force ``at`` a moment.
+    """Return the rules that make ``switch`` do what ``decide`` says, with the exceptions in force ``at``.
 
-    ``at`` is in seconds since 1970. The order is safe to load front to back: a rule leads only to
-    tables that come before it, and in a table blocks come before permits.
+    ``at`` is in seconds since 1970. The order is safe to load front to back: a rule leads only to tables that
+    come before it, and in a table blocks come before permits.
     """
     return Compiler(policy).rules(switch, at)
 
 
 class Compiler:
-    """Compiles the switches of a policy, what they have in common only once.
+    """Compiler for the switches of a policy; what they share is compiled once.
 
     Rules of no single line are the same objects, in the same segments, for all switches of one mode and
-    forwarding. What the policy of ``previous`` says too is taken from there, the same objects again.
+    forwarding. Rules that the policy of ``previous`` has too are taken from there, as the same objects.
     """
 
     def __init__(self, policy: Policy, previous: Compiler | None = None) -> None:
@@ -46,11 +46,11 @@ class Compiler:
         self._batches_before = previous._batches if previous else {}
 
     def rules(self, switch: Switch, at: float) -> tuple[FlowRule, ...]:
-        """The rules of a switch of the policy, as ``compile_rules`` gives them."""
+        """Return the rules of a switch of the policy, as ``compile_rules`` does."""
         return tuple(chain.from_iterable(self.segments(switch, at)))
 
     def segments(self, switch: Switch, at: float) -> tuple[Segment, ...]:
-        """The same rules, in the same order, cut where switches share them."""
+        """Return the same rules, in the same order, cut where switches share them."""
         scope = Scope(self._policy, switch, at, self._addresses)
         kind = switch.mode, switch.forwarding_table
         parts = [
@@ -72,7 +72,7 @@ class Compiler:
         shared_by: Hashable,
         state: Hashable = None,
     ) -> Sequence[Segment]:
-        """A part that may change with time: with each new ``state``."""
+        """Return the segments of a part; compile it again only for a new ``state``."""
         name = part, shared_by
         known = self._parts.get(name) or self._parts_before.get(name)
         if name not in self._parts or known is None or known.state != state:
@@ -125,7 +125,7 @@ def _of_lines(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _by_table(rules: Iterable[FlowRule]) -> list[Segment]:
-    """Of rules that are the same one to a switch, that which lasts longest, and of those the first."""
+    """Group rules by table and block; of rules with one key, keep the first that lasts longest."""
     by_key: dict[tuple[int, int, Match], FlowRule] = {}
     for rule in rules:
         other = by_key.setdefault(rule.key, rule)
@@ -138,7 +138,7 @@ def _by_table(rules: Iterable[FlowRule]) -> list[Segment]:
 
 
 def _kept(segments: Iterable[Segment], before: Sequence[Segment]) -> list[Segment]:
-    """The segments, made of the objects that were there before where they are equal."""
+    """Return the segments, made of the objects of ``before`` where they are equal."""
     rules = {rule: rule for segment in before for rule in segment}
     whole = {segment: segment for segment in before}
     made = (tuple(rules.get(rule, rule) for rule in segment) for segment in segments)

@@ -1,4 +1,4 @@
-"""The tables of what comes from subscribers, as all lines of a switch share them."""
+"""Rules of the egress tables that all lines of a switch share."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
 
 
 def egress_rules(scope: Scope) -> Iterator[FlowRule]:
-    """What does not grow with the number of addresses: ports, tunnels, services, each table's last rule."""
+    """Yield the rules that do not grow with the addresses: ports, tunnels, services, each table's last."""
     validation = scope.hardening.source_validation
     if validation.of_every_packet:
         yield rule_of(Table.EGRESS_SOURCE, EgressSource.OTHERWISE, *scope.block)
@@ -61,13 +61,13 @@ def egress_rules(scope: Scope) -> Iterator[FlowRule]:
 
 
 def egress_batches(scope: Scope) -> Iterator[Batch]:
-    """What asks for addresses: of mail destinations, and of static, dynamic and unlisted space."""
+    """Yield the batches for addresses: mail destinations, and static, dynamic and unlisted space."""
     yield from _mail_destinations(scope)
     yield from _mail_sources(scope)
 
 
 def source_batches(scope: Scope) -> Iterator[Batch]:
-    """Where the source of every packet must be own space: that, or of it what lives behind this switch."""
+    """Yield the batches that permit own space, or its part behind this switch, if validation is by prefix."""
     if scope.hardening.source_validation is not SourceValidation.PREFIX:
         return
     what = (Role.SOURCE, scope.forward), scope.block
@@ -79,7 +79,7 @@ def source_batches(scope: Scope) -> Iterator[Batch]:
 
 
 def egress_exceptions(scope: Scope) -> Iterator[FlowRule]:
-    """Exceptions for addresses; those for lines are where the line is."""
+    """Yield the rules of exceptions for addresses; ``line_rules`` has those for lines."""
     for exception in scope.exceptions:
         if not isinstance(exception.source, Line):
             yield from exception_rules(scope, exception, source(exception.source), exception.source)
@@ -88,7 +88,7 @@ def egress_exceptions(scope: Scope) -> Iterator[FlowRule]:
 def exception_rules(
     scope: Scope, exception: MailException, sender: Fields, address: Prefix | None
 ) -> Iterator[FlowRule]:
-    """An exception for a sender that matches, and whose address is known or not."""
+    """Yield the rules of an exception; ``sender`` is its match, ``address`` its prefix if known."""
     for peer in scope.destinations(exception):
         if not same_version(address, peer):
             continue
@@ -101,7 +101,7 @@ def exception_rules(
 
 
 def permitted(scope: Scope) -> Action:
-    """What comes after a permit: the question for the source, where every packet is asked it."""
+    """Return the action of a permit: forward, or the table of sources where every packet is validated."""
     if scope.hardening.source_validation.of_every_packet:
         return Goto(Table.EGRESS_SOURCE)
     return scope.forward
@@ -129,14 +129,14 @@ def _ports(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _to_smtp_table(priority: int, fields: Fields) -> FlowRule:
-    """What is, or may be, mail: static space is exempt from both, and only that table knows it."""
+    """Return a rule that hands on mail, or possible mail: only the next table knows static space."""
     return rule_of(Table.EGRESS, priority, Role.SELECT, Goto(Table.EGRESS_SMTP), *fields)
 
 
 def _tunnels(scope: Scope) -> Iterator[FlowRule]:
-    """Encapsulations by IP protocol and by UDP port, and where they may go all the same.
+    """Yield the rules for tunnels by IP protocol and UDP port, and for their permitted destinations.
 
-    No rule of a line's services stands below them: the loader takes no port of DHCP.
+    They do not overlap the services of a line: the loader refuses the ports of DHCP.
     """
     tunnels, permit = scope.hardening.tunnels, permitted(scope)
     for version in VERSIONS:
@@ -151,7 +151,7 @@ def _tunnels(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _services(scope: Scope) -> Iterator[FlowRule]:
-    """What a line needs before it has an address; what only routers and servers send is blocked."""
+    """Yield the rules for services before a line has an address; router and server messages are blocked."""
     table = Table.EGRESS
     yield rule_of(table, Egress.SERVICE_ANSWER, *scope.block, *icmpv6(ROUTER_ADVERTISEMENT))
     for version in VERSIONS:
@@ -169,10 +169,10 @@ def _services(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _relayed_request() -> Fields:
-    """What a lightweight DHCPv6 relay agent on a line hands on.
+    """Return the match of requests that a lightweight DHCPv6 relay agent on a line hands on.
 
-    The Ethernet address is asked for, too, since NORMAL looks at it in any case: so no other packet has to be
-    asked for its IPv6 destination, which would cost a megaflow for each of them.
+    It includes the Ethernet address, which NORMAL reads in any case. So no other packet is matched on its
+    IPv6 destination, which would cost a megaflow for each of them.
     """
     ports = (*udp_to(6, DHCP_SERVER[6]), *udp_from(DHCP_SERVER[6]))
     ends = (*source(LINK_LOCAL[6]), *destination(DHCPV6_AGENTS))
@@ -180,6 +180,7 @@ def _relayed_request() -> Fields:
 
 
 def service(scope: Scope, priority: int, fields: Fields) -> FlowRule:
+    """Return a rule of the egress table that forwards a service of lines."""
     return rule_of(Table.EGRESS, priority, Role.SERVICE, scope.forward, *fields)
 
 
@@ -191,15 +192,15 @@ def _mail_destinations(scope: Scope) -> Iterator[Batch]:
 
 
 def _readable(scope: Scope, version: int) -> Fields:
-    """Where what cannot be read comes to the same table, port 25 is asked for once more."""
+    """Return the match of TCP port 25 where unreadable TCP comes to the same table; else no fields."""
     return tcp_to(version, SMTP) if scope.hardening.block_unreadable_tcp else ()
 
 
 def _mail_sources(scope: Scope) -> Iterator[Batch]:
-    """Static, dynamic and unlisted space by longest prefix.
+    """Yield the batches for static, dynamic and unlisted space by longest prefix.
 
-    What is not readable in unlisted space is blocked by what is around that: a rule of its own is needed only
-    within static space.
+    Unreadable TCP from unlisted space is blocked by the rule around that space. It needs a rule of its own
+    only within static space.
     """
     table, at, permit = Table.EGRESS_SMTP, EgressSmtp.SOURCE, permitted(scope)
     for version in VERSIONS:

@@ -1,4 +1,4 @@
-"""The tables of what comes from uplinks."""
+"""Rules of the ingress tables, for frames from uplinks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from op25b_app.policy.model import Line, SourceValidation
 
 
 def ingress_rules(scope: Scope) -> Iterator[FlowRule]:
-    """What does not grow with the number of addresses: ports, and each table's last rule."""
+    """Yield the rules that do not grow with the addresses: ports, and each table's last rule."""
     table = Table.INGRESS
     if scope.hardening.block_encapsulation:
         yield rule_of(table, Ingress.OTHERWISE, *scope.block)
@@ -32,7 +32,7 @@ def ingress_rules(scope: Scope) -> Iterator[FlowRule]:
 
 
 def ingress_batches(scope: Scope) -> Iterator[Batch]:
-    """What asks for addresses: of own space, dynamic space and mail destinations."""
+    """Yield the batches for addresses: own space, dynamic space and mail destinations."""
     for version in VERSIONS:
         if scope.hardening.source_validation.of_every_packet:
             what = scope.block, (Role.SOURCE, scope.forward)
@@ -45,7 +45,10 @@ def ingress_batches(scope: Scope) -> Iterator[Batch]:
 
 
 def ingress_exceptions(scope: Scope) -> Iterator[FlowRule]:
-    """The way back. A line is known by what is bound to it; without bindings it may be anybody."""
+    """Yield the rules for replies under exceptions.
+
+    A line stands for the addresses bound to it; without bindings, for any address.
+    """
     if not scope.policy.inbound.block_spoofed_replies:
         return
     table, at, permit = Table.INGRESS_REPLIES, IngressAddresses.EXCEPTION, _after_replies(scope)
@@ -63,7 +66,7 @@ def ingress_exceptions(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _replies(scope: Scope, version: int) -> Iterator[Batch]:
-    """From port 25: the return leg of the triangle is blocked."""
+    """Yield the batches for frames from port 25: the return leg of the triangle is blocked."""
     table, at, addresses = Table.INGRESS_REPLIES, IngressAddresses, scope.addresses
     permit = _after_replies(scope)
     mail = Role.MAIL_DESTINATION, permit
@@ -75,7 +78,7 @@ def _replies(scope: Scope, version: int) -> Iterator[Batch]:
 
 
 def _smtp(scope: Scope, version: int) -> Iterator[Batch]:
-    """To port 25: no source of our own, and into dynamic space only if the policy says so."""
+    """Yield the batches for frames to port 25: no own source, and into dynamic space as the policy says."""
     table, at, addresses = Table.INGRESS_SMTP, IngressAddresses, scope.addresses
     closed, own = scope.policy.inbound.block_port_25, addresses.own_cover
     if closed:
@@ -89,14 +92,14 @@ def _smtp(scope: Scope, version: int) -> Iterator[Batch]:
 
 
 def _into_dynamic(scope: Scope, table: Table, version: int, permit: Action, match: Match) -> Iterator[Batch]:
-    """Blocks what goes to dynamic space by longest prefix; ``match`` comes on top."""
+    """Yield the batches that block frames to dynamic space by longest prefix; they match ``match`` too."""
     what, dynamic = (scope.block, (Role.FORWARD, permit)), scope.addresses.is_dynamic(version)
     at = IngressAddresses.DESTINATION
     yield from longest_match_batches(table, at, what, version, "dst", dynamic, match)
 
 
 def _validates_own(scope: Scope) -> bool:
-    """May no uplink send mail from own space?"""
+    """Return whether no uplink may send mail from own space."""
     return scope.hardening.source_validation is not SourceValidation.OFF and scope.addresses.has_own
 
 
@@ -105,13 +108,13 @@ def _asks_replies(scope: Scope) -> bool:
 
 
 def _asks_smtp(scope: Scope) -> bool:
-    """Where every packet's source is validated, mail is not asked for its source once more."""
+    """Return whether port 25 needs its table; not for sources if those of all packets are validated."""
     asked_before = scope.hardening.source_validation.of_every_packet
     return scope.policy.inbound.block_port_25 or (_validates_own(scope) and not asked_before)
 
 
 def _after_replies(scope: Scope) -> Action:
-    """Where a reply goes on that is permitted: it may go to port 25 as well."""
+    """Return the action for a permitted reply, which may be to port 25 as well."""
     return Goto(Table.INGRESS_SMTP) if scope.policy.inbound.block_port_25 else scope.forward
 
 

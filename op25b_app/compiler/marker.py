@@ -1,7 +1,7 @@
-"""The marker: a rule that no packet meets and that says which policy a switch holds.
+"""Marker: a rule that no packet matches and that records which policy a switch holds.
 
-It stands below the rule for all other packets in the last table of ours, so it does nothing. The policy's
-digest is its IPv6 source and the revision its IPv6 destination, as those are fields that any switch keeps.
+It stands below the rule for all other packets in op25b's last table, so it does nothing. The policy's digest
+is its IPv6 source and the revision its IPv6 destination, since any switch keeps these fields.
 """
 
 from __future__ import annotations
@@ -16,27 +16,28 @@ from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, Role, cut_cookies
 
 MOST_REVISIONS = 1 << 64
-"""A marker with more than that is none that a controller has counted up to, and says nothing."""
+"""Lowest revision that is ignored: no controller has counted up to it."""
 
 _DIGITS = 32
 _HOST = 128
 
 
 class Marker(NamedTuple):
-    """``revision`` counts up from 1; ``digest`` is the beginning of the policy's SHA-256, 32 digits."""
+    """Revision, from 1 upwards, and digest: the first 32 hexadecimal digits of the policy's SHA-256."""
 
     revision: int
     digest: str
 
 
 def marker_rule(marker: Marker, table: int) -> FlowRule:
+    """Return the rule of a marker in ``table``."""
     digest = int(marker.digest[:_DIGITS], 16)
     match = (*source(Prefix(6, digest, _HOST)), *destination(Prefix(6, marker.revision, _HOST)))
     return rule_of(table, MARKER_PRIORITY, Role.MARKER, None, *match)
 
 
 def is_marker(rule: FlowRule) -> bool:
-    """Whether a rule is a marker; one whose cookie the switch has cut or lost is known by its match."""
+    """Return whether a rule is a marker; where the switch cut or lost its cookie, by its match."""
     if rule.priority != MARKER_PRIORITY:
         return False
     if rule.ours:
@@ -49,13 +50,13 @@ def is_marker(rule: FlowRule) -> bool:
 
 
 def newest_marker(rules: Iterable[FlowRule]) -> Marker | None:
-    """The one with the highest revision; two stand side by side while a policy is being changed."""
+    """Return the marker with the highest revision, if any; two stand side by side during a change."""
     markers = map(_marker_in, filter(is_marker, rules))
     return max((marker for marker in markers if marker is not None), default=None)
 
 
 def _marker_in(rule: FlowRule) -> Marker | None:
-    """What the match of a marker says; None where it says nothing."""
+    """Return the marker that a match holds; None where it holds none."""
     fields = {field.name: field.value for field in rule.match if field.mask is None}
     if "ipv6_src" not in fields or fields.get("ipv6_dst", MOST_REVISIONS) >= MOST_REVISIONS:
         return None

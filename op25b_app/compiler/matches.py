@@ -1,4 +1,4 @@
-"""Match fields in the words of this trade, prerequisites included."""
+"""Make match fields for ports, protocols and addresses, prerequisites included."""
 
 from __future__ import annotations
 
@@ -13,65 +13,77 @@ IP: dict[int, Fields] = {4: (Field("eth_type", ETH_IPV4),), 6: (Field("eth_type"
 
 
 def in_port(port: int) -> Fields:
+    """Return the match of an ingress port."""
     return (Field("in_port", port),)
 
 
 def tagged(vlan: int | None) -> Fields:
-    """A frame with the tag of this number (0 for a priority tag), or without any."""
+    """Return the match of a VLAN tag by its number (0 for a priority tag), or of no tag (None)."""
     return (Field("vlan_vid", 0 if vlan is None else VLAN_PRESENT | vlan),)
 
 
 def ip_protocol(version: int, protocol: int) -> Fields:
+    """Return the match of an IP protocol in one IP version."""
     return *IP[version], Field("ip_proto", protocol)
 
 
 def tcp_to(version: int, port: int) -> Fields:
+    """Return the match of a TCP destination port."""
     return *ip_protocol(version, IP_TCP), Field("tcp_dst", port)
 
 
 def tcp_from(version: int, port: int) -> Fields:
+    """Return the match of a TCP source port."""
     return *ip_protocol(version, IP_TCP), Field("tcp_src", port)
 
 
 def udp_to(version: int, port: int) -> Fields:
+    """Return the match of a UDP destination port."""
     return *ip_protocol(version, IP_UDP), Field("udp_dst", port)
 
 
 def udp_from(port: int) -> Fields:
-    """Without prerequisites; goes with ``udp_to``."""
+    """Return the match of a UDP source port without prerequisites; goes with ``udp_to``."""
     return (Field("udp_src", port),)
 
 
 def icmpv6(kind: int) -> Fields:
+    """Return the match of an ICMPv6 type."""
     return *ip_protocol(6, IP_ICMPV6), Field("icmpv6_type", kind)
 
 
 def source(prefix: Prefix | None) -> Fields:
+    """Return the match of a source prefix; None matches any source."""
     return _ip_address("src", prefix)
 
 
 def destination(prefix: Prefix | None) -> Fields:
+    """Return the match of a destination prefix; None matches any destination."""
     return _ip_address("dst", prefix)
 
 
 def arp_sender(prefix: Prefix) -> Fields:
+    """Return the match of ARP from a sender in an IPv4 prefix."""
     return *ARP, *_address("arp_spa", prefix)
 
 
 def claimed(prefix: Prefix) -> Fields:
-    """The target of a neighbour solicitation or advertisement; goes with ``icmpv6``."""
+    """Return the match of a neighbour discovery target without prerequisites; goes with ``icmpv6``."""
     return _address("ipv6_nd_target", prefix)
 
 
 def eth_source(mac: int | None) -> Fields:
+    """Return the match of an Ethernet source; None matches any source."""
     return () if mac is None else (Field("eth_src", mac),)
 
 
 def eth_destination(mac: int) -> Fields:
+    """Return the match of an Ethernet destination."""
     return (Field("eth_dst", mac),)
 
 
 def arp_sender_mac(mac: int | None) -> Fields:
+    """Return the match of ARP with a sender's Ethernet address; None matches any packet."""
     return () if mac is None else (*ARP, Field("arp_sha", mac))
 
 
@@ -82,7 +94,7 @@ def _ip_address(side: str, prefix: Prefix | None) -> Fields:
 
 
 def _address(name: str, prefix: Prefix) -> Fields:
-    """The field of a prefix; a length of 0 asks for nothing."""
+    """Return the field of a prefix; no field for length 0."""
     if prefix.length == 0:
         return ()
     return (Field(name, prefix.network, None if prefix.length == WIDTH[prefix.version] else prefix.mask),)

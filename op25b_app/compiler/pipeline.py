@@ -1,7 +1,7 @@
-"""The pipeline as data: its tables, and the order of what is asked in each.
+"""Tables of the pipeline, and the priorities of the rules in each.
 
-The TCP port is tested before any address and the directions are apart, so a switch's flow cache
-stays the same size however many prefixes there are.
+The TCP port is tested before any address, and the directions are apart, so a switch's flow cache stays the
+same size however many prefixes there are.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from op25b_app.policy.model import FIRST_FOREIGN_TABLE
 
 SMTP = 25
 SUBMISSION_PORTS = (465, 587)
-"""SMTP over TLS (RFC 8314) and submission (RFC 6409)."""
+"""TCP ports of SMTP over TLS (RFC 8314) and submission (RFC 6409)."""
 
 ETH_IPV4 = 0x0800
 ETH_ARP = 0x0806
@@ -24,56 +24,62 @@ IP_TCP = 6
 IP_UDP = 17
 IP_ICMPV6 = 58
 TUNNEL_PROTOCOLS = (4, 41, 47, 55, 94, 97, 98, 108, 115, 137, 141, 142, 143, 144, 145)
-"""IPv4 and IPv6 in IP, GRE, minimal encapsulation, IPIP, EtherIP, the encapsulation header, IPComp, L2TPv3,
-MPLS in IP, WESP, ROHC, Ethernet in IP, AGGFRAG and NSH."""
+"""IP protocols of tunnels.
+
+IPv4 and IPv6 in IP, GRE, minimal encapsulation, IPIP, EtherIP, the encapsulation header, IPComp, L2TPv3, MPLS
+in IP, WESP, ROHC, Ethernet in IP, AGGFRAG and NSH.
+"""
 UNREAD_PORT = 0
-"""What a switch reads as the TCP port of a fragment."""
+"""TCP port that a switch reads from a fragment."""
 UNREAD_PROTOCOLS = {4: (0,), 6: (0, 43, 51, 60, 135, 139, 140, 253, 254)}
-"""By IP version: what a switch reads of a malformed header (0, which no IPv4 packet carries), and the IPv6
-extension headers (IANA) at which it stops reading; a TCP header may follow."""
+"""IP protocols that may hide a TCP header, by IP version.
+
+A switch reads 0, which no IPv4 packet carries, from a malformed header. It stops reading at these IPv6
+extension headers (IANA).
+"""
 
 DHCP_CLIENT, DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
 """UDP ports by IP version; relay agents of DHCPv6 use that of the server at both ends."""
 DHCPV6_AGENTS, DHCPV6_AGENTS_MAC = Prefix.parse("ff02::1:2"), 0x333300010002
-"""Where requests go, relayed or not; answers go to one host (RFC 8415, RFC 6221)."""
+"""Destination of requests, relayed or not; answers go to one host (RFC 8415, RFC 6221)."""
 ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT = 134, 136
 SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
-"""Multicast listener discovery, router solicitation, neighbour discovery."""
+"""ICMPv6 types of multicast listener discovery, router solicitation and neighbour discovery."""
 
 VLAN_PRESENT = 0x1000
 """OFPVID_PRESENT; without it a frame is untagged (OpenFlow 1.3.5, section 7.2.3.7)."""
 
 
 class Table(enum.IntEnum):
-    """The tables. A frame only ever goes on to a later one."""
+    """Tables of the pipeline; a frame only ever goes on to a later one."""
 
     ADMIT = 0
-    """The port's role: which direction is this?"""
+    """Role of the port, which decides the direction."""
     EGRESS = 1
-    """From a subscriber: which port?"""
+    """Frames from a subscriber, by protocol and port."""
     EGRESS_SMTP = 2
-    """From a subscriber to port 25: whose address, to whom?"""
+    """Mail, or possible mail, from a subscriber, by source and destination."""
     INGRESS = 3
-    """From an uplink: which port?"""
+    """Frames from an uplink, by port."""
     INGRESS_REPLIES = 4
-    """From an uplink and port 25: the return leg of the triangle?"""
+    """Frames from an uplink and port 25, by address: the return leg of the triangle."""
     INGRESS_SMTP = 5
-    """From an uplink to port 25: whom does it reach?"""
+    """Frames from an uplink to port 25, by address."""
     EGRESS_SOURCE = 6
-    """From a subscriber: is the source the line's? Only where every packet's source is validated."""
+    """Frames from a subscriber, by source; only where every packet's source is validated."""
 
 
 LAST_TABLE = Table.INGRESS_SMTP
-"""The last table that is ours in every policy."""
+"""Last table that op25b uses in every policy."""
 assert LAST_TABLE + 1 == FIRST_FOREIGN_TABLE == Table.EGRESS_SOURCE
 
 
 MARKER_PRIORITY = 2
-"""Of the rule that no packet meets; below every other of ours."""
+"""Priority of the marker, which no packet matches; below every other op25b rule."""
 
 
 class Admit(enum.IntEnum):
-    """Priorities of table 0, above 0 and 1, where other applications put rules of their own."""
+    """Priorities of table 0, above 0 and 1, which other applications use."""
 
     OTHER_TAG = 50
     ANY_PORT = 100
@@ -100,7 +106,7 @@ class Egress(enum.IntEnum):
 class EgressSmtp(enum.IntEnum):
     """Priorities of the table of addresses, subscriber side.
 
-    Twice the prefix length is added to ``SOURCE``, and one more for a rule that asks for the port too.
+    Twice the prefix length is added to ``SOURCE``, and one more for a rule that matches the port too.
     """
 
     OTHERWISE = 10

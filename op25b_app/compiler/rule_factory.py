@@ -1,4 +1,4 @@
-"""Flow rules of ours: one, or as many as there are prefixes."""
+"""Make op25b's flow rules: one, or one for each prefix."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _MASKS: dict[int, list[int | None]] = {
     version: [*(((1 << length) - 1) << width - length for length in range(width)), None]
     for version, width in WIDTH.items()
 }
-"""By IP version and prefix length; an address in full needs none."""
+"""Masks by IP version and prefix length; None for an address in full."""
 
 
 def rule_of(table: int, priority: int, role: Role, action: Action, *fields: Field) -> FlowRule:
-    """A rule of ours; ``fields`` may repeat each other and come in any order."""
+    """Return an op25b rule; ``fields`` may come in any order and repeat."""
     match = match_of(fields)
     digest = _digest(" ".join([f"{table:d}", *map(_text, match)]))
     return FlowRule(int(table), int(priority), match, action, _marked(role) | digest)
@@ -55,7 +55,7 @@ class Family(NamedTuple):
     def rules(
         self, keys: Iterable[Key], known: Mapping[Key, FlowRule] = MappingProxyType({})
     ) -> Iterator[FlowRule]:
-        """A rule for each prefix, for one of length 0 without its field; ``known`` are rules made before."""
+        """Yield a rule for each prefix, without its field for length 0; ``known`` are rules made before."""
         table, first, step, role, action, version, before, name, after = self
         masks, mark = _MASKS[version], _marked(role)
         priorities = [first + step * length for length in range(len(masks))]
@@ -73,13 +73,14 @@ class Family(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """Those of a family that are wanted."""
+    """Wanted rules of a family."""
 
     family: Family
     keys: Sequence[Key]
 
 
 def rules_of(batches: Iterable[Batch]) -> Iterator[FlowRule]:
+    """Yield the rules of all batches."""
     for family, keys in batches:
         yield from family.rules(keys)
 
@@ -94,7 +95,7 @@ def batch(
     fields: Iterable[Field] = (),
     step: int = 0,
 ) -> Batch:
-    """A rule for each of ``keys`` as source or destination; ``fields`` come on top."""
+    """Return rules for each of ``keys`` as source or destination; they match ``fields`` too."""
     name = f"ipv{version}_{side}"
     others = match_of((*IP[version], *fields))
     before = tuple(field for field in others if OXM_ORDER[field.name] < OXM_ORDER[name])
@@ -111,9 +112,9 @@ def longest_match_batches(
     answers: SmallestTable,
     fields: Iterable[Field] = (),
 ) -> Iterator[Batch]:
-    """Does ``what[0]`` where the answer is yes, and ``what[1]`` to addresses taken back from there.
+    """Yield the rules that do ``what[0]`` where the answer is YES, and ``what[1]`` where it is NO within YES.
 
-    By longest prefix, whose length is added to ``priority``; for the rest there is the table's last rule.
+    The prefix length is added to ``priority``. The last rule of the table covers the rest.
     """
     yes, no = answers.entries.get(YES, ()), [key for key in answers.entries.get(NO, ()) if key]
     for done, keys in zip(what, (yes, no), strict=True):
@@ -121,12 +122,12 @@ def longest_match_batches(
 
 
 def _marked(role: Role) -> int:
-    """The part of a cookie that says whose it is and what for."""
+    """Return the bits of a cookie that hold owner and role."""
     return COOKIE_OWNER << 48 | int(role) << 40
 
 
 def _digest(text: str) -> int:
-    """The 40 bits of a cookie that tell rules of one role apart: the same for the same table and match."""
+    """Return the 40 bits of a cookie that separate rules of one role: equal for an equal table and match."""
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=5).digest(), "big")
 
 

@@ -1,4 +1,4 @@
-"""What flow rules do to a packet: the lookup of OpenFlow 1.3.5, section 5.3, on rules as values."""
+"""Simulate flow rules on a packet: the lookup of OpenFlow 1.3.5, section 5.3, on rules as values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from op25b_app.policy.packet import ETH_ARP, ICMPV6, TCP, UDP, Packet
 
 
 def headers(packet: Packet) -> dict[str, int]:
-    """The match fields that a switch reads from ``packet``, by OXM name.
+    """Return the match fields that a switch reads from ``packet``, by OXM name.
 
     Open vSwitch reads the ports of every fragment as 0.
     """
@@ -42,7 +42,7 @@ def headers(packet: Packet) -> dict[str, int]:
 
 
 def matches(match: Match, fields: Mapping[str, int]) -> bool:
-    """Does a packet with these header fields match? A field that it does not have never matches."""
+    """Return whether a packet with these header fields matches; a field that it lacks never matches."""
     for name, value, mask in match:
         have = fields.get(name)
         if have is None or (have if mask is None else have & mask) != value:
@@ -51,7 +51,7 @@ def matches(match: Match, fields: Mapping[str, int]) -> bool:
 
 
 def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
-    """The rules that a packet passes, table by table, until one ends it or none matches."""
+    """Return the rules that a packet passes, table by table, until one ends it or none matches."""
     fields = headers(packet)
     tables: dict[int, list[FlowRule]] = {}
     for rule in rules:
@@ -69,18 +69,21 @@ def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
 
 
 _TELLING = frozenset({Role.MAIL_DESTINATION, Role.EXCEPTION, Role.STATIC, Role.SERVICE, Role.TUNNEL})
-"""Roles of rules that say why a packet is permitted, though another table may be asked after them."""
+"""Roles of rules that explain a permit, although another table may follow them."""
 
 
 def deciding(passed: list[FlowRule]) -> FlowRule | None:
-    """Of the rules that a packet passed, the one that the verdict rests on; None where none matched."""
+    """Return the passed rule that the verdict rests on; None where none matched."""
     if not passed or passed[-1].role in (Role.BLOCK, Role.WOULD_BLOCK):
         return passed[-1] if passed else None
     return next((rule for rule in reversed(passed) if rule.role in _TELLING), passed[-1])
 
 
 def verdict(passed: list[FlowRule], handover_table: int | None) -> Verdict:
-    """What becomes of a packet that passed these rules of ours, ``handover_table`` being somebody else's."""
+    """Return the verdict on a packet that passed these op25b rules.
+
+    ``handover_table`` is the table of another application, None where there is none.
+    """
     action = passed[-1].action if passed else None
     missed = isinstance(action, Goto) and action.table != handover_table
     if action is None or missed:

@@ -1,15 +1,15 @@
-"""The rules of one switch in a single table, for switches that have no more.
+"""Compile a policy to the rules of a single table, for switches that have no more.
 
-They are the pipeline, composed: what a table asks is joined to what leads to it. Joining multiplies; to keep
-sums, three things are asked otherwise than in several tables.
+The rules are those of the pipeline, composed: the match of a rule is joined to the matches that lead to its
+table. Joining multiplies the rules. To keep their number a sum, three things differ from several tables.
 
-- A source that is exempt from all that leads to the table of addresses, mail and unreadable TCP, needs to be
-  asked nothing else: one rule permits it.
-- Under ``source_validation: prefix`` foreign sources are blocked before that, as the gaps between the
-  prefixes that live behind the switch.
-- A frame with a tag that its line may not carry is blocked before all else, as the gaps between tags.
+- A source that is exempt from all that leads to the table of addresses (mail, unreadable TCP) has one rule
+  that permits it.
+- Under ``source_validation: prefix``, foreign sources are blocked before that, as the gaps between the
+  prefixes behind the switch.
+- A frame with a tag that its line may not carry is blocked first, as the gaps between tags.
 
-Ports remain: each uplink, and each line that may carry tags, has a copy of its rules.
+Ports still multiply: each uplink, and each line that may carry tags, has a copy of its rules.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from op25b_app.policy.diagnostic import Problem, error
 from op25b_app.policy.model import Policy, SourceValidation, Switch
 
 MOST_EXTRA_RULES = 1 << 14
-"""How many rules more than in several tables one part of a policy may cost before it is refused."""
+"""Maximum number of rules that one part of a policy may need beyond those of several tables."""
 
 _TABLE = 0
 _BLOCKS = (Role.BLOCK, Role.WOULD_BLOCK)
@@ -48,14 +48,14 @@ _BEFORE_ADDRESSES = 2000
 _FOREIGN_SOURCE = _BEFORE_ADDRESSES + (Egress.PERMITTED_TUNNEL + Egress.SERVICE) // 2
 _TAG = 4000
 _PORT = 10000
-"""Uplinks, trusted ports and lines with tags: above what all other ports share."""
+"""Uplinks, trusted ports and lines with tags: above the rules that all other ports share."""
 
 _Tags = Mapping[int, frozenset[int | None]]
-"""By port: the tags it may carry, None for no tag."""
+"""Tags that a port may carry, by port; None for no tag."""
 
 
 class CannotExpressError(Exception):
-    """A policy says of a switch what one table cannot do; ``problems`` say what to write instead."""
+    """Error for a policy that one table cannot express; ``problems`` say what to write instead."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -63,11 +63,11 @@ class CannotExpressError(Exception):
 
 
 def compile_single_table(policy: Policy, switch: Switch, at: float) -> tuple[FlowRule, ...]:
-    """The rules, all in table 0, that make ``switch`` do what ``decide`` says at a moment.
+    """Return the rules, all in table 0, that make ``switch`` do what ``decide`` says at a moment.
 
     ``at`` is in seconds since 1970. The order is safe to load front to back: all blocks come before the first
-    permit, the general before the special. Raises CannotExpressError, with everything that stands in the way,
-    where one table cannot do it, or only with far too many rules.
+    permit, the general before the special. Raises CannotExpressError, with all problems, where one table
+    cannot express the policy, or only with too many rules.
     """
     scope = Scope(policy, switch, at)
     tags = _tags_by_port(scope)
@@ -142,7 +142,7 @@ def _too_many_rules(
 
 
 def _tags_by_port(scope: Scope) -> _Tags:
-    """Ports whose tags the policy names, and differently from those of all other lines."""
+    """Return the ports whose tags the policy names and that differ from all other lines."""
     if not scope.hardening.block_encapsulation:
         return {}
     switch = scope.switch
@@ -154,12 +154,12 @@ def _tags_by_port(scope: Scope) -> _Tags:
 
 
 def _lines_with_tags(switch: Switch, tags: _Tags) -> list[int]:
-    """Ascending; where not even untagged frames are permitted, nothing but the tag needs to be asked."""
+    """Return the lines of ``tags`` that may carry any frame, ascending; others need only a block."""
     return sorted(port for port, carried in tags.items() if carried and port not in switch.uplink_ports)
 
 
 def _at_other_ports(scope: Scope, tags: _Tags, subscriber: Iterable[FlowRule]) -> Iterator[FlowRule]:
-    """Ports that share their rules: subscriber ports, known or not, without a tag."""
+    """Yield the rules of the ports that share them: subscriber ports, known or not, without a tag."""
     apart = {*scope.switch.uplink_ports, *scope.switch.trusted_ports, *tags}
     if scope.hardening.block_encapsulation:
         yield from _other_tags(scope, frozenset({None}))
@@ -175,7 +175,7 @@ def _at_port(port: int, rules: Iterable[FlowRule]) -> Iterator[FlowRule]:
 
 
 def _other_tags(scope: Scope, carried: frozenset[int | None]) -> Iterator[FlowRule]:
-    """Blocks all tags but those ``carried``; numbers are covered as if they ended an IPv4 address."""
+    """Yield blocks for all tags but ``carried``; numbers are covered like the ends of IPv4 addresses."""
     if None not in carried:
         yield rule_of(_TABLE, _TAG, *scope.block, *tagged(None))
     numbers = [Prefix(4, number, 32) for number in carried if number is not None]
@@ -186,10 +186,10 @@ def _other_tags(scope: Scope, carried: frozenset[int | None]) -> Iterator[FlowRu
 
 
 def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
-    """The tables of uplinks, above each other.
+    """Yield the rules of the uplink tables, stacked by priority.
 
-    What is both from and to port 25 is asked all that several tables ask: where mail from outside is blocked,
-    what goes to port 25 is asked more than what comes from it, and else less.
+    A packet both from and to port 25 must pass every check of several tables. Where mail from outside is
+    blocked, the rules to port 25 check more than those from it and stand above them; otherwise below.
     """
     above = {
         Table.INGRESS: 0,
@@ -205,7 +205,7 @@ def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _subscriber_rules(scope: Scope) -> Iterator[FlowRule]:
-    """The tables of subscribers: above addresses what asks for protocols and ports, below them the rest."""
+    """Yield the rules of subscribers: protocols and ports above addresses, the rest below them."""
     rules = [
         *egress_rules(scope),
         *rules_of(egress_batches(scope)),
@@ -225,7 +225,7 @@ def _subscriber_rules(scope: Scope) -> Iterator[FlowRule]:
 
 
 class _Permits(NamedTuple):
-    """Whether a source may, by itself, send mail and TCP whose port cannot be read."""
+    """Permissions of a source by itself: for mail, and for TCP whose port cannot be read."""
 
     mail: bool
     unreadable: bool
@@ -235,7 +235,7 @@ _EXEMPT = _Permits(True, True)
 
 
 def _sources(scope: Scope, ways: Iterable[Match]) -> Iterator[FlowRule]:
-    """Sources by longest prefix. A rule is there only for what the next shorter prefix says otherwise."""
+    """Yield rules for sources by longest prefix, only where they differ from the next shorter prefix."""
     for version in VERSIONS:
         of_version = [way for way in ways if IP[version][0] in way]
         mail = [way for way in of_version if Field("tcp_dst", SMTP) in way]
@@ -261,7 +261,7 @@ def _permits_by_source(scope: Scope, version: int) -> Mapping[Prefix, _Permits]:
 
 
 def _with_surroundings(table: Mapping[Prefix, _Permits]) -> Iterator[tuple[Prefix, _Permits, _Permits]]:
-    """Each prefix with its label and that of the longest one around it; outside, all is permitted."""
+    """Yield each prefix, its label, and that of the longest prefix around it; outside, all is permitted."""
     around: list[Prefix] = []
     for prefix in sorted(table):
         while around and not around[-1].covers(prefix):
@@ -271,7 +271,7 @@ def _with_surroundings(table: Mapping[Prefix, _Permits]) -> Iterator[tuple[Prefi
 
 
 def _foreign_sources(scope: Scope) -> Iterator[FlowRule]:
-    """Blocks every source that is not in the own space, or does not live behind the switch."""
+    """Yield blocks for every source outside own space, or not behind the switch."""
     if scope.hardening.source_validation is not SourceValidation.PREFIX:
         return
     for version in VERSIONS:
@@ -284,7 +284,7 @@ def _foreign_sources(scope: Scope) -> Iterator[FlowRule]:
 
 
 def _ways(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:
-    """By table, what frames have matched that come to it."""
+    """Return the matches that lead to each table, by table."""
     ways: defaultdict[int, list[Match]] = defaultdict(list)
     for rule in rules:
         if rule.role is Role.SELECT and isinstance(rule.action, Goto):
@@ -293,7 +293,7 @@ def _ways(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:
 
 
 def _joined(ways: Iterable[Match], match: Match) -> Iterator[Match]:
-    """What has come one of these ways and matches; the fields that both ask for have one value each."""
+    """Yield ``match`` joined to each way that has no other value for a common field."""
     asked = {field.name: field for field in match}
     for way in ways:
         if all(asked.get(field.name, field) == field for field in way):
@@ -301,7 +301,7 @@ def _joined(ways: Iterable[Match], match: Match) -> Iterator[Match]:
 
 
 def _placed(rule: FlowRule, priority: int, match: Match) -> FlowRule:
-    """The rule in the one table, where nothing leads on."""
+    """Return the rule for the single table, where NORMAL replaces a goto."""
     action = NORMAL if isinstance(rule.action, Goto) else rule.action
     placed = rule_of(_TABLE, priority, rule.role, action, *match)
     return placed._replace(hard_timeout=rule.hard_timeout)

@@ -1,4 +1,4 @@
-"""What is asked of single lines: bound addresses, and exceptions for a line."""
+"""Rules of single lines: bound addresses, and exceptions for a line."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from op25b_app.policy.model import Binding, Line, SourceValidation
 
 
 def line_rules(scope: Scope) -> Iterator[FlowRule]:
-    """What the lines of the switch have of their own."""
+    """Yield the rules of single lines of the switch."""
     if scope.hardening.source_validation is SourceValidation.BINDING:
         yield from rules_of(_bound_sources(scope))
         yield from _claims(scope)
@@ -48,7 +48,7 @@ def _bound_sources(scope: Scope) -> Iterator[Batch]:
 
 
 def _claims(scope: Scope) -> Iterator[FlowRule]:
-    """A line may say by ARP or neighbour advertisement only that it has what is bound to it.
+    """Yield the rules that let a line claim, by ARP or neighbour advertisement, only what is bound to it.
 
     An advertisement from an address of its own still has its source validated.
     """
@@ -76,7 +76,7 @@ def _line(binding: Binding) -> Fields:
 
 
 def _bound_static_sources(scope: Scope) -> Iterator[Batch]:
-    """Static addresses that are bound here: exempt on their own line."""
+    """Yield the batches that exempt static addresses on the line to which they are bound."""
     table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (Role.STATIC, permitted(scope))
     for version in VERSIONS:
         space = scope.addresses.space[version]

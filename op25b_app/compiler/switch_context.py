@@ -1,4 +1,4 @@
-"""What a policy means for one switch at one moment, as all of its tables need it."""
+"""Values of a policy for one switch at one moment, as all of its tables need them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, 
 from op25b_app.policy.model import Line, MailException, Mode, Policy, SourceValidation, Switch
 
 MAX_HARD_TIMEOUT = 65535
-"""Seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""
+"""Maximum hard time-out in seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""
 
 
 Served = tuple[Prefix, ...] | None
-"""What lives behind a switch; None is all of the own space, or nothing that any rule depends on."""
+"""Prefixes behind a switch; None means all of own space, or that no rule depends on them."""
 
 
 class Scope:
-    """The values that the rules of one switch are made of; ``at`` is in seconds since 1970."""
+    """Values for the rules of one switch; ``at`` is in seconds since 1970."""
 
     def __init__(self, policy: Policy, switch: Switch, at: float, addresses: Addresses | None = None) -> None:
         self.policy = policy
@@ -37,14 +37,14 @@ class Scope:
             self.served = tuple(prefixes_of(switch.serves))
         timeouts = [_hard_timeout(exception, at) for exception in policy.exceptions]
         self.timeouts = tuple(timeouts)
-        """Of each exception in seconds; 0 where it is past or nearly so, None where it never ends."""
+        """Seconds for each exception; 0 where it is past or nearly so, None where it never ends."""
         self.exceptions = [
             entry for entry, timeout in zip(policy.exceptions, timeouts, strict=True) if timeout != 0
         ]
         self._at = at
 
     def destinations(self, exception: MailException) -> list[Prefix | None]:
-        """Where an exception leads, as any IP version sees it; None is anywhere."""
+        """Return the destination of an exception, also as seen behind NAT64; None is any destination."""
         if exception.destination is None:
             return [None]
         return [exception.destination, *self.addresses.behind_nat64([exception.destination])]
@@ -57,12 +57,12 @@ class Scope:
         exception: MailException,
         fields: Iterable[Field],
     ) -> FlowRule:
-        """A rule that ends no later than its exception."""
+        """Return a rule that ends no later than its exception."""
         rule = rule_of(table, priority, Role.EXCEPTION, action, *fields)
         return rule._replace(hard_timeout=_hard_timeout(exception, self._at) or 0)
 
     def bound_to(self, line: Line) -> list[Prefix]:
-        """What is bound to one line, of both IP versions."""
+        """Return the prefixes of both IP versions that are bound to one line, ascending."""
         switch = self.policy.switches.get(line.switch)
         bindings = () if switch is None else switch.bindings
         here = {
@@ -78,7 +78,7 @@ def _hard_timeout(exception: MailException, at: float) -> int | None:
 
 
 def bound_by_port(switch: Switch, version: int) -> Mapping[int, Sequence[Prefix]]:
-    """What is bound to each line of a switch, ascending by port and prefix."""
+    """Return the prefixes of one IP version bound to each line, ascending by port and prefix."""
     by_port: dict[int, set[Prefix]] = {}
     for binding in sorted(switch.bindings, key=lambda binding: binding.port):
         here = (prefix for prefix in prefixes_of(binding.addresses) if prefix.version == version)
@@ -87,5 +87,5 @@ def bound_by_port(switch: Switch, version: int) -> Mapping[int, Sequence[Prefix]
 
 
 def same_version(one: Prefix | None, other: Prefix | None) -> bool:
-    """Can both be addresses of one packet? None is any address."""
+    """Return whether both can be addresses of one packet; None is any address."""
     return one is None or other is None or one.version == other.version
