@@ -1,1 +1,1 @@
-"""Addresses and numbers: prefixes, sets of them, labels by longest prefix match, smallest tables."""
+"""Addresses and numbers: prefixes, sets of them, labels by longest-prefix match, smallest tables."""

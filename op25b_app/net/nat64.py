@@ -1,15 +1,15 @@
-"""IPv4 prefixes as IPv6 hosts see them behind a NAT64 (RFC 6052)."""
+"""Convert IPv4 prefixes to and from IPv6 prefixes behind a NAT64 (RFC 6052)."""
 
 from __future__ import annotations
 
 from op25b_app.net.prefix import Prefix
 
 LENGTHS = (32, 40, 48, 56, 64, 96)
-"""The lengths a NAT64 prefix may have (RFC 6052, section 2.2)."""
+"""Lengths in bits that a NAT64 prefix may have (RFC 6052, section 2.2)."""
 
 
 def embed(nat64: Prefix, prefix: Prefix) -> Prefix:
-    """The IPv6 prefix that holds exactly what ``prefix`` (IPv4) holds, behind ``nat64``.
+    """Return the IPv6 prefix that holds exactly what ``prefix`` (IPv4) holds, behind ``nat64``.
 
     Bits 64 to 71 stay zero in all but a /96, so an address may lie around them (section 2.2).
     """

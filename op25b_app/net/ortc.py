@@ -1,8 +1,8 @@
-"""Smallest tables: the fewest entries that give every address its label by longest prefix match.
+"""Smallest tables: the fewest entries that give every address its label by longest-prefix match.
 
 Optimal route table construction (Draves, King, Venkatachary, Zill: "Constructing Optimal IP Routing Tables",
-INFOCOM 1999), on a binary tree without the places where nothing happens. A label is a single bit here, so
-that a set of labels is a number as well.
+INFOCOM 1999), on a binary tree of entries and branching points only. A label is a single bit here, so a set
+of labels is an integer too.
 """
 
 from __future__ import annotations
@@ -17,39 +17,41 @@ from op25b_app.net.prefix import WIDTH
 from op25b_app.net.prefix_set import Key, PrefixTable, end_of
 
 NO, YES = 1, 2
-"""Labels of a table that answers a question."""
+"""Labels of a table that answers yes or no."""
 
 PART = 512
-"""Entries that are worked on together; while none of them changes, once is enough."""
+"""Maximum number of entries that are computed together, and again only after one of them changes."""
 
 _Cost = tuple[int, ...]
 _NEVER = 1 << 20
-"""More than any entries cost."""
+"""Cost above that of any entries."""
 _Node = tuple[Key, int, Any, Optional["_Node"], Optional["_Node"]]
-"""An entry, or the place where two of them part: its key, the label of what no child holds, the labels that a
-smallest table may give the place, and its children."""
+"""Entry, or place where two of them part.
+
+Fields: its key, the label of what no child holds, the labels that a smallest table may give it, its children.
+"""
 
 Entries = defaultdict[int, list[Key]]
-"""By label."""
+"""Keys of the entries, by label."""
 
 
 class Part(NamedTuple):
-    """Neighbouring entries and their labels, in what has the label ``around``, and what came of them."""
+    """Neighbouring entries, their labels, the label ``around`` them, and what was computed from them."""
 
     keys: Sequence[Key]
     labels: Sequence[Any]
     around: int
     node: _Node | None
     chosen: dict[int, Entries]
-    """By the label in force around it."""
+    """Chosen entries, by the label in force around the part."""
 
 
 class SmallestTable:
-    """A smallest table with the meaning of ``table``; ``says`` holds the bit for each of its labels.
+    """Smallest table with the meaning of ``table``; ``says`` holds the bit for each of its labels.
 
-    Of equally small ones it is one whose entry for everything has the default label, if there is one.
-    ``previous`` may be the smallest table of an earlier moment, with the same costs: what is as it was is not
-    worked out again. ``costs`` tell what entries cost where they do not all cost the same.
+    Of equally small tables, this is one whose entry for everything has the default label, if there is one.
+    ``previous`` may be the smallest table of an earlier moment, with the same costs: what is unchanged is not
+    computed again. ``costs`` are those of entries that do not all cost the same.
     """
 
     def __init__(
@@ -61,9 +63,9 @@ class SmallestTable:
     ) -> None:
         self.says = says
         self.parts: dict[Key, Part] = {}
-        """By their first keys."""
+        """Parts by their first keys."""
         self.entries: Entries = defaultdict(list)
-        """One of them has length 0, so every address has a label."""
+        """Keys by label; one of them has length 0, so every address has a label."""
         before = previous.parts if previous is not None and previous.says == says else {}
         self._version, default = table.version, says[table.default]
         if costs is not None:
@@ -121,7 +123,7 @@ class _Gathering:
         return key, own, _along(child[2], own, (child[0] & 0xFF) - (key & 0xFF)), child, None
 
     def _gather(self, low: int, high: int, around: int, in_part: bool = False) -> _Node | None:
-        """The tree of neighbouring entries, in what has the label ``around``; None where all of it has."""
+        """Return the tree of neighbouring entries; None where all of it has the label ``around``."""
         if low == high:
             return None
         if high - low <= PART and not in_part:
@@ -165,10 +167,10 @@ class _Gathering:
 
 
 class Costs:
-    """What an entry costs: 1, and 2 with the label ``dear`` directly within one with the label ``around``.
+    """Costs of entries: 1, or 2 with the label ``dear`` directly within one with the label ``around``.
 
-    The entry for everything stands within ``last``, which costs nothing there. What a part of the tree costs
-    is told by a number for each label that may be in force around it, less the least of them.
+    The entry for everything stands within ``last``: with that label, it costs nothing. The cost of a part of
+    the tree is a number for each label that may be in force around it, less the least of them.
     """
 
     def __init__(self, labels: Sequence[int], dear: int, around: int, last: int) -> None:
@@ -183,13 +185,13 @@ class Costs:
         }
 
     def entry(self, around: int, label: int) -> int:
-        """What an entry costs directly within one with the label ``around``; nothing where it is the same."""
+        """Return the cost of an entry directly within one with the label ``around``; 0 for the same label."""
         if label == around:
             return 0
         return 2 if (around, label) == (self._around, self._dear) else 1
 
     def joined(self, one: _Cost, other: _Cost) -> _Cost:
-        """What both halves of a part cost together."""
+        """Return the cost of both halves of a part together."""
         known = self._joined.get((one, other))
         if known is None:
             known = self._closed(tuple(map(operator.add, one, other)))
@@ -197,7 +199,7 @@ class Costs:
         return known
 
     def along(self, cost: _Cost, own: int, steps: int) -> _Cost:
-        """What becomes of a cost over ``steps`` levels whose other branch holds only ``own``."""
+        """Return a cost after ``steps`` levels up, where the other branch holds only ``own``."""
         for _ in range(steps):
             above = self.joined(cost, self.leaves[own])
             if above == cost:
@@ -206,7 +208,10 @@ class Costs:
         return cost
 
     def cheapest(self, around: int, below: _Cost, preferred: int) -> int:
-        """The label to give a part whose halves cost ``below``; the one around it if that will do."""
+        """Return the cheapest label for a part whose halves cost ``below``.
+
+        Of equally cheap labels, return ``around`` first, then ``preferred``.
+        """
         known = self._cheapest.get((around, below, preferred))
         if known is None:
             order = {around: 0, preferred: 1}
@@ -227,8 +232,7 @@ class Costs:
 
 
 class _Weighing(_Gathering):
-    """The same where entries do not all cost the same; a place holds what it costs, not the labels that cost
-    least."""
+    """Passes one to three with unequal costs; a place holds its cost, not its cheapest labels."""
 
     def __init__(
         self,
@@ -258,11 +262,11 @@ class _Weighing(_Gathering):
         return key, own, cost, child, None
 
     def _up_to(self, key: Key, own: int, child: _Node) -> _Cost:
-        """What the half costs in which a child is."""
+        """Return the cost of the half that holds a child."""
         return self._costs.along(child[2], own, (child[0] & 0xFF) - (key & 0xFF) - 1)
 
     def choose(self, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
-        """Pass three, below a node whose label is chosen."""
+        """Choose the entries below a node whose label is chosen (pass three)."""
         key, own, _, left, right = node
         below = (key & 0xFF) + 1
         if left is not None and right is None and label != own:
@@ -274,7 +278,7 @@ class _Weighing(_Gathering):
     def _choose_child(
         self, child: _Node, own: int, level: int, label: int, entries: Entries, parts: Mapping[int, Part]
     ) -> None:
-        """``level`` is that of the half in which the child is."""
+        """Choose the entries of a child; ``level`` is that of the half that holds it."""
         costs, width, (key, child_own, _, grandchild, _) = self._costs, self._width, child
         for length in range(level, key & 0xFF):
             if label == own:
@@ -306,7 +310,7 @@ class _Weighing(_Gathering):
         return self._costs.cheapest(self._costs.last, self._halves(root), preferred)
 
     def _halves(self, node: _Node) -> _Cost:
-        """What the halves of a place cost, by the label that it is given."""
+        """Return the cost of the halves of a place, by the label that it is given."""
         key, own, _, left, right = node
         if left is None:
             return tuple(0 if label == own else _NEVER for label in self._costs.labels)
@@ -334,7 +338,7 @@ def _with_children(key: Key, own: int, around: int, left: _Node, right: _Node) -
 
 
 def _along(labels: int, own: int, steps: int) -> int:
-    """What becomes of ``labels`` over ``steps`` levels whose other branch holds only ``own``."""
+    """Return ``labels`` after ``steps`` levels up, where the other branch holds only ``own``."""
     if steps == 0:
         return labels
     if steps == 1 and not labels & own:
@@ -343,7 +347,7 @@ def _along(labels: int, own: int, steps: int) -> int:
 
 
 def _choose(width: int, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
-    """Pass three: from the root down, an entry wherever the label in force cannot stay.
+    """Choose from the root down an entry wherever the label in force cannot stay (pass three).
 
     ``parts`` are those below, by the identity of their nodes.
     """
@@ -380,11 +384,11 @@ def _choose(width: int, node: _Node, label: int, entries: Entries, parts: Mappin
 
 
 def _ancestor(width: int, key: Key, length: int) -> Key:
-    """The key of this length that covers ``key``."""
+    """Return the key of this length that covers ``key``."""
     shift = width - length + 8
     return key >> shift << shift | length
 
 
 def _sibling(width: int, key: Key, length: int) -> Key:
-    """The other half of what the two are halves of."""
+    """Return the sibling of the key of this length that covers ``key``."""
     return _ancestor(width, key, length) ^ 256 << width - length

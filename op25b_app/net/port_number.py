@@ -5,5 +5,5 @@ LOCAL_PORT = 0xFFFFFFFE
 
 
 def port_name(port: int) -> str:
-    """Return a port number as people and ``ovs-ofctl`` write it."""
+    """Return a port number as ``ovs-ofctl`` writes it."""
     return "LOCAL" if port == LOCAL_PORT else str(port)

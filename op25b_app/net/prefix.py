@@ -1,4 +1,4 @@
-"""IP prefixes as integers, the smallest value everything else is made of."""
+"""IP prefixes and addresses as integers: parsing, formatting and comparison."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _LENGTHS = {
     version: {"": width, **{f"/{length}": length for length in range(width + 1)}}
     for version, width in WIDTH.items()
 }
-"""By IP version, as they are written; a prefix without one is an address."""
+"""Lengths by IP version and written form; a prefix without one is an address."""
 _FIRST, _SECOND, _THIRD = ({str(octet): octet << shift for octet in range(256)} for shift in (24, 16, 8))
-"""What an octet of an IPv4 address adds to it, by place."""
+"""Value of an octet of an IPv4 address, by place and written form."""
 _FOURTH = {
     f"{octet}{written}": (octet, length)
     for octet in range(256)
     for written, length in _LENGTHS[4].items()
     if not octet & _HOST_BITS[4][length]
 }
-"""The last octet as it stands in a prefix, with the length behind it, where that leaves it no host bits."""
+"""Last octet and length, by their written form, where the octet has no host bits."""
 _ZEROS = {1: "000", 2: "00", 3: "0", 4: ""}
-"""What a group of an IPv6 address leaves out, by how many digits it has."""
+"""Zeros that a group of an IPv6 address leaves out, by its number of digits."""
 _BEHIND = {groups: 128 - 16 * groups for groups in range(1, 8)}
-"""How many bits ``::`` stands for at the end of an IPv6 address, by how many groups are before it."""
+"""Bits that ``::`` stands for at the end of an IPv6 address, by the number of groups before it."""
 
 
 class Prefix(NamedTuple):
@@ -43,7 +43,7 @@ class Prefix(NamedTuple):
 
     @classmethod
     def parse(cls, text: str) -> Prefix:
-        """Read ``192.0.2.0/24``, ``2001:db8::/32`` or a bare address (a host prefix).
+        """Parse ``192.0.2.0/24``, ``2001:db8::/32`` or a bare address (a host prefix).
 
         Raises ValueError, its text a remedy, for anything else and for host bits beyond the length.
         """
@@ -54,21 +54,26 @@ class Prefix(NamedTuple):
 
     @property
     def first(self) -> int:
+        """The lowest address, as an integer."""
         return self.network
 
     @property
     def last(self) -> int:
+        """The highest address, as an integer."""
         return self.network | ((1 << (WIDTH[self.version] - self.length)) - 1)
 
     @property
     def mask(self) -> int:
+        """The netmask, as an integer."""
         width = WIDTH[self.version]
         return ((1 << self.length) - 1) << (width - self.length)
 
     def contains(self, version: int, address: int) -> bool:
+        """Return whether the prefix holds an address of an IP version."""
         return version == self.version and address & self.mask == self.network
 
     def covers(self, other: Prefix) -> bool:
+        """Return whether the prefix holds every address of ``other``."""
         return other.length >= self.length and self.contains(other.version, other.network)
 
     def __str__(self) -> str:
@@ -76,7 +81,7 @@ class Prefix(NamedTuple):
 
 
 class Intervals:
-    """The addresses that some prefixes hold."""
+    """Addresses that some prefixes hold."""
 
     def __init__(self, prefixes: Iterable[Prefix]) -> None:
         self._firsts: dict[int, list[int]] = {version: [] for version in WIDTH}
@@ -91,19 +96,19 @@ class Intervals:
                 lasts[-1] = last
 
     def end(self, version: int, address: int) -> int | None:
-        """The last address of the unbroken stretch that holds ``address``; None where nothing holds it."""
+        """Return the last address of the interval that holds ``address``; None where there is none."""
         before = bisect_right(self._firsts[version], address) - 1
         if before < 0 or self._lasts[version][before] < address:
             return None
         return self._lasts[version][before]
 
     def cover(self, prefix: Prefix) -> bool:
-        """Is every address of ``prefix`` held?"""
+        """Return whether every address of ``prefix`` is held."""
         end = self.end(prefix.version, prefix.first)
         return end is not None and end >= prefix.last
 
     def touch(self, prefix: Prefix) -> bool:
-        """Is any address of ``prefix`` held?"""
+        """Return whether any address of ``prefix`` is held."""
         if self.end(prefix.version, prefix.first) is not None:
             return True
         after = bisect_left(self._firsts[prefix.version], prefix.first)
@@ -112,7 +117,10 @@ class Intervals:
 
 
 def parse_address(text: str) -> tuple[int, int]:
-    """An address as (IP version, value); ValueError, its text a remedy, otherwise."""
+    """Return an address as (IP version, value).
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
     _refuse_zone(text)
     try:
         address = ipaddress.ip_address(text)
@@ -122,12 +130,13 @@ def parse_address(text: str) -> tuple[int, int]:
 
 
 def quoted(text: str) -> str:
-    """Return a text in quotes, at most 60 characters of it, with what does not show as an escape."""
+    """Return a text in quotes, at most 60 characters of it, with unprintable ones escaped."""
     shown = text if len(text) <= 60 else text[:57] + "..."
     return "'" + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in shown) + "'"
 
 
 def format_address(version: int, address: int) -> str:
+    """Return an address, given as an integer, as text."""
     return str(ipaddress.IPv4Address(address) if version == 4 else ipaddress.IPv6Address(address))
 
 
@@ -140,7 +149,7 @@ def _remedy(text: str, error: ValueError) -> str:
 
 
 def _refuse_zone(text: str) -> None:
-    """ValueError for ``fe80::1%eth0``: what a rule matches has no interface (RFC 4007, section 11)."""
+    """Raise ValueError for ``fe80::1%eth0``: a match has no interface (RFC 4007, section 11)."""
     address, percent, zone = text.partition("%")
     if percent:
         meant = "".join([address, *zone.partition("/")[1:]])
@@ -148,18 +157,18 @@ def _refuse_zone(text: str) -> None:
 
 
 def _refuse_wildcard(text: str, network: ipaddress.IPv4Network) -> None:
-    """ValueError for ``10.0.0.0/0.0.0.255``: the ones of a netmask come first."""
+    """Raise ValueError for ``10.0.0.0/0.0.0.255``: the ones of a netmask come first."""
     mask = text.partition("/")[2]
     if "." in mask and int(ipaddress.IPv4Address(mask)) != int(network.netmask):
         raise ValueError(f"{quoted(text)} has no netmask behind its /; write {network}")
 
 
-# Lists are long: what they mostly hold is read quickly, and its tuples are made without a call of Prefix.
+# Lists are long: the usual forms are parsed quickly, and their tuples made without a call of Prefix.
 _made = tuple.__new__
 
 
 def _ipv4(text: str) -> Prefix:
-    """``192.0.2.0/24`` or an address; LookupError or ValueError for all else, be it right or wrong."""
+    """Parse ``192.0.2.0/24`` or an address; raise LookupError or ValueError for all else, right or wrong."""
     first, second, third, fourth = text.split(".")
     last, length = _FOURTH[fourth]
     network = _FIRST[first] | _SECOND[second] | _THIRD[third] | last
@@ -169,7 +178,7 @@ def _ipv4(text: str) -> Prefix:
 
 
 def _ipv6(text: str) -> Prefix:
-    """``2001:db8::/32``; LookupError or ValueError for all else, be it right or wrong."""
+    """Parse ``2001:db8::/32``; raise LookupError or ValueError for all else, right or wrong."""
     high, written = text.split("::")
     groups = high.split(":")
     digits = "".join([_ZEROS[len(group)] + group for group in groups])
@@ -181,7 +190,7 @@ def _ipv6(text: str) -> Prefix:
 
 
 def _other(text: str) -> Prefix:
-    """Whatever else is a prefix; ValueError, its text a remedy, otherwise."""
+    """Parse any other form of a prefix; raise ValueError, its text a remedy, for anything else."""
     _refuse_zone(text)
     try:
         network = ipaddress.ip_network(text)

@@ -1,7 +1,7 @@
-"""Minimal covers: the fewest prefixes that say the same.
+"""Minimal covers and tables: the fewest prefixes with the same meaning.
 
-Two forms are needed. A *cover* says which addresses are in a set and nothing of the others; its
-minimum is unique. A *table* gives every address a label by longest prefix match.
+A *cover* holds the addresses of a set and no others; its minimum is unique. A *table* gives every address a
+label by longest-prefix match.
 """
 
 from __future__ import annotations
@@ -14,18 +14,19 @@ from op25b_app.net.prefix_set import Label, PrefixTable, cover, difference, key_
 
 
 def of_version(prefixes: Iterable[Prefix], version: int) -> Iterator[Prefix]:
+    """Yield the prefixes of one IP version."""
     return (prefix for prefix in prefixes if prefix.version == version)
 
 
 def minimal_cover(version: int, prefixes: Iterable[Prefix], without: Iterable[Prefix] = ()) -> list[Prefix]:
-    """The fewest disjoint prefixes that hold all of ``prefixes`` but nothing of ``without``, ascending."""
+    """Return the fewest disjoint prefixes that hold ``prefixes`` but nothing of ``without``, ascending."""
     inside = cover(version, keys_of(version, prefixes))
     outside = cover(version, keys_of(version, without))
     return [prefix_of(version, key) for key in difference(version, inside, outside)]
 
 
 def cover_of_interval(version: int, first: int, last: int) -> Iterator[Prefix]:
-    """The fewest prefixes that hold exactly the addresses ``first`` to ``last``."""
+    """Yield the fewest prefixes that hold exactly the addresses ``first`` to ``last``, ascending."""
     width = WIDTH[version]
     while first <= last:
         aligned = (first & -first).bit_length() - 1 if first else width
@@ -36,7 +37,7 @@ def cover_of_interval(version: int, first: int, last: int) -> Iterator[Prefix]:
 
 
 def minimal_table(version: int, table: Mapping[Prefix, Label], default: Label) -> dict[Prefix, Label]:
-    """A smallest table with the meaning of ``table``, in which ``default`` labels what nothing matches.
+    """Return a smallest table with the meaning of ``table``; ``default`` labels what nothing matches.
 
     The result always holds the prefix of length 0, so it is complete in itself.
     """

@@ -1,4 +1,4 @@
-"""Sets of addresses as the fewest prefixes that hold them, and labels by longest prefix match.
+"""Sets of addresses as the fewest prefixes, and labels by longest-prefix match.
 
 Prefixes of one IP version are handled as keys, plain integers, since there may be very many.
 """
@@ -14,35 +14,37 @@ from typing import Generic, TypeVar
 from op25b_app.net.prefix import WIDTH, Prefix
 
 Key = int
-"""A prefix of a known IP version as ``network << 8 | length``; one sorts before all that it covers."""
+"""Prefix of a known IP version as ``network << 8 | length``; it sorts before all that it covers."""
 
 Label = TypeVar("Label")
 
 FEW = 1000
-"""Changes to a table that are made one by one; for more, it is made anew."""
+"""Maximum number of changes to a table that are made one by one; for more, it is made anew."""
 
 
 def keys_of(version: int, prefixes: Iterable[Prefix]) -> list[Key]:
-    """The keys of those of one IP version, in their order."""
+    """Return the keys of the prefixes of one IP version, in their order."""
     # There may be very many, and a named tuple is slower to unpack than to index.
     return [prefix[1] << 8 | prefix[2] for prefix in prefixes if prefix[0] == version]
 
 
 def key_of(prefix: Prefix) -> Key:
+    """Return the key of a prefix."""
     return prefix.network << 8 | prefix.length
 
 
 def prefix_of(version: int, key: Key) -> Prefix:
+    """Return the prefix of a key."""
     return Prefix(version, key >> 8, key & 0xFF)
 
 
 def end_of(version: int, key: Key) -> int:
-    """The first address after those that a key holds."""
+    """Return the first address after those that a key holds."""
     return (key >> 8) + (1 << WIDTH[version] - (key & 0xFF))
 
 
 def cover(version: int, keys: Iterable[Key]) -> list[Key]:
-    """The fewest disjoint keys that hold what ``keys`` hold, ascending."""
+    """Return the fewest disjoint keys that hold what ``keys`` hold, ascending."""
     width = WIDTH[version]
     found: list[Key] = []
     end = 0
@@ -61,7 +63,10 @@ def cover(version: int, keys: Iterable[Key]) -> list[Key]:
 
 
 def difference(version: int, keys: Sequence[Key], without: Sequence[Key]) -> list[Key]:
-    """The fewest disjoint keys that hold what ``keys`` hold and ``without`` do not; both are covers."""
+    """Return the fewest disjoint keys that hold what ``keys`` hold and ``without`` do not, ascending.
+
+    Both must be covers.
+    """
     width = WIDTH[version]
     found: list[Key] = []
     for key in keys if without else ():
@@ -74,12 +79,13 @@ def difference(version: int, keys: Sequence[Key], without: Sequence[Key]) -> lis
 
 
 def halves(width: int, key: Key) -> tuple[Key, Key]:
+    """Return the two halves of a key, the lower first; ``width`` is that of an address in bits."""
     lower = key + 1
     return lower, lower | 256 << (width - (lower & 0xFF))
 
 
 def common_ancestor(width: int, one: Key, other: Key) -> Key:
-    """The longest key that covers both; ``one`` sorts before ``other``."""
+    """Return the longest key that covers both; ``one`` sorts before ``other``."""
     length = min(one & 0xFF, width - (one >> 8 ^ other >> 8).bit_length())
     shift = width - length + 8
     return one >> shift << shift | length
@@ -96,25 +102,25 @@ def _around(width: int, key: Key, holes: Sequence[Key]) -> Iterator[Key]:
 
 
 class PrefixTable(Generic[Label]):
-    """Gives addresses of one IP version labels by longest prefix match; ``default`` where nothing matches."""
+    """Labels of addresses of one IP version by longest-prefix match; ``default`` where nothing matches."""
 
     def __init__(self, version: int, labels: Mapping[Key, Label], default: Label) -> None:
         self.version = version
         self.labels = labels
         self.default = default
         self.keys = sorted(labels)
-        """The entries, ascending."""
+        """Keys of the entries, ascending."""
         self.values = [labels[key] for key in self.keys]
-        """Their labels, in the same order."""
+        """Labels of the entries, in the same order."""
         self._lengths = sorted({key & 0xFF for key in self.keys}, reverse=True)
 
     @property
     def shortest(self) -> int:
-        """The length of the shortest entry; that of an address where there is none."""
+        """Length in bits of the shortest entry; that of an address where there is none."""
         return self._lengths[-1] if self._lengths else WIDTH[self.version]
 
     def label(self, key: Key) -> Label:
-        """The label of the longest entry that covers ``key``."""
+        """Return the label of the longest entry that covers ``key``."""
         width, network, labels = WIDTH[self.version], key >> 8, self.labels
         for length in self._lengths:
             if length <= key & 0xFF:
@@ -125,12 +131,12 @@ class PrefixTable(Generic[Label]):
         return self.default
 
     def inside(self, key: Key) -> Sequence[Key]:
-        """The entries that ``key`` covers, ascending."""
+        """Return the entries that ``key`` covers, ascending."""
         low = bisect_left(self.keys, key)
         return self.keys[low : bisect_left(self.keys, end_of(self.version, key) << 8, low)]
 
     def updated(self, changes: Mapping[Key, Label | None]) -> PrefixTable[Label]:
-        """A table in which some entries have other labels, or are gone (None)."""
+        """Return a table in which some entries have other labels, or are removed (None)."""
         if not changes:
             return self
         labels = dict(self.labels)
@@ -153,7 +159,7 @@ class PrefixTable(Generic[Label]):
         return table
 
     def changed(self, over: Iterable[Key], change: Callable[[Label], Label]) -> PrefixTable[Label]:
-        """A table that gives other labels to all addresses that ``over``, disjoint keys, hold."""
+        """Return a table with other labels for all addresses that ``over``, disjoint keys, hold."""
         changes: dict[Key, Label | None] = {}
         for key in over:
             changes[key] = change(self.label(key))
@@ -161,20 +167,20 @@ class PrefixTable(Generic[Label]):
         return self.updated(changes)
 
     def cover_of(self, label: Label) -> list[Key]:
-        """The fewest disjoint keys that hold the addresses that have ``label``."""
+        """Return the fewest disjoint keys that hold the addresses that have ``label``."""
         held: list[Key] = []
         self._gather(held, label, 0, 0, len(self.keys), self.default == label)
         return cover(self.version, held)
 
     @cached_property
     def sizes(self) -> Mapping[Label, int]:
-        """How many addresses have each label by an entry; the default's others are left out.
+        """Number of addresses that have each label by an entry, without those that match no entry.
 
-        One pass over the entries, in which each takes its addresses from the one that covers it closest.
+        One pass over the entries, in which each takes its addresses from the closest one that covers it.
         """
         width, found = WIDTH[self.version], dict.fromkeys(self.values, 0)
         covering: list[tuple[int, Label]] = []
-        """The entries that cover the place that is looked at, by where they end; the innermost last."""
+        """Entries that cover the current place, by their ends; the innermost last."""
         for key, label in zip(self.keys, self.values, strict=True):
             size = 1 << width - (key & 0xFF)
             network = key >> 8
@@ -187,7 +193,7 @@ class PrefixTable(Generic[Label]):
         return found
 
     def _gather(self, held: list[Key], label: Label, block: Key, low: int, high: int, is_held: bool) -> None:
-        """Add what ``block`` holds of ``label``; entries ``low`` to ``high`` are those in it."""
+        """Add what ``block`` holds of ``label`` to ``held``; entries ``low`` to ``high`` are those in it."""
         width, keys = WIDTH[self.version], self.keys
         while low < high:
             if not is_held:

@@ -1,4 +1,4 @@
-"""Sets of numbers as ranges: of ports, tags, addresses."""
+"""Sets of numbers (ports, tags, addresses) as ranges."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ Ranges = tuple[tuple[int, int], ...]
 
 
 def complement(ranges: Ranges, first: int, last: int) -> Ranges:
-    """What of ``first`` to ``last`` is not in ``ranges``."""
+    """Return the numbers from ``first`` to ``last`` that are not in ``ranges``."""
     gaps = []
     for begin, end in ranges:
         if first <= (until := min(begin - 1, last)):
@@ -19,7 +19,7 @@ def complement(ranges: Ranges, first: int, last: int) -> Ranges:
 
 
 def common(one: Ranges, other: Ranges) -> Ranges:
-    """What is in both."""
+    """Return the numbers that are in both."""
     found = []
     here = there = 0
     while here < len(one) and there < len(other):
@@ -34,7 +34,7 @@ def common(one: Ranges, other: Ranges) -> Ranges:
 
 
 def merged(ranges: list[tuple[int, int]]) -> Ranges:
-    """``ranges`` in any order, overlapping or not, as one set."""
+    """Return ``ranges``, in any order and overlapping or not, as one set."""
     found: list[tuple[int, int]] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:
@@ -45,4 +45,5 @@ def merged(ranges: list[tuple[int, int]]) -> Ranges:
 
 
 def size(ranges: Ranges) -> int:
+    """Return the number of values in ``ranges``."""
     return sum(last - first + 1 for first, last in ranges)
