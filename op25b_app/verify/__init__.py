@@ -1,1 +1,1 @@
-"""Does a switch's table implement a policy, for every packet? Shares no code with the compiler."""
+"""Prove for every packet that a switch's flow tables implement a policy."""

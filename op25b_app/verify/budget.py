@@ -1,4 +1,4 @@
-"""How much work a proof, or an effect, may take: a table that others write to could make it endless."""
+"""Limit the work of a proof or an effect: tables that other applications write to could make it endless."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 STEPS_AT_LEAST = 500_000
-"""What a proof of few rules may take, rules of others among them."""
+"""Steps that any proof may take, unmanaged rules included."""
 STEPS_A_RULE = 500
-"""For each rule of ours; tables of 1,000 to 360,000 of them take about 50 a rule."""
+"""Steps for each of op25b's rules; tables of 1,000 to 360,000 of them take about 50 a rule."""
 _STEPS_BETWEEN_LOOKS = 10_000
 
 
 class OverBudgetError(Exception):
-    """The work was given up. ``within`` says what it may have taken."""
+    """The work was given up. ``within`` is the limit that it exceeded, as text."""
 
     def __init__(self, within: str) -> None:
         super().__init__(f"not within {within}")
@@ -21,15 +21,15 @@ class OverBudgetError(Exception):
 
 
 class TooManyStepsError(Exception):
-    """A part of the work has taken more than its share; it may be tried in another way."""
+    """A part of the work exceeded its share of steps; another method may be tried."""
 
 
 class Budget:
-    """Counts steps, and ends the work that takes too many.
+    """Count steps, and end work that takes too many.
 
-    A step is an edge of a diagram that is made, or an interval of values that is looked at: about 3 µs, and
-    100 bytes at most. The same work takes the same steps on every machine. ``is_over`` may end it as well,
-    by a clock, say; it is asked every 10,000 steps. None for ``steps`` is without a limit.
+    A step is one edge of a new diagram, or one interval of values read: about 3 µs, and at most 100 bytes.
+    The same work takes the same steps on every machine. ``steps`` None is without a limit. ``is_over`` is
+    called every 10,000 steps; the work ends where it returns True (for a time limit, say).
     """
 
     def __init__(self, steps: int | None = None, is_over: Callable[[], bool] = lambda: False) -> None:
@@ -42,8 +42,8 @@ class Budget:
     def spend(self, steps: int) -> None:
         """Count ``steps``.
 
-        Raises OverBudgetError where they are too many, or the time is over; TooManyStepsError where only a
-        share of them is used up.
+        Raises OverBudgetError where the steps or the time are used up, and TooManyStepsError where only the
+        share of ``at_most`` is.
         """
         self.spent += steps
         if self.spent >= self._next_look:
@@ -62,7 +62,7 @@ class Budget:
 
     @contextmanager
     def at_most(self, steps: int) -> Iterator[None]:
-        """Give a part of the work, which holds no such part itself, a share of the steps."""
+        """Limit a part of the work to this many steps; such parts do not nest."""
         self._share_ends = self.spent + steps
         self._next_look = min(self._next_look, self._share_ends)
         try:
@@ -72,5 +72,5 @@ class Budget:
 
 
 def steps_for(own_rules: int) -> int:
-    """The steps that a proof of a table with so many rules of ours may take."""
+    """Return the steps that a proof of a table with this many op25b rules may take."""
     return STEPS_AT_LEAST + STEPS_A_RULE * own_rules

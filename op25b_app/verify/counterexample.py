@@ -1,4 +1,4 @@
-"""From a header to a packet that people and Open vSwitch can look at."""
+"""Turn a header of the proof into a packet, a frame and text for Open vSwitch."""
 
 from __future__ import annotations
 
@@ -36,18 +36,18 @@ _USUAL: Mapping[str, int] = {
     "eth_src": 0x02_00_00_00_00_01,
     "eth_dst": 0x02_00_00_00_00_02,
 }
-"""What a field has where it makes no difference."""
+"""Field values of a counterexample where the field makes no difference."""
 
 
 ETH_LLDP = 0x88CC
 NEAREST_BRIDGE = 0x0180C200000E
-"""Where LLDP frames go that are for the next bridge alone (IEEE 802.1AB, section 7.1)."""
+"""Destination of LLDP frames for the next bridge only (IEEE 802.1AB, section 7.1)."""
 
 
 def find_header(diagram: Diagram, is_wanted: Callable[[Any], bool], usual_port: int) -> dict[str, int]:
-    """A header for which the function returns a wanted value (there must be one), as usual as it gets.
+    """Return a header, as usual as possible, for which the function returns a wanted value.
 
-    Fields by OXM name, in the values of the proof's domain.
+    There must be one. Fields are by OXM name, in the values of the proof's domain.
     """
     header = {name: _USUAL.get(name, 0) for name in FIELDS} | {"in_port": usual_port}
     while not diagram.is_leaf:
@@ -67,7 +67,7 @@ def find_header(diagram: Diagram, is_wanted: Callable[[Any], bool], usual_port: 
 
 
 def packet_of(header: Mapping[str, int]) -> Packet:
-    """The packet that a switch would read such a header from."""
+    """Return the packet that a switch reads where it reads this header."""
     eth_type = header["eth_type"]
     version = {ETH_IPV4: 4, ETH_IPV6: 6}.get(eth_type)
     protocol = header["ip_proto"]
@@ -94,7 +94,7 @@ def packet_of(header: Mapping[str, int]) -> Packet:
 
 
 def frame_of(header: Mapping[str, int]) -> bytes | None:
-    """A frame that reads as ``header`` on Open vSwitch; None where none can."""
+    """Return a frame that Open vSwitch reads as ``header``; None where no frame reads so."""
     frame = header["eth_dst"].to_bytes(6, "big") + header["eth_src"].to_bytes(6, "big")
     if header["vlan_vid"]:
         frame += struct.pack("!HH", 0x8100, header["vlan_pcp"] << 13 | header["vlan_vid"] - 1)
@@ -107,19 +107,19 @@ def frame_of(header: Mapping[str, int]) -> bytes | None:
 
 
 def describe(fields: Mapping[str, int]) -> str:
-    """Header fields as people write them, as ``ofproto/trace`` takes them, too."""
+    """Return header fields as text: ``name=value`` with commas, addresses in their usual notation."""
     return ",".join(f"{name}={_shown(name, value)}" for name, value in fields.items())
 
 
 def in_words(fields: Mapping[str, int]) -> str | None:
-    """What people call a packet, where its fields do not tell them; None where they do."""
+    """Return the common name of a packet that its fields do not make plain; None for any other packet."""
     if (fields["eth_type"], fields["eth_dst"]) == (ETH_LLDP, NEAREST_BRIDGE):
         return "an LLDP frame to the nearest bridge (ryu.topology takes those for itself)"
     return None
 
 
 def trace_command(in_port: int, frame: bytes) -> str:
-    """What shows the packet's way through a bridge, BRIDGE to be replaced."""
+    """Return the command that traces the frame through a bridge; replace BRIDGE with its name."""
     return f"ovs-appctl ofproto/trace BRIDGE in_port={port_name(in_port)} {frame.hex()}"
 
 
@@ -173,7 +173,7 @@ def _transport(header: Mapping[str, int]) -> bytes:
 
 
 def openflow_fields(header: Mapping[str, int]) -> dict[str, int]:
-    """The match fields that a packet with this header has (OpenFlow 1.3.5, table 11), by OXM name."""
+    """Return the match fields of a packet with this header (OpenFlow 1.3.5, table 11), by OXM name."""
     names = ["in_port", "eth_src", "eth_dst", "eth_type"]
     if header["vlan_vid"]:
         names.append("vlan_pcp")
@@ -201,4 +201,4 @@ _OF_PROTOCOL: Mapping[tuple[int, int], tuple[str, ...]] = {
     (ETH_IPV4, 1): ("icmpv4_type", "icmpv4_code"),
     (ETH_IPV6, ICMPV6): ("icmpv6_type", "icmpv6_code", "ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll"),
 }
-"""Fields by ethertype (0 for both IP versions) and IP protocol."""
+"""Match fields by ethertype (0 for both IP versions) and IP protocol."""

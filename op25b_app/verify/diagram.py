@@ -1,9 +1,9 @@
-"""Functions of a packet's header as ordered decision diagrams over intervals.
+"""Ordered decision diagrams over intervals, for functions of a packet's header.
 
-A node asks for one header field; its edges are intervals that cover the field's whole domain. Fields come in
-one fixed order along every path, equal parts are one object, and no node has two neighbouring edges to the
-same place: so two functions are equal exactly if they are the same object. (Bryant 1986, with intervals
-for bits: prefixes are intervals, and a table of 100,000 of them is one node.)
+A node tests one header field; its edges are intervals that cover the field's whole domain. Fields have one
+fixed order along every path, equal parts are one object, and neighbouring edges of a node lead to different
+places. So two functions are equal exactly if they are the same object. (Bryant 1986, with intervals for bits:
+prefixes are intervals, and a table of 100,000 of them is one node.)
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ LEAF_LEVEL: Final = 1 << 30
 class Diagram:
     """A function of the header: a leaf (``value``) or a node (``level``, ``bounds``, ``children``).
 
-    ``level`` is the position of the node's field in the order; child ``i`` holds the values up to and
-    including ``bounds[i]`` that the child before it does not. ``values`` are all that it can return.
+    ``level`` is the position of the node's field in the order. Child ``i`` holds the values above
+    ``bounds[i - 1]`` up to and including ``bounds[i]``. ``values`` are all possible results.
     """
 
     __slots__ = ("bounds", "children", "level", "value", "values")
@@ -42,20 +42,22 @@ class Diagram:
 
     @property
     def is_leaf(self) -> bool:
+        """True for a leaf."""
         return self.level == LEAF_LEVEL
 
 
 Operation = Callable[[Any, Any], Hashable]
-"""What becomes of the values of two functions."""
+"""Operation on one value of each of two functions."""
 Shortcut = Callable[[Diagram, Diagram], Diagram | None]
 
 _FEW = 12
 
 
 class Diagrams:
-    """Makes diagrams over fields of the given sizes (the number of values of each, in order).
+    """Make diagrams over fields of the given sizes (the number of values of each, in order).
 
-    Every method that makes one raises OverBudgetError where ``budget`` is used up.
+    Every method that makes one raises OverBudgetError where ``budget`` is used up, and TooManyStepsError
+    where only its share is.
     """
 
     def __init__(self, sizes: Sequence[int], budget: Budget | None = None) -> None:
@@ -65,14 +67,14 @@ class Diagrams:
         self._nodes: dict[tuple[int, tuple[int, ...], tuple[Diagram, ...]], Diagram] = {}
 
     def leaf(self, value: Hashable) -> Diagram:
-        """The function that always returns ``value``."""
+        """Return the function that always returns ``value``."""
         leaf = self._leaves.get(value)
         if leaf is None:
             leaf = self._leaves[value] = Diagram(LEAF_LEVEL, value, (), (), frozenset((value,)))
         return leaf
 
     def node(self, level: int, bounds: Sequence[int], children: Iterable[Diagram]) -> Diagram:
-        """The function that asks for one field; ``bounds`` ascend to the last value of its domain."""
+        """Return the function that tests one field; ``bounds`` ascend to the last value of its domain."""
         self.budget.spend(len(bounds))
         kept_bounds: list[int] = []
         kept: list[Diagram] = []
@@ -94,7 +96,7 @@ class Diagrams:
     def intervals(
         self, level: int, inside: Iterable[tuple[int, int, Diagram]], otherwise: Diagram
     ) -> Diagram:
-        """Asks for one field: ascending, disjoint intervals (first, last, diagram), else ``otherwise``."""
+        """Return a test of one field: ascending disjoint (first, last, diagram), else ``otherwise``."""
         bounds: list[int] = []
         children: list[Diagram] = []
         free = 0
@@ -113,9 +115,9 @@ class Diagrams:
     def apply(
         self, operation: Operation, one: Diagram, other: Diagram, shortcut: Shortcut | None = None
     ) -> Diagram:
-        """The function that returns ``operation`` of what both return.
+        """Return the function whose value is ``operation`` of the values of both.
 
-        ``shortcut`` may know the result for two whole functions without looking into them.
+        ``shortcut`` may return the result for two whole functions, or None to look into them.
         """
         memo: dict[tuple[Diagram, Diagram], Diagram] = {}
 
@@ -134,7 +136,7 @@ class Diagrams:
         return combine(one, other)
 
     def choose(self, condition: Diagram, then: Diagram, otherwise: Diagram) -> Diagram:
-        """``then`` where ``condition`` (a function to booleans) is true, else ``otherwise``."""
+        """Return ``then`` where ``condition`` (a function to booleans) is true, else ``otherwise``."""
         memo: dict[tuple[Diagram, Diagram, Diagram], Diagram] = {}
 
         def chosen(condition: Diagram, then: Diagram, otherwise: Diagram) -> Diagram:
@@ -151,7 +153,7 @@ class Diagrams:
         return chosen(condition, then, otherwise)
 
     def overlay(self, upper: Diagram, lower: Diagram, transparent: Hashable) -> Diagram:
-        """``upper``, and where that returns ``transparent``, ``lower``."""
+        """Return ``upper``, and ``lower`` where ``upper`` returns ``transparent``."""
 
         def shortcut(upper: Diagram, lower: Diagram) -> Diagram | None:
             if transparent not in upper.values:
@@ -163,28 +165,29 @@ class Diagrams:
         )
 
     def both(self, *conditions: Diagram) -> Diagram:
-        """True where all are."""
+        """Return the conjunction: true where all conditions are."""
         result = self.leaf(True)
         for condition in conditions:
             result = self.choose(condition, result, self.leaf(False))
         return result
 
     def either(self, *conditions: Diagram) -> Diagram:
-        """True where one is."""
+        """Return the disjunction: true where any condition is."""
         result = self.leaf(False)
         for condition in conditions:
             result = self.choose(condition, self.leaf(True), result)
         return result
 
     def negation(self, condition: Diagram) -> Diagram:
+        """Return the negation of ``condition``."""
         return self.choose(condition, self.leaf(False), self.leaf(True))
 
     def map(self, change: Callable[[Any], Hashable], diagram: Diagram) -> Diagram:
-        """The function that returns ``change`` of what ``diagram`` returns."""
+        """Return the function whose value is ``change`` of the value of ``diagram``."""
         return self.apply(lambda value, _: change(value), diagram, self.leaf(None))
 
     def fix(self, diagram: Diagram, level: int, value: int) -> Diagram:
-        """The function once a field is known to have ``value``."""
+        """Return the function for headers in which the field of ``level`` has ``value``."""
         memo: dict[Diagram, Diagram] = {}
 
         def fixed(diagram: Diagram) -> Diagram:
@@ -201,14 +204,14 @@ class Diagrams:
         return fixed(diagram)
 
     def _constant(self, operation: Operation, one: Diagram, other: Diagram) -> Diagram | None:
-        """The leaf that results whatever the header, if that is plain from the values."""
+        """Return the leaf that results for every header, if the values alone show it."""
         if len(one.values) * len(other.values) > _FEW:
             return None
         results = {operation(left, right) for left in one.values for right in other.values}
         return self.leaf(results.pop()) if len(results) == 1 else None
 
     def _split(self, combine: Callable[..., Diagram], *diagrams: Diagram) -> Diagram:
-        """``combine`` on all stretches of the first field that any of the diagrams asks for."""
+        """Call ``combine`` for each interval of the first field that any of the diagrams tests."""
         level = min(diagram.level for diagram in diagrams)
         asking = [diagram for diagram in diagrams if diagram.level == level]
         if len(asking) == 1:
@@ -233,7 +236,7 @@ class Diagrams:
 
 
 def count_paths(diagram: Diagram) -> int:
-    """How many classes of headers the diagram tells apart."""
+    """Return the number of header classes that the diagram distinguishes."""
     counts: dict[Diagram, int] = {}
 
     def count(diagram: Diagram) -> int:
@@ -248,7 +251,7 @@ def count_paths(diagram: Diagram) -> int:
 
 
 def evaluate(diagram: Diagram, header: Sequence[int]) -> Any:
-    """What the function returns for one header (a value for each field, in order)."""
+    """Return the function's value for one header (a value for each field, in order)."""
     while not diagram.is_leaf:
         diagram = diagram.children[bisect_left(diagram.bounds, header[diagram.level])]
     return diagram.value

@@ -1,7 +1,7 @@
-"""The header of a packet as the proof sees it: which fields there are, in which order, with which values.
+"""Header fields of the proof: their order in the diagrams and their values.
 
-The order keeps diagrams small: what is asked of every packet first, then ports, then addresses, and last what
-tells one line from another: thousands of lines may each have addresses, a MAC address and a tag of their own.
+The order keeps diagrams small. Fields of every packet are first, then ports, then addresses. Fields that
+identify a line are last: thousands of lines may each have their own addresses, MAC address and tag.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from op25b_app.openflow.fields import VLAN_PRESENT, WIDTHS
 
 MOST_INTERVALS = 1 << 12
-"""A mask with holes makes that many intervals at most; more cannot be decided."""
+"""Maximum number of intervals for a mask with holes; above it, the mask is not modelled."""
 
 FIELDS = (
     "vlan_pcp",
@@ -53,19 +53,19 @@ FIELDS = (
     "vlan_vid",
     "in_port",
 )
-"""Every field that a packet brings with it, in the order of the diagrams."""
+"""Every header field of a packet, in the order of the diagrams."""
 if set(FIELDS) != set(WIDTHS):
     raise AssertionError("every field has its place in the order of the diagrams")
 
 LEVELS = {name: level for level, name in enumerate(FIELDS)}
 UNTAGGED = 0
-"""The value of vlan_vid without a tag here; number N in a tag is N + 1."""
+"""Value of vlan_vid for a packet without a tag; VLAN id N has the value N + 1."""
 _VLANS = 1 + 4096
 SIZES = tuple(_VLANS if name == "vlan_vid" else 1 << WIDTHS[name] for name in FIELDS)
 
 
 class TooManyIntervalsError(ValueError):
-    """A mask has so many holes that its values cannot be listed."""
+    """A mask has so many holes that its intervals are not listed."""
 
 
 class Interval(NamedTuple):
@@ -76,7 +76,7 @@ class Interval(NamedTuple):
 
 
 def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
-    """The values of a field that a match accepts, ascending.
+    """Return the intervals of a field's values that a match accepts, ascending.
 
     Raises TooManyIntervalsError, its text a reason, for a mask with too many holes.
     """
@@ -99,7 +99,7 @@ def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
 
 
 def vlan_value(vlan_vid: int) -> int:
-    """The place of an OpenFlow ``vlan_vid`` in the domain of the proof."""
+    """Return the value in the proof's domain for an OpenFlow ``vlan_vid``."""
     return (vlan_vid & 0xFFF) + 1 if vlan_vid & VLAN_PRESENT else UNTAGGED
 
 

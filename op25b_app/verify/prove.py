@@ -1,4 +1,4 @@
-"""Does a table do what a policy says, for every packet? If not, here is one."""
+"""Prove that a table implements a policy for every packet, or return a counterexample."""
 
 from __future__ import annotations
 
@@ -30,26 +30,26 @@ from op25b_app.verify.symbolic_tables import TableVerdicts, Undecided
 from op25b_app.verify.trace import Walk, walks
 
 LAST_PORT = 0xFFFFFEFF
-"""Physical ports end here; the switch's own port, LOCAL, comes after (OpenFlow 1.3.5, section 7.2.1)."""
+"""Highest physical port number; the reserved port LOCAL is above it (OpenFlow 1.3.5, section 7.2.1)."""
 _MOST_RULES_NAMED = 3
 _MOST_WALKS = 64
-"""So many ways of a packet are tried, where rules of one priority compete, for one that shows the fault."""
+"""Maximum number of ways of a packet that are tried where rules of one priority compete."""
 
 Progress = Callable[[str], None]
-"""Is told what begins."""
+"""Callback for the name of each step as it begins."""
 
 
 class Proven(NamedTuple):
-    """Every packet gets the verdict of the policy. ``classes`` of headers were told apart."""
+    """Every packet gets the verdict of the policy. ``classes`` is the number of header classes compared."""
 
     classes: int
 
 
 class Refuted(NamedTuple):
-    """A packet that does not get the verdict of the policy.
+    """A packet that does not get the verdict of the policy (a counterexample).
 
-    ``fields`` are its match fields by OXM name, ``frame`` its bytes, None where no frame reads so on Open
-    vSwitch (only on switches that walk IPv6 headers otherwise).
+    ``fields`` are its match fields by OXM name. ``frame`` is its bytes, or None where Open vSwitch reads no
+    frame so (only on switches that walk IPv6 headers in another way).
     """
 
     packet: Packet
@@ -60,15 +60,17 @@ class Refuted(NamedTuple):
 
 
 class CannotDecide(NamedTuple):
-    """Something in the table is beyond the proof, and the verdict of some packet depends on it."""
+    """The verdict of some packet depends on a part of the table that the proof does not model."""
 
     where: str
     reason: str
 
 
 class TooCostly(NamedTuple):
-    """The proof was given up. ``within`` says what it may have taken, ``rules`` are those of others that took
-    most of it, dearest first; none where the policy's own rules did."""
+    """The proof was given up. ``within`` is its limit as text.
+
+    ``rules`` are the unmanaged rules that took steps, most steps first; empty where only op25b's rules did.
+    """
 
     within: str
     rules: tuple[StoredRule, ...]
@@ -87,8 +89,8 @@ def prove(
 ) -> Result:
     """Compare ``rules``, a whole table, with ``policy`` at a moment (seconds since 1970).
 
-    ``budget`` is what that may take; without one, ten times what a table of as many rules of ours needs, and
-    more where they are few.
+    ``budget`` limits the work. The default is ten times what a table of as many op25b rules needs, and more
+    for small tables.
     """
     budget = budget or Budget(steps_for(sum(rule.is_ours for rule in rules)))
     diagrams = Diagrams(SIZES, budget)
@@ -137,11 +139,11 @@ def objection(
     tolerance: float = 2.0,
     is_over: Callable[[], bool] = lambda: False,
 ) -> str | None:
-    """Why a table read ``at`` about this moment is not proven; None where it is.
+    """Return why a table read about ``at`` (seconds since 1970) is not proven; None where it is.
 
-    Rules with time-outs end in whole seconds and reading takes a moment: with an exception that ends within
-    ``tolerance`` seconds, either side of its end will do. The work is bounded by the number of rules that are
-    ours, and ends early where ``is_over``, asked now and then, says so.
+    Rules with time-outs end in whole seconds, and reading takes time. So where an exception ends within
+    ``tolerance`` seconds of ``at``, the policy before or after that end will do. The number of op25b's rules
+    limits the work; it ends early where ``is_over``, called now and then, returns True.
     """
     ends = [entry.expires for entry in policy.exceptions if entry.expires is not None]
     moments = [at, *(moment for end in ends if abs(end - at) <= tolerance for moment in (end - 1, end))]
@@ -175,7 +177,7 @@ def _objection_to(result: Result) -> str:
 
 
 def culprits(result: TooCostly) -> str:
-    """The rules that a proof was given up for, in words."""
+    """Return, as text, the rules that the proof was given up for."""
     if not result.rules:
         return "what the policy itself says"
     named = [rule.text for rule in result.rules[:_MOST_RULES_NAMED]]
@@ -198,7 +200,7 @@ def _refute(
 
 
 def _ports(switch: Switch, role: PortRole) -> list[tuple[int, int]]:
-    """Ranges of the ports of a role, ascending; all that have no other role are subscriber ports."""
+    """Return the port ranges of a role, ascending; ports without another role are subscriber ports."""
     others = sorted(switch.uplink_ports | switch.trusted_ports)
     if role is not PortRole.SUBSCRIBER:
         return [(port, port) for port in others if switch.role_of(port) is role]
@@ -207,10 +209,11 @@ def _ports(switch: Switch, role: PortRole) -> list[tuple[int, int]]:
 
 
 def _domain(diagrams: Diagrams, role: PortRole, ports: list[tuple[int, int]]) -> Diagram:
-    """Headers that can come in at these ports: what stands below 0x600 is a length, all read as one value.
+    """Return the condition that a header can come in at these ports.
 
-    Of trusted ports, without LLDP to the nearest bridge: no bridge forwards it (IEEE 802.1Q, table 8-1), so
-    whoever takes it takes nothing from anybody.
+    An ethertype below 0x600 is a length; all lengths are one value. At trusted ports, LLDP to the nearest
+    bridge is left out: no bridge forwards it (IEEE 802.1Q, table 8-1), so a rule that takes it stops no
+    traffic.
     """
     yes, no = diagrams.leaf(True), diagrams.leaf(False)
     here = diagrams.intervals(LEVELS["in_port"], ((first, last, yes) for first, last in ports), no)
@@ -226,7 +229,7 @@ def _domain(diagrams: Diagrams, role: PortRole, ports: list[tuple[int, int]]) ->
 
 
 def _is_wrong(pair: Any) -> bool:
-    """Is an outcome, or one of several undefined ones, certainly not what is wanted?"""
+    """Return whether an outcome, or one of several undefined ones, is certainly not the wanted verdict."""
     return any(isinstance(each, Verdict) and each is not pair[0] for each in _outcomes(pair))
 
 
@@ -235,7 +238,7 @@ def _doubt(pair: Any) -> CannotDecide | None:
 
 
 def _outcomes(pair: tuple[Verdict, Hashable] | None) -> frozenset[Hashable]:
-    """All outcomes that a table may have for a class of packets; none for packets that cannot come."""
+    """Return all possible outcomes of a class of packets; none for packets that cannot come in."""
     if pair is None:
         return frozenset()
     return pair[1] if isinstance(pair[1], frozenset) else frozenset((pair[1],))

@@ -1,6 +1,7 @@
-"""The list of decisions as one function of the header: what ``decide`` says, for every packet at once.
+"""The policy as one function of the header: the verdict of ``decide`` for every packet at once.
 
-Written from the policy alone, as ``decide`` is, and tested against it; it shares nothing with the compiler.
+It is written from the policy alone, as ``decide`` is, and tested against ``decide``; it does not use the
+compiler.
 """
 
 from __future__ import annotations
@@ -36,10 +37,10 @@ _SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
 _ROUTER_ADVERTISEMENT, _NEIGHBOUR_ADVERTISEMENT = 134, 136
 _DHCP_CLIENT, _DHCP_SERVER = {4: 68, 6: 546}, {4: 67, 6: 547}
 _DHCPV6_GROUP, _DHCPV6_GROUP_MAC = Prefix.parse("ff02::1:2"), 0x333300010002
-"""All relay agents and servers of DHCPv6, as IPv6 and as Ethernet address."""
+"""The multicast group of all DHCPv6 relay agents and servers, as IPv6 and as Ethernet address."""
 
 _Decisions = Sequence[tuple[Diagram, Verdict]]
-"""Conditions with what they decide; the first that holds wins."""
+"""Conditions with their verdicts; the first condition that holds wins."""
 
 
 class Specification:
@@ -54,7 +55,7 @@ class Specification:
         self._exceptions = [exception for exception in policy.exceptions if exception.in_force(at)]
 
     def verdicts(self, role: PortRole) -> Diagram:
-        """The function from headers to ``Verdict``, right for packets at ports of ``role``."""
+        """Return the function from headers to ``Verdict``, valid for packets at ports of ``role``."""
         if role is PortRole.TRUSTED:
             return self._diagrams.leaf(Verdict.PERMIT)
         by_ethertype = self._subscriber if role is PortRole.SUBSCRIBER else self._uplink
@@ -71,14 +72,14 @@ class Specification:
         return decided
 
     def one_of(self, name: str, values: Iterable[int]) -> Diagram:
-        """Has a field one of these values?"""
+        """Return the condition that a field has one of these values."""
         yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
         return self._diagrams.intervals(
             LEVELS[name], ((value, value, yes) for value in sorted(set(values))), no
         )
 
     def inside(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
-        """Is an address field in one of these prefixes (all of the field's version)?"""
+        """Return the condition that an address field is in one of these prefixes of its version."""
         yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
         merged: list[tuple[int, int]] = []
         for first, last in sorted((prefix.first, prefix.last) for prefix in prefixes):
@@ -96,7 +97,7 @@ class Specification:
         return result
 
     def forbidden_tag(self, role: PortRole) -> Diagram:
-        """Decision 1, before all others: a line needs nothing under a tag that it may not carry."""
+        """Return the condition of decision 1, which comes first: a tag that the line may not carry."""
         diagrams = self._diagrams
         if not self._hardening.block_encapsulation:
             return diagrams.leaf(False)
@@ -123,7 +124,7 @@ class Specification:
         return [(self._diagrams.negation(self.one_of("eth_type", known)), Verdict.BLOCK)]
 
     def _arp(self, role: PortRole) -> _Decisions:
-        """Decision 0 for ARP; nobody asks for it at an uplink."""
+        """Return decision 0 for ARP; empty at an uplink port, or without validation by binding."""
         if role is PortRole.UPLINK or self._validation is not SourceValidation.BINDING:
             return []
         diagrams = self._diagrams
@@ -137,7 +138,7 @@ class Specification:
         return [(diagrams.negation(_balanced(diagrams, claims)), Verdict.BLOCK)]
 
     def _subscriber(self, side: _Side) -> _Decisions:
-        """Decisions 0 to 6 of a subscriber port, for one IP version."""
+        """Return decisions 0 to 6 of a subscriber port, for one IP version."""
         return [
             *self._services(side),
             (self._tunnelled(side), Verdict.BLOCK),
@@ -150,7 +151,7 @@ class Specification:
         ]
 
     def _services(self, side: _Side) -> _Decisions:
-        """Decision 0 for IP."""
+        """Return decision 0 for IP."""
         diagrams, version = self._diagrams, side.version
         decisions: list[tuple[Diagram, Verdict]] = []
         if self._validation.of_every_packet:
@@ -168,7 +169,7 @@ class Specification:
         return decisions
 
     def _relayed(self, side: _Side) -> Diagram:
-        """A DHCPv6 request by way of a lightweight relay agent."""
+        """Return the condition of a DHCPv6 request that a lightweight relay agent may send."""
         ask, port = self.one_of, _DHCP_SERVER[6]
         return self._diagrams.both(
             ask("ip_proto", (_UDP,)),
@@ -187,7 +188,7 @@ class Specification:
         return diagrams.both(diagrams.either(over_ip, over_udp), elsewhere)
 
     def _foreign_sources(self, side: _Side) -> _Decisions:
-        """Decision 2 of a subscriber port."""
+        """Return decision 2 of a subscriber port."""
         if not self._validation.of_every_packet:
             return []
         if self._validation is SourceValidation.BINDING:
@@ -199,11 +200,11 @@ class Specification:
         return [(self._diagrams.negation(valid), Verdict.BLOCK)]
 
     def _closed(self, side: _Side) -> Diagram:
-        """Decision 6: sources that are not permitted otherwise."""
+        """Return the sources of decision 6: own addresses without source validation, else all."""
         return side.own_source if self._validation is SourceValidation.OFF else self._diagrams.leaf(True)
 
     def _uplink(self, side: _Side) -> _Decisions:
-        """Decisions 2 to 4 of an uplink port, for one IP version."""
+        """Return decisions 2 to 4 of an uplink port, for one IP version."""
         diagrams, inbound = self._diagrams, self._policy.inbound
         decisions: list[tuple[Diagram, Verdict]] = []
         if self._validation is not SourceValidation.OFF:
@@ -221,7 +222,7 @@ class Specification:
 
 
 class _Side:
-    """What can be asked of a packet of one IP version."""
+    """Conditions on a packet of one IP version."""
 
     def __init__(self, specification: Specification, version: int) -> None:
         self._specification = specification
@@ -249,7 +250,10 @@ class _Side:
 
     @cached_property
     def unreadable(self) -> Diagram:
-        """A switch reads the port of every fragment as 0, and a malformed IPv4 header as protocol 0."""
+        """TCP ports or protocols that a switch cannot read.
+
+        It reads the port of every fragment as 0, and a malformed IPv4 header as protocol 0.
+        """
         if not self._policy.hardening.block_unreadable_tcp:
             return self._diagrams.leaf(False)
         unread = self._transport(_TCP, "tcp_dst", (0,))
@@ -292,7 +296,7 @@ class _Side:
 
     @cached_property
     def static_here(self) -> Diagram:
-        """Static space; what is bound somewhere, only on a line to which it is bound."""
+        """Static addresses; a bound address only on a line that it is bound to."""
         diagrams = self._diagrams
         bound = [
             prefix
@@ -315,7 +319,7 @@ class _Side:
         )
 
     def bound_here(self, name: str) -> Diagram:
-        """Is the address in a field bound to the line that the packet comes from?"""
+        """Return the condition that the address in a field is bound to the line of the packet."""
         return self._bound(name, check_mac=True)
 
     def _transport(self, protocol: int, name: str, ports: Iterable[int]) -> Diagram:
@@ -323,7 +327,7 @@ class _Side:
         return self._diagrams.both(ask("ip_proto", (protocol,)), ask(name, ports))
 
     def _among(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
-        """Is an address in one of the prefixes of any version, IPv4 ones behind NAT64 too?"""
+        """Return the condition that an address is in one of the prefixes, IPv4 ones behind NAT64 included."""
         written = list(prefixes)
         seen = [prefix for prefix in written if prefix.version == self.version]
         if self.version == 6:
@@ -336,7 +340,7 @@ class _Side:
         return self._specification.inside(name, seen)
 
     def _longest(self, name: str, is_static: bool) -> Diagram:
-        """Is the longest listed prefix of an address a static one (or a dynamic one)?"""
+        """Return the condition that the longest-prefix match of an address is static (or dynamic)."""
         labelled = [(prefix, False) for prefix in self.of_version(self._policy.dynamic)]
         labelled += [(prefix, True) for prefix in self.of_version(self._policy.static)]
         diagrams = self._diagrams
@@ -346,7 +350,7 @@ class _Side:
         return diagrams.intervals(LEVELS[name], inside, diagrams.leaf(False))
 
     def _bound(self, name: str, check_mac: bool) -> Diagram:
-        """One function for all bindings of the switch: by address first, the port last."""
+        """Return one function for all bindings of the switch: it tests the address first, the port last."""
         ask = self._specification.one_of
         lines: dict[tuple[int, int | None], list[Prefix]] = {}
         for binding in self._switch.bindings:
@@ -370,7 +374,10 @@ class _Side:
         return self._diagrams.both(sender, self._peer(self.destination, exception))
 
     def _answer_to_exception(self, exception: MailException) -> Diagram:
-        """A line's dynamic address is not known from its port, so an unbound line may have any."""
+        """Return the condition of an answer to an exception.
+
+        The dynamic address of a line without bindings is unknown, so it may be any.
+        """
         receiver = self._diagrams.leaf(True)
         if isinstance(exception.source, Line):
             switch = self._policy.switches.get(exception.source.switch)
@@ -397,7 +404,7 @@ class _Side:
 def longest_match_stretches(
     labelled: Iterable[tuple[Prefix, bool]], width: int
 ) -> list[tuple[int, int, bool]]:
-    """Stretches of addresses (first, last, label) that have the same longest prefix, ascending."""
+    """Return the ranges of addresses (first, last, label) with one longest-prefix match, ascending."""
     stretches: list[tuple[int, int, bool]] = []
     open_prefixes: list[tuple[Prefix, bool]] = []
     place = 0
@@ -421,7 +428,7 @@ def longest_match_stretches(
 
 
 def _balanced(diagrams: Diagrams, conditions: Sequence[Diagram]) -> Diagram:
-    """True where one condition is; joined in pairs, since thousands in a row would cost their square."""
+    """Return the disjunction, built in pairs: thousands in a row would take quadratic time."""
     if len(conditions) <= 1:
         return conditions[0] if conditions else diagrams.leaf(False)
     middle = len(conditions) // 2

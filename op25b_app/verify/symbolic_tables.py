@@ -1,8 +1,8 @@
-"""From the rules that a switch holds to the verdict it gives every packet.
+"""Compute the verdict of a switch's flow rules for every packet.
 
-Every table is worked out after those that its rules lead to. Rules are laid over one another from the lowest
-priority up, each with the verdict of the table it leads to: so a rule that changes no verdict costs nothing,
-however oddly it matches.
+A table is computed after the tables that its rules lead to. Rules are laid over one another from the lowest
+priority up, each with the verdict of the table that it leads to. So a rule that changes no verdict costs
+nothing, however complex its match.
 """
 
 from __future__ import annotations
@@ -51,26 +51,26 @@ _NOTHING = "no rule"
 _ETH_TYPE = LEVELS["eth_type"]
 _ETHERNET = frozenset(LEVELS[name] for name in ETHERNET_FIELDS)
 _TRACKED = 0x20
-"""The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""
+"""The bit of ``ct_state`` that is set once a connection tracker has seen the packet (ovs-fields(7))."""
 _ALL_STATES = (1 << 32) - 1
 _DESTINATION = frozenset({"ip_proto", "tcp_dst", "udp_dst", "ipv4_dst", "ipv6_dst"})
-"""What the policy may judge otherwise once it is changed. To translate sources is usual, and left out."""
+"""Fields whose rewriting can change the policy's verdict. Rewriting of sources is usual and not judged."""
 _STEPS_AN_ENTRY = 200
-"""What it takes to enter a table once more, whatever is in it."""
+"""Steps for each entrance to a table, whatever the table holds."""
 _STEPS_AT_ONCE = 5_000
 _STEPS_AT_ONCE_A_RULE = 200
-"""What rules that ask for the same fields may take together, before they are looked at one by one."""
+"""Steps that rules with the same match fields may take together before they are laid one by one."""
 
 
 class Undecided(NamedTuple):
-    """A verdict that depends on what the proof cannot model."""
+    """A verdict that depends on something that the proof cannot model."""
 
     where: str
     reason: str
 
 
 class Rewritten(NamedTuple):
-    """The packet is sent with another destination than it came with, by the rule or table ``where``."""
+    """The packet is sent with a new destination, which the rule or table ``where`` has set."""
 
     permit: Verdict
     changes: tuple[SetField, ...]
@@ -78,18 +78,18 @@ class Rewritten(NamedTuple):
 
 
 class _Ended(NamedTuple):
-    """The last rule sends nothing out itself; what was put off for the end is done."""
+    """The last rule sends nothing itself; the action set is then executed."""
 
 
 class _Jumped(NamedTuple):
-    """The packet goes on: changed, with a register, and perhaps with an output put off for the end."""
+    """The packet goes to another table: with changes, metadata, and perhaps an output in the action set."""
 
     table: int
     changes: tuple[Change, ...]
     metadata: int
     sends_later: bool
     tracked: bool = False
-    """Whether a connection tracker has seen the packet."""
+    """True where a connection tracker has seen the packet."""
 
     @property
     def entry(self) -> _Entry:
@@ -97,15 +97,18 @@ class _Jumped(NamedTuple):
 
 
 class _Either(NamedTuple):
-    """One of several outcomes. ``doubt`` is what would have to be known to tell which; None where that is
-    undefined, since rules of one priority match alike."""
+    """One of several outcomes.
+
+    ``doubt`` is what decides which, but is not known; None where rules of one priority match alike, so that
+    OpenFlow leaves it undefined.
+    """
 
     outcomes: frozenset[Hashable]
     doubt: Undecided | None = None
 
 
 class _Entry(NamedTuple):
-    """How a table is entered."""
+    """A table and the state of a packet that enters it."""
 
     table: int
     metadata: int = 0
@@ -113,19 +116,19 @@ class _Entry(NamedTuple):
     tracked: bool = False
 
     def is_before(self, other: _Entry) -> bool:
-        """Whether a packet can go on from here to there without ever coming back."""
+        """Return whether a packet can go from this entrance to ``other`` and never come back."""
         return (self.tracked, self.table) < (other.tracked, other.table)
 
 
 class _Candidate(NamedTuple):
-    """A rule as far as matching goes.
+    """A rule, reduced to its match and outcome.
 
-    ``doubt`` is why it is not known whether it matches where its fields do; None where it does.
+    ``doubt`` says why it is not known whether the rule matches where its fields do; None where it does.
     """
 
     priority: int
     fields: tuple[tuple[int, tuple[Interval, ...]], ...]
-    """Levels, ascending, with the values accepted."""
+    """Levels, ascending, with the accepted values."""
     outcome: Hashable
     rule: StoredRule
     doubt: Undecided | None = None
@@ -139,7 +142,7 @@ class _Candidate(NamedTuple):
         return sum(len(accepted) for _, accepted in self.fields)
 
     def for_ethertype(self, eth_type: int) -> _Candidate | None:
-        """The rule as it concerns frames of one ethertype; None where it does not."""
+        """Return the rule for frames of one ethertype; None where it does not match them."""
         rest = []
         for level, accepted in self.fields:
             if level != _ETH_TYPE:
@@ -150,17 +153,17 @@ class _Candidate(NamedTuple):
 
     @property
     def only_ethertype(self) -> int | None:
-        """The one that it asks for, if it asks for one."""
+        """The only ethertype that the rule matches, None where there is not exactly one."""
         accepted = dict(self.fields).get(_ETH_TYPE, ())
         return accepted[0].first if len(accepted) == 1 and accepted[0].first == accepted[0].last else None
 
 
 _Run: TypeAlias = list[list[_Candidate]]
-"""Lists of candidates that ask for the same fields."""
+"""Lists of candidates; those of a list have the same match fields."""
 
 
 class TableVerdicts:
-    """Verdicts of whole tables of rules, by how they are entered."""
+    """Verdicts of whole tables of rules, by entrance."""
 
     def __init__(self, diagrams: Diagrams, rules: Iterable[StoredRule], handover_table: int | None) -> None:
         self._diagrams = diagrams
@@ -171,11 +174,13 @@ class TableVerdicts:
         self._known: dict[_Entry, Diagram] = {}
         self._reached: dict[tuple[_Entry, _Jumped, int | None], Diagram] = {}
         self.steps: Counter[StoredRule] = Counter()
-        """What the rules of others have taken so far."""
+        """Steps taken so far, by unmanaged rule."""
 
     def verdicts(self) -> Diagram:
-        """The function from headers to ``Verdict``, ``Undecided``, or a frozenset of verdicts where it is
-        undefined which rule wins."""
+        """Return the function from headers to verdicts.
+
+        Its values are ``Verdict``, ``Rewritten``, ``Undecided``, or a frozenset of these where rules compete.
+        """
         entered: dict[_Entry, list[_Candidate]] = {}
         ahead = [_Entry(0)]
         while ahead:
@@ -193,7 +198,7 @@ class TableVerdicts:
         return self._known[_Entry(0)]
 
     def _candidates(self, entry: _Entry) -> list[_Candidate]:
-        """The rules of a table that may match, with what becomes of a packet that they win."""
+        """Return the rules of a table that may match, each with the outcome for a packet that it wins."""
         found = []
         self._diagrams.budget.spend(_STEPS_AN_ENTRY)
         for rule in self._rules.get(entry.table, ()):
@@ -205,7 +210,7 @@ class TableVerdicts:
         return found
 
     def _by_ethertype(self, entry: _Entry, candidates: Sequence[_Candidate]) -> Diagram:
-        """Rules that ask for different ethertypes never compete, so each ethertype is looked at alone."""
+        """Return a table's verdicts, one ethertype at a time: rules of different ones never compete."""
         diagrams = self._diagrams
         exact = {candidate.only_ethertype for candidate in candidates} - {None}
         others = [candidate for candidate in candidates if candidate.only_ethertype is None]
@@ -220,14 +225,14 @@ class TableVerdicts:
         return result
 
     def _in_order(self, entry: _Entry, candidates: Sequence[_Candidate], eth_type: int | None) -> Diagram:
-        """Rules over one another, from low to high priority."""
+        """Lay rules over one another, from low to high priority."""
         result: Diagram = self._diagrams.leaf(Verdict.BLOCK)
         for run in _runs(candidates):
             result = self._over(entry, run, eth_type, result)
         return result
 
     def _over(self, entry: _Entry, run: _Run, eth_type: int | None, below: Diagram) -> Diagram:
-        """What results where the rules of a run are laid over those of lower priority."""
+        """Return the verdicts after the rules of a run are laid over those of lower priority."""
         candidates = list(itertools.chain.from_iterable(run))
         if all(candidate.doubt is None for candidate in candidates):
             most = _STEPS_AT_ONCE + _STEPS_AT_ONCE_A_RULE * len(candidates)
@@ -244,7 +249,7 @@ class TableVerdicts:
         return below
 
     def _makes_no_difference(self, entry: _Entry, part: _Run, eth_type: int | None, below: Diagram) -> bool:
-        """Would a rule change no verdict even if it left out the fields that it matches with holes?"""
+        """Return whether a rule changes no verdict even without the match fields whose masks have holes."""
         candidate = part[0][0]
         wider = tuple(field for field in candidate.fields if len(field[1]) == 1)
         if len(part) > 1 or len(part[0]) > 1 or len(wider) == len(candidate.fields):
@@ -260,7 +265,7 @@ class TableVerdicts:
 
     @contextlib.contextmanager
     def _charged(self, candidates: Iterable[_Candidate]) -> Iterator[None]:
-        """Whatever is taken is charged to the rules of others among the candidates."""
+        """Charge the steps of the block to the unmanaged rules among the candidates."""
         before = self._diagrams.budget.spent
         try:
             yield
@@ -270,7 +275,7 @@ class TableVerdicts:
                 self.steps[rule] += (self._diagrams.budget.spent - before) // len(foreign) + 1
 
     def _laid(self, entry: _Entry, found: Diagram, eth_type: int | None, below: Diagram) -> Diagram:
-        """Outcomes, each with the verdict that it leads to, over the verdicts of what matches otherwise."""
+        """Replace each outcome by the verdict that it leads to, and lay the result over ``below``."""
         ending = Verdict.PERMIT if entry.sends_later else Verdict.BLOCK
         result = self._diagrams.map(lambda outcome: _settled(outcome, ending), found)
         for jump in sorted(_jumps(found.values), key=repr):
@@ -293,8 +298,10 @@ class TableVerdicts:
         return self._diagrams.apply(replace, result, target, shortcut)
 
     def _reach(self, entry: _Entry, jump: _Jumped, eth_type: int | None) -> Diagram:
-        """What becomes of a packet (of one ethertype, if that is known) that has jumped, as a function of the
-        header it had before."""
+        """Return the verdicts after a jump, as a function of the header before it.
+
+        ``eth_type`` is the packet's ethertype, None where it is not known.
+        """
         name = entry, jump, eth_type
         known = self._reached.get(name)
         if known is None:
@@ -319,10 +326,10 @@ class TableVerdicts:
         return reached
 
     def judged_as_sent(self, found: Diagram, wanted: Diagram) -> Diagram:
-        """Return the verdicts ``found``; packets that get another destination are judged by that, too.
+        """Return the verdicts ``found``, with packets that get another destination judged by that, too.
 
-        ``wanted`` are the policy's verdicts. A packet that the policy permits is not to leave as one that it
-        blocks; whether it may leave so is undecided.
+        ``wanted`` are the policy's verdicts. A packet that the policy permits and that leaves as one that it
+        blocks is undecided.
         """
         for sent in sorted(_rewritten(found.values), key=repr):
             after = wanted
@@ -333,7 +340,7 @@ class TableVerdicts:
         return found
 
     def _undo(self, change: Change, after: Diagram) -> Diagram:
-        """``after`` a change, as a function of the header before it."""
+        """Return ``after`` as a function of the header before the change."""
         fix, levels = self._diagrams.fix, LEVELS
         if isinstance(change, SetField):
             value = vlan_value(change.value) if change.name == "vlan_vid" else change.value
@@ -352,7 +359,7 @@ class TableVerdicts:
         return self._diagrams.choose(was_untagged, with_tag_0, stacked)
 
     def _forget(self, diagram: Diagram, doubt: Undecided) -> Diagram:
-        """The verdict where it is the same whatever stands behind the Ethernet header."""
+        """Return the verdict where the fields behind the Ethernet header do not matter, else the doubt."""
         known: dict[Diagram, Diagram] = {}
         either = functools.partial(_one_of_two, doubt)
 
@@ -377,10 +384,10 @@ class TableVerdicts:
         return self._diagrams.intervals(LEVELS[name], inside, no)
 
     def _outcome(self, rule: StoredRule, entry: _Entry) -> Hashable:
-        """What becomes of a packet that this rule wins."""
+        """Return the outcome of a packet that this rule wins."""
         permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
         others: dict[Hashable, str] = {}
-        """What else may become of it, each with what would have to be known."""
+        """Other possible outcomes, each with the reason why it is not known."""
         outcome = self._outcome_of(rule, entry, permit, others)
         if not others.keys() - {outcome}:
             return outcome
@@ -421,9 +428,9 @@ class TableVerdicts:
 
 
 def _runs(candidates: Sequence[_Candidate]) -> Iterator[_Run]:
-    """Candidates from low to high priority, in groups that can be looked at at once.
+    """Yield candidates from low to high priority, in groups that can be handled together.
 
-    A group holds lists of candidates that ask for the same fields: one list of several priorities, or several
+    A group holds lists of candidates with the same match fields: one list of several priorities, or several
     lists of one priority.
     """
     ordered = sorted(candidates, key=lambda candidate: (candidate.priority, candidate.levels))
@@ -445,10 +452,10 @@ def _runs(candidates: Sequence[_Candidate]) -> Iterator[_Run]:
 
 
 def _one_by_one(diagrams: Diagrams, candidates: Iterable[_Candidate]) -> Iterator[_Run]:
-    """The candidates of a run in parts that may be laid over one another in turn.
+    """Yield the candidates of a run in parts that can be laid over one another in turn.
 
-    Rules of others come alone, but for those of one priority that match alike and do not lead to the same:
-    which of them wins is undefined. So does each of which it is not known whether it matches.
+    An unmanaged rule is a part of its own, and so is a rule whose match is uncertain. Rules of one priority
+    with overlapping matches and different outcomes stay together: it is undefined which of them wins.
     """
     ordered = sorted(candidates, key=lambda each: (each.priority, each.levels, not each.rule.is_ours))
     ours: list[_Candidate] = []
@@ -477,7 +484,7 @@ def _one_by_one(diagrams: Diagrams, candidates: Iterable[_Candidate]) -> Iterato
 
 
 def _may_compete(diagrams: Diagrams, candidates: Sequence[_Candidate]) -> bool:
-    """Can two candidates that do not lead to the same match one packet?"""
+    """Return whether two candidates with different outcomes can match the same packet."""
     if len({candidate.outcome for candidate in candidates}) <= 1:
         return False
     for one, other in itertools.combinations(candidates, 2):
@@ -494,7 +501,7 @@ def _meet(one: Sequence[Interval], other: Sequence[Interval]) -> bool:
 
 
 def _together(diagrams: Diagrams, run: _Run) -> Diagram:
-    """The outcome of the candidate of a run that wins; ``_NOTHING`` where none matches."""
+    """Return the outcome of the candidate of a run that wins; ``_NOTHING`` where none matches."""
     found = diagrams.leaf(_NOTHING)
     for alike in run:
         found = diagrams.apply(_undefined_if_both, found, _nested(diagrams, alike, 0))
@@ -502,7 +509,7 @@ def _together(diagrams: Diagrams, run: _Run) -> Diagram:
 
 
 def _nested(diagrams: Diagrams, candidates: Sequence[_Candidate], depth: int) -> Diagram:
-    """Candidates that ask for the same fields, the first ``depth`` of which are settled."""
+    """Return the outcomes of candidates with the same match fields; the first ``depth`` are tested."""
     if depth == len(candidates[0].fields):
         return diagrams.leaf(_winner(candidates))
     level = candidates[0].fields[depth][0]
@@ -522,7 +529,7 @@ def _nested(diagrams: Diagrams, candidates: Sequence[_Candidate], depth: int) ->
 def _sweep(
     diagrams: Diagrams, accepted: Sequence[Iterable[Interval]]
 ) -> Iterator[tuple[int, int, tuple[int, ...]]]:
-    """Stretches of values, ascending, each with the indices of all that accept it (at least one)."""
+    """Yield ranges of values, ascending, each with the indices of all that accept it (at least one)."""
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
     for index, each in enumerate(accepted):
@@ -565,12 +572,12 @@ def _jumps(values: Iterable[Hashable]) -> set[_Jumped]:
 
 
 def _new_destination(changes: Iterable[Step]) -> tuple[SetField, ...]:
-    """Return the changes that say where a packet goes."""
+    """Return the changes that set a packet's destination."""
     return tuple(each for each in changes if isinstance(each, SetField) and each.name in _DESTINATION)
 
 
 def _as_sent(outcome: Hashable, changes: Iterable[Step], where: str) -> Hashable:
-    """Return what becomes of a packet that was changed before it came to this outcome."""
+    """Return the outcome for a packet that was changed before it."""
     made = _new_destination(changes)
     if not made:
         return outcome
@@ -590,7 +597,7 @@ def _rewritten(values: Iterable[Hashable]) -> set[Rewritten]:
 
 
 def _judged(sent: Rewritten, outcome: Hashable, wanted: tuple[Verdict, Verdict]) -> Hashable:
-    """Return an outcome without ``sent``; ``wanted`` is for the packet as it came and as it leaves."""
+    """Replace ``sent`` in an outcome; ``wanted`` is for the packet as it came and as it leaves."""
     if isinstance(outcome, frozenset):
         return _one_verdict([_judged(sent, each, wanted) for each in outcome], None)
     if outcome != sent:
@@ -618,7 +625,7 @@ def _one_of_two(doubt: Undecided, one: Hashable, other: Hashable) -> Hashable:
 
 
 def _one_verdict(values: Iterable[Hashable], doubt: Undecided | None) -> Hashable:
-    """The verdict where only one is possible, else the doubt, or a frozenset where it is undefined."""
+    """Return the verdict where only one is possible, else the doubt, or a frozenset where it is undefined."""
     found: set[Hashable] = set()
     for value in values:
         found |= value if isinstance(value, frozenset) else {value}
@@ -630,9 +637,9 @@ def _one_verdict(values: Iterable[Hashable], doubt: Undecided | None) -> Hashabl
 def _asked(
     rule: StoredRule, entry: _Entry
 ) -> tuple[tuple[tuple[int, tuple[Interval, ...]], ...], Undecided | None] | None:
-    """The fields that a rule asks for, without registers; None where those rule it out.
+    """Return the match fields of a rule without registers; None where the registers exclude the rule.
 
-    With the reason why it is not known whether it matches, where it asks for what the proof does not know.
+    The second item says why it is not known whether the rule matches; None where that is known.
     """
     fields = []
     doubt: Undecided | None = None
@@ -659,7 +666,7 @@ def _asked(
 
 
 def _tracking_matches(value: int, mask: int | None, tracked: bool) -> bool | None:
-    """Does a packet match a state of connection tracking? None where that is not known."""
+    """Return whether a packet matches a connection-tracking state; None where that is not known."""
     mask = _ALL_STATES if mask is None else mask
     if not tracked:
         return value & mask == 0
@@ -669,7 +676,7 @@ def _tracking_matches(value: int, mask: int | None, tracked: bool) -> bool | Non
 
 
 def _unmodelled(step: Step) -> str | None:
-    """Why a step cannot be followed; None where it can."""
+    """Return why a step cannot be modelled; None where it can."""
     if isinstance(step, Unmodelled):
         return f"'{step.text}' is not modelled"
     if isinstance(step, Later):
@@ -691,5 +698,5 @@ def _unmodelled(step: Step) -> str | None:
 
 
 def _out_of_range(name: str, value: int) -> str | None:
-    """Why a field cannot be given a value; None where it can."""
+    """Return why a field cannot have a value; None where it can."""
     return None if 0 <= value < 1 << WIDTHS[name] else f"{name} cannot be {value:#x}"

@@ -1,4 +1,4 @@
-"""One packet through the rules that a switch holds, step by step (OpenFlow 1.3.5, section 5)."""
+"""Trace one packet through the rules that a switch holds (OpenFlow 1.3.5, section 5)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from op25b_app.openflow.stored_rule import (
 from op25b_app.policy.model import Verdict
 
 _TRACKED = 0x20
-"""The bit of ``ct_state`` that says that a connection tracker has seen the packet (ovs-fields(7))."""
+"""The bit of ``ct_state`` that is set once a connection tracker has seen the packet (ovs-fields(7))."""
 
 
 class Walk(NamedTuple):
-    """Where a packet ends: the verdict and the rule that gives it, None where no rule matches.
+    """The end of a packet's way: the verdict and the rule that gives it, None where no rule matches.
 
-    ``undefined`` tells that two rules of one priority matched on the way.
+    ``undefined`` is True where several rules of the highest priority matched on the way.
     """
 
     verdict: Verdict
@@ -39,10 +39,10 @@ class Walk(NamedTuple):
 
 
 def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Walk:
-    """Follow a packet with these header fields (by OXM name, absent ones not at all) from table 0.
+    """Follow a packet with these header fields (by OXM name, absent fields left out) from table 0.
 
-    Of what is not known (what a group sends, say), the packet meets nothing: a proof shows none for which
-    that makes a difference. Where several rules of one priority match, one of them wins.
+    Steps with an unknown effect (the output of a group, say) are skipped: no proof returns a packet for which
+    they matter. Where several rules of one priority match, one of them wins.
     """
     return next(walks(rules, fields, handover_table), Walk(Verdict.BLOCK, None, undefined=True))
 
@@ -50,9 +50,9 @@ def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table:
 def walks(
     rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None
 ) -> Iterator[Walk]:
-    """Yield every way that a packet may take: of rules of one priority that match, each may win.
+    """Yield every possible way of a packet: each rule of the highest matching priority may win.
 
-    A way that comes back to where it was, or to before that, is left out.
+    A way that returns to the same table or an earlier one is left out.
     """
     ways = [_Way(0, {"metadata": 0, "ct_state": 0, **fields})]
     while ways:
@@ -75,7 +75,7 @@ def walks(
 
 
 class _Way(NamedTuple):
-    """A packet at the entrance of a table."""
+    """A packet that enters a table."""
 
     table: int
     packet: dict[str, int]
@@ -83,13 +83,13 @@ class _Way(NamedTuple):
     undefined: bool = False
 
     def is_behind(self, other: _Way) -> bool:
-        """Return whether a packet can come from there to here only once."""
+        """Return whether a packet can come from ``other`` to this entrance only once."""
         here, there = ((way.packet["ct_state"] & _TRACKED, way.table) for way in (self, other))
         return here > there
 
 
 def _step_by_step(rule: StoredRule, way: _Way, handover_table: int | None) -> Verdict | _Way:
-    """Carry out a rule: the verdict, or the entrance of another table."""
+    """Apply a rule: return the verdict, or the entrance of the next table."""
     packet, sends_later = {**way.packet}, way.sends_later
     permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
     table: int | None = None
