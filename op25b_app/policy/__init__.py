@@ -1,1 +1,1 @@
-"""What is permitted: the policy as frozen values, its file, and its specification in code."""
+"""The policy: its values, its file format, and its specification in code."""

@@ -1,4 +1,4 @@
-"""The address space of an ISP: what the longest listed prefix says of each address."""
+"""Label the addresses of an ISP by longest-prefix match: dynamic, static or unlisted."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from op25b_app.net.prefix_set import PrefixTable, key_of, keys_of
 
 
 class Space(enum.IntEnum):
+    """Label of an address in the address space of an ISP."""
+
     DYNAMIC = 0
     STATIC = 1
     BOUND = 2
@@ -18,9 +20,9 @@ class Space(enum.IntEnum):
 
 
 class AddressSpace:
-    """Dynamic and static prefixes, as tables by IP version; what is listed as both is static there.
+    """Dynamic and static prefixes, as tables by IP version; a prefix listed as both is static.
 
-    ``before`` is an earlier space: only what differs from it is worked out.
+    ``before`` is an earlier space; only the differences from it are computed.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What a part of a policy says, wherever and in whatever order it is written: for comparing."""
+"""Reduce parts of a policy to comparable values, without places in files."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from op25b_app.policy.model import Listed, Place
 
 
 def meaning(part: Any, without: Collection[str] = ()) -> Hashable:
-    """Return a value that differs where a part of a policy says something else.
+    """Return a value that differs where a part of a policy has another meaning.
 
-    All fields count, those of later versions too, but for places in files and the fields of ``part`` itself
-    that are named in ``without``.
+    It covers all fields but places in files and the fields of ``part`` named in ``without``. The order of
+    prefixes and of mappings is ignored.
     """
     if dataclasses.is_dataclass(part):
         named = (
@@ -34,5 +34,5 @@ def meaning(part: Any, without: Collection[str] = ()) -> Hashable:
 
 
 def prefixes(listed: Iterable[Listed]) -> frozenset[Prefix]:
-    """Return the prefixes of a list, in no order."""
+    """Return the prefixes of a list as a set."""
     return frozenset(entry.prefix for entry in listed)

@@ -1,4 +1,4 @@
-"""What single values cannot tell: contradictions within a policy, and what is probably not meant."""
+"""Check a policy as a whole for contradictions and probable mistakes."""
 
 from __future__ import annotations
 
@@ -29,13 +29,16 @@ from op25b_app.policy.schema import PORT_LISTS, Document
 from op25b_app.policy.yaml_source import Tree
 
 UNBOUND_SHOWN = 3
-"""Static prefixes without a line that are named; the others are counted."""
+"""Number of static prefixes without a line that are named; the rest are counted."""
 WIDE_SHOWN = 3
-"""Mail destinations of more than one host that are named; the others are counted."""
+"""Number of mail destinations of more than one host that are named; the rest are counted."""
 
 
 def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Problem]:
-    """Every contradiction (error) and everything to look at (warning) in a policy that reads well."""
+    """Return the contradictions (errors) and doubtful parts (warnings) of a parsed policy.
+
+    ``at`` is in seconds since 1970.
+    """
     return [
         *_forwarding(document, tree),
         *_hidden_ip(document, tree),
@@ -116,7 +119,7 @@ def _nat64(policy: Policy) -> Iterator[Problem]:
 
 
 def _wide_mail_destinations(policy: Policy) -> Iterator[Problem]:
-    """One warning for all: a port-25 filter sees the first stop of a source route, not the last."""
+    """Yield one warning for all: a port-25 filter sees the first stop of a source route, not the last."""
     wide = [listed for listed in policy.mail_destinations if _is_wide(listed.prefix)]
     if not wide:
         return
@@ -148,7 +151,7 @@ def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
 
 
 def _lines(policy: Policy) -> Iterator[Problem]:
-    """Lines must be subscriber ports; one without a role is one, and makes the switch degraded."""
+    """Check that the lines of bindings and exceptions are subscriber ports of known switches."""
     for switch in policy.switches.values():
         for binding in switch.bindings:
             yield from _line(switch, binding.port, binding.place)
@@ -237,7 +240,7 @@ def _bound(policy: Policy, line: Line) -> bool:
 
 
 def _static_without_line(policy: Policy) -> Iterator[Problem]:
-    """One warning for all, where the first of them is written."""
+    """Yield one warning for all, at the place of the first."""
     bound = _addresses(
         listed
         for switch in policy.switches.values()
@@ -267,7 +270,7 @@ def _static_without_line(policy: Policy) -> Iterator[Problem]:
 
 
 def _first_unbound(table: PrefixTable[Space], key: Key, bound: Intervals) -> int | None:
-    """The first address of a static prefix that is neither bound nor taken back by a dynamic prefix in it."""
+    """Return the first address of a static prefix that no binding and no dynamic prefix inside it holds."""
     version, keys, values = table.version, table.keys, table.values
     address, end = key >> 8, end_of(version, key)
     position = bisect_right(keys, key)

@@ -1,7 +1,7 @@
-"""The specification in code: what happens to a packet, from the policy alone.
+"""Decide what happens to a packet from the policy alone: the specification in code.
 
-Nothing here is shared with the compiler, so that each can be tested against the other. The numbers
-are those of the list of decisions in ``docs/decisions.md``; the first that applies wins.
+The compiler does not use this module, so each can be tested against the other. The numbers are those of the
+list of decisions in ``docs/decisions.md``; the first that applies wins.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from op25b_app.policy.packet_context import (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict, which decision of the list gives it, why, and the part of the policy it rests on."""
+    """A verdict, the decision of the list that gives it, the reason, and the part of the policy behind it."""
 
     verdict: Verdict
     rule: str
@@ -44,7 +44,7 @@ class Decision:
 
 
 def decide(policy: Policy, switch: Switch, packet: Packet, at: float) -> Decision:
-    """What ``switch`` is to do with ``packet`` at a moment (seconds since 1970)."""
+    """Return the decision of ``switch`` for ``packet`` at a moment (seconds since 1970)."""
     case = Case(policy, switch, packet, at)
     role = switch.role_of(packet.in_port)
     for number, question in _QUESTIONS[role]:
@@ -81,7 +81,7 @@ def _under_forbidden_tag(case: Case) -> _Answer | None:
 
 
 def _what_a_line_needs(case: Case) -> _Answer | None:
-    """Address resolution and configuration; RA-Guard (RFC 6105) and DHCPv6-Shield (RFC 7610) in one."""
+    """Judge address resolution and configuration: RA-Guard (RFC 6105), DHCPv6-Shield (RFC 7610)."""
     packet, validation = case.packet, case.policy.hardening.source_validation
     place = case.policy.hardening.source_validation_place
     if packet.eth_type == ETH_ARP:
@@ -131,7 +131,7 @@ def _unreadable(case: Case) -> _Answer | None:
 
 
 def _source_of_another(case: Case) -> _Answer | None:
-    """Source validation (RFC 2827, RFC 3704), per switch or per line."""
+    """Validate the source (RFC 2827, RFC 3704), per switch or per line."""
     packet, hardening = case.packet, case.policy.hardening
     if packet.version is None or not hardening.source_validation.of_every_packet:
         return None
@@ -203,7 +203,7 @@ def _to_smtp_otherwise(case: Case) -> _Answer | None:
 
 
 def _own_source_at_uplink(case: Case) -> _Answer | None:
-    """RFC 2827: nobody behind an uplink sends with an address of this network."""
+    """Block own addresses as sources at an uplink (RFC 2827)."""
     if case.policy.hardening.source_validation is SourceValidation.OFF:
         return None
     is_looked_at = case.policy.hardening.source_validation.of_every_packet or case.to_smtp or case.from_smtp
@@ -215,7 +215,7 @@ def _own_source_at_uplink(case: Case) -> _Answer | None:
 
 
 def _spoofed_reply(case: Case) -> _Answer | None:
-    """The return leg of triangular spamming (Qian et al., IEEE S&P 2010)."""
+    """Block the return leg of triangular spamming (Qian et al., IEEE S&P 2010)."""
     policy, packet = case.policy, case.packet
     listed, is_static = space(case, packet.destination)
     if not (case.from_smtp and policy.inbound.block_spoofed_replies) or listed is None or is_static:
@@ -245,7 +245,7 @@ def _trusted(case: Case) -> _Answer:
 
 
 def _expected_from_outside(case: Case) -> _Answer | None:
-    """Mail, and answers to it, from where the policy expects them."""
+    """Permit mail, and answers to mail, from sources that the policy names."""
     policy, packet = case.policy, case.packet
     is_validated = policy.hardening.source_validation is not SourceValidation.OFF
     answers_are_looked_at = case.from_smtp and policy.inbound.block_spoofed_replies
@@ -260,7 +260,7 @@ def _expected_from_outside(case: Case) -> _Answer | None:
 
 
 def _exempt(case: Case) -> _Answer | None:
-    """What would be blocked, were it not for a prefix in the policy."""
+    """Permit packets that would be blocked but for a prefix in the policy."""
     tunnels, version = case.policy.hardening.tunnels, case.packet.version
     what = blocked_encapsulation(case)
     if version is not None and what is not None:
@@ -310,4 +310,4 @@ _QUESTIONS: dict[PortRole, tuple[tuple[int, _Question], ...]] = {
     ),
     PortRole.TRUSTED: ((1, _trusted),),
 }
-"""What is asked on a port, in order. A line needs nothing under a tag it may not carry: tags come first."""
+"""Decisions for a port, in order. A line needs nothing under a tag that it may not carry: tags come first."""

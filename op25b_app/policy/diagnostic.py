@@ -1,4 +1,4 @@
-"""What is wrong with a policy, told with its place and its remedy."""
+"""Problems of a policy, each with its place and its remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from op25b_app.policy.model import Place
 
 
 class Problem(NamedTuple):
-    """One error (the policy cannot be used) or warning (it can, and should be looked at)."""
+    """One error (the policy cannot be used) or warning (it can, but should be checked)."""
 
     place: Place
     severity: Literal["error", "warning"]
@@ -20,30 +20,32 @@ class Problem(NamedTuple):
 
 
 def error(place: Place, message: str) -> Problem:
+    """Return a problem that makes the policy unusable."""
     return Problem(place, "error", message)
 
 
 def warning(place: Place, message: str) -> Problem:
+    """Return a problem that leaves the policy usable."""
     return Problem(place, "warning", message)
 
 
 MOST_NAMES = 20
-"""Names in one line; nobody reads a thousand."""
+"""Maximum number of names in one line."""
 
 
 def names_in_words(names: Sequence[str], most: int = MOST_NAMES, separator: str = ", ") -> str:
-    """Return ``a, b, c``, or the first of them and how many more there are."""
+    """Return ``a, b, c``, or the first names and the number of further ones."""
     if len(names) <= most:
         return separator.join(names)
     return f"{separator.join(names[:most])} and {len(names) - most:,} more"
 
 
 MOST_TOLD = 1000
-"""Errors of one file; nobody reads more, and a file that is no policy at all may have millions."""
+"""Maximum number of errors reported for one file; a file that is no policy may have millions."""
 
 
 class Errors:
-    """The first errors of a file, and how many more there are."""
+    """The first errors of a file, and the number of further ones."""
 
     def __init__(self) -> None:
         self._first: list[Problem] = []
@@ -54,14 +56,14 @@ class Errors:
         self.add_later(lambda: error(place, message))
 
     def add_later(self, made: Callable[[], Problem]) -> None:
-        """Note an error that is only worked out if it is one of the first."""
+        """Note an error; ``made`` is called only if the error is one of the first."""
         if len(self._first) < MOST_TOLD:
             self._first.append(made())
         else:
             self._more += 1
 
     def told(self) -> list[Problem]:
-        """Return the first errors and, where there are more, one that says how many."""
+        """Return the first errors and, where there are more, one with their number."""
         if not self._more:
             return [*self._first]
         return [*self._first, error(self._first[-1].place, f"and {self._more:,} more errors in this file")]

@@ -1,4 +1,4 @@
-"""From a policy file to a policy, or to everything that is wrong with it at once."""
+"""Load a policy file: return the policy, or all its problems at once."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ from op25b_app.policy.source_files import MOST_POLICY_BYTES, Files, PrefixFile, 
 from op25b_app.policy.yaml_source import Path, Tree, read_tree
 
 MOST_PORTS_IN_ALL = 1 << 20
-"""Ports that a policy may name; 20,000 switches of 48 ports have them."""
+"""Maximum number of ports in a policy: those of 20,000 switches of 48 ports."""
 
 
 class Parsed(NamedTuple):
-    """A policy file by itself: its tree without the parts that are wrong, what it says, and what is wrong."""
+    """A policy file on its own: its text, its tree and document without the wrong parts, and its problems."""
 
     file: str
     text: str
@@ -60,7 +60,7 @@ class Parsed(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """What the next load of the same files need not work out again."""
+    """Intermediate results that the next load of the same files can use again."""
 
     parsed: Parsed | None = None
     prefix_files: Mapping[FilePath, PrefixFile] = MappingProxyType({})
@@ -68,9 +68,10 @@ class Memory(NamedTuple):
 
 
 class Loaded(NamedTuple):
-    """What became of a file; ``policy`` is None where ``problems`` holds an error.
+    """The result of a load; ``policy`` is None where ``problems`` holds an error.
 
-    ``files`` is what was read, by path, the policy file first; ``digest`` stands for all of it (hexadecimal).
+    ``files`` holds the content of each file by path, the policy file first. ``digest`` (SHA-256,
+    hexadecimal) identifies all of it.
     """
 
     policy: Policy | None
@@ -81,12 +82,13 @@ class Loaded(NamedTuple):
 
     @property
     def errors(self) -> tuple[Problem, ...]:
+        """Problems that make the policy unusable."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
     def recalling(self, previous: Loaded | None) -> Loaded:
-        """Return this for a second try whose files are at hand by then.
+        """Return this result for a second attempt, made once its files are available.
 
-        It knows the text that was parsed now, and the prefixes that ``previous`` knew.
+        Its memory holds the text that was parsed now, and the prefixes that ``previous`` knew.
         """
         if previous is None:
             return self
@@ -96,8 +98,8 @@ class Loaded(NamedTuple):
 def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | None = None) -> Loaded:
     """Read and check a policy file and the prefix files that it names, each once.
 
-    ``at`` (seconds since 1970) decides which exceptions are past. Never raises for what a file holds.
-    ``previous`` is what was loaded before: where little has changed, little is done, with the same result.
+    ``at`` (seconds since 1970) decides which exceptions are past. Problems of the files are returned, never
+    raised. ``previous`` is an earlier result: unchanged parts are used again, with the same result.
     """
     memory = Memory() if previous is None else previous.memory
     files = Files(read, memory.prefix_files)
@@ -112,7 +114,7 @@ def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | N
         problems = [*problems, *builder.problems]
         found = checks.check(policy, parsed.document, parsed.tree, at)
         if any(problem.severity == "error" for problem in problems):
-            # What was not understood is missing: what the rest is warned of may be untrue.
+            # Invalid parts are missing here, so a warning about the rest may be false.
             found = [problem for problem in found if problem.severity == "error"]
         problems += found
     problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
@@ -123,7 +125,7 @@ def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | N
 
 
 def digest(contents: Iterable[bytes]) -> str:
-    """SHA-256 of what one file holds, or of the SHA-256 of each where there are several."""
+    """Return the SHA-256 (hexadecimal) of one content, or of the SHA-256 digests of several."""
     hashes = [hashlib.sha256(content) for content in contents]
     whole = hashes[0] if len(hashes) == 1 else hashlib.sha256(b"".join(each.digest() for each in hashes))
     return whole.hexdigest()
@@ -141,9 +143,9 @@ def _parse(file: str, text: str, before: Parsed | None) -> tuple[Parsed | None, 
 
 
 def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
-    """The document of what is right, and a problem for each part that is not.
+    """Return a document of the valid parts, and a problem for each invalid part.
 
-    Parts that are wrong are taken out of ``tree``, so that the rest can still be checked.
+    Invalid parts are removed from ``tree``, so that the rest can still be checked.
     """
     sections = dict(_sections(Document, tree.value, ()))
     errors = Errors()
@@ -170,7 +172,7 @@ def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
 
 
 def _too_many_ports(document: Document, tree: Tree, errors: Errors) -> Iterator[Path]:
-    """Lists of more ports than a switch has, or than all switches of a network have."""
+    """Yield the lists with more ports than a switch, or all switches of a network, may have."""
     total = 0
     for name, switch in document.switches.items():
         for key in PORT_LISTS:
@@ -188,7 +190,7 @@ def _too_many_ports(document: Document, tree: Tree, errors: Errors) -> Iterator[
 
 
 def _sections(section: type[Section], value: Any, path: Path) -> Iterator[tuple[Path, type[Section]]]:
-    """Every mapping of the file that has keys of its own, by its path."""
+    """Yield every mapping of the file that has its own keys, with its path."""
     if not isinstance(value, dict):
         return
     yield path, section
@@ -249,7 +251,7 @@ def _shown(value: Any) -> str:
 
 
 class _Builder:
-    """Turns a checked document into frozen values, with the places they come from."""
+    """Builder of the policy's values, with their places, from a checked document."""
 
     def __init__(self, tree: Tree, folder: FilePath, files: Files) -> None:
         self._tree = tree
@@ -258,7 +260,7 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def policy(self, document: Document, space_before: AddressSpace | None) -> Policy:
-        """The whole document; what is wrong with the files it names goes to ``problems``."""
+        """Return the policy of the whole document; problems of the files it names go to ``problems``."""
         isp, space = document.isp, document.address_space
         return Policy(
             isp_name=isp.name,

@@ -1,4 +1,4 @@
-"""The policy as frozen values. No reader, writer or clock lives here."""
+"""The policy as frozen values, without reading, writing or a clock."""
 
 from __future__ import annotations
 
@@ -13,18 +13,20 @@ from op25b_app.net.prefix import Prefix
 from op25b_app.policy.address_space import AddressSpace
 
 FIRST_FOREIGN_TABLE = 6
-"""Tables below are ours alone; from here on a permit may hand over to another application, but for the next
-one where every packet's source is validated."""
+"""First table that a permit may hand over to; lower tables belong to op25b alone.
+
+It is one higher where the source of every packet is validated.
+"""
 LAST_FOREIGN_TABLE = 254
 """OFPTT_MAX (OpenFlow 1.3.5, section 7.3.4.1)."""
 DHCP_PORTS = (67, 68, 546, 547)
-"""UDP ports that what a line needs goes to (RFC 2131, RFC 8415)."""
+"""UDP ports of DHCP, which every line needs (RFC 2131, RFC 8415)."""
 MOST_UDP_PORTS = 32
-"""How many ports ``tunnels`` may name; each costs a rule for each IP version and prefix of ``permit_to``."""
+"""Maximum number of ports in ``tunnels``; each costs a rule for each IP version and ``permit_to`` prefix."""
 
 
 class Place(NamedTuple):
-    """Where in which file something is written; line and column count from 1."""
+    """The place of a text in a file; line and column count from 1."""
 
     file: str
     line: int
@@ -35,30 +37,38 @@ class Place(NamedTuple):
 
 
 class Listed(NamedTuple):
-    """A prefix and where it is written."""
+    """A prefix and its place in a file."""
 
     prefix: Prefix
     place: Place
 
 
 class Mode(enum.Enum):
+    """Operating mode of a switch: block, or only count and let through."""
+
     ENFORCE = "enforce"
     MONITOR = "monitor"
 
 
 class Verdict(enum.Enum):
+    """The verdict for a packet; ``WOULD_BLOCK`` is a block in monitor mode, counted and let through."""
+
     PERMIT = "permit"
     BLOCK = "block"
     WOULD_BLOCK = "would-block"
 
 
 class PortRole(enum.Enum):
+    """The role of a switch port."""
+
     SUBSCRIBER = "subscriber"
     UPLINK = "uplink"
     TRUSTED = "trusted"
 
 
 class SourceValidation(enum.Enum):
+    """Extent of source validation: none, mail only, or every subscriber packet by prefix or by line."""
+
     OFF = "off"
     PORT_25 = "port-25"
     PREFIX = "prefix"
@@ -66,13 +76,13 @@ class SourceValidation(enum.Enum):
 
     @property
     def of_every_packet(self) -> bool:
-        """Whether sources are validated in whatever comes from a subscriber, not only in mail."""
+        """True where the sources of all subscriber packets are validated, not only those of mail."""
         return self in (SourceValidation.PREFIX, SourceValidation.BINDING)
 
 
 @dataclass(frozen=True, slots=True)
 class Inbound:
-    """What may enter from an uplink; True blocks."""
+    """Filters on packets from an uplink; True blocks."""
 
     block_spoofed_replies: bool
     block_port_25: bool
@@ -84,8 +94,8 @@ class Inbound:
 class Tunnels:
     """Encapsulations by IP protocol (IP-in-IP, GRE, ...), and over UDP by destination port.
 
-    ``block`` is about the protocols, ``udp_ports`` are those that are blocked; 0 stands for fragments of UDP,
-    whose ports no switch reads. Only ``permit_to`` may be reached by what either of them blocks.
+    ``block`` is for the protocols. ``udp_ports`` are blocked; 0 is for UDP fragments, whose ports a switch
+    cannot read. What either blocks is let through to ``permit_to`` only.
     """
 
     block: bool
@@ -96,7 +106,7 @@ class Tunnels:
 
 @dataclass(frozen=True, slots=True)
 class Hardening:
-    """The ways around a port test that are closed; True blocks."""
+    """Protection against ways around a port test; True blocks."""
 
     source_validation: SourceValidation
     block_encapsulation: bool
@@ -130,6 +140,7 @@ class MailException:
     place: Place
 
     def in_force(self, at: float) -> bool:
+        """Return whether the exception has not expired at a moment (seconds since 1970)."""
         return self.expires is None or at < self.expires
 
 
@@ -144,9 +155,9 @@ class Binding:
 
 
 class CertificateName(NamedTuple):
-    """What a switch's certificate must be: one of this SHA-256, or one whose subject has these attributes.
+    """The certificate that a switch must present: by SHA-256, or by attributes of its subject.
 
-    The fingerprint has 64 lower-case hexadecimal digits. Attributes are type, as in ``CN``, and value.
+    The fingerprint has 64 lower-case hexadecimal digits. Attributes are (type, value), as in ``CN``.
     """
 
     fingerprint: str | None
@@ -162,8 +173,8 @@ class CertificateName(NamedTuple):
 class Switch:
     """One OpenFlow switch and the roles of its ports.
 
-    ``serves`` None means all of the own space lives behind it; ``forwarding_table`` None means NORMAL.
-    ``vlans`` holds the tags of ports that may carry any, None for no tag; the priority tag is number 0.
+    ``serves`` None means that all of the own space is behind it; ``forwarding_table`` None means NORMAL.
+    ``vlans`` holds the tags that a port may carry; None is no tag, 0 is the priority tag.
     """
 
     name: str
@@ -178,10 +189,10 @@ class Switch:
     bindings: tuple[Binding, ...] = ()
     forwarding_table: int | None = None
     certificate: CertificateName | None = None
-    """None means one whose common name is the datapath id, where certificates are shown at all."""
+    """None: the common name must be the datapath id, where the connection has certificates."""
 
     def role_of(self, port: int) -> PortRole:
-        """A port without a role counts as a subscriber port."""
+        """Return the role of a port; a port without one is treated as a subscriber port."""
         if port in self.uplink_ports:
             return PortRole.UPLINK
         if port in self.trusted_ports:
@@ -189,14 +200,15 @@ class Switch:
         return PortRole.SUBSCRIBER
 
     def has_role(self, port: int) -> bool:
+        """Return whether the policy names the port."""
         return port in self.subscriber_ports or port in self.uplink_ports or port in self.trusted_ports
 
 
 @dataclass(frozen=True)
 class Policy:
-    """Everything an operator has written, checked and complete.
+    """The whole policy of an operator, checked and complete.
 
-    ``space_before`` may be the address space of an earlier policy, from which this one's is worked out.
+    ``space_before`` may be the address space of an earlier policy, from which this one's is computed.
     """
 
     isp_name: str
@@ -213,10 +225,12 @@ class Policy:
 
     @cached_property
     def space(self) -> AddressSpace:
+        """The address space, computed at first use."""
         dynamic, static = ((prefix for prefix, _ in listed) for listed in (self.dynamic, self.static))
         return AddressSpace(dynamic, static, self.space_before)
 
     def switch_of_dpid(self, dpid: int) -> Switch | None:
+        """Return the switch with a datapath id; None where the policy has none."""
         return self._by_dpid.get(dpid)
 
     @cached_property

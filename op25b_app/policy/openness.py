@@ -1,6 +1,6 @@
-"""How far a policy opens port 25: what dynamic space may reach, and how much of the own space is exempt.
+"""Measure how far a policy opens port 25: the reach of dynamic space, and the exempt share of the own space.
 
-Shares are of addresses, by IP version. They tell a policy that closes next to nothing from one that is meant.
+Shares are of addresses, by IP version. They show a policy that closes almost nothing.
 """
 
 from __future__ import annotations
@@ -16,28 +16,31 @@ from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import Line, Listed, MailException, Place, Policy
 
 SMALL_SHARE = 0.01
-"""Of the Internet. With its whole network as mail destinations, one of the largest ISPs comes near to it."""
+"""Share of the Internet above which an opening is reported.
+
+With its whole network as mail destinations, one of the largest ISPs comes near to it.
+"""
 LARGE_SHARE = 0.5
-"""Of the own space."""
+"""Share of the own space, or of the lines, above which exemptions are reported."""
 GROWTH = 2.0
-"""So many times the share before is an opening of its own."""
+"""Factor by which a share must grow to be reported as a new opening."""
 FEW_SOURCES = {4: 1 << 8, 6: 1 << 80}
-"""Addresses (of a /24, of a /48) that exceptions may open without a word, in however small a network."""
+"""Number of addresses (a /24, a /48) that exceptions may open without a warning in any network."""
 FEW_LINES = 16
-"""Lines likewise."""
+"""Number of lines that exceptions may open without a warning."""
 
 _NOT_GLOBAL = map(
     Prefix.parse,
     ("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12",
      "192.168.0.0/16", "224.0.0.0/3"),
 )  # fmt: skip
-"""IPv4 addresses that are nobody's on the Internet (RFC 6890, RFC 5771, RFC 1112)."""
+"""IPv4 addresses that are not unicast addresses of the Internet (RFC 6890, RFC 5771, RFC 1112)."""
 _ALLOCATED = map(
     Prefix.parse,
     ("2001::/16", "2002::/16", "2003::/18", "2400::/12", "2410::/12", "2600::/12", "2610::/23", "2620::/23",
      "2630::/12", "2800::/12", "2a00::/12", "2a10::/12", "2c00::/12"),
 )  # fmt: skip
-"""IPv6 addresses that registries give away (IANA, IPv6 Global Unicast Address Assignments)."""
+"""IPv6 addresses that registries allocate (IANA, IPv6 Global Unicast Address Assignments)."""
 _ALL = {4: [0], 6: [0]}
 _INTERNET: dict[int, list[Key]] = {
     4: difference(4, _ALL[4], cover(4, keys_of(4, _NOT_GLOBAL))),
@@ -50,7 +53,7 @@ Kind = Literal["mail destinations", "exceptions", "exempt", "exempt lines"]
 
 
 class Opening(NamedTuple):
-    """One way in which a policy opens more than it closes; ``share`` is from 0 to 1."""
+    """One unusually wide opening; ``share`` is from 0 to 1, ``version`` is 0 for exempt lines."""
 
     kind: Kind
     version: int
@@ -60,7 +63,7 @@ class Opening(NamedTuple):
 
 
 def openings(policy: Policy, at: float) -> list[Opening]:
-    """Return what a policy opens beyond what is usual, at a moment in seconds since 1970."""
+    """Return the unusually wide openings of a policy at a moment (seconds since 1970)."""
     exceptions = [_Wide(each, share) for each in policy.exceptions if (share := _reach(policy, each, at))]
     return [
         opening
@@ -74,7 +77,7 @@ def openings(policy: Policy, at: float) -> list[Opening]:
 
 
 def newly_open(old: Policy | None, new: Policy, at: float) -> list[str]:
-    """Return a sentence for each opening that the policy before did not have, or had not half as wide."""
+    """Return a sentence for each opening that ``old`` did not have, or had at most half as wide."""
     if old is None:
         return []
     before = {(opening.kind, opening.version): opening.share for opening in openings(old, at)}
@@ -104,7 +107,7 @@ def _by_mail_destinations(policy: Policy, version: int) -> Iterator[Opening]:
 
 
 def _by_exceptions(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
-    """Ways are pairs of a dynamic address and an address on the Internet."""
+    """Yield an opening by pairs of a dynamic address and an address on the Internet."""
     found = [each for each in exceptions if _source_version(each.exception) == version]
     if sum(_size(each.exception.source) for each in found) <= FEW_SOURCES[version]:
         return
@@ -136,7 +139,7 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
     excepted = sum(map(_size, _sources(wide)))
     lengths = Counter(prefix[2] for prefix, _ in policy.static if prefix[0] == version)
     listed = sum(count << width - length for length, count in lengths.items())
-    # There may be very many prefixes: what is quick to tell comes first.
+    # There may be very many prefixes, so the quick test comes first.
     if listed + excepted <= (1 << width - table.shortest) * LARGE_SHARE:
         return
     sizes = table.sizes
@@ -158,7 +161,7 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
 
 
 def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
-    """Exceptions of lines that no address is bound to: what those may have is not known."""
+    """Yield an opening by exceptions for lines, whatever addresses they have."""
     wide = {
         each.exception.source: each.exception
         for each in exceptions
@@ -173,7 +176,7 @@ def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Openi
 
 
 def _reach(policy: Policy, exception: MailException, at: float) -> float:
-    """The share of the Internet that an exception leads to; 0 where it is past."""
+    """Return the share of the Internet that an exception leads to; 0 where it has expired."""
     if not exception.in_force(at):
         return 0
     if exception.destination is None:
@@ -182,7 +185,7 @@ def _reach(policy: Policy, exception: MailException, at: float) -> float:
 
 
 def _share_of_internet(policy: Policy, version: int, prefixes: Sequence[Prefix]) -> float:
-    """How much of it prefixes hold; IPv4 addresses behind a NAT64 count as such."""
+    """Return the share of the Internet in prefixes; IPv4 addresses behind a NAT64 are included."""
     if version == 4:
         outer = [_NAT64, *(entry.prefix for entry in policy.nat64_prefixes)]
         behind = (extract(nat64, prefix) for nat64 in outer for prefix in prefixes if prefix.version == 6)
@@ -210,13 +213,13 @@ def _size(prefix: Prefix | Line) -> int:
 
 
 def _total(version: int, keys: Iterable[Key]) -> int:
-    """How many addresses disjoint keys hold."""
+    """Return the number of addresses in disjoint keys."""
     width = WIDTH[version]
     return sum(1 << width - (key & 0xFF) for key in keys)
 
 
 def _common_size(version: int, one: Sequence[Key], other: Sequence[Key]) -> int:
-    """How many addresses two covers have in common."""
+    """Return the number of addresses that two covers have in common."""
     return _total(version, one) - _total(version, difference(version, one, other))
 
 
@@ -225,5 +228,5 @@ def _widest(listed: Sequence[Listed]) -> Place:
 
 
 def _percent(share: float) -> str:
-    """Three digits, and 100 % only for all."""
+    """Return three digits; 100 % only for the whole."""
     return "100 %" if share == 1 else f"{min(share * 100, 99.9):.3g} %"

@@ -1,4 +1,4 @@
-"""What a valid policy says and probably does not mean: each a warning, with its place and its remedy."""
+"""Warn of probable mistakes in a valid policy, each with its place and its remedy."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from op25b_app.policy.schema import Document
 from op25b_app.policy.yaml_source import Tree
 
 MOST_ALIKE = 20
-"""Warnings of one kind; of more, the number is told."""
+"""Maximum number of warnings of one kind; further ones are counted."""
 MOST_UNBOUND = 0.5
-"""Share of the lines that may be without a binding where only bindings let packets pass."""
+"""Share of the lines that may lack a binding, without a warning, where sources are validated by binding."""
 
 
 def oversights(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
-    """Return a warning for each thing that is said and probably not meant."""
+    """Yield a warning for each probable mistake."""
     for found in (
         _empty_dynamic(policy, document, tree),
         _without_effect(policy, document, tree),
@@ -90,7 +90,7 @@ def _bound_outside(policy: Policy) -> Iterator[Problem]:
 
 
 def _bound_to_two_switches(policy: Policy) -> Iterator[Problem]:
-    """The lines of one switch may share an address: two links to one customer, say."""
+    """Warn of an address bound on two switches; lines of one switch may share it (two links, say)."""
     if sum(bool(switch.bindings) for switch in policy.switches.values()) < 2:
         return
     around: list[tuple[Line, Listed]] = []
@@ -126,7 +126,7 @@ def _exceptions_in_vain(policy: Policy) -> Iterator[Problem]:
 
 
 def _spaces(table: PrefixTable[Space], prefix: Prefix) -> set[Space]:
-    """Which spaces a prefix may lie in: that of the longest prefix around it, and those in it."""
+    """Return the spaces that a prefix lies in: by its longest match, and by the prefixes inside it."""
     key = key_of(prefix)
     return {table.label(key), *(table.labels[inner] for inner in table.inside(key))}
 
@@ -141,7 +141,7 @@ def _lines_without_binding(policy: Policy) -> Iterator[Problem]:
 
 
 def _forgotten_version(policy: Policy, tree: Tree) -> Iterator[Problem]:
-    """Where sources are validated, a version of which nothing is listed is taken from every line."""
+    """Warn of an IP version that lines lose: sources are validated, but none of its addresses is listed."""
     validation, place = policy.hardening.source_validation, policy.hardening.source_validation_place
     if validation is SourceValidation.BINDING:
         bound = {listed.prefix.version for _, listed in _bindings(policy)}
@@ -162,7 +162,7 @@ def _forgotten_version(policy: Policy, tree: Tree) -> Iterator[Problem]:
 
 
 def _missing(versions: Iterable[int]) -> list[int]:
-    """The IP version that is not there, where the other one is."""
+    """Return the missing IP version where the other one is present."""
     there = {*versions}
     return [version for version in WIDTH if version not in there] if there else []
 

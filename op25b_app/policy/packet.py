@@ -1,4 +1,4 @@
-"""A frame as a switch reads it: the header fields a decision may rest on."""
+"""Read a frame as a switch reads it: the header fields that a decision may need."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 ETH_IPV4, ETH_ARP, ETH_IPV6 = 0x0800, 0x0806, 0x86DD
 ETH_LENGTH = 0x05FF
-"""What a switch reads where a length stands instead of an ethertype (OpenFlow 1.3.5, section 7.2.3.8)."""
+"""``eth_type`` of a frame with a length in its place (OpenFlow 1.3.5, section 7.2.3.8)."""
 TPIDS = frozenset({0x8100, 0x88A8})
-"""Ethertypes of a tag (IEEE 802.1Q); a switch looks behind one."""
+"""Ethertypes of a VLAN tag (IEEE 802.1Q); a switch reads behind one tag."""
 IGMP, TCP, UDP, FRAGMENT, ICMPV6 = 2, 6, 17, 44, 58
 NEIGHBOUR_SOLICITATION, NEIGHBOUR_ADVERTISEMENT = 135, 136
 
@@ -19,19 +19,21 @@ _HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION_OPTIONS = 0, 43, 51, 60
 _EXTENSIONS = frozenset({_HOP_BY_HOP, _ROUTING, FRAGMENT, _AUTHENTICATION, _DESTINATION_OPTIONS})
 """IPv6 extension headers that Open vSwitch walks (RFC 8200, section 4; RFC 4302)."""
 _HIDING = frozenset({_HOP_BY_HOP, _ROUTING, _AUTHENTICATION, _DESTINATION_OPTIONS, 135, 139, 140, 253, 254})
-"""IPv6 extension headers (IANA registry "IPv6 Extension Header Types") behind which a TCP header may follow
-unseen: those that a switch does not walk, and those that it could not walk to their end."""
+"""IPv6 extension headers behind which a TCP header may follow unseen.
+
+A switch does not walk them, or may not reach their end (IANA registry "IPv6 Extension Header Types").
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
     """One frame at a port.
 
-    ``tags`` are VLAN numbers from the outside in; ``eth_type`` is what follows the one tag a switch looks
-    behind. ``version`` is 4 or 6, or None where no IP is seen; addresses are integers of that version.
-    Ports, ``icmp_type`` and ``nd_target`` are None where the frame has none or a switch cannot read them, as
-    in every fragment. ``protocol`` is FRAGMENT in all but the first fragment of IPv6, and 0 where a header
-    is cut short. ``arp_sender`` and ``arp_sender_mac`` are those of an ARP frame.
+    ``tags`` are VLAN ids from the outside in; ``eth_type`` follows the one tag that a switch reads behind.
+    ``version`` is 4 or 6, or None where no IP is seen; addresses are integers of that version. Ports,
+    ``icmp_type`` and ``nd_target`` are None where the frame has none or a switch cannot read them, as in
+    every fragment. ``protocol`` is FRAGMENT in all but the first fragment of IPv6, and 0 where a header is
+    cut short. ``arp_sender`` and ``arp_sender_mac`` are those of an ARP frame.
     """
 
     in_port: int
@@ -53,14 +55,15 @@ class Packet:
 
     @property
     def is_tcp(self) -> bool:
+        """True where a switch sees TCP."""
         return self.version is not None and self.protocol == TCP
 
     @property
     def is_unreadable_tcp(self) -> bool:
-        """May this be TCP to a port that a switch cannot read?
+        """True where this may be TCP to a port that a switch cannot read.
 
-        It reads the ports of a fragment as 0, so port 0 itself counts as unreadable; and a malformed IPv4
-        header, which a neighbour may mend, as protocol 0.
+        A switch reads the ports of a fragment as 0, so port 0 is unreadable, too. It reads a malformed IPv4
+        header, which a neighbour may repair, as protocol 0.
         """
         if self.is_tcp:
             return not self.destination_port
@@ -70,10 +73,10 @@ class Packet:
 
 
 def read_frame(in_port: int, frame: bytes) -> Packet:
-    """The packet that ``frame`` (from the Ethernet destination on) is to a switch.
+    """Return the packet that a switch reads from ``frame`` (from the Ethernet destination on).
 
-    What is cut off or malformed is not read, as Open vSwitch does not; ValueError for less than an
-    Ethernet header.
+    Parts that are cut off or malformed are not read, as in Open vSwitch. Raises ValueError for less than an
+    Ethernet header (14 bytes).
     """
     if len(frame) < 14:
         raise ValueError(f"{len(frame)} bytes are no Ethernet frame; its header alone has 14")
@@ -101,7 +104,7 @@ def read_frame(in_port: int, frame: bytes) -> Packet:
 
 
 def _read_length(frame: bytes, offset: int) -> tuple[int, int]:
-    """IEEE 802.3 with LLC: behind a SNAP header an ethertype follows (RFC 1042)."""
+    """Read IEEE 802.3 with LLC: an ethertype follows a SNAP header (RFC 1042)."""
     if frame[offset : offset + 6] == _LLC_SNAP and len(frame) >= offset + 8:
         (eth_type,) = struct.unpack_from("!H", frame, offset + 6)
         if eth_type >= _SMALLEST_ETHERTYPE:
@@ -110,7 +113,7 @@ def _read_length(frame: bytes, offset: int) -> tuple[int, int]:
 
 
 def _read_arp(packet: Packet, data: bytes) -> Packet:
-    """RFC 826, for IPv4 over Ethernet."""
+    """Read ARP for IPv4 over Ethernet (RFC 826)."""
     if len(data) < 28 or data[:6] != bytes.fromhex("000108000604"):
         return packet
     return replace(
@@ -121,7 +124,7 @@ def _read_arp(packet: Packet, data: bytes) -> Packet:
 
 
 def _read_ipv4(packet: Packet, data: bytes) -> Packet:
-    """RFC 791, section 3.1."""
+    """Read IPv4 (RFC 791, section 3.1)."""
     header_length = (data[0] & 0xF) * 4 if data else 0
     if len(data) < 20 or data[0] >> 4 != 4 or header_length < 20 or len(data) < header_length:
         return packet
@@ -141,7 +144,7 @@ def _read_ipv4(packet: Packet, data: bytes) -> Packet:
 
 
 def _read_ipv6(packet: Packet, data: bytes) -> Packet:
-    """RFC 8200, sections 3 and 4; a chain that is cut short has no upper-layer protocol."""
+    """Read IPv6 (RFC 8200, sections 3 and 4); a chain that is cut short has no upper-layer protocol."""
     if len(data) < 40 or data[0] >> 4 != 6:
         return packet
     payload_length, protocol = struct.unpack_from("!HB", data, 4)

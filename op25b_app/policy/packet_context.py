@@ -1,4 +1,4 @@
-"""What is true of a packet on a port under a policy: the facts that decisions rest on."""
+"""Facts about a packet on a port under a policy, on which decisions rest."""
 
 from __future__ import annotations
 
@@ -37,8 +37,11 @@ TUNNELS = {
     144: "AGGFRAG",
     145: "NSH in IP",
 }
-"""IP protocols in which another packet travels in the clear, or may (RFC 2003, 4213, 2784, 2004, 3378, 1241,
-3173, 3931, 4023, 5840, 5858, 8986, 9347 and 9491; 94 is in IANA's registry)."""
+"""IP protocols that carry another packet unencrypted, or may.
+
+RFC 2003, 4213, 2784, 2004, 3378, 1241, 3173, 3931, 4023, 5840, 5858, 8986, 9347 and 9491; 94 is in IANA's
+registry.
+"""
 _MULTICAST_LISTENER = (130, 131, 132, 143)
 """ICMPv6 types (RFC 2710, RFC 3810)."""
 _ROUTER_SOLICITATION, _ROUTER_ADVERTISEMENT = 133, 134
@@ -49,7 +52,7 @@ _SERVICE_ICMPV6 = (
     NEIGHBOUR_ADVERTISEMENT,
 )
 _DHCP_CLIENT = {4: (68, 67), 6: (546, 547)}
-"""Source and destination port of what a client sends (RFC 2131, RFC 8415)."""
+"""Source and destination port of a DHCP client's messages (RFC 2131, RFC 8415)."""
 _DHCPV6_SERVER = 547
 _RELAYS_AND_SERVERS, _RELAYS_AND_SERVERS_MAC = Prefix.parse("ff02::1:2/128"), 0x33_33_00_01_00_02
 """All_DHCP_Relay_Agents_and_Servers (RFC 8415, section 7.1), and its MAC address (RFC 2464, section 7)."""
@@ -57,7 +60,7 @@ _RELAYS_AND_SERVERS, _RELAYS_AND_SERVERS_MAC = Prefix.parse("ff02::1:2/128"), 0x
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One packet, where it comes in, and when (``at``, in seconds since 1970)."""
+    """One packet, the switch it enters, and the moment ``at`` (seconds since 1970)."""
 
     policy: Policy
     switch: Switch
@@ -66,23 +69,27 @@ class Case:
 
     @property
     def to_smtp(self) -> bool:
+        """True for TCP to port 25."""
         return self.packet.is_tcp and self.packet.destination_port == _SMTP
 
     @property
     def from_smtp(self) -> bool:
+        """True for TCP from port 25."""
         return self.packet.is_tcp and self.packet.source_port == _SMTP
 
     @property
     def source(self) -> str:
+        """The source address as text."""
         return format_address(self.packet.version or 4, self.packet.source)
 
     @property
     def destination(self) -> str:
+        """The destination address as text."""
         return format_address(self.packet.version or 4, self.packet.destination)
 
 
 def is_service(packet: Packet) -> bool:
-    """Is it what a line sends to get an address and to find its neighbours?"""
+    """Return whether a line sends this to get an address or to find its neighbours."""
     if packet.version == 4 and packet.protocol == IGMP:
         return True
     if packet.version == 6 and packet.protocol == ICMPV6:
@@ -92,16 +99,16 @@ def is_service(packet: Packet) -> bool:
 
 
 def is_between_relays_and_servers(packet: Packet) -> bool:
-    """Tell whether it has the ports of what relay agents and servers of DHCPv6 send each other."""
+    """Return whether the packet has the ports of messages between DHCPv6 relay agents and servers."""
     ports = (packet.source_port, packet.destination_port)
     return packet.version == 6 and packet.protocol == UDP and ports == (_DHCPV6_SERVER, _DHCPV6_SERVER)
 
 
 def is_relayed_request(packet: Packet) -> bool:
-    """Tell whether a lightweight relay agent on the line hands on a client's message (RFC 6221).
+    """Return whether a lightweight relay agent on the line forwards a client's message (RFC 6221).
 
-    That keeps the addresses of the client's own: from a link-local one to all relay agents and servers. What
-    a server answers goes to a single one, which tells them apart; a switch does not see the message type.
+    The message keeps the client's addresses: from a link-local one to all relay agents and servers. An answer
+    of a server goes to a single address; a switch does not see the message type.
     """
     return (
         is_between_relays_and_servers(packet)
@@ -112,7 +119,7 @@ def is_relayed_request(packet: Packet) -> bool:
 
 
 def blocked_encapsulation(case: Case) -> str | None:
-    """Name what the policy blocks as an encapsulation; None for a packet that is none of these.
+    """Return the name of a blocked encapsulation; None for a packet that is none.
 
     The port of a fragment is read as 0.
     """
@@ -129,13 +136,13 @@ def blocked_encapsulation(case: Case) -> str | None:
 
 
 def has_no_address_yet(packet: Packet) -> bool:
-    """Is its source the unspecified address or a link-local one?"""
+    """Return whether the source is the unspecified address or a link-local one."""
     version = packet.version or 0
     return _in(_LINK_LOCAL, version, packet.source) or _in(_UNSPECIFIED, version, packet.source)
 
 
 def is_for_routers_and_servers(packet: Packet) -> bool:
-    """Router advertisements, and whatever goes to a DHCP client's port: clients do not ask where from."""
+    """Return whether this is a router advertisement, or UDP to a DHCP client's port from any port."""
     if packet.version == 6 and packet.icmp_type == _ROUTER_ADVERTISEMENT:
         return True
     client_port = _DHCP_CLIENT[packet.version or 4][0]
@@ -143,7 +150,7 @@ def is_for_routers_and_servers(packet: Packet) -> bool:
 
 
 def may_claim_by_arp(case: Case) -> bool:
-    """A probe claims nothing (RFC 5227, section 2.1.1)."""
+    """Return whether ARP claims an address of the line; a probe claims none (RFC 5227, section 2.1.1)."""
     packet = case.packet
     if packet.arp_sender == 0:
         return True
@@ -155,7 +162,7 @@ def may_claim_by_arp(case: Case) -> bool:
 
 
 def is_bound_here(case: Case, version: int, address: int) -> bool:
-    """Does ``address`` belong to the line that the packet comes from?"""
+    """Return whether ``address`` belongs to the line that the packet comes from."""
     return any(
         listed.prefix.contains(version, address)
         and (binding.mac is None or binding.mac == case.packet.eth_source)
@@ -164,7 +171,7 @@ def is_bound_here(case: Case, version: int, address: int) -> bool:
 
 
 def claims_what_is_not_its_own(case: Case) -> bool:
-    """A neighbour advertisement for an address that is neither link-local nor bound to the line?"""
+    """Return whether this advertises a neighbour that is neither link-local nor bound to the line."""
     packet = case.packet
     target = packet.nd_target or 0
     if packet.version != 6 or packet.icmp_type != NEIGHBOUR_ADVERTISEMENT or _in(_LINK_LOCAL, 6, target):
@@ -183,7 +190,10 @@ def _in(prefixes: Iterable[Prefix], version: int, address: int) -> bool:
 
 
 def static_here(case: Case) -> Listed | None:
-    """The static prefix that exempts this source on this port; an address bound to another line has none."""
+    """Return the static prefix that exempts this source on this port.
+
+    None where there is none, or where the address is bound to other lines only.
+    """
     listed, is_static = space(case, case.packet.source)
     lines = lines_of(case.policy, case.packet.version or 0, case.packet.source)
     if not is_static or (lines and (case.switch.name, case.packet.in_port) not in lines):
@@ -192,7 +202,7 @@ def static_here(case: Case) -> Listed | None:
 
 
 def mail_destination(case: Case, address: int) -> Listed | None:
-    """The mail destination that holds ``address``, behind a NAT64 too."""
+    """Return the mail destination that holds ``address``, also behind a NAT64; None where none does."""
     for listed in case.policy.mail_destinations:
         if _holds(case, listed, address):
             return listed
@@ -209,15 +219,16 @@ def _holds(case: Case, listed: Listed, address: int) -> bool:
 
 
 def is_destination(case: Case, exception: MailException, address: int) -> bool:
+    """Return whether ``address`` is a destination of ``exception``, also behind a NAT64."""
     if exception.destination is None:
         return True
     return _holds(case, Listed(exception.destination, exception.place), address)
 
 
 def is_reply(case: Case, exception: MailException) -> bool:
-    """Is the packet what the peer of an exception in force sends back?
+    """Return whether the packet may be an answer from the peer of an exception in force.
 
-    A line's dynamic address is not known from its port, so an unbound line may have any.
+    The dynamic address of a line without bindings is unknown, so it may be any.
     """
     packet = case.packet
     if not (exception.in_force(case.at) and is_destination(case, exception, packet.source)):
@@ -231,7 +242,7 @@ def is_reply(case: Case, exception: MailException) -> bool:
 
 
 def space(case: Case, address: int) -> tuple[Listed | None, bool]:
-    """The longest listed prefix that holds ``address``, and whether it is static; None where unlisted."""
+    """Return the longest listed prefix around ``address``, or None, and whether it is static."""
     version = case.packet.version or 0
     dynamic = longest(case.policy.dynamic, version, address)
     static = longest(case.policy.static, version, address)
@@ -241,11 +252,13 @@ def space(case: Case, address: int) -> tuple[Listed | None, bool]:
 
 
 def longest(listed: Iterable[Listed], version: int, address: int) -> Listed | None:
+    """Return the longest prefix that holds ``address``; None where none does."""
     holding = (entry for entry in listed if entry.prefix.contains(version, address))
     return max(holding, key=lambda entry: entry.prefix.length, default=None)
 
 
 def lines_of(policy: Policy, version: int, address: int) -> list[Line]:
+    """Return the lines that ``address`` is bound to, once for each bound prefix that holds it."""
     return [
         line for line, listed in _bound(policy.switches.values()) if listed.prefix.contains(version, address)
     ]

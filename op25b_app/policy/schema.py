@@ -1,7 +1,7 @@
-"""The shape of a policy file: its keys, their types and defaults.
+"""Schema of a policy file: its keys, their types and defaults.
 
-The JSON Schema for editors is generated from here. Values are checked one by one; what depends on
-several of them (a port in two roles, overlapping prefixes) is the business of ``checks``.
+The JSON Schema for editors is generated from this module. It checks single values; ``checks`` compares
+several (a port in two roles, overlapping prefixes).
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from op25b_app.policy.model import (
 )
 
 MAX_PORT = 0xFFFFFF00
-"""OFPP_MAX: physical port numbers end here (OpenFlow 1.3.5, section 7.2.1)."""
+"""OFPP_MAX: the end of the physical port numbers (OpenFlow 1.3.5, section 7.2.1)."""
 MOST_PORTS = 1 << 16
-"""Ports of one list; no switch has more."""
+"""Maximum number of ports in one list; no switch has more."""
 PORT_LISTS = ("subscriber_ports", "uplink_ports", "trusted_ports")
 LAST_MOMENT = 253_402_300_799
-"""9999-12-31T23:59:59Z, in seconds since 1970: what comes later has no date."""
+"""9999-12-31T23:59:59Z in seconds since 1970, the last moment with a date."""
 
 
 SUBJECT_ATTRIBUTES = {
@@ -53,11 +53,11 @@ SUBJECT_ATTRIBUTES = {
     "emailAddress": "emailAddress",
     "serialNumber": "serialNumber",
 }
-"""The attributes of a certificate's subject, as people write them and by their long names (RFC 4519)."""
+"""Subject attributes of a certificate: their usual names and their long names (RFC 4519)."""
 
 
 class FileReference(NamedTuple):
-    """``{file: NAME}``: prefixes one a line, relative to the file that names it."""
+    """``{file: NAME}``: a file with one prefix a line, relative to the file that names it."""
 
     file: str
 
@@ -92,7 +92,7 @@ def _port(value: Any) -> int:
 
 
 def _port_number(value: Any) -> int:
-    """The number that is written; 0, which no port has, for all else."""
+    """Return the port number in ``value``; 0, which no port has, for anything else."""
     if isinstance(value, str):
         if value == "LOCAL" or re.fullmatch("0x[fF]{7}[eE]", value):
             return LOCAL_PORT
@@ -101,7 +101,7 @@ def _port_number(value: Any) -> int:
 
 
 def _ports(value: Any) -> range:
-    """One entry of a port list: ``7`` or ``1-24``."""
+    """Return the ports of one entry of a port list: ``7`` or ``1-24``."""
     first, dash, last = value.partition("-") if isinstance(value, str) else (value, "", value)
     try:
         ports = range(_port(first), _port(last if dash else first) + 1)
@@ -118,7 +118,10 @@ _DATAPATH_ID = re.compile(r"0x[0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}|[0-9a-fA-F]{2}(:
 
 
 def datapath_id(value: Any) -> int:
-    """Read a datapath id as an operator writes it. ValueError, with a remedy, for anything else."""
+    """Read a datapath id (64 bits, not 0) as an operator writes it.
+
+    Raises ValueError, with a remedy, for anything else.
+    """
     number = value
     if isinstance(value, str):
         number = int(value.replace(":", ""), 16) if _DATAPATH_ID.fullmatch(value) else value
@@ -183,7 +186,7 @@ def _forwarding(value: Any) -> int | None:
 
 
 class TunnelsSection(NamedTuple):
-    """What ``tunnels`` may hold as a mapping; ``permit_to`` None blocks no IP protocol."""
+    """``tunnels`` as a mapping; ``permit_to`` None blocks no IP protocol."""
 
     permit_to: tuple[Prefix, ...] | None
     block_udp_ports: tuple[int, ...]
@@ -241,7 +244,7 @@ def _text(value: Any) -> str:
 
 
 def _name(value: Any) -> str:
-    """What stands in messages, logs and commands, within one line."""
+    """Return a name for messages, logs and commands: one printable line."""
     text = _text(value)
     if not text.isprintable() or text != text.strip():
         raise ValueError(f"{_quoted(text)} is no name; write one line, without spaces around it")
@@ -249,7 +252,7 @@ def _name(value: Any) -> str:
 
 
 def _one_key_a_port(value: Any) -> Any:
-    """``1`` and ``01`` are one port."""
+    """Reject two keys for one port, as ``1`` and ``01``."""
     seen: dict[int, str] = {}
     for key in value if isinstance(value, dict) else ():
         if number := _port_number(key):
@@ -364,8 +367,10 @@ ModeChoice = Literal["enforce", "monitor"]
 
 
 class Section(BaseModel):
-    """A mapping of the file. ``required`` keys have defaults here, so that one missing key hides no
-    other mistake; the loader reports them."""
+    """A mapping of the file; the loader reports missing ``required`` keys.
+
+    They have defaults here, so that one missing key hides no other mistake.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     required: ClassVar[tuple[str, ...]] = ()
@@ -450,7 +455,7 @@ class Document(Section):
 
 
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a policy file."""
+    """Return the JSON Schema (2020-12) of a policy file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         **Document.model_json_schema(),

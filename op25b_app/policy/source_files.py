@@ -1,4 +1,4 @@
-"""The files that a policy is made of, and those among them that hold one prefix a line."""
+"""Read the files of a policy, including files with one prefix a line."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from op25b_app.policy.diagnostic import Problem, error
 from op25b_app.policy.model import Listed, Place
 
 MOST_PROBLEMS = 50
-"""A prefix file that is something else altogether is not told line by line."""
+"""Maximum number of problems reported for one prefix file; further ones are counted."""
 
 MOST_POLICY_BYTES = 16 << 20
-"""A thousand switches of 46 lines each, with bindings and Ethernet addresses, are 5 MB."""
+"""Maximum size of a policy file in bytes; 1,000 switches of 46 lines each, with bindings, are 5 MB."""
 MOST_PREFIX_BYTES = 64 << 20
-"""Two million prefixes are 40 MB."""
+"""Maximum size of a prefix file in bytes; two million prefixes are 40 MB."""
 SILENT_SECONDS = 10
 
 Read = Callable[[Path], bytes]
-"""Gives what a file holds, or raises OSError."""
+"""Function that returns the content of a file, or raises OSError."""
 
 
 def read_file(path: Path) -> bytes:
-    """Read a file, but of one that is too large no more than shows that it is.
+    """Read a file, but at most one byte more than the largest permitted size.
 
-    A FIFO is read as well, as a shell passes one for ``<(...)``. Raises OSError where nothing comes out of it
-    for ``SILENT_SECONDS``.
+    A FIFO is read as well, as a shell passes one for ``<(...)``. Raises OSError where the file cannot be
+    read, or sends nothing for ``SILENT_SECONDS``.
     """
     content = bytearray()
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb", buffering=0) as file:
@@ -48,11 +48,11 @@ def read_file(path: Path) -> bytes:
 
 
 _BYTE_ORDER_MARK = "\ufeff"
-"""Some editors write it before the first character of a text (RFC 3629, section 6)."""
+"""Byte order mark, which some editors write at the start of a text (RFC 3629, section 6)."""
 
 
 class PrefixFile(NamedTuple):
-    """What stands in a file of prefixes, in its order, and what of it cannot be read."""
+    """Prefixes of a file, in its order, and the problems of lines that cannot be read."""
 
     text: str
     listed: tuple[Listed, ...]
@@ -60,9 +60,9 @@ class PrefixFile(NamedTuple):
 
 
 class Files:
-    """Reads each file once, so that one that changes meanwhile is the same wherever it is named.
+    """Files of a load, each read once: a file that changes meanwhile has one content.
 
-    Of files of prefixes that were read ``before``, only what has changed is parsed.
+    Of prefix files in ``before``, only changed lines are parsed.
     """
 
     def __init__(self, read: Read, before: Mapping[Path, PrefixFile]) -> None:
@@ -72,7 +72,7 @@ class Files:
         self.prefix_files: dict[Path, PrefixFile] = {}
 
     def text(self, path: Path, named_at: Place, most_bytes: int) -> tuple[str | None, list[Problem]]:
-        """What a file holds, without a byte order mark; none, and why, where it cannot be had."""
+        """Return a file's content without byte order mark; None and the problem where it cannot be read."""
         try:
             if path not in self.contents:
                 self.contents[path] = self._read(path)
@@ -95,7 +95,7 @@ class Files:
             return None, [error(named_at, what)]
 
     def prefixes(self, path: Path, named_at: Place) -> tuple[tuple[Listed, ...], list[Problem]]:
-        """The prefixes of a file; what is wrong with it is told where it is named first."""
+        """Return the prefixes of a file; its problems are returned only the first time."""
         if path in self.prefix_files:
             return self.prefix_files[path].listed, []
         text, problems = self.text(path, named_at, MOST_PREFIX_BYTES)
@@ -113,10 +113,10 @@ def _too_large(path: Path, most_bytes: int) -> str:
 
 
 def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> PrefixFile:
-    """The prefixes that ``text`` holds one a line; ``#`` starts a comment.
+    """Return the prefixes in ``text``, one a line; ``#`` starts a comment.
 
-    ``before`` is what the file of this name held earlier; of that, only the lines from the first that differs
-    to the last are read again.
+    ``before`` is the earlier content of the file: only the lines from the first to the last that differ are
+    parsed again.
     """
     if before is None or before.problems:
         return _parse(name, text, 1)
@@ -135,7 +135,7 @@ def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> 
 
 
 def _parse(name: str, text: str, first: int) -> PrefixFile:
-    """``first`` is the number of the first line."""
+    """Parse lines; ``first`` is the number of the first one."""
     listed: list[Listed] = []
     problems: list[Problem] = []
     wrong = 0
@@ -167,7 +167,7 @@ def _line(listed: Listed) -> int:
 
 
 def _common_start(one: str, other: str) -> int:
-    """How many characters are the same from the first."""
+    """Return the length of the common start, in characters."""
     low, high = 0, min(len(one), len(other))
     while low < high:
         middle = (low + high + 1) // 2

@@ -1,4 +1,4 @@
-"""The scanner of the YAML parser, which says of everything that it does not read where that is."""
+"""Scan YAML, and report the place of every text that cannot be read."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ from ruamel.yaml.error import MarkedYAMLError
 from ruamel.yaml.scanner import Scanner
 
 VERSIONS = ((1, 1), (1, 2))
-"""What the parser knows; of any other version it raises something that names no place."""
+"""YAML versions that the parser knows; for any other it raises an error without a place."""
 
 
 class UnreadableError(MarkedYAMLError):
-    """Says what is wrong and what to do, at its ``problem_mark``; no words of the parser."""
+    """Text that cannot be read; the problem and its remedy at ``problem_mark``, not in the parser's words."""
 
 
 class PlacingScanner(Scanner):
-    """Raises UnreadableError where the parser's own scanner lets Python's errors about numbers through."""
+    """Scanner that raises UnreadableError where the parser's own lets Python's number errors through."""
 
     def scan_yaml_directive_value(self, start_mark: Any) -> Any:
+        """Return the YAML version; raise UnreadableError for an unknown one."""
         while self.reader.peek() == " ":
             self.reader.forward()
         mark = self.reader.get_mark()
@@ -34,6 +35,7 @@ class PlacingScanner(Scanner):
         return version
 
     def scan_flow_scalar_non_spaces(self, double: Any, start_mark: Any) -> Any:
+        """Scan quoted text; raise UnreadableError for an escape beyond the last character."""
         try:
             return super().scan_flow_scalar_non_spaces(double, start_mark)
         except (ValueError, OverflowError):  # of chr()

@@ -1,4 +1,4 @@
-"""A YAML 1.2 file as plain values that remember where they are written."""
+"""Read a YAML 1.2 file as plain values with their places."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from op25b_app.policy.model import Place
 from op25b_app.policy.yaml_scanner import PlacingScanner, UnreadableError
 
 Path = tuple[str | int, ...]
-"""Keys and list positions that lead from the top of a file to a value."""
+"""Keys and list positions from the top of a file to a value."""
 
 MOST_DEPTH = 32
-"""How deep a file may nest; a policy takes eight levels."""
+"""Maximum nesting depth of a file; a policy takes eight levels."""
 MOST_ADDED = 200_000
-"""How many values aliases may add to those that are written."""
+"""Maximum number of values that aliases may add to the written ones."""
 
 MOST_WORDS = 200
-"""How much of what the parser says is told; it may quote a whole file."""
+"""Maximum number of characters quoted from a part of the parser's message; it may quote a whole file."""
 
 _DATAPATH_ID = re.compile(r"[0-9]{16}")
 """Sixteen digits are a datapath id in hexadecimal, whatever YAML takes them for."""
@@ -37,14 +37,14 @@ _CORE = {
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
     "int": re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}"),
 }
-"""How values of these kinds are written (YAML 1.2, section 10.3.2); no key takes a longer number."""
+"""Notation of values by type (YAML 1.2, section 10.3.2); no key takes a longer number."""
 _YAML_1_1 = re.compile(
     r"[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+(:[0-5]?[0-9])*|[-+]?0x[0-9a-f_]+|yes|no|on|off|y|n", re.I
 )
-"""What the parser takes for numbers and truth values as well; for YAML 1.2 it is text."""
+"""Notation that the parser takes for numbers and truth values, too; in YAML 1.2 it is text."""
 _YAML_ORG = "tag:yaml.org,2002:"
 _MERGE = _YAML_ORG + "merge"
-"""What a plain ``<<`` is as a key; YAML 1.2 has no such thing."""
+"""Tag of a plain ``<<`` as a key; YAML 1.2 has no merge keys."""
 _TAGS: Mapping[type[Node], frozenset[str]] = {
     kind: frozenset(_YAML_ORG + name for name in names)
     for kind, names in (
@@ -53,9 +53,9 @@ _TAGS: Mapping[type[Node], frozenset[str]] = {
         (MappingNode, ("map",)),
     )
 }
-"""The tags that values have, those among them that the parser gives to text that looks like it."""
+"""Tags that values may have, including those that the parser gives to text by its look."""
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
-"""Characters that only an escape like \\0 can bring in: no name, no path and no terminal takes them."""
+"""Characters that only an escape like \\0 can produce; no name, path or terminal takes them."""
 
 
 @dataclass(frozen=True)
@@ -66,25 +66,25 @@ class Tree:
     value: Any
     root: Node
     _pairs: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
-    """Keys and values of the mappings that were looked at, by the identity of the mapping."""
+    """Keys and values of the mappings looked up so far, by the identity of the mapping."""
 
     def place(self, path: Path) -> Place:
-        """Where the value at ``path`` is written, or the deepest part of the path that is there."""
+        """Return the place of the value at ``path``, or of the deepest existing part of the path."""
         return self._place_of(self._deepest(path)[1])
 
     def key_place(self, path: Path) -> Place:
-        """Where the key that leads to the value at ``path`` is written; for a list item, the item."""
+        """Return the place of the key of the value at ``path``; for a list item, of the item."""
         return self._place_of(self._deepest(path)[0])
 
     def item_places(self, path: Path) -> list[Place]:
-        """The place of each item of the list that is written at ``path``."""
+        """Return the place of each item of the list at ``path``."""
         _, node, depth = self._deepest(path)
         if depth < len(path) or not isinstance(node, SequenceNode):
             return []
         return [self._place_of(item) for item in node.value]
 
     def remove(self, paths: Iterable[Path]) -> None:
-        """Forget the values at ``paths`` and their keys; whatever follows in a list moves up."""
+        """Remove the values at ``paths`` and their keys; later items of a list move up."""
         below: dict[Path, set[str | int]] = {}
         for path in paths:
             below.setdefault(path[:-1], set()).add(path[-1])
@@ -108,7 +108,7 @@ class Tree:
             node.value = [pair for pair in node.value if not _is_key(pair[0], steps)]
 
     def _deepest(self, path: Path) -> tuple[Node, Node, int]:
-        """The key and value nodes as far along ``path`` as there are any, and how far that is."""
+        """Return the key and value nodes as far along ``path`` as they exist, and the number of steps."""
         key = value = self.root
         for depth, step in enumerate(path):
             child = self._child(value, step)
@@ -140,7 +140,10 @@ def _last_first(path: Path) -> list[tuple[bool, int, str]]:
 
 
 def read_tree(file: str, text: str) -> tuple[Tree | None, list[Problem]]:
-    """Parse ``text``; no tree where it is not YAML, not a mapping at its top, or far larger than it looks."""
+    """Parse ``text``.
+
+    The tree is None where it is not YAML, not a mapping at its top, or too large with its aliases.
+    """
     yaml = YAML(typ="safe", pure=True)
     yaml.Scanner = PlacingScanner
     yaml.max_depth = MOST_DEPTH
@@ -173,19 +176,19 @@ def _too_deep(place: Place) -> Problem:
 
 
 class _Measure:
-    """How much a file holds once its aliases are written out, worked out without doing so."""
+    """Size of a file with its aliases written out, measured without writing them out."""
 
     def __init__(self, file: str, errors: Errors) -> None:
         self._file = file
         self._errors = errors
         self._sizes: dict[int, int] = {}
-        """How many values each node is, by its identity; 0 while that is being worked out."""
+        """Number of values in each node, by its identity; 0 while it is being counted."""
         self._depths: dict[int, int] = {}
 
     def objection(self, root: Node) -> Problem | None:
-        """Why the file is not to be written out; None where it can be.
+        """Return why the file must not be written out; None where it may be.
 
-        An alias that contains itself is told of and cut out.
+        An alias that contains itself is reported and removed.
         """
         large: Node | None = None
         stack = [root]
@@ -212,7 +215,7 @@ class _Measure:
         return error(_place(self._file, large.start_mark), f"{what}; write out what is meant")
 
     def _unknown_below(self, node: Node) -> list[Node]:
-        """The children that are to be measured first; those that contain ``node`` are cut out."""
+        """Return the children to measure first; remove those that contain ``node``."""
         unknown: list[Node] = []
         kept = []
         for entry, child in zip(node.value, _children(node), strict=True):
@@ -228,7 +231,7 @@ class _Measure:
         return unknown
 
     def _written(self, root: Node) -> int:
-        """How many values there are, each alias counting as none."""
+        """Return the number of values in the file, aliases not included."""
         seen = {id(root)}
         stack = [root]
         while stack:
@@ -247,7 +250,7 @@ def _children(node: Node) -> list[Node]:
 
 
 def _plain(node: Node, file: str, errors: Errors) -> Any:
-    """The value of ``node``. Aliases become nodes of their own, so that each can be taken out alone."""
+    """Return the value of ``node``; aliases become separate nodes, so that each can be removed alone."""
     _check_tag(node, file, errors)
     if isinstance(node, ScalarNode):
         return _scalar(node, file, errors)
@@ -279,7 +282,7 @@ def _plain(node: Node, file: str, errors: Errors) -> Any:
 
 
 def _instead_of_merge(merged: Node, into: Node) -> str:
-    """What to write for ``<<: merged``: the keys that it brings, but for those that are there."""
+    """Return what to write for ``<<: merged``: its keys, without those that ``into`` has."""
     there = {key.value for key, _ in into.value if isinstance(key, ScalarNode)}
     sources = merged.value if isinstance(merged, SequenceNode) else [merged]
     pairs = [pair for source in sources if isinstance(source, MappingNode) for pair in source.value]
@@ -298,7 +301,7 @@ def _check_tag(node: Node, file: str, errors: Errors) -> None:
 
 
 def _scalar(node: ScalarNode, file: str, errors: Errors) -> Any:
-    """The YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
+    """Return a value of the YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
     text = _text(node, file, errors)
     kind = str(node.tag).rpartition(":")[2]
     if kind not in _CORE or _DATAPATH_ID.fullmatch(text):
@@ -316,7 +319,7 @@ def _scalar(node: ScalarNode, file: str, errors: Errors) -> Any:
 
 
 def _text(node: ScalarNode, file: str, errors: Errors) -> str:
-    """The text of a scalar, without characters that text does not have, and of which it is told."""
+    """Return the text of a scalar; forbidden characters are reported and replaced."""
     text: str = node.value
     if found := _NO_TEXT.search(text):
         what = f"U+{ord(found[0]):04X} is not a character of any text; take it out"
