@@ -1,4 +1,4 @@
-"""What changes when one policy takes the place of another: for every packet, and in flow rules."""
+"""Compare a policy with its replacement: for every packet, and in flow rules."""
 
 from op25b_app.diff.blocking import stops_blocking, would_block_nothing
 from op25b_app.diff.policy_diff import Effect, RuleChanges, SwitchEffect, effect

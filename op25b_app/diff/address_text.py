@@ -1,4 +1,4 @@
-"""Sets of addresses as people write them: in prefixes."""
+"""Sets of addresses as text: in prefixes."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from op25b_app.net.prefix_cover import cover_of_interval, minimal_table
 from op25b_app.net.ranges import Ranges, complement, merged, size
 
 _MOST_WITH_HOLES = 1000
-"""A set of more prefixes is told by those alone: nobody reads them all."""
+"""Maximum number of prefixes for which holes are tried; a longer list is not read in full."""
 
 
 def held_by(prefixes: Iterable[Prefix]) -> Ranges:
-    """The addresses of ``prefixes``, all of one version."""
+    """Return the addresses of ``prefixes``, all of one version, as ranges."""
     return merged([(prefix.first, prefix.last) for prefix in prefixes])
 
 
@@ -31,31 +31,33 @@ class AddressSet:
 
     @cached_property
     def count(self) -> int:
+        """The number of addresses."""
         return size(self.ranges)
 
     @property
     def is_everything(self) -> bool:
+        """True where the set holds all addresses of its version."""
         return self.count == 1 << WIDTH[self.version]
 
     @cached_property
     def is_shorter_by_exclusion(self) -> bool:
-        """Do fewer intervals say what is not in it than what is?"""
+        """True where the complement has fewer ranges, or as many and fewer addresses."""
         rest = self.others
         return (len(rest.ranges), rest.count) < (len(self.ranges), self.count)
 
     @cached_property
     def others(self) -> AddressSet:
-        """All addresses that are not in it."""
+        """The complement: all other addresses of the version."""
         return AddressSet(self.version, complement(self.ranges, 0, (1 << WIDTH[self.version]) - 1))
 
     def prefixes(self) -> Iterator[Prefix]:
-        """The fewest prefixes that hold exactly these addresses, ascending."""
+        """Yield the fewest prefixes that hold exactly these addresses, ascending."""
         for first, last in self.ranges:
             yield from cover_of_interval(self.version, first, last)
 
     @cached_property
     def pieces(self) -> list[Piece]:
-        """The same, as prefixes with holes where that is much shorter."""
+        """The set as prefixes, with holes where that is much shorter."""
         cover = list(self.prefixes())
         whole = [Piece(prefix, []) for prefix in cover]
         if not 2 < len(cover) <= _MOST_WITH_HOLES:
@@ -78,11 +80,12 @@ class AddressSet:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A prefix without its holes; what a hole may hold again is a piece of its own."""
+    """A prefix without its holes; prefixes inside a hole are pieces of their own."""
 
     prefix: Prefix
     holes: list[Prefix]
 
     @property
     def count(self) -> int:
+        """The number of addresses."""
         return self.prefix.last - self.prefix.first + 1 - size(held_by(self.holes))

@@ -1,4 +1,4 @@
-"""Does a policy block any mail at all? That is asked of every policy before it takes another's place."""
+"""Check that a policy blocks mail at all, before it replaces another."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)
 _EXCEPTIONS = "exceptions permit mail from all of address_space.dynamic"
 _TRIES = 8
-"""Prefixes, and gaps between prefixes, in which an example is looked for before all are."""
+"""Number of prefixes, and of gaps between prefixes, in which an example is sought first."""
 
 
 def would_block_nothing(policy: Policy, switch: Switch, at: float) -> str | None:
-    """Why a policy blocks no mail from dynamic addresses at a switch's subscriber ports; None where it does.
+    """Return why a policy blocks no mail from dynamic addresses at a switch's subscriber ports.
 
-    Source validation does not count: it blocks whose address is not his own, not who may not send mail.
+    None where it blocks some. Source validation is ignored: it blocks foreign addresses, not senders of mail.
     ``at`` is in seconds since 1970.
     """
     return _Closure(policy, at).objection(switch)
@@ -46,11 +46,10 @@ def would_block_nothing(policy: Policy, switch: Switch, at: float) -> str | None
 def stops_blocking(
     old: Policy | None, new: Policy, at: float, is_over: Callable[[], bool] = lambda: False
 ) -> list[str]:
-    """A sentence for the switches that block mail under ``old`` and would block none under ``new``, for each
-    reason.
+    """Return, for each reason, a sentence on the switches that block mail under ``old`` but not ``new``.
 
-    The work is bounded by the size of each policy, and ends early where ``is_over``, asked now and then, says
-    so; of what is not known then, the worst is told.
+    ``at`` is in seconds since 1970. The size of each policy limits the work; it ends early where ``is_over``,
+    called now and then, returns True. A policy not decided by then is treated as one that blocks nothing.
     """
     if old is None:
         return []
@@ -64,7 +63,7 @@ def stops_blocking(
 
 
 class _Closure:
-    """From where to where a policy closes port 25."""
+    """The sources and destinations between which a policy closes port 25."""
 
     def __init__(self, policy: Policy, at: float, is_over: Callable[[], bool] = lambda: False) -> None:
         self._policy = policy
@@ -77,7 +76,7 @@ class _Closure:
         self._reason = self._objection_to_addresses()
 
     def objection(self, switch: Switch) -> str | None:
-        """Why nothing is blocked at a switch's subscriber ports; None where something is."""
+        """Return why nothing is blocked at a switch's subscriber ports; None where something is."""
         if switch.mode is Mode.MONITOR:
             return "it is in monitor mode, which counts and lets through"
         ports = self._usable_ports(switch)
@@ -96,13 +95,13 @@ class _Closure:
         return _EXCEPTIONS
 
     def _usable_ports(self, switch: Switch) -> list[int]:
-        """Subscriber ports that may carry any frame at all."""
+        """Return the subscriber ports that may carry any frame at all."""
         if not self._policy.hardening.block_encapsulation:
             return list(switch.subscriber_ports)
         return [port for port in switch.subscriber_ports if switch.vlans.get(port, {None})]
 
     def _some_dynamic(self, version: int) -> Ranges:
-        """Dynamic addresses, at least some if there are any."""
+        """Return dynamic addresses, at least some if there are any."""
         static = [entry.prefix for entry in self._policy.static if entry.prefix.version == version]
         dynamic = (entry.prefix for entry in self._policy.dynamic if entry.prefix.version == version)
         for prefix in itertools.islice(dynamic, _TRIES):
@@ -124,7 +123,7 @@ class _Closure:
         return tuple((first, last) for first, last, is_static in stretches if not is_static)
 
     def _closed(self, version: int) -> Ranges:
-        """Where no mail destination is."""
+        """Return the complement of the mail destinations."""
         destinations = [entry.prefix for entry in self._policy.mail_destinations]
         seen = [prefix for prefix in destinations if prefix.version == version]
         if version == 6:
@@ -134,7 +133,7 @@ class _Closure:
         return complement(held_by(seen), 0, (1 << WIDTH[version]) - 1)
 
     def _objection_to_addresses(self) -> str | None:
-        """What is the same at every switch."""
+        """Return why the addresses alone leave nothing to block; None where they do not."""
         if not self._policy.dynamic:
             return "address_space.dynamic is empty"
         if not any(self._sources.values()):
@@ -144,7 +143,7 @@ class _Closure:
         return None
 
     def _pairs(self) -> Iterator[tuple[int, int, int]]:
-        """Some packets that are blocked unless an exception holds: IP version, source and destination."""
+        """Yield packets that only an exception can permit: IP version, source and destination."""
         for version in _VERSIONS:
             ranges = self._sources[version][:_TRIES], self._destinations[version][:_TRIES]
             edges = (dict.fromkeys(edge for each in found for edge in each) for found in ranges)
@@ -170,7 +169,7 @@ class _Closure:
         return any(prefix.contains(version, address) for prefix in seen)
 
     def _blocks_dynamic(self, switch: Switch) -> bool:
-        """The same for every packet, from the specification; it takes a second for 100,000 prefixes."""
+        """Return whether any mail from dynamic addresses is blocked; a second for 100,000 prefixes."""
         listed = len(self._policy.dynamic) + len(self._policy.static) + len(self._policy.mail_destinations)
         bound = sum(len(each.bindings) for each in self._policy.switches.values())
         steps = steps_for(listed + bound + len(self._policy.exceptions))

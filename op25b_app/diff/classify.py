@@ -1,4 +1,4 @@
-"""Which kind of packets a part of a diagram is about."""
+"""Name the kind of packets in a part of a diagram."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from op25b_app.verify.diagram import Diagram
 from op25b_app.verify.header import FIELDS, LEVELS
 
 Constraints = Mapping[str, tuple[int, int]]
-"""First and last value of each field that was asked for, by OXM name."""
+"""First and last value of each field that was tested, by OXM name."""
 _FIRST_WITHOUT_KIND = LEVELS["arp_op"]
-"""From here on, fields hold addresses and ports; those before tell the kind."""
+"""Level of the first field that does not decide the kind; addresses and ports follow."""
 _SMTP = (25, 25)
 
 
 def paths(changes: Diagram) -> Iterator[tuple[Constraints, Diagram]]:
-    """All ways to a change through the fields that tell the kind, and what remains to be asked then."""
+    """Yield each way to a change through the fields that decide the kind, with the diagram that remains."""
     if changes.values == {None}:
         return
     if changes.level >= _FIRST_WITHOUT_KIND:
@@ -41,6 +41,7 @@ def paths(changes: Diagram) -> Iterator[tuple[Constraints, Diagram]]:
 
 
 def mail_kind_of(role: PortRole, constraints: Constraints) -> Kind:
+    """Return the kind of mail under the constraints, for a port role."""
     if role is PortRole.SUBSCRIBER:
         return Kind.MAIL
     if constraints.get("tcp_src") != _SMTP:
@@ -49,7 +50,7 @@ def mail_kind_of(role: PortRole, constraints: Constraints) -> Kind:
 
 
 def kind_of(version: int, constraints: Constraints) -> Kind:
-    """The kind of all packets under the constraints; ``Kind.OTHER`` where they are not of one kind."""
+    """Return the kind of all packets under the constraints; ``Kind.OTHER`` where they are of several."""
     if _is_single_udp_port(constraints):
         return Kind.UDP_PORT
     header = {**usual_header(), "eth_type": ETH_IPV4 if version == 4 else ETH_IPV6}
@@ -66,7 +67,7 @@ def kind_of(version: int, constraints: Constraints) -> Kind:
 
 
 def _is_single_udp_port(constraints: Constraints) -> bool:
-    """Are these packets UDP to a port, or to neighbouring ones, that a policy may name?"""
+    """Return whether these packets are UDP to a few neighbouring ports that a policy may name."""
     first, last = constraints.get("udp_dst", (0, 0xFFFF))
     return (
         constraints.get("ip_proto") == (UDP, UDP)
@@ -87,9 +88,9 @@ def _kind_of_packet(header: Mapping[str, int]) -> Kind:
 
 
 def one_of_each_kind(named: Sequence[tuple[Kind, Constraints]]) -> Iterator[tuple[Kind, Constraints]]:
-    """Packets that share what becomes of them are told once, by the broadest of their kinds.
+    """Yield the kinds of packets that share a change, each with its most usual constraints.
 
-    With the constraints that the most usual of them are under.
+    A kind that a broader one among them includes is left out.
     """
     kinds = {kind for kind, _ in named}
     if Kind.OTHER in kinds:

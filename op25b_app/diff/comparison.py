@@ -1,7 +1,7 @@
-"""Two policies at the ports of one role: verdicts side by side, tags apart from all else.
+"""Compare the verdicts of two policies at the ports of one role, VLAN tags apart from all other fields.
 
-Under a tag that a port may not carry, nothing else is asked, and under one that it may, the tag makes no
-difference. So a port with a tag of its own does not cost a diagram of its own.
+Under a tag that a port may not carry, no other field matters; under any other tag, the tag does not. So a
+port with tags of its own does not cost a diagram of its own.
 """
 
 from __future__ import annotations
@@ -23,32 +23,33 @@ from op25b_app.verify.header import FIELDS, LEVELS, UNTAGGED
 from op25b_app.verify.specification import Specification
 
 Roles = tuple[PortRole, PortRole]
-"""Before and after."""
+"""Roles of a port, before and after."""
 Carried = tuple[bool, bool]
-"""Whether a port may carry a tag, before and after."""
+"""True where a port may carry a tag; before and after."""
 _VLAN, _IN_PORT = LEVELS["vlan_vid"], LEVELS["in_port"]
 
 
 class Judgement(NamedTuple):
-    """A policy and the switch in it that is looked at."""
+    """A policy and the switch in it that is compared."""
 
     policy: Policy
     switch: Switch
 
     def verdicts(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
-        """The function from headers to verdicts under a tag that a port of ``role`` may carry."""
+        """Return the function from headers to verdicts under a tag that a port of ``role`` may carry."""
         untagged = replace(self.switch, vlans=MappingProxyType({}))
         verdicts = Specification(diagrams, self.policy, untagged, at).verdicts(role)
         return diagrams.fix(verdicts, _VLAN, UNTAGGED)
 
     def forbidden_tag(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
+        """Return the condition that a frame has a tag that its port may not carry."""
         if role is PortRole.TRUSTED:
             return diagrams.leaf(False)
         return Specification(diagrams, *self, at).forbidden_tag(role)
 
     @property
     def block(self) -> Verdict:
-        """What becomes of a frame under a tag that its port may not carry."""
+        """The verdict for a frame with a tag that its port may not carry."""
         return Verdict.BLOCK if self.switch.mode is Mode.ENFORCE else Verdict.WOULD_BLOCK
 
 
@@ -61,7 +62,7 @@ class Situation(NamedTuple):
 
 
 class Comparison:
-    """What becomes of packets at ``ports``, those of a role before and a role after."""
+    """The changes for packets at ``ports``, which have one role before and one after."""
 
     def __init__(
         self, diagrams: Diagrams, old: Judgement, new: Judgement, roles: Roles, ports: Ranges, at: float
@@ -78,14 +79,14 @@ class Comparison:
         self._changes: dict[Carried, Diagram] = {}
 
     def change(self, header: Mapping[str, int]) -> Change | None:
-        """What becomes of the packet with a header at one of the ports."""
+        """Return the change for the packet with a header at one of the ports; None where there is none."""
         values = [header.get(name, 0) for name in FIELDS]
         before, after = (not evaluate(forbidden, values) for forbidden in self._forbidden)
         change: Change | None = evaluate(self.changes((before, after)), values)
         return change
 
     def changes(self, carried: Carried) -> Diagram:
-        """The function from headers to ``Change`` or None, for tags of which this is so."""
+        """Return the function from headers to ``Change`` or None, for tags that ports may carry so."""
         if carried not in self._changes:
             diagrams = self._diagrams
             before, after = (
@@ -99,7 +100,7 @@ class Comparison:
         return self._changes[carried]
 
     def changes_within(self, carried: Carried, ports: Ranges) -> Diagram:
-        """``changes`` of packets that can come in at these ports: no ethertype is below 0x600."""
+        """Return ``changes`` for packets that can come in at these ports: no ethertype is below 0x600."""
         diagrams, changes = self._diagrams, self.changes(carried)
         yes, no = diagrams.leaf(True), diagrams.leaf(False)
         here = diagrams.intervals(_IN_PORT, ((first, last, yes) for first, last in ports), no)
@@ -122,13 +123,13 @@ class Comparison:
 
     @cached_property
     def usable_ports(self) -> Ranges:
-        """Those that may carry some tag, or none, both before and after."""
+        """Ports that may carry some tag, or untagged frames, both before and after."""
         return merged(
             [port for situation in self.situations if all(situation.carried) for port in situation.ports]
         )
 
     def usual_tag(self, port: int) -> int:
-        """The lowest, in the proof's domain, that a usable port may carry before and after."""
+        """Return the lowest tag (in the proof's domain) that a usable port may carry before and after."""
         return next(
             situation.tags[0][0]
             for situation in self.situations

@@ -1,4 +1,4 @@
-"""One packet of many, as usual as it gets."""
+"""Find one packet as an example of many, with usual values."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _USUAL: Mapping[str, int] = {
     "ipv6_dst": 0x2001_0DB8_0000_0000_0000_0000_0000_0001,
     "ipv6_src": 0x2001_0DB8_FFFF_0000_0000_0000_0000_0001,
 }
-"""What must keep working, between addresses for documentation (RFC 5737, RFC 3849)."""
+"""Usual values: traffic that must keep working, between documentation addresses (RFC 5737, RFC 3849)."""
 _IN_PORT = LEVELS["in_port"]
 
 
 @functools.cache
 def usual_header() -> Mapping[str, int]:
-    """All fields of a header, where none makes a difference."""
+    """Return all fields of a header with usual values."""
     return MappingProxyType({**find_header(Diagrams(SIZES).leaf(True), bool, 1), **_USUAL})
 
 
 def find_usual(diagram: Diagram, wanted: Hashable, ports: Ranges, usual_port: int) -> dict[str, int] | None:
-    """A header for which a function returns ``wanted``, at one of ``ports``; None where there is none."""
+    """Return a header at one of ``ports`` for which a function returns ``wanted``; None where none is."""
     if wanted not in diagram.values:
         return None
     usual = {**usual_header(), "in_port": usual_port}
@@ -69,7 +69,7 @@ def find_in_region(
     constraints: Mapping[str, tuple[int, int]],
     usual_port: int,
 ) -> dict[str, int]:
-    """A header in a region of ``where``, its other fields within ``constraints``."""
+    """Return a header in a region of ``where``, with its other fields within ``constraints``."""
     version = region.sources.version
     chosen = {
         name: _pick(addresses, _USUAL[name])
@@ -90,6 +90,6 @@ def find_in_region(
 
 
 def _pick(addresses: AddressSet, usual: int) -> int:
-    """Not the first address of a prefix, where there are more."""
+    """Return the usual address, else the second of the first range, if it has two."""
     first, last = addresses.ranges[0]
     return usual if usual in addresses else min(first + 1, last)

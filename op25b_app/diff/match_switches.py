@@ -1,4 +1,4 @@
-"""Which switch of one policy is which of another."""
+"""Match the switches of two policies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from op25b_app.policy.model import Policy, Switch
 
 
 class Pairs(NamedTuple):
-    """Switches of two policies: (old, new) of each that both know, and those that only one knows."""
+    """Switches of two policies: (old, new) of each that both have, and those that only one has."""
 
     common: list[tuple[Switch, Switch]]
     added: list[Switch]
@@ -16,7 +16,7 @@ class Pairs(NamedTuple):
 
 
 def pairs_of(old: Policy, new: Policy) -> Pairs:
-    """The datapath id tells, and where only one policy has it, the name."""
+    """Pair switches by datapath id; where only one policy has the id, by name."""
     successors = {switch.dpid: switch for switch in new.switches.values()}
     common = [
         (switch, successors.pop(switch.dpid)) for switch in old.switches.values() if switch.dpid in successors

@@ -1,4 +1,4 @@
-"""What one policy in the place of another does to all switches of a network."""
+"""Compare two policies on all switches of a network."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
 
 class RuleChanges(NamedTuple):
-    """How many flow rules change on a switch; one is the same by table, priority and match."""
+    """Numbers of flow rules on a switch; table, priority and match identify a rule."""
 
     added: int
     removed: int
@@ -41,9 +41,9 @@ class ExceptionEnd(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SwitchEffect:
-    """What changes on switches that it is the same for.
+    """Changes that are the same on each of some switches.
 
-    ``rules`` are by the switch's name in the new policy, in the order of the old one; ``renamed`` and
+    ``rules`` are by the switch's name in the new policy, in the order of the old one. ``renamed`` and
     ``moved`` hold old names and old datapath ids where those differ. ``untold`` says why ``traffic`` is not
     known; None where it is.
     """
@@ -58,14 +58,16 @@ class SwitchEffect:
 
     @property
     def names(self) -> tuple[str, ...]:
+        """The names of the switches in the new policy."""
         return tuple(self.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What changes, on whatever switch; ``untouched`` are switches for which nothing differs at all.
+    """The changes on all switches; ``untouched`` are switches without any.
 
-    ``cut_off`` are lines, of so many ``lines``, that can get an address and no further from now on.
+    ``cut_off`` are the lines that can get an address and no further from now on; ``lines`` is the number of
+    lines compared.
     """
 
     switches: tuple[SwitchEffect, ...]
@@ -79,23 +81,23 @@ class Effect:
 
     @property
     def treats_all_alike(self) -> bool:
-        """Is no packet treated differently at any switch that both policies know, if there is one?"""
+        """True where both policies share switches, and treat every packet at them alike."""
         return bool(self.switches or self.untouched) and not any(
             switch.traffic or switch.untold or switch.forwarding_table[0] != switch.forwarding_table[1]
             for switch in self.switches
         )
 
     def summary(self) -> list[str]:
-        """The most important of it in at most ten lines."""
+        """Return the most important changes in at most ten lines."""
         return summary(self)
 
 
 _NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions"})
-"""Fields of a policy that are for people, or looked at by switch."""
+"""Fields of a policy that are only text for people, or compared by switch."""
 _FOR_PEOPLE = frozenset({"name", "reason"})
-"""Fields of an exception."""
+"""Fields of an exception that are only text for people."""
 _WHICH_SWITCH = frozenset({"name", "dpid", "certificate"})
-"""Fields of a switch that say which one it is, and not what it does."""
+"""Fields of a switch that identify it and do not change its rules."""
 
 _Treatment = tuple[tuple[Traffic, ...], str | None, tuple[Mode, Mode], tuple[int | None, int | None]]
 
@@ -109,9 +111,9 @@ def effect(
 ) -> Effect:
     """Compare two policies at a moment (seconds since 1970), for every packet.
 
-    ``only`` are names of switches, in either policy, None for all. Switches that the policies say the same
-    of are compared once. The work for each is bounded by the number of its rules, and ends early where
-    ``is_over``, asked now and then, says so; what is not known then is ``untold``.
+    ``only`` are names of switches, in either policy; None for all. Switches with the same settings are
+    compared once. The number of its rules limits the work for each; the work ends early where ``is_over``,
+    called now and then, returns True. ``untold`` says so where a result is not known.
     """
     pairs = pairs_of(old, new)
     alike_everywhere = _of_every_switch(old, at) == _of_every_switch(new, at)
@@ -151,7 +153,7 @@ def effect(
 
 
 def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator[Line]:
-    """Lines that lose all their traffic, on switches that both policies know."""
+    """Yield the lines that lose all their traffic, on switches that both policies have."""
     before = {(old.switches[line.switch].dpid, line.port) for line in unbound_lines(old)}
     common = {after.name: earlier for earlier, after in pairs_of(old, new).common}
     for line in unbound_lines(new):
@@ -204,7 +206,7 @@ def _names(switches: Iterable[Switch], only: Collection[str] | None) -> tuple[st
 
 
 def _ends(old: Policy, new: Policy, at: float) -> Iterator[ExceptionEnd]:
-    """Exceptions that begin, end, or are to end at another time; the same one is known by what it permits."""
+    """Yield exceptions that begin, end, or get another end; an exception is identified by what it permits."""
     before, after = _in_force(old, at), _in_force(new, at)
     for permission in dict.fromkeys([*after, *before]):
         was, will = before.get(permission), after.get(permission)
@@ -213,7 +215,7 @@ def _ends(old: Policy, new: Policy, at: float) -> Iterator[ExceptionEnd]:
 
 
 def _in_force(policy: Policy, at: float) -> dict[Hashable, MailException]:
-    """Of exceptions that permit the same, the one that ends last."""
+    """Return, of exceptions that permit the same, the one that ends last."""
     found: dict[Hashable, MailException] = {}
     for exception in policy.exceptions:
         permission = exception.source, exception.destination
@@ -228,7 +230,7 @@ def _end(exception: MailException) -> float:
 
 
 def _of_every_switch(policy: Policy, at: float) -> Hashable:
-    """What the rules of any switch may depend on, but for the switch itself."""
+    """Return the parts of a policy, without the switch itself, on which a switch's rules may depend."""
     bound = [entry.prefix for switch in policy.switches.values() for entry in _bound(switch)]
     exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
     lines = [entry.source for entry in exceptions if isinstance(entry.source, Line)]
@@ -241,7 +243,7 @@ def _of_every_switch(policy: Policy, at: float) -> Hashable:
 
 
 def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
-    """What of a switch its rules may depend on."""
+    """Return the parts of a switch on which its rules may depend."""
     exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
     return (
         meaning(switch, without=_WHICH_SWITCH),

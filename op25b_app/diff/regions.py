@@ -1,4 +1,4 @@
-"""Where a diagram is true, as products of a set of sources, a set of destinations and a set of ports."""
+"""Split the headers for which a diagram is true into sources, destinations and ports."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
 
 MOST_SETS_OF_PORTS = 4
-"""Where more sets of ports have sources of their own (bindings, say), all become one region."""
+"""Maximum number of port sets with their own sources (bindings, say); more become one region."""
 
 
 class Region(NamedTuple):
-    """``partly``: for each source and destination it is true on some port, but not on all of ``ports``, or
-    not for every value of another field (an Ethernet address, say)."""
+    """A product set on which a function is true.
+
+    ``partly``: for each source and destination it is true on some port, but not on all of ``ports``, or not
+    for every value of another field (an Ethernet address, say).
+    """
 
     sources: AddressSet
     destinations: AddressSet
@@ -26,9 +29,9 @@ class Region(NamedTuple):
 
 
 def regions(diagrams: Diagrams, where: Diagram, version: int) -> Iterator[Region]:
-    """Disjoint regions that are together exactly where a function to booleans is true.
+    """Yield disjoint regions that together cover exactly the headers for which a function is true.
 
-    It may ask for addresses of ``version``, for the input port and for fields that are no addresses of IP.
+    The function may test addresses of ``version``, the input port, and fields other than IP addresses.
     """
     destination, source = LEVELS[f"ipv{version}_dst"], LEVELS[f"ipv{version}_src"]
     in_port = LEVELS["in_port"]
@@ -52,18 +55,18 @@ def regions(diagrams: Diagrams, where: Diagram, version: int) -> Iterator[Region
 
 
 def exists_above(diagrams: Diagrams, where: Diagram, level: int) -> Diagram:
-    """True where some values of the fields before ``level`` make it true."""
+    """Return the function that is true where some values of the fields before ``level`` make it true."""
     if where.level >= level:
         return where
     parts = list(dict.fromkeys(exists_above(diagrams, child, level) for child in where.children))
     while len(parts) > 1:
-        # In pairs, since thousands in a row would cost their square.
+        # In pairs: thousands in a row would take quadratic time.
         parts = [diagrams.either(*parts[place : place + 2]) for place in range(0, len(parts), 2)]
     return parts[0]
 
 
 def classes(diagram: Diagram, level: int) -> Mapping[Diagram, list[tuple[int, int]]]:
-    """The values of a field, by the function that remains once it is known."""
+    """Return the values of a field, by the function that remains for them."""
     if diagram.level != level:
         return {diagram: [(0, SIZES[level] - 1)]}
     found: dict[Diagram, list[tuple[int, int]]] = {}
@@ -75,7 +78,7 @@ def classes(diagram: Diagram, level: int) -> Mapping[Diagram, list[tuple[int, in
 
 
 def ranges_of(diagram: Diagram, level: int, value: Hashable) -> Ranges:
-    """Where a function that asks for one field only returns ``value``."""
+    """Return the values for which a function that tests only one field returns ``value``."""
     found = classes(diagram, level)
     return tuple(next((ranges for child, ranges in found.items() if child.value == value), ()))
 
@@ -83,7 +86,7 @@ def ranges_of(diagram: Diagram, level: int, value: Hashable) -> Ranges:
 def stretches_of_both(
     one: Diagram, other: Diagram, level: int
 ) -> Iterator[tuple[int, int, Diagram, Diagram]]:
-    """Stretches of a field's values (first, last) with the functions that remain of both, ascending."""
+    """Yield ranges of a field's values (first, last) with the functions that remain of both, ascending."""
     asking = [diagram for diagram in (one, other) if diagram.level == level]
     first = 0
     for last in sorted({SIZES[level] - 1, *(bound for diagram in asking for bound in diagram.bounds)}):

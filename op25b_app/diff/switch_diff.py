@@ -1,4 +1,4 @@
-"""What two policies do differently on one switch, as the difference of two diagrams of the specification."""
+"""Compare two policies on one switch: the difference of two diagrams of the specification."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ _TOLD = tuple(change for change in Change if change not in _OF_MODE)
 
 
 class Difference:
-    """What becomes of packets at one switch when ``new`` takes the place of ``old``.
+    """The changes for packets at one switch when ``new`` replaces ``old``.
 
-    Making one, and its methods, raise OverBudgetError where ``budget`` is used up.
+    The constructor and the methods raise OverBudgetError where ``budget`` is used up.
     """
 
     def __init__(self, old: Judgement, new: Judgement, at: float, budget: Budget | None = None) -> None:
@@ -49,18 +49,18 @@ class Difference:
         }
 
     def change(self, header: Mapping[str, int]) -> Change | None:
-        """What becomes of the packet with a header (by OXM name, in the values of the proof's domain)."""
+        """Return the change for the packet with a header (by OXM name, in values of the proof's domain)."""
         port = header["in_port"]
         roles = self._old.switch.role_of(port), self._new.switch.role_of(port)
         return self._comparisons[roles].change(header)
 
     def traffic(self) -> tuple[Traffic, ...]:
-        """All packets whose verdict changes, kind by kind, and no other packets."""
+        """Return all packets whose verdict changes, and no other packets, kind by kind."""
         found = dict.fromkeys((*self._of_mode(), *self._kind_by_kind()))
         return tuple(sorted(found, key=lambda traffic: _KINDS.index(traffic.kind)))
 
     def _of_mode(self) -> Iterator[Traffic]:
-        """One for all packets that are enforced, or let through, from now on."""
+        """Yield one entry for all packets newly enforced, or newly let through."""
         for change in _OF_MODE:
             for comparison in self._comparisons.values():
                 found = self._by_situation(comparison, (change,), Kind.MODE)
@@ -78,8 +78,10 @@ class Difference:
                     yield replace(traffic, ports=comparison.ports, tags=())
 
     def _by_situation(self, comparison: Comparison, wanted: Collection[Change], kind: Kind) -> list[Traffic]:
-        """Tags and ports at which there is a packet with a wanted change; for ``Kind.TAG``, only those that
-        the ports may carry only before or only after."""
+        """Return the tags and ports at which a packet has a wanted change.
+
+        For ``Kind.TAG``, only tags that the ports may carry only before or only after.
+        """
         found: dict[Change, Traffic] = {}
         for tags, ports, carried in comparison.situations:
             if kind is Kind.TAG and carried[0] is carried[1]:
@@ -102,7 +104,7 @@ class Difference:
         return list(found.values())
 
     def _by_kind(self, comparison: Comparison) -> Iterator[Traffic]:
-        """What changes under tags that a port may carry before and after."""
+        """Yield the changes under tags that a port may carry before and after."""
         diagrams, ports = self._diagrams, comparison.usable_ports
         changes = comparison.changes_within((True, True), ports)
         if not _told(changes.values):
@@ -165,12 +167,12 @@ class Difference:
                 )
 
     def _usual_port(self, ports: Ranges) -> int:
-        """One that the new policy names, if there is one."""
+        """Return a port that the new policy names, if there is one."""
         return (common(self._named_ports, ports) or ports)[0][0]
 
 
 def ports_by_roles(old: Switch, new: Switch) -> dict[Roles, Ranges]:
-    """All ports that a switch can have, by their roles; those without a role are subscriber ports."""
+    """Return all ports that a switch can have, by their roles; those without a role are subscriber ports."""
     named = sorted(old.uplink_ports | old.trusted_ports | new.uplink_ports | new.trusted_ports)
     found: dict[Roles, list[tuple[int, int]]] = {}
     for port in named:
@@ -182,5 +184,5 @@ def ports_by_roles(old: Switch, new: Switch) -> dict[Roles, Ranges]:
 
 
 def _told(values: Collection[object]) -> list[Change]:
-    """Those of the changes that are told kind by kind."""
+    """Return those of the changes that are reported kind by kind."""
     return [change for change in _TOLD if change in values]

@@ -1,4 +1,4 @@
-"""What changes, in words."""
+"""Describe the changes between two policies in words."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from op25b_app.diff.policy_diff import Effect, ExceptionEnd, RuleChanges, SwitchEffect
 
 MOST_INLINE = 2
-"""More prefixes than these are listed below a sentence, not in it."""
+"""Maximum number of prefixes in a sentence; more are listed below it."""
 _MOST_NAMES = 3
 _MOST_LINES = 10
 _EXACT_UNTIL = 10**9
@@ -46,7 +46,7 @@ _MODES = {
 
 
 def names(switches: Sequence[str]) -> str:
-    """``a``, ``a and b``, ``a, b and 998 more switches``."""
+    """Return ``a``, ``a and b``, or ``a, b and 998 more switches``."""
     if len(switches) > _MOST_NAMES:
         rest = len(switches) - _MOST_NAMES + 1
         return f"{', '.join(switches[: _MOST_NAMES - 1])} and {rest:,} more switches"
@@ -54,7 +54,7 @@ def names(switches: Sequence[str]) -> str:
 
 
 def headline(traffic: Traffic) -> str:
-    """Which packets these are, without a verb."""
+    """Return a description of the packets, without a verb."""
     if traffic.kind is Kind.MODE:
         return _MODES[traffic.change]
     if traffic.kind is Kind.ROLE:
@@ -76,7 +76,7 @@ def headline(traffic: Traffic) -> str:
 
 
 def listed(traffic: Traffic) -> AddressSet | None:
-    """The addresses to list below the headline, which only counts them; None where it says all."""
+    """Return the addresses to list below the headline, which only counts them; None where it names all."""
     for addresses in (traffic.sources, traffic.destinations):
         if addresses is None or addresses.is_shorter_by_exclusion:
             continue
@@ -86,7 +86,7 @@ def listed(traffic: Traffic) -> AddressSet | None:
 
 
 def piece_text(piece: Piece) -> str:
-    """``100.64.0.0/10 (without 100.64.8.0/24)``."""
+    """Return ``100.64.0.0/10 (without 100.64.8.0/24)``."""
     written = prefix_text(piece.prefix)
     return (
         f"{written} (without {_first([prefix_text(hole) for hole in piece.holes])})"
@@ -96,7 +96,7 @@ def piece_text(piece: Piece) -> str:
 
 
 def amount(version: int, count: int) -> str:
-    """``256 addresses``; IPv6 in networks of 64 bits where it is whole ones."""
+    """Return ``256 addresses``; IPv6 as /64 networks where these are whole."""
     networks, rest = divmod(count, 1 << 64)
     if version == 6 and networks and not rest:
         return f"{_number(networks)} /64 network{'s' if networks > 1 else ''}"
@@ -104,13 +104,13 @@ def amount(version: int, count: int) -> str:
 
 
 def prefix_text(prefix: Prefix) -> str:
-    """Without a length where it is a single address."""
+    """Return a prefix, without its length where it is a single address."""
     is_address = prefix.length == WIDTH[prefix.version]
     return format_address(prefix.version, prefix.network) if is_address else str(prefix)
 
 
 def example_text(header: Mapping[str, int]) -> str:
-    """One packet, as people write it."""
+    """Return a description of one packet."""
     packet = packet_of(header)
     where = f"on {_ports(((packet.in_port, packet.in_port),))}"
     if packet.tags:
@@ -129,7 +129,7 @@ def example_text(header: Mapping[str, int]) -> str:
 
 
 def exception_text(end: ExceptionEnd) -> str:
-    """What becomes of an exception."""
+    """Return a sentence about the change of an exception."""
     before, after = end
     known = after or before
     assert known is not None, "an exception is in one of two policies"
@@ -142,7 +142,7 @@ def exception_text(end: ExceptionEnd) -> str:
 
 
 def rules_text(switch: SwitchEffect) -> str:
-    """How many flow rules change, on each switch if that is the same, in all if not."""
+    """Return the numbers of flow rules that change: on each switch if they are equal, else in all."""
     each = set(switch.rules.values())
     if len(each) == 1:
         return _rules(each.pop()) + (" on each" if len(switch.rules) > 1 else "")
@@ -153,7 +153,7 @@ def rules_text(switch: SwitchEffect) -> str:
 
 
 def notes(switch: SwitchEffect) -> Iterator[str]:
-    """What changes besides verdicts."""
+    """Yield the changes other than verdicts."""
     for new, old in switch.renamed.items():
         yield f"{new} was called {old}"
     for name, dpid in switch.moved.items():
@@ -168,7 +168,7 @@ def notes(switch: SwitchEffect) -> Iterator[str]:
 
 
 def network_notes(effect: Effect) -> Iterator[str]:
-    """What is told once for all switches."""
+    """Yield the notes that concern all switches."""
     if effect.cut_off:
         lost = f"{len(effect.cut_off):,} of {effect.lines:,} lines"
         yield f"{lost} lose all traffic but what gets them an address: nothing is bound to them"
@@ -179,13 +179,16 @@ def network_notes(effect: Effect) -> Iterator[str]:
 
 
 def alike_text(effect: Effect) -> str:
-    """Return that no packet is treated differently, and where: a new switch may have done anything before."""
+    """Return the sentence that no packet is treated differently.
+
+    It leaves out new switches, where the treatment before is not known.
+    """
     where = " on the switches of both policies" if effect.added else ""
     return f"no packet is treated differently{where}"
 
 
 def summary(effect: Effect) -> list[str]:
-    """At most ten lines: for a log."""
+    """Return at most ten lines for a log."""
     lines = list(network_notes(effect))
     if effect.treats_all_alike:
         lines.append(alike_text(effect))
@@ -210,7 +213,7 @@ def summary(effect: Effect) -> list[str]:
 
 
 def sentence(traffic: Traffic) -> str:
-    """The headline with its verb."""
+    """Return the headline with its verb."""
     if traffic.kind is Kind.MODE:
         return headline(traffic)
     return f"{traffic.change.value}: {headline(traffic)}"
@@ -239,7 +242,7 @@ def _addresses(addresses: AddressSet) -> str:
 
 
 def _first(written: Sequence[str]) -> str:
-    """As many as are told in one line."""
+    """Return the first words and the number of further ones."""
     rest = len(written) - MOST_INLINE
     if rest <= 1:
         return _joined(written)
@@ -264,7 +267,7 @@ def _number(count: int) -> str:
 
 
 def _ports(ports: Ranges, others: Ranges = ()) -> str:
-    """The ports, or all but the others where that is shorter."""
+    """Return the ports, or "every port but" the remaining ones where that is shorter."""
     if others and len(others) < len(ports):
         return f"every port but {_port_numbers(others)}"
     return f"port{'s' if size(ports) > 1 else ''} {_port_numbers(ports)}"
@@ -286,6 +289,7 @@ def _tags(places: Ranges) -> str:
 
 
 def permission(exception: MailException) -> str:
+    """Return the sender and the receiver of an exception."""
     source = exception.source
     sender = (
         f"port {port_name(source.port)} of {source.switch}"

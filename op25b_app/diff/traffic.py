@@ -1,4 +1,4 @@
-"""Kinds of packets, and what becomes of them under another policy."""
+"""Kinds of packets, and the changes of their verdicts under another policy."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from op25b_app.policy.model import PortRole, Verdict
 
 
 class Change(enum.Enum):
-    """What happens to a packet's verdict."""
+    """Change of a packet's verdict."""
 
     BLOCKED = "becomes blocked"
     PERMITTED = "becomes permitted"
     COUNTED = "would become blocked"
     """In monitor mode: counted from now on, and let through as before."""
     UNCOUNTED = "would become permitted"
-    """In monitor mode: counted no longer."""
+    """In monitor mode: no longer counted."""
     ENFORCED = "is enforced"
-    """Monitor mode ends: what was only counted is blocked."""
+    """Monitor mode ends: packets that were only counted are blocked."""
     LET_THROUGH = "is let through"
-    """Monitor mode begins: what was blocked is only counted."""
+    """Monitor mode begins: packets that were blocked are only counted."""
 
 
 _CHANGES = {
@@ -37,12 +37,12 @@ _CHANGES = {
 
 
 def change_of(old: Verdict, new: Verdict) -> Change | None:
-    """None where nothing changes."""
+    """Return the change from one verdict to another; None where there is none."""
     return _CHANGES.get((old, new))
 
 
 class Kind(enum.Enum):
-    """What packets have in common, the most telling first; the values are names in JSON."""
+    """Kind of packets, in the order of reports; the values are names in JSON."""
 
     MODE = "mode"
     ROLE = "role"
@@ -50,7 +50,7 @@ class Kind(enum.Enum):
     """TCP to port 25 from a subscriber port."""
     MAIL_FROM_UPLINK = "mail-from-uplink"
     ANSWER_FROM_UPLINK = "answer-from-uplink"
-    """TCP from port 25, the return leg of the triangle among it."""
+    """TCP from port 25, including the return leg of triangular spamming."""
     BETWEEN_PORTS_25 = "between-ports-25"
     """TCP from port 25 to port 25 from an uplink, where it differs from both."""
     OTHER = "other"
@@ -65,6 +65,7 @@ class Kind(enum.Enum):
 
     @property
     def is_mail(self) -> bool:
+        """True for the kinds of TCP to or from port 25."""
         return self in _MAIL
 
 
@@ -76,10 +77,10 @@ class Traffic:
     """Packets of one kind whose verdict changes in the same way.
 
     Of a kind with addresses, these are all packets from one of ``sources`` to one of ``destinations`` on one
-    of ``ports``, under any tag that the port may carry before and after; where ``partly``, only some of them,
-    and nothing outside. No ``ports`` are all of the role that may carry any frame; otherwise ``other_ports``
-    are those of them that are not concerned. ``example`` is one packet's header, by OXM name, in the values
-    of the proof's domain.
+    of ``ports``, under any tag that the port may carry before and after; where ``partly``, only some of them.
+    Empty ``ports`` are all ports of the role that may carry any frame; otherwise ``other_ports`` are those of
+    them that are not concerned. ``example`` is one packet's header, by OXM name, in values of the proof's
+    domain.
     """
 
     kind: Kind
@@ -90,6 +91,6 @@ class Traffic:
     sources: AddressSet | None = None
     destinations: AddressSet | None = None
     tags: Ranges = ()
-    """For ``Kind.TAG``: places in the proof's domain, 0 for untagged, N + 1 for tag N."""
+    """For ``Kind.TAG``: tags in the proof's domain, 0 for untagged, N + 1 for VLAN id N."""
     partly: bool = False
     example: Mapping[str, int] = field(default_factory=dict, compare=False)
