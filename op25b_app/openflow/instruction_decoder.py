@@ -28,6 +28,9 @@ from op25b_app.openflow.stored_rule import (
 )
 
 _GOTO_TABLE, _WRITE_METADATA, _WRITE_ACTIONS, _APPLY_ACTIONS, _CLEAR_ACTIONS, _METER = range(1, 7)
+_ORDER = (_METER, _APPLY_ACTIONS, _CLEAR_ACTIONS, _WRITE_ACTIONS, _WRITE_METADATA, _GOTO_TABLE)
+"""The order in which a switch follows them, whatever it reports (OpenFlow 1.3.5, section 5.9)."""
+_PLACES = {kind: place for place, kind in enumerate(_ORDER)}
 _OUTPUT, _PUSH_VLAN, _POP_VLAN, _GROUP, _SET_FIELD = 0, 17, 18, 22, 25
 _WITHOUT_EFFECT = frozenset({11, 12, 21, 23, 24})
 """Types of actions that change no verdict: copying, setting and decrementing TTLs, choosing a queue."""
@@ -44,11 +47,10 @@ def stored_rule(rule: FlowRule, text: str) -> StoredRule:
 
 
 def _steps(instructions: bytes) -> Iterator[Step]:
-    """Yield the steps of instructions; the jump comes last, as on the switch (section 5.9)."""
-    jump: list[Step] = []
-    for kind, body in _parts(instructions):
+    """Yield the steps of instructions in the order in which a switch follows them (section 5.9)."""
+    for kind, body in sorted(_parts(instructions), key=lambda part: _PLACES.get(part[0], 0)):
         if kind == _GOTO_TABLE and len(body) == 4:
-            jump.append(Jump(body[0]))
+            yield Jump(body[0])
         elif kind == _WRITE_METADATA and len(body) == 20:
             yield WriteMetadata(*struct.unpack_from("!QQ", body, 4))
         elif kind == _APPLY_ACTIONS and len(body) >= 4:
@@ -61,7 +63,6 @@ def _steps(instructions: bytes) -> Iterator[Step]:
             yield MayDrop()
         else:
             yield Unmodelled(f"instruction {kind}")
-    yield from jump
 
 
 def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:

@@ -61,6 +61,20 @@ def write(*actions: Any) -> Any:
         ([parser.OFPInstructionActions(ofp.OFPIT_CLEAR_ACTIONS, [])], (ClearLater(),)),
         ([parser.OFPInstructionWriteMetadata(5, 7)], (WriteMetadata(5, 7),)),
         (
+            [
+                parser.OFPInstructionGotoTable(5),
+                parser.OFPInstructionWriteMetadata(5, 7),
+                write(parser.OFPActionOutput(4)),
+                parser.OFPInstructionActions(ofp.OFPIT_CLEAR_ACTIONS, []),
+                apply(parser.OFPActionOutput(3)),
+                parser.OFPInstructionMeter(1),
+            ],
+            (
+                MayDrop("it drops what exceeds a meter"),
+                *(Emit(3), ClearLater(), Later((Emit(4),)), WriteMetadata(5, 7), Jump(5)),
+            ),
+        ),
+        (
             [parser.OFPInstructionMeter(1), apply(parser.OFPActionOutput(3))],
             (MayDrop("it drops what exceeds a meter"), Emit(3)),
         ),
