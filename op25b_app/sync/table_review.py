@@ -169,7 +169,10 @@ def _aim(
         if situation.last is None:
             return None
         assignment, mark = situation.last
-        return Intent(assignment.wanted(situation.now, situation.tables), mark)
+        try:
+            return Intent(assignment.wanted(situation.now, situation.tables), mark)
+        except ValueError:  # the switch came back with fewer tables
+            return None
 
     def settings_without(keys: Iterable[Key]) -> list[str]:
         return situation.assignment.settings_without(keys, situation.now, situation.tables)

@@ -248,3 +248,25 @@ def test_a_switch_on_which_nothing_passes_is_said_to_block_everything(rule: Flow
     assert world.status[0] == "degraded"
     assert world.status[1].endswith(", and everything is blocked") is closed
     assert world.switch.forward({"in_port": 1}).passes is False
+
+
+@TOLD
+def test_a_policy_before_for_which_the_switch_has_too_few_tables_by_now_is_no_way_back(told: bool) -> None:
+    """As after an update of the switch: it comes back with fewer tables, one of them too full."""
+    has_tables = True
+    first = assignment(with_rules(*permits(1, 5)))
+
+    def wanted(at: float, tables: int) -> Ruleset:
+        if not has_tables:
+            raise ValueError("the policy needs more tables")
+        return first.wanted(at, tables)
+
+    world = World(abilities=Abilities(room_of={2: 30}, bundles=True, table_features=told))
+    world.connect(first._replace(wanted=wanted))
+    assert world.status[0] == "protected"
+    has_tables = False
+    second = assignment(with_rules(*blocks(101, 40)))._replace(digest=f"{2:064x}")
+    world.run(world.session.assign(second, world.now))
+    world.wait(3 * RETRY_SECONDS)
+    assert world.status[0] == "degraded"
+    assert "too little for those that block" in world.status[1]
