@@ -1,4 +1,4 @@
-"""The Ryu application: what Ryu tells goes to the switches that are known, and a policy to all of them."""
+"""Ryu application: pass Ryu's events to the known switches, and the policy in force to all of them."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ from op25b_app.sync.protocol import is_answer, is_news
 from op25b_app.unread import leave_unread
 
 LOOK_SECONDS = 2.0
-"""How often the policy's files are looked at, where that is wanted, and the clock for ends of exceptions."""
+"""Seconds between looks at the policy's files, where wanted, and at the clock for ended exceptions."""
 HELLO_SECONDS = 60.0
-"""How often one address is told that its OpenFlow version will not do."""
+"""Seconds before a too old OpenFlow version is logged again for the same address."""
 
 log = logging.getLogger("op25b")
 _clock = Clock()
 
 
 class Op25b(app_manager.RyuApp):
-    """Keeps the switches of a policy as the policy says."""
+    """Keeps the switches of a policy in their desired state."""
 
     OFP_VERSIONS = codec.SUPPORTED_VERSIONS
 
@@ -74,13 +74,13 @@ class Op25b(app_manager.RyuApp):
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()
         self._policies = self._read_policies()
-        # The collector of cyclic garbage halts the event loop: what stays it need not walk over later.
+        # Cyclic garbage collection halts the event loop: exclude the objects that stay.
         gc.collect()
         gc.freeze()
         self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
         self._claimants = Claimants(self._contest)
         self._connected: dict[Any, KnownSwitch] = {}
-        """By connection the switch that it has said to be first."""
+        """Known switch by connection, once that is in use."""
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
@@ -94,6 +94,7 @@ class Op25b(app_manager.RyuApp):
         hardware_addresses.write_quickly()
 
     def start(self) -> None:
+        """Put the policy in force; start the control endpoint and the green threads."""
         super().start()
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
@@ -114,21 +115,23 @@ class Op25b(app_manager.RyuApp):
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
         assert self._assignments is not None
         in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
-        # Collecting would hold up the switches that connect by now; next to nothing of this is garbage.
+        # Freeze without collecting: that would delay connecting switches, and little of this is garbage.
         gc.freeze()
         hub.spawn(self._prove_ahead, self._assignments)
 
     def close(self) -> None:
+        """Close the control endpoint."""
         if self._control is not None:
             self._control.close()
 
     def reload(
         self, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
     ) -> tuple[Examined, bool]:
-        """Read the policy again and put it in force, or leave the one in force if it is refused.
+        """Read the policy again and put it in force, unless it is refused.
 
-        With ``yes`` it may stop blocking where it blocked; ``unless_same`` leaves alone what is in force
-        already; ``with_effect`` works out, before, what changes. Tells whether it is in force now.
+        Returns the examined file, and whether it was put in force. With ``yes`` it may stop blocking, or open
+        more. With ``unless_same`` an unchanged policy is left alone. With ``with_effect`` the changes are
+        computed first.
         """
         with self._reloading:
             examined, applied = self._policies.reload(
@@ -140,7 +143,7 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
-        """Tell, now and then, of a switch whose OpenFlow is too old to go on."""
+        """Log a switch whose OpenFlow version is too old, once per address in HELLO_SECONDS."""
         message, datapath = event.msg, event.msg.datapath
         host, now = datapath.address[0], time.monotonic()
         bitmaps = getattr(message, "elements", None) or ()
@@ -158,6 +161,7 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
     def state_change(self, event: Any) -> None:
+        """Pass the ports of a ready connection, or its end, to its switch."""
         if event.state == MAIN_DISPATCHER:
             self._tell_ports(event.datapath)
         elif switch := self._connected.pop(event.datapath, None):
@@ -165,6 +169,7 @@ class Op25b(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
     def port_state_change(self, event: Any) -> None:
+        """Pass the changed ports of a connection to its switch."""
         self._tell_ports(event.datapath)
 
     def _tell_ports(self, datapath: Any) -> None:
@@ -172,9 +177,9 @@ class Op25b(app_manager.RyuApp):
             switch.ports_changed(present_ports(datapath.ports.values()), datapath)
 
     def _begin(self, datapath: Connection, message: bytes) -> bool:
-        """A session begins with the features: its questions go before Ryu's for ports, which takes longer.
+        """Begin a session at the features reply: its requests then go before Ryu's slower one for ports.
 
-        Tells whether these features are nobody else's, as those of a connection that is not spoken to.
+        Returns whether to withhold the reply from Ryu, as for a connection that is not in use.
         """
         if datapath.state != CONFIG_DISPATCHER or not (features := decode_features(message)):
             return False
@@ -197,7 +202,7 @@ class Op25b(app_manager.RyuApp):
         self._switches.make_known(dpid).contest([_endpoint(*rival.address[:2]) for rival in rivals])
 
     def _await_turn(self, datapath: Connection) -> None:
-        """A message is there, which is a sign of life; when it is read depends on who has sent it."""
+        """Note a message as a sign of life, and wait for the turn of its connection's rank."""
         self._claimants.heard(datapath)
         datapath.await_turn(self._rank(datapath))
 
@@ -209,7 +214,7 @@ class Op25b(app_manager.RyuApp):
         return Rank.ASIDE if is_named else Rank.STRANGER
 
     def _take(self, datapath: Connection, message: bytes) -> bool:
-        """Hand a session what it reads by itself, or what it begins with, where the message comes in."""
+        """Hand a message to its session; return whether to withhold it from Ryu."""
         switch, answer = self._connected.get(datapath), is_answer(message)
         datapath.is_answer = answer
         if not datapath.may_say(message):
@@ -229,7 +234,7 @@ class Op25b(app_manager.RyuApp):
             raise SystemExit(1) from None
 
     def _tell(self, level: int, kind: str, text: str, more: str = "") -> None:
-        """Log a text and record it as an event; the event says ``more``, which the log has said already."""
+        """Log a text, and record it as an event together with ``more``, which is logged already."""
         log.log(level, "%s", text)
         self._journal.record(_now(), None, kind, f"{text}{more}")
 
@@ -259,14 +264,14 @@ class Op25b(app_manager.RyuApp):
                 log.exception("reload failed")
 
     def _prove_ahead(self, assignments: Assignments) -> None:
-        """Once, after the start: prove what each switch is to hold, until another policy is in force."""
+        """Prove the desired state of each switch after the start, until another policy is in force."""
         for switch in self._policies.in_force.policy.switches.values():
             if assignments is not self._assignments:
                 return
             PROVING.do(_spared, assignments.prove_ahead, switch)
 
     def _put_in_force(self) -> None:
-        """Tell every switch, known or not, what the policy says of it."""
+        """Assign the policy in force to its switches, and none to other known switches."""
         in_force = self._policies.in_force
         policy = in_force.policy
         names = names_in_words([*policy.switches])
@@ -298,7 +303,7 @@ class Op25b(app_manager.RyuApp):
         return "200 OK", self._journal.report(query.number("after", 0))
 
     def _answer_doctor(self, query: Query) -> tuple[str, dict[str, Any]]:
-        """With the datapath ids whose tables are of interest, as ``dpids=1,2``."""
+        """Answer ``op25b doctor``, with tables for the datapath ids in ``dpids=1,2``."""
         dpids = query.numbers("dpids")
         web = "wsgi" in app_manager.AppManager.get_instance().contexts
         status, policy = self._status(), self._policies.in_force.policy
@@ -311,9 +316,9 @@ class Op25b(app_manager.RyuApp):
         }
 
     def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
-        """With ``yes=1`` the policy may stop blocking; with ``dry_run=1`` it is examined only.
+        """Reload the policy; with ``yes=1`` it may stop blocking, with ``dry_run=1`` it is only examined.
 
-        With ``effect=0`` nobody waits for what changes to be worked out first.
+        With ``effect=0`` the changes are not computed first.
         """
         yes, with_effect = query.flag("yes"), query.flag("effect", otherwise=True)
         if query.flag("dry_run"):
@@ -325,7 +330,7 @@ class Op25b(app_manager.RyuApp):
 
 
 def _endpoint(host: str, port: int) -> str:
-    """One end of a connection, as people write it."""
+    """Return host:port, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
@@ -335,8 +340,7 @@ def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:
 
 
 def _spared(work: Callable[[Switch, float], None], switch: Switch) -> None:
-    """A mistake of ours is for the switch's session to tell, as soon as that asks for the same."""
-    with suppress(Exception):
+    with suppress(Exception):  # the session meets and reports the same error
         work(switch, _now())
 
 

@@ -1,4 +1,4 @@
-"""The connections of all switches, and which of them is spoken to: as the claims have it."""
+"""Track the connections that claim each datapath id, and carry out the rulings of the claims."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from op25b_app.sync.admission import Stage
 from op25b_app.sync.claims import LIFE_SECONDS, Claims, Ruling
 
 LOOK_SECONDS = LIFE_SECONDS / 5
-"""How often it is looked whether a connection in use, whose place is claimed, shows that it lives."""
+"""Seconds between checks that a contested connection in use gives signs of life."""
 
 
 log = logging.getLogger("op25b")
 
 
 class Claimants:
-    """Those that have said what they are.
+    """The connections that have sent their features, by datapath id.
 
-    ``contest`` is told of a datapath id which connections claim it, two or more, as often as that changes;
-    and none once it is claimed by one alone.
+    ``contest`` is called with a datapath id and its claimants whenever they change: two or more, or none
+    once a single connection claims it.
     """
 
     def __init__(self, contest: Callable[[int, tuple[Connection, ...]], None]) -> None:
@@ -33,10 +33,10 @@ class Claimants:
         self._claims: dict[int, Claims[Connection]] = {}
         self._dpids: dict[Connection, int] = {}
         self._contested: dict[int, tuple[Connection, ...]] = {}
-        """By datapath id those that ``contest`` was told of last, as long as others wait at all."""
+        """Connections last passed to ``contest``, by datapath id, while the claim is contested."""
 
     def claim(self, connection: Connection, features: Features) -> bool:
-        """A connection says what it is; whether to speak over it now."""
+        """Register the claim of a connection; return whether to speak over it now."""
         dpid = features.dpid
         self._dpids[connection] = dpid
         connection.on_end = partial(self._ended, connection)
@@ -57,13 +57,13 @@ class Claimants:
         return is_used
 
     def claimed_by(self, connection: Connection) -> int | None:
-        """The datapath id that a main connection claims."""
+        """Return the datapath id that a main connection claims, else None."""
         dpid = self._dpids.get(connection)
         claims = None if dpid is None else self._claims.get(dpid)
         return dpid if claims is not None and claims.is_claimed_by(connection) else None
 
     def heard(self, connection: Connection) -> None:
-        """A connection has sent something."""
+        """Note that a connection has sent something."""
         if not self._contested or (dpid := self._dpids.get(connection)) not in self._contested:
             return
         assert dpid is not None
@@ -76,7 +76,7 @@ class Claimants:
             self._carry_out(dpid, claims.ended(connection, time.monotonic()))
 
     def _carry_out(self, dpid: int, ruling: Ruling[Connection]) -> None:
-        """Do as the claims have it; whatever may wait for a switch is done by threads of their own."""
+        """Carry out a ruling; green threads do what may wait for a switch."""
         for connection, why in ruling.close:
             hub.spawn(connection.refuse, why)
         if ruling.ask is not None:
@@ -92,7 +92,7 @@ class Claimants:
             del self._claims[dpid]
 
     def _watch(self, dpid: int) -> None:
-        """Look at the clock for as long as others wait."""
+        """Apply the clock to the claims while the datapath id is contested."""
         while dpid in self._contested:
             hub.sleep(LOOK_SECONDS)
             if dpid in self._contested:
@@ -102,7 +102,7 @@ class Claimants:
                 self._carry_out(dpid, claims.tick(now))
 
     def _tell(self, dpid: int) -> None:
-        """Tell who the rivals are, where that is new."""
+        """Pass the rivals to ``contest`` where they have changed."""
         claims = self._claims[dpid]
         if (before := self._contested.get(dpid)) is None:
             return

@@ -1,4 +1,4 @@
-"""Ryu's connections, with what Ryu leaves open: a limit in time for the handshake, and turns in reading."""
+"""Ryu's connections with a time limit for the handshake and turns in reading, which Ryu lacks."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ from op25b_app.sync.admission import Admission, Stage
 from op25b_app.sync.identity import Certificate, certificate
 
 HANDSHAKE_SECONDS = 10.0
-"""How long a switch may take to say what it is, once it is connected."""
+"""Seconds that a switch may take to send its features, once it is connected."""
 WASTED_BYTES = 1 << 16
-"""So much may a stranger send that is ignored; then its connection is closed."""
+"""Most bytes of ignored messages on a stranger's connection, which is closed after that."""
 
 log = logging.getLogger("op25b")
 
 
 class Newcomer(Protocol):
-    """What has not finished its handshake."""
+    """A connection in its OpenFlow or TLS handshake."""
 
     def refuse(self, why: str) -> None:
-        """Close the connection; ``why`` goes on after its address."""
+        """Close the connection; ``why`` follows its address in the log."""
 
 
 _newcomers: Newcomers[Newcomer] = Newcomers()
@@ -47,37 +47,37 @@ _all = Share()
 
 
 class Rank(enum.Enum):
-    """For whom somebody waits who has had a turn: for those of the same rank, one after the other."""
+    """The rank of a connection: after its turn, it waits for connections of the same rank."""
 
     KNOWN = enum.auto()
     """The connection in use of a switch in the policy.
 
-    It has a slice of the time that it need not wait for, and what it answers to a session costs it nothing.
+    It has a slice of the time without waiting, and its answers to a session are not charged to it.
     """
     ASIDE = enum.auto()
-    """One that claims to be a switch in the policy while another connection is in use."""
+    """A connection that claims to be a switch in the policy while another one is in use."""
     STRANGER = enum.auto()
-    """Any other."""
+    """Any other connection."""
 
 
 REST_SECONDS = 0.03
-"""How long nothing is read from those of a rank who have had their turns before one of them has another."""
+"""Seconds between the turns of connections of one rank that have used up their own turn."""
 BATCH_SECONDS = 0.015
-"""For how long those have turns, one after the other, that have waited for all together to have another."""
+"""Seconds of turns, one after the other, for the connections that wait at the gate."""
 _queues = {rank: hub.Semaphore() for rank in Rank}
-"""Of those who have used up their own turn."""
+"""By rank, the connections that have used up their own turn."""
 
 
 class _Gate:
-    """Where those wait who find that all together have used up their turn.
+    """Queue of connections while all together have used up their turn.
 
-    As many as there is time for go on when the event loop has been to all else that was due: by turns who
-    has waited longest, and who has been read least.
+    As many as there is time for go on after all else that was due in the event loop: by turns the one that
+    has waited longest, and the one that has been read least.
     """
 
     def __init__(self) -> None:
         self._waiting: dict[Any, Share] = {}
-        """By green thread, in the order in which they came."""
+        """Share by green thread, in order of arrival."""
         self._is_due = False
 
     def wait(self, share: Share) -> None:
@@ -90,7 +90,7 @@ class _Gate:
             self._waiting.pop(me, None)
 
     def _open(self) -> None:
-        """Let one after the other through; each comes back here when it waits for anything."""
+        """Let connections through one by one; each returns here when it waits for anything."""
         began = time.monotonic()
         for number in range(len(self._waiting)):
             if not self._waiting or time.monotonic() - began > BATCH_SECONDS:
@@ -119,20 +119,20 @@ _gate = _Gate()
 
 
 class Ended(OFPTruncatedMessage):  # type: ignore[misc]
-    """A connection is at its end, and nothing more is read from it. Ryu heeds no other exception."""
+    """The connection is at its end, and nothing more is read from it. Ryu heeds no other exception."""
 
     def __init__(self) -> None:
         super().__init__(None, None, None)
 
 
 def make_room(switches: int) -> None:
-    """From now on there is room for so many switches to connect at once."""
+    """Make room for the handshakes of a policy with ``switches`` switches."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     _newcomers.most = room(switches, files)
 
 
 def welcome(newcomer: Newcomer, host: str) -> None:
-    """Note who has begun a handshake; where that makes too many, another is refused."""
+    """Register a handshake; where there are too many, refuse one of the busiest host."""
     if (gone := _newcomers.come(newcomer, host)) is not None:
         gone.refuse(
             f"made room: {_newcomers.most} connections are in their handshake, most of them from there"
@@ -140,28 +140,28 @@ def welcome(newcomer: Newcomer, host: str) -> None:
 
 
 def settle(newcomer: Newcomer) -> None:
-    """Whatever became of a handshake, it is over."""
+    """Unregister a handshake that is over, with any result."""
     _newcomers.go(newcomer)
 
 
 def serve_with_limits() -> None:
-    """From now on Ryu serves connections of the class below; before its controller starts."""
+    """Make Ryu serve connections with the class below. Call it before Ryu's controller starts."""
     controller.datapath_connection_factory = _serve
 
 
 class Connection(controller.Datapath):  # type: ignore[misc]
-    """A connection of a switch, or of whoever claims to be one."""
+    """A connection of a switch, or of a peer that claims to be one."""
 
     def __init__(self, socket: Any, address: Any) -> None:
         self.admission = Admission()
         self.refused = ""
         self.on_end: Callable[[], None] = lambda: None
-        """Called when the connection is at its end, for whatever reason."""
+        """Called at the end of the connection, for any reason."""
         self._share = Share()
         self._rank = Rank.STRANGER
         self._recovered_at = time.monotonic()
         self.is_answer = False
-        """Whether what was read last is an answer to a session."""
+        """True where the message read last is an answer to a session."""
         self._wasted = 0
         super().__init__(socket, address)
         self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
@@ -169,39 +169,39 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         welcome(self, address[0])
 
     def send(self, buf: bytes, close_socket: bool = False) -> bool:
-        """Send messages; what they ask for may be answered."""
+        """Send messages and admit their answers. Returns False where the connection is ending."""
         self.admission.asked(buf)
         return self.send_own(buf, close_socket)
 
     def send_own(self, buf: bytes, close_socket: bool = False) -> bool:
-        """Send messages whose answers are told by their xid."""
+        """Send messages whose answers are known by xid. Returns as :meth:`send` does."""
         sent: bool = super().send(buf, close_socket)
         return sent
 
     def finish_handshake(self, stage: Stage) -> None:
-        """The switch has said what it is, and that is how far its connection is."""
+        """Set the stage of the connection, and end the time limit of its handshake."""
         self.admission.stage = stage
         self._end_handshake()
 
     @property
     def certificate(self) -> Certificate | None:
-        """The one that was shown, if it is known who has signed it; None without TLS."""
+        """The peer's certificate, None without TLS or where its signer was not verified."""
         get: Any = getattr(self.socket, "getpeercert", None)
         if get is None or not (decoded := get()):
             return None
         return certificate(get(binary_form=True), decoded)
 
     def ask_what_it_is(self) -> None:
-        """Ask for the features again: from now on the switch is spoken to over this connection."""
+        """Request the features again, to speak with the switch over this connection."""
         self.admission.stage = Stage.FEATURES
         self.send_msg(self.ofproto_parser.OFPFeaturesRequest(self))
 
     def ask_for_life(self) -> None:
-        """Have the switch send something."""
+        """Send an echo request, to get a sign of life."""
         self.send_msg(self.ofproto_parser.OFPEchoRequest(self))
 
     def refuse(self, why: str) -> None:
-        """Close the connection at once, with what is still to be sent; ``why`` goes on after its address."""
+        """Close the connection at once, even with unsent messages; ``why`` follows its address in the log."""
         if self.state == DEAD_DISPATCHER:
             return
         log.warning("the connection from %s is closed: it %s", self.address[0], why)
@@ -211,6 +211,7 @@ class Connection(controller.Datapath):  # type: ignore[misc]
             self.socket.shutdown(SHUT_RDWR)
 
     def close(self) -> None:
+        """Close the connection; the first call also calls ``on_end``."""
         is_first = self.state != DEAD_DISPATCHER
         self._end_handshake()
         super().close()
@@ -220,11 +221,11 @@ class Connection(controller.Datapath):  # type: ignore[misc]
 
     @property
     def is_behind(self) -> bool:
-        """Whether this side has not read yet what was sent to it, or not sent yet what it wants to."""
+        """True where received bytes are unread, or messages wait to be sent."""
         return self.socket.has_unread or (self.send_q is not None and not self.send_q.empty())
 
     def await_turn(self, rank: Rank) -> None:
-        """Let others go first where this connection, or all together, have been read for a whole turn.
+        """Wait where this connection, or all connections together, have been read for a whole turn.
 
         Raises Ended where the connection ends meanwhile, or has ended before.
         """
@@ -240,7 +241,7 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         self._end_if_over()
 
     def _be(self, rank: Rank) -> None:
-        """Have the rank from now on; what those of another one wait for is owed no more."""
+        """Set the rank and update the share: a new rank starts with an unused share."""
         if rank is not self._rank:
             self._rank = rank
             self._share.reset()
@@ -255,11 +256,11 @@ class Connection(controller.Datapath):  # type: ignore[misc]
 
     @property
     def _is_given_up(self) -> bool:
-        """Whether a stranger has closed its end: then nobody waits for what it has said."""
+        """True where the peer has closed a connection that is not KNOWN: its messages are not needed."""
         return self._rank is not Rank.KNOWN and self.socket.is_abandoned
 
     def may_say(self, message: bytes) -> bool:
-        """Whether to read a message; if it is not as OpenFlow has it, the log says why."""
+        """Return whether to read a message; log the objection, unless the connection is set aside."""
         objection = self.admission.objection(message)
         if objection and self.admission.stage is not Stage.ASIDE:
             log.warning("the switch at %s sent %s: ignored", self.address[0], objection)
@@ -269,7 +270,7 @@ class Connection(controller.Datapath):  # type: ignore[misc]
         return not objection
 
     def spend(self, size: int, seconds: float) -> None:
-        """Note the work that a message was."""
+        """Charge a message of ``size`` bytes that took ``seconds``."""
         _all.spend(size, seconds)
         if not (self.is_answer and self._rank is Rank.KNOWN):
             self._share.spend(size, seconds)
@@ -283,7 +284,7 @@ class Connection(controller.Datapath):  # type: ignore[misc]
 
 
 def _serve(socket: Any, address: Any) -> None:
-    """In Ryu's words a datapath connection factory: what it begins with its end closes."""
+    """Serve a connection and close it at the end (Ryu's datapath connection factory)."""
     with closing(socket):
         if lookup_service_brick("ofp_event") is None:  # Ryu is stopping
             return

@@ -1,7 +1,7 @@
-"""In which turns the event loop serves connections, and what it does between them.
+"""Event loop with short turns: few connections in each, and garbage collection between them.
 
-eventlet's serves all that have something to read, up to 1,023 of them, before whoever has slept long enough.
-When a thousand switches answer at once that is 50 to 200 ms.
+eventlet's serves all readable connections, up to 1,023, before green threads whose sleep is over. When a
+thousand switches answer at once, that takes 50 to 200 ms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from eventlet.hubs import epolls
 from op25b_app.operate.garbage import collector
 
 MOST_ON_END = 16
-"""So many connections are served before others have a turn; the kernel tells of the others next."""
+"""Maximum number of connections served in one turn; the kernel reports the rest next."""
 
 
 def serve_few_on_end() -> None:
@@ -27,7 +27,7 @@ def serve_few_on_end() -> None:
 
 
 def _few_ready(epoll: Any, seconds: float) -> list[tuple[int, int]]:
-    """Return descriptors, each with what it is ready for; wait for one for so many seconds at most."""
+    """Return ready descriptors, each with its events; wait for one for ``seconds`` at most."""
     collector.between_turns()
     ready: list[tuple[int, int]] = epoll.poll(seconds, MOST_ON_END)
     return ready

@@ -1,7 +1,7 @@
-"""Hardware addresses as text, without netaddr.
+"""Format hardware addresses as text, without netaddr.
 
-Ryu reads a description of every port of a switch that connects, and 10 µs of that are its address: half a
-millisecond for a switch with 48 ports, as long as everything else takes that Ryu does when it connects.
+Ryu reads a description of each port of a connecting switch, and spends 10 µs on its address. For 48 ports
+that is half a millisecond, as long as all else that Ryu does for the connection.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from ryu.lib import addrconv
 
 
 def write_quickly() -> None:
-    """From now on Ryu writes them in a tenth of the time, as before."""
+    """Patch Ryu to format them as before, in a tenth of the time."""
     converter = addrconv.mac
     by_netaddr = type(converter).bin_to_text
 

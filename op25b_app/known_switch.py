@@ -1,8 +1,7 @@
-"""A switch that this process knows: its session, the steps that wait for it, and the connection in use.
+"""Run the session of one known switch: its waiting steps, and the connection in use.
 
-It has no thread of its own: a step is taken where it comes in, or after the one that is being taken. What
-takes long is a job, done in a thread for all switches; its result is a step like any other, so that neither
-this switch nor another one waits for it.
+There is no thread per switch: a step is taken on arrival, or after the step under way. Long work is a job,
+done in a thread for all switches. Its result is another step, so no switch waits for it.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from op25b_app.sync.status import AS_WANTED, ON_THE_WAY, Job, Outcome
 from op25b_app.unread import why_ended
 
 INBOX = 256
-"""So many steps may wait while one is taken; then messages of the switch are not read any more."""
+"""Maximum number of waiting steps; beyond it, messages of the switch are not read."""
 ROOM_SECONDS = 0.02
-"""How often it is looked whether there is room again."""
+"""Seconds between looks for room among the waiting steps."""
 MOST_SECONDS_ON_END = 0.01
-"""For how long steps that have waited are taken before others have a turn."""
+"""Seconds of waiting steps before other green threads have a turn."""
 
 CALM = {*AS_WANTED, *ON_THE_WAY}
 
@@ -42,10 +41,10 @@ log = logging.getLogger("op25b")
 
 
 class KnownSwitch:
-    """Takes steps with a session, one after the other, and carries out what comes of them.
+    """Takes the steps of a session one after the other, and carries out their outcomes.
 
-    ``now`` is the time in seconds since 1970, ``do`` has a job done and posts what comes of it, and ``rests``
-    is called when no step is left to take.
+    ``now`` returns seconds since 1970, ``do`` has a job done and posts its result, and ``rests`` is called
+    when no step is left.
     """
 
     def __init__(
@@ -59,9 +58,9 @@ class KnownSwitch:
     ) -> None:
         self.session = session
         self.generation = self._assigned = 0
-        """Which of the policies that have been put in force the session follows, all steps taken."""
+        """Number of the policy that the session follows, once no step is left."""
         self.due_at = math.inf
-        """When to call :meth:`tick`, in seconds since 1970."""
+        """Time of the next call of :meth:`tick`, in seconds since 1970."""
         self._journal = journal
         self._now = now
         self._do = do
@@ -69,13 +68,13 @@ class KnownSwitch:
         self._inbox: deque[tuple[Step, Any]] = deque()
         self._busy = False
         self._ports: dict[Any, frozenset[int]] = {}
-        """By connection those that the session is still to be told of."""
+        """By connection, the ports that wait to be passed to the session."""
         self._datapath: Any = None
         self._outbox: Outbox | None = None
 
     @property
     def is_nobody(self) -> bool:
-        """Whether it is neither connected nor in the policy."""
+        """True where the switch is neither connected nor in the policy."""
         return self._datapath is None and self.session.assignment is None
 
     def post(self, step: Step, datapath: Any = None) -> None:
@@ -85,23 +84,26 @@ class KnownSwitch:
             self._work()
 
     def hear(self, message: bytes, datapath: Any) -> None:
-        """Have the session read a message; where too many wait already, its connection waits, too."""
+        """Have the session read a message; where too many steps wait, its connection waits, too."""
         while len(self._inbox) >= INBOX:
             hub.sleep(ROOM_SECONDS)
         self.post(partial(self.session.receive, message), datapath)
 
     def ports_changed(self, ports: frozenset[int], datapath: Any) -> None:
-        """The ports of a connection are these now, whatever was said of them and is not told yet."""
+        """Pass the present ports of a connection to the session, in place of ports that still wait."""
         is_pending = datapath in self._ports
         self._ports[datapath] = ports
         if not is_pending:
             self.post(partial(self._tell_ports, datapath), datapath)
 
     def tick(self) -> None:
+        """Have the session act on the time, unless steps are being taken."""
         if not self._busy:
             self.post(self.session.tick)
 
     def assign(self, assignment: Assignment | None, generation: int) -> None:
+        """Have the session follow an assignment, or none, of the policy with this number."""
+
         def step(now: float) -> Outcome:
             self._assigned = generation
             return self.session.assign(assignment, now)
@@ -109,6 +111,8 @@ class KnownSwitch:
         self.post(step)
 
     def connect(self, datapath: Any, connection: Connection) -> None:
+        """Have the session begin over a connection, in place of the one in use."""
+
         def step(now: float) -> Outcome:
             self._use(datapath)
             return self.session.connected(connection, now)
@@ -116,10 +120,12 @@ class KnownSwitch:
         self.post(step)
 
     def contest(self, addresses: Sequence[str]) -> None:
-        """So many connections claim the datapath id; with none it is claimed by one alone."""
+        """Report the addresses that contest the datapath id; none where a single connection claims it."""
         self.post(partial(self.session.contested, addresses))
 
     def disconnect(self, datapath: Any) -> None:
+        """Report the end of a connection to the session; one that is no longer in use is ignored."""
+
         def step(now: float) -> Outcome:
             self._use(None)
             return self.session.disconnected(now, why_ended(datapath))
@@ -130,7 +136,7 @@ class KnownSwitch:
         return self.session.ports_changed(self._ports.pop(datapath), now)
 
     def _work(self) -> None:
-        """Take the steps that have come, one after the other."""
+        """Take the waiting steps, one after the other."""
         self._busy, self.due_at = True, math.inf
         began = time.monotonic()
         while self._inbox:
@@ -150,7 +156,7 @@ class KnownSwitch:
         try:
             self._carry_out(self._take(step))
         except Exception:
-            # A mistake of ours gives up what is under way on this switch, and nothing else.
+            # An error in op25b gives up what is under way on this switch, and nothing else.
             log.exception("%s: internal error", self)
             self._carry_out(self.session.fail(INTERNAL_ERROR, self._now()))
 
@@ -161,7 +167,7 @@ class KnownSwitch:
         return outcome
 
     def _carry_out(self, outcome: Outcome) -> None:
-        """Send and tell what comes of a step, and have its job done."""
+        """Send and log the outcome of a step, and have its job done."""
         if self._outbox is not None:
             self._outbox.send(outcome.pieces)
         now, is_stranger = self._now(), self.session.assignment is None
@@ -177,7 +183,7 @@ class KnownSwitch:
             self._do(self, outcome.job, self._datapath)
 
     def _use(self, datapath: Any) -> None:
-        """Speak over this connection from now on, or over none."""
+        """Replace the connection in use by this one, or by none."""
         if self._outbox is not None:
             self._outbox.close()
         if datapath is not None and self._datapath is not None:

@@ -1,4 +1,4 @@
-"""The switches that this process knows, and what they share: a thread for the time, and two for jobs."""
+"""Keep the known switches, and the green threads that they share: one for the time, two for jobs."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job
 
 HALF_LIFE_SECONDS = 60.0
-"""After how long the time that a switch's jobs have taken counts half."""
+"""Seconds after which the time taken by a switch's jobs is weighted by half."""
 MOST_COUNTED = 1_000
-"""Of so many switches the time is counted; of those that took least it is forgotten."""
+"""Maximum number of switches whose time is kept; the least time is forgotten."""
 MOST_SECONDS = 5.0
-"""How long nobody looks at the clock at most; one that was set forward is noticed then."""
+"""Maximum timer sleep, in seconds; a clock that was set forward is noticed then."""
 
 log = logging.getLogger("op25b")
 
 
 class KnownSwitches:
-    """Those of the policy, and those that are connected, by datapath id.
+    """The switches of the policy and those that are connected, by datapath id.
 
-    ``now`` is the time in seconds since 1970.
+    ``now`` returns the time in seconds since 1970.
     """
 
     def __init__(self, journal: Journal, audit_seconds: float, now: Callable[[], float]) -> None:
@@ -49,7 +49,7 @@ class KnownSwitches:
         return iter([*self._known.values()])
 
     def make_known(self, dpid: int) -> KnownSwitch:
-        """The switch with this datapath id, known from now on if it was not."""
+        """Return the switch with this datapath id; make it known if it was not."""
         if dpid not in self._known:
             self._known[dpid] = KnownSwitch(
                 Session(dpid, self._now(), self._audit_seconds),
@@ -63,7 +63,7 @@ class KnownSwitches:
     def _rests(self, switch: KnownSwitch) -> None:
         dpid = switch.session.dpid
         if switch.is_nobody:
-            # One that was forgotten before may still be spoken to, and has a successor.
+            # A forgotten switch may still take steps, after its successor was made.
             if self._known.get(dpid) is switch:
                 del self._known[dpid]
         elif switch.due_at < self._wakes_at:
@@ -71,7 +71,7 @@ class KnownSwitches:
             self._sooner.set()
 
     def _tell_time(self) -> None:
-        """Wait until somebody is due, and tell all who are."""
+        """Wait until a switch is due, and tick each that is."""
         self._wakes_at = min((switch.due_at for switch in self), default=math.inf)
         self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MOST_SECONDS))
         self._sooner.clear()
@@ -86,21 +86,21 @@ class KnownSwitches:
 
 
 class _Jobs:
-    """The jobs that wait for one lane: of each switch the last one, those that took least time first.
+    """The jobs that wait for one lane: the last one of each switch, least used time first.
 
-    So a switch whose jobs take long makes the others wait for one of them at most. What was used counts for
-    less by half with each minute.
+    So a switch with long jobs delays other switches by one job at most. Used time is weighted by half after
+    each minute.
     """
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
         self._waiting: dict[KnownSwitch, tuple[Job, Any]] = {}
         self._used: dict[KnownSwitch, tuple[float, float]] = {}
-        """Seconds used, as of a monotonic moment; of switches that used any lately."""
+        """Seconds used as of a monotonic time, by switch."""
         self._more = hub.Event()
 
     def add(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
-        """Have a job done for a switch over a connection; it replaces one that still waits."""
+        """Add a job for a switch over a connection; it replaces a waiting job of the same switch."""
         self._waiting[switch] = job, datapath
         self._more.set()
 
@@ -134,7 +134,7 @@ class _Jobs:
 
 
 def _for_ever(work: Callable[[], None]) -> None:
-    """A mistake of ours ends no thread that all switches share."""
+    """Repeat the work for ever; an error in it is logged."""
     while True:
         try:
             work()

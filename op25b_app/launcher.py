@@ -1,4 +1,4 @@
-"""Starts ``ryu-manager`` with op25b in it, with the defaults of a controller in production."""
+"""Start ``ryu-manager`` with op25b, with the defaults of a controller in production."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from typing import Any, NoReturn
 APPLICATION = "op25b_app.app"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 DEFAULTS = {
-    # Whoever reaches the REST interface runs the controller.
+    # Any client of the REST interface can control the switches.
     "wsapi_host": "127.0.0.1",
-    # Ryu's own keeps a switch that stopped answering for ever; with this one it is lost after a minute.
+    # Ryu's default keeps a switch that stopped answering for ever; with 3 it is lost after a minute.
     "maximum_unreplied_echo_requests": 3,
 }
 
@@ -36,9 +36,9 @@ def run(
 ) -> int:
     """Run the controller until a signal stops it; return the exit code.
 
-    ``policy`` goes before what OP25B_POLICY and configuration files say. ``arguments`` are ryu-manager's
-    options and the names of further Ryu applications, in ryu-manager's syntax. ``own_options`` are those that
-    may be meant where an option is unknown to ryu-manager.
+    ``policy`` overrides OP25B_POLICY and configuration files. ``arguments`` are in ryu-manager's syntax: its
+    options and the names of further Ryu applications. ``own_options`` are suggested for options unknown to
+    ryu-manager. Raises SystemExit where ryu-manager or the check of its options does.
     """
     if policy is not None:
         os.environ["OP25B_POLICY"] = str(policy.absolute())
@@ -66,7 +66,7 @@ def run(
         manager.AppManager.get_instance().close()
         return 0
     except SystemExit as end:
-        if end.code == 1 and not were_read():  # the value of an option cannot be, as has been told
+        if end.code == 1 and not were_read():  # an option's value is wrong, as reported already
             return 2
         raise
     except cfg.Error as error:  # of a configuration file
@@ -88,7 +88,7 @@ def run(
 
 
 def _patch_standard_library(*, threads: bool) -> None:
-    """What Ryu does too, but all at once and before anything of Ryu is there, as eventlet wants it."""
+    """Patch all of it at once and before Ryu is imported, as eventlet requires."""
     warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
     import eventlet
 
@@ -96,7 +96,7 @@ def _patch_standard_library(*, threads: bool) -> None:
 
 
 def _remedy(error: Exception) -> str:
-    """What to do about a configuration file that cannot be used; the error names it."""
+    """Return the remedy for a configuration file that cannot be used; the error names the file."""
     from oslo_config import cfg
 
     if isinstance(error, cfg.ConfigDirNotFoundError):
@@ -109,7 +109,7 @@ def _remedy(error: Exception) -> str:
 
 
 def _read_user_flags(arguments: Sequence[str], read: Callable[[], None]) -> None:
-    """Read the file of --user-flags as ryu-manager does, which is before its options; a problem is told."""
+    """Read the file of --user-flags before the options, as ryu-manager does; exit on a problem."""
     for argument in arguments:
         if argument.startswith("--user-flags="):
             file = argument.partition("=")[2]
@@ -123,9 +123,9 @@ def _read_user_flags(arguments: Sequence[str], read: Callable[[], None]) -> None
 
 
 def _call_when_options_are_read() -> Callable[[], bool]:
-    """``ryu-manager`` sets up its logging right after its options: what depends on those goes there too.
+    """Add what depends on the options to ryu-manager's log setup, which comes right after them.
 
-    Returns what tells whether they were read.
+    Returns a function that returns whether the options were read.
     """
     from ryu import cfg, log
 
@@ -149,14 +149,14 @@ def _call_when_options_are_read() -> Callable[[], bool]:
 
 
 def _set_up(conf: Any, init_log: Callable[[], None]) -> None:
-    """Set up the log if nothing is wrong with the options; otherwise tell all of it, and end.
+    """Set up the log if nothing is wrong with the options; otherwise report every problem and exit.
 
-    Exit code 2 where something is wrong on every machine, 1 where it is not to be had on this one.
+    The exit code is 2 where something is wrong on every machine, 1 where it cannot be used on this one.
     """
     from op25b_app import options, settings
 
     values, wrong = options.wrong_values(conf), [*settings.problems()]
-    if values:  # the rest cannot be looked at
+    if values:  # the rest cannot be checked
         raise SystemExit(_refuse([*values, *wrong], code=2))
     wrong += options.wrong_usage(conf)
     applications = [name for name in conf.app_lists + conf.app if name != APPLICATION]
@@ -184,7 +184,7 @@ def _in_words(error: Exception) -> str:
 
 
 def _wrong_usage(parser: argparse.ArgumentParser, own_options: Sequence[str], message: str) -> NoReturn:
-    """Tell what is wrong with the options, and which one may be meant; ends with exit code 2."""
+    """Print what is wrong with the options, and which one may be meant; exit with code 2."""
     known = [*own_options, *re.findall(r"--[a-z0-9-]+", parser.format_usage())]
     print(f"op25b run: {message}", file=sys.stderr)
     for unknown in re.findall(r"--[^\s=:]+", message):
@@ -195,7 +195,7 @@ def _wrong_usage(parser: argparse.ArgumentParser, own_options: Sequence[str], me
 
 
 def _missing_applications(names: Iterable[str]) -> Iterator[str]:
-    """A message for each Ryu application that is neither a file nor a module; ryu-manager allows A,B too."""
+    """Yield a message for each application that is no file or module; ryu-manager allows A,B too."""
     for name in itertools.chain.from_iterable(name.split(",") for name in names):
         if os.path.exists(name) and not name.endswith(".py"):
             yield f"{name} is not a Ryu application: as a policy it is named with --policy {name}"
@@ -209,7 +209,7 @@ def _missing_applications(names: Iterable[str]) -> Iterator[str]:
 
 
 def _refuse(problems: Iterable[str], *, code: int = 1) -> int:
-    """Tell what is wrong, behind all that the log's thread has still to write; returns the exit code."""
+    """Print the problems after all that the log's thread has still to write; return the exit code."""
     from op25b_app import log_writer
 
     log_writer.drain()

@@ -1,9 +1,9 @@
-"""How switches are let in that come all at once, as they do when they have lost their controller together.
+"""Accept many switches that connect at once, as after they have lost their controller together.
 
-Ryu listens with room for 50 connections that wait to be accepted. Of more the first packets are dropped, and
-each is sent again a second later, then 2, 4, 8 and so on up to a minute: the last of a thousand switches
-would be connected after minutes. All that wait it accepts before anybody else has a turn, which with a
-thousand is a tenth of a second.
+Ryu listens with room for 50 connections that wait to be accepted. First packets of more are dropped, and
+sent again after 1, 2, 4, 8 seconds and so on up to a minute: the last of a thousand switches would be
+connected after minutes. Ryu accepts all that wait before other green threads have a turn, which for a
+thousand takes a tenth of a second.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from ryu.lib import hub
 from op25b_app.operate.accepting import accepted
 
 BACKLOG = 4096
-"""Linux takes no more than ``net.core.somaxconn``, which is 4096 as it comes."""
+"""Connections that may wait; Linux limits it to ``net.core.somaxconn``, by default 4096."""
 MOST_ON_END = 16
-"""So many connections are accepted before others have a turn."""
+"""Maximum number of connections accepted before other green threads have a turn."""
 
 
 def listen_for_many() -> None:
-    """From now on Ryu listens for switches like this; before its controller starts."""
+    """Patch Ryu to listen for switches like this. Call it before Ryu's controller starts."""
     server: Any = controller.StreamServer
 
     class ForMany(server):  # type: ignore[misc]

@@ -1,7 +1,7 @@
-"""Writing the log in a thread of its own, so that nobody waits for whoever reads it, or for a disk.
+"""Write the log in a thread of its own, so that no green thread waits for its reader or a disk.
 
-What comes faster than it is written, or than anybody could read it, is left out and counted. Where a log
-cannot be written at all, the others say so, once.
+Lines that come faster than they are written, or could be read, are left out and counted. Where a log cannot
+be written at all, the other logs report it, once.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ import eventlet.patcher
 from op25b_app.operate.flood_limit import FloodLimit
 
 MOST_BYTES = 1 << 22
-"""So much may wait to be written."""
+"""Maximum number of characters that wait to be written."""
 SOURCE_LENGTH = 100
-"""Lines of one kind whose first value begins with the same so many characters are about one source."""
+"""Number of characters of a line's first value that name its source."""
 LIMITED = ("op25b", "ryu", "ofp_event")
-"""Loggers of ours and of Ryu itself: what they tell depends on whoever connects."""
+"""Loggers of op25b and of Ryu itself, whose lines depend on the peers that connect."""
 TOGETHER_SECONDS = 0.02
-"""Lines wait for so long for others: the thread that wakes takes the interpreter from the event loop."""
+"""Seconds that lines wait for more: the thread that wakes takes the interpreter from the event loop."""
 LOOK_SECONDS = 5.0
-"""How often it is looked whether floods are over."""
+"""Seconds between looks for floods that are over."""
 DRAIN_SECONDS = 0.3
-"""How long the end of the process waits for what is still to be written."""
+"""Maximum wait at the end of the process for unwritten lines, in seconds."""
 
 _threading: Any = eventlet.patcher.original("threading")
 _queue: Any = eventlet.patcher.original("queue")
@@ -43,7 +43,7 @@ _handler: LogHandler | None = None
 
 
 def write_in_thread() -> None:
-    """From now on a thread serves the root logger's handlers. Call it again for those that came later."""
+    """Have a thread serve the root logger's handlers. Call it again for handlers added later."""
     global _handler
     root = logging.getLogger()
     found = [each for each in root.handlers if not isinstance(each, LogHandler)]
@@ -59,13 +59,13 @@ def write_in_thread() -> None:
 
 
 def drain() -> None:
-    """Wait for a moment until what was told is written; what is stuck then is left alone."""
+    """Wait at most DRAIN_SECONDS for unwritten lines; then leave stuck handlers alone."""
     if _handler is not None:
         _handler.drain()
 
 
 class LogHandler(logging.handlers.QueueHandler):
-    """Takes records from any thread without waiting, and has them written."""
+    """Takes records from any thread without waiting, and has another thread write them."""
 
     def __init__(self) -> None:
         self._records = _queue.SimpleQueue()
@@ -78,13 +78,15 @@ class LogHandler(logging.handlers.QueueHandler):
         self._writer.start()
 
     def createLock(self) -> None:  # noqa: N802
-        """A lock of eventlet's is none between threads of the operating system."""
+        """Create a lock between threads of the operating system, which eventlet's is not."""
         self.lock = _threading.RLock()
 
     def add(self, handler: logging.Handler) -> None:
+        """Have the records written by this handler, too."""
         self._writer.add(handler)
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Queue a record, unless there are too many like it."""
         if record.levelno >= logging.INFO and record.name.partition(".")[0] in LIMITED:
             source = str(record.args[0]) if isinstance(record.args, tuple) and record.args else ""
             with self._guard:
@@ -98,6 +100,7 @@ class LogHandler(logging.handlers.QueueHandler):
         self.enqueue(self.prepare(record))
 
     def enqueue(self, record: logging.LogRecord) -> None:
+        """Queue a record; where too much waits, leave it out and count it."""
         if self._queued - self._writer.taken > MOST_BYTES:
             self._lost += 1
             return
@@ -109,7 +112,7 @@ class LogHandler(logging.handlers.QueueHandler):
         self._put(record)
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
-        """With its text, whoever has made a mistake in it."""
+        """Return the record with its text, or a line about its error."""
         try:
             prepared: logging.LogRecord = super().prepare(record)
         except Exception as error:
@@ -117,6 +120,7 @@ class LogHandler(logging.handlers.QueueHandler):
         return prepared
 
     def drain(self) -> None:
+        """Wait at most DRAIN_SECONDS for unwritten lines; then leave stuck handlers alone."""
         end = time.monotonic() + DRAIN_SECONDS
         while self._writer.taken < self._queued and time.monotonic() < end:
             _sleep(0.005)
@@ -140,12 +144,12 @@ class _Writer:
 
     def __init__(self, records: Any, look: Callable[[], None]) -> None:
         self.taken = 0
-        """How many characters of messages are written, or could not be."""
+        """Number of characters of messages that are written, or could not be."""
         self._look = look
         self._records = records
         self._handlers: list[logging.Handler] = []
         self._failing: dict[logging.Handler, int] = {}
-        """Handlers that do not work, and how many records they have missed."""
+        """Failing handlers, with the number of records that each has missed."""
         self._thread = _threading.Thread(target=self._run, name="log", daemon=True)
 
     def start(self) -> None:
@@ -155,14 +159,14 @@ class _Writer:
         handler.lock = _NoLock()  # type: ignore[assignment]
         handler.handleError = lambda record: self._failed(handler)  # type: ignore[method-assign]
         if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
-            # Its own: while a write is stuck nobody else may need the lock of that stream.
+            # Its own stream: while a write is stuck, no other thread may need that stream's lock.
             handler.stream = io.TextIOWrapper(
                 os.fdopen(os.dup(sys.stderr.fileno()), "wb"), "utf-8", "backslashreplace", line_buffering=True
             )
         self._handlers.append(handler)
 
     def let_go(self, *, is_stuck: bool) -> None:
-        """The process ends; what is stuck cannot be closed without waiting for it."""
+        """Prepare for the end of the process: stuck handlers cannot be closed without waiting."""
         for handler in self._handlers if is_stuck else ():
             handler.flush = handler.close = lambda: None  # type: ignore[method-assign]
 
@@ -196,7 +200,7 @@ class _Writer:
             self._tell([handler], f"{missed} lines are missing here: this log could not be written")
 
     def _failed(self, handler: logging.Handler) -> None:
-        """Called where an exception is handled; the first time others tell of it."""
+        """Count a failure in its exception handler; report the first to the other handlers."""
         is_first = handler not in self._failing
         self._failing[handler] = self._failing.get(handler, 0) + 1
         if is_first:
@@ -209,7 +213,7 @@ class _Writer:
 
 
 class _NoLock:
-    """In place of the lock of a handler that one thread uses, and perhaps waits in for ever."""
+    """Replaces the lock of a handler that only one thread uses, and may wait in for ever."""
 
     def acquire(self) -> bool:
         return True
@@ -228,7 +232,7 @@ def _name(handler: logging.Handler) -> str:
 
 
 def _reason() -> str:
-    """The exception that is handled, in the system's words where it is one of the system."""
+    """Return the text of the exception that is handled, in the system's words for a system error."""
     error = sys.exc_info()[1]
     return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
 
@@ -240,7 +244,7 @@ def _remedy(handler: logging.Handler) -> str:
 
 
 def _text(record: logging.LogRecord) -> str:
-    """Return what a record says; nothing where whoever wrote it has made a mistake."""
+    """Return the text of a record, empty where it cannot be formatted."""
     try:
         return record.getMessage()
     except Exception:

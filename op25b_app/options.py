@@ -1,4 +1,4 @@
-"""What is wrong with the options that ryu-manager takes: all of it is told before anything is started."""
+"""Check the options of ryu-manager, and report every problem before anything is started."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ KINDS: dict[Any, str] = {
     types.Boolean: f"write one of {', '.join(settings.WORDS)}",
 }
 LOG_SECTIONS = ("loggers", "handlers", "formatters")
-"""What logging.config.fileConfig cannot do without."""
+"""Sections that logging.config.fileConfig requires."""
 
 
 def wrong_values(conf: Any) -> list[str]:
-    """Return a message for each value that is none of its option, as told in configuration files.
+    """Return a message for each value in configuration files that its option cannot have.
 
-    Those on the command line have been refused by then; section [op25b] has its own words in settings.
+    Wrong values on the command line are refused earlier; section [op25b] is checked in settings.
     """
     problems = []
     for name in conf:
@@ -52,14 +52,15 @@ def wrong_values(conf: Any) -> list[str]:
 
 
 def check_types(conf: Any, namespace: Any) -> None:
-    """Tell, in the place of oslo.config, of all values that are of the wrong type; ends with exit code 2.
+    """Report all values of a wrong type, in place of oslo.config.
 
-    They may be of the command line, or of a file; oslo.config tells the first one, and of no file.
+    They stand on the command line or in a file; oslo.config reports the first one, and not its file. Raises
+    SystemExit with code 2 where there are any.
     """
     wrong = False
     for option, group in sorted(conf._all_cli_opts(), key=lambda each: each[0].dest):
         name = group.name if group else None
-        with suppress(KeyError):  # where nothing is told
+        with suppress(KeyError):  # where no value is given
             value, location = option._get_from_namespace(namespace, name)
             value = conf._substitute(value, group=group, namespace=namespace)
             try:
@@ -73,7 +74,7 @@ def check_types(conf: Any, namespace: Any) -> None:
 
 
 def wrong_usage(conf: Any) -> Iterator[str]:
-    """A message for each option that is wrong on every machine. Where values can be read."""
+    """Yield a message for each option that is wrong on every machine; values must be readable."""
     for name in OPENFLOW_PORTS:
         yield from _wrong_port(conf, name, None, lowest=1)
     for name, group in OTHER_PORTS:  # with 0 the system chooses one, and the log says which
@@ -91,7 +92,7 @@ def wrong_usage(conf: Any) -> Iterator[str]:
 
 
 def obstacles(conf: Any) -> Iterator[str]:
-    """A message for each file and address that cannot be used here. Where usage is right."""
+    """Yield a message for each file and address that cannot be used here; usage must be right."""
     yield from _openflow_obstacles(conf)
     yield from tls.obstacles(conf)
     for name in WRITTEN:
@@ -110,13 +111,13 @@ def obstacles(conf: Any) -> Iterator[str]:
 
 
 def web_obstacles(conf: Any) -> Iterator[str]:
-    """A message where the web server of other applications has no address of this host to listen on."""
+    """Yield a message where the web server of other applications cannot listen on its address."""
     if reason := _why_not_listening(conf.wsapi_host, 0):
         yield f"cannot listen on {_told(conf, 'wsapi_host')}: {reason}; give an address of this host"
 
 
 def listening_problem(host: str, port: int, flags: str) -> str | None:
-    """Why nothing can listen there, and with which flags to choose another address; None if it can."""
+    """Return why nothing can listen there, with the ``flags`` for another address; None if it can."""
     if (reason := _why_not_listening(host, port)) is None:
         return None
     return f"cannot listen on {host} port {port}: {reason}; choose another address with {flags}"
@@ -130,7 +131,7 @@ def _value(conf: Any, name: str) -> Any:
 
 
 def _wrong_value(name: str, group: str | None, error: str) -> str:
-    """In words for whoever wrote the file that oslo.config names."""
+    """Return oslo.config's error in words for the author of the file."""
     file = re.search(r"detail='([^']*)'", error)
     reason = error.rpartition(" is not valid: ")[2]
     reason = reason.replace("invalid literal for int() with base 10:", "this is no whole number:")
@@ -138,14 +139,14 @@ def _wrong_value(name: str, group: str | None, error: str) -> str:
 
 
 def _told(conf: Any, name: str, value: object = None, group: str | None = None) -> str:
-    """An option with its value, as the user has written it: on the command line, or in a file."""
+    """Return an option with its value as the user wrote it, on the command line or in a file."""
     value = (conf[group][name] if group else conf[name]) if value is None else value
     location = conf.get_location(name, group)
     return _in_its_place(name, group, value, location)
 
 
 def _in_its_place(name: str, group: str | None, value: object, location: Any) -> str:
-    # Of a value in a file that the command line overrides, oslo.config names the file all the same.
+    # Where the command line overrides a value in a file, oslo.config names the file all the same.
     in_file = location is not None and location.location is cfg.Locations.user
     if in_file and str(value) in _written(location.detail, name, group):
         return f"{name} = {value} in {location.detail}"
@@ -153,7 +154,7 @@ def _in_its_place(name: str, group: str | None, value: object, location: Any) ->
 
 
 def _written(file: str, name: str, group: str | None) -> str:
-    """What a configuration file says of an option."""
+    """Return the values of an option in a configuration file."""
     sections: dict[str, dict[str, list[str]]] = {}
     cfg.ConfigParser(file, sections).parse()
     return " ".join(sections.get(group or "DEFAULT", {}).get(name, ()))
@@ -180,7 +181,7 @@ def _port_instead(name: str) -> str:
 
 
 def _wrong_protocol(conf: Any) -> Iterator[str]:
-    """A message where a port is given for the protocol that switches are not awaited with."""
+    """Yield a message where a port is given for the protocol that is not used."""
     tcp, ssl = conf.ofp_tcp_listen_port, conf.ofp_ssl_listen_port
     if tls.is_used(conf):
         if tcp is not None:
@@ -198,12 +199,12 @@ def _wrong_protocol(conf: Any) -> Iterator[str]:
 
 
 def _openflow_obstacles(conf: Any) -> Iterator[str]:
-    """A message for each address where switches are to be awaited and cannot."""
+    """Yield a message for each OpenFlow address that cannot be used."""
     name = "ofp_ssl_listen_port" if tls.is_used(conf) else "ofp_tcp_listen_port"
     given = conf[name]
     ports = [ofproto_common.OFP_TCP_PORT, ofproto_common.OFP_TCP_PORT_OLD] if given is None else [given]
     for port in ports:
-        if not 1 <= port <= HIGHEST_PORT:  # as has been told
+        if not 1 <= port <= HIGHEST_PORT:  # as reported already
             continue
         if problem := listening_problem(conf.ofp_listen_host, port, f"--ofp-listen-host and {_flag(name)}"):
             yield problem
@@ -229,12 +230,12 @@ def _why_not_listening(host: str, port: int) -> str | None:
 
 
 def _why_not_written(path: str) -> str | None:
-    """Nothing is written yet, nor made: other options may be refused."""
+    """Return why a file cannot be written, None if it can; it is not made yet."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK))
     except FileNotFoundError:
         return _why_no_file_in(os.path.dirname(path) or ".")
-    except OSError as error:  # ENXIO: a pipe that nobody reads yet
+    except OSError as error:  # ENXIO: a pipe without a reader yet
         return None if error.errno == ENXIO else error.strerror
     return None
 

@@ -1,4 +1,4 @@
-"""Sends over one of Ryu's connections, and holds up nobody where a switch does not read."""
+"""Send over one of Ryu's connections, without waiting for a switch that does not read."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any
 from ryu.lib import hub
 
 MOST_PIECES = 1 << 13
-"""Some five million flow-mods."""
+"""Maximum number of waiting pieces: some five million flow-mods."""
 
 
 class Outbox:
-    """What is to be sent over one connection.
+    """Messages to be sent over one connection.
 
-    Ryu takes some messages at once, and lets wait who sends more: that is a thread here, for as long as there
-    is more. Ryu stops sending when a switch does not read, and then the connection ends; so it does where
+    Ryu takes some messages at once, and lets the sender of more wait: here that is a green thread, as long as
+    there is more. When a switch does not read, Ryu stops sending and the connection ends. It also ends where
     more waits than any plan has.
     """
 
@@ -26,7 +26,7 @@ class Outbox:
         self._sender: Any = None
 
     def send(self, pieces: Iterable[bytes]) -> None:
-        """Send messages, joined to pieces, in order."""
+        """Send pieces, each of whole messages, in order."""
         self._waiting.extend(pieces)
         if len(self._waiting) > MOST_PIECES:
             self._give_up()
@@ -44,7 +44,7 @@ class Outbox:
             hub.kill(self._sender)
 
     def _would_wait(self) -> bool:
-        """Where it is less than half full nobody waits for room in Ryu's queue, but for a turn perhaps."""
+        """Return whether Ryu's queue is at least half full, so that sending may wait for room."""
         queue = self._datapath.send_q
         return queue is not None and 2 * queue.qsize() >= queue.maxsize
 

@@ -1,9 +1,9 @@
-"""A connection's socket that waits for as long as it takes to read, and for long to send.
+"""Socket of a connection that waits without limit to read, and for long to send.
 
-Ryu has one time-out for both (5 s, ``socket_timeout``). Where nothing comes to read it tries again: with
-1,000 idle switches that is 200 exceptions a second, three to five per cent of a core. It reads a header first
-and the rest then, each with a timer. Where nothing can be sent it ends the connection, though a switch that
-is busy reads on later.
+Ryu has one time-out for both (5 s, ``socket_timeout``). Where nothing comes to read, it tries again: with
+1,000 idle switches that is 200 exceptions a second, three to five per cent of a core. It reads a header
+first and the rest then, each with a timer. Where nothing can be sent, it ends the connection, though a busy
+switch reads on later.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from ryu.lib import hub
 
 CHUNK_BYTES = 1 << 16
 SEND_SECONDS = 10.0
-"""For how long a switch may stop reading. An application that has more to send to it waits for as long."""
+"""Seconds that a switch may stop reading. An application that has more to send to it waits as long."""
 _select: Any = patcher.original("select")
 PIECE_BYTES = 1 << 14
-"""Ryu keeps what it was handed last; for each of many connections that should be little."""
+"""Most bytes handed to Ryu at once: it keeps the last piece, for each of many connections."""
 
 
 class PatientSocket:
-    """In place of one of eventlet's sockets that has a time-out."""
+    """Replaces one of eventlet's sockets that has a time-out."""
 
     def __init__(self, socket: Any) -> None:
         self._socket = socket
@@ -36,16 +36,16 @@ class PatientSocket:
 
     @property
     def has_unread(self) -> bool:
-        """Whether the other end has sent what is not dealt with: whoever reads it has not asked for more."""
+        """True where received bytes are unread, or their reader has not asked for more."""
         return not self._awaits_more or bool(self._now(_select.POLLIN))
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether the other end has closed, though what it has sent before may be unread."""
+        """True where the peer has closed, even if bytes that it sent before are unread."""
         return bool(self._now(_select.POLLRDHUP))
 
     def recv(self, size: int) -> bytes:
-        """At most ``size`` bytes, as soon as there are some; none at the end."""
+        """Return at most ``size`` bytes, as soon as there are some; none at the end."""
         if self._position == len(self._chunk):
             self._chunk, self._position = self._read(), 0
         piece = self._chunk[self._position : self._position + min(size, PIECE_BYTES)]
@@ -55,8 +55,11 @@ class PatientSocket:
         return piece
 
     def sendall(self, content: bytes) -> None:
-        """Raises TimeoutError where nothing could be sent for ``SEND_SECONDS``, or the time-out if longer."""
-        # Whoever begins to read meanwhile may get a time-out, too, and tries again.
+        """Send all of it.
+
+        Raises TimeoutError where nothing could be sent for SEND_SECONDS, or for the time-out if longer.
+        """
+        # A read that begins meanwhile may get a time-out, too, and is tried again.
         self._socket.settimeout(max(self._limit, SEND_SECONDS))
         try:
             self._socket.sendall(content)
@@ -64,7 +67,7 @@ class PatientSocket:
             self._socket.settimeout(None)
 
     def shutdown(self, how: int) -> None:
-        """After the end of sending, reading ends after as long as the time-out was."""
+        """Shut the socket down; reading ends later, after the original time-out."""
         self._sends = False
         self._socket.shutdown(how)
         hub.spawn_after(self._limit, self._end_reading)
@@ -83,7 +86,7 @@ class PatientSocket:
         return received
 
     def _now(self, events: int) -> int:
-        """Which of these the socket is ready for now, or its end, as the system has it."""
+        """Return which poll events the socket is ready for now, POLLHUP where it is closed."""
         poll = _select.poll()
         try:
             poll.register(self._socket.fileno(), events)

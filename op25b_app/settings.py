@@ -1,4 +1,4 @@
-"""What a controller is told by its environment, and by section [op25b] of ryu-manager's --config-file."""
+"""Read the controller's settings: the environment, and section [op25b] of ryu-manager's --config-file."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _log = logging.getLogger("op25b")
 
 
 def problems() -> Iterator[str]:
-    """A message for each value that cannot be, and each unknown key: where it stands, and what to write."""
+    """Yield a message for each wrong value and each unknown key: its place, and the remedy."""
     for variable in _BOOLEANS.values():
         if told := os.environ.get(variable):
             yield from _boolean_problem(told, f"{variable}={told}")
@@ -70,7 +70,7 @@ def problems() -> Iterator[str]:
 
 
 def check() -> None:
-    """Log what is wrong with the settings, and end with exit code 1 if anything is."""
+    """Log what is wrong with the settings. Raises SystemExit with code 1 if anything is."""
     if told := [*problems()]:
         for problem in told:
             _log.error("%s", problem)
@@ -78,7 +78,7 @@ def check() -> None:
 
 
 def policy_path() -> Path:
-    """The policy file, which need not be there; exit code 1 where none is named."""
+    """Return the policy file, which need not exist. Raises SystemExit (1) where none is named."""
     if path := os.environ.get(POLICY) or _configured("policy"):
         return Path(path).absolute()
     _log.error(
@@ -90,13 +90,14 @@ def policy_path() -> Path:
 
 
 def socket_path() -> Path:
+    """Return the path of the control socket."""
     return control_socket(configured=_configured("control_socket"))
 
 
 def state_directory() -> Path:
-    """Where the last policy in force is kept: as told, as systemd has it, or where this user's belongs.
+    """Return the directory of the last policy in force: as set, else systemd's, else this user's.
 
-    Exit code 1 where this user has no such place.
+    Raises SystemExit (1) where this user has none.
     """
     if told := os.environ.get(STATE_DIRECTORY) or _configured("state_directory"):
         return Path(told)
@@ -117,21 +118,22 @@ def state_directory() -> Path:
 
 
 def reload_on_change() -> bool:
+    """Return whether to reload when files of the policy have changed."""
     return _is_on("reload_on_change")
 
 
 def audit_seconds() -> float:
-    """How often the table of a switch that is as wanted is read again, about; at least a second."""
+    """Return the approximate seconds between readings of a flow table that is as wanted; at least 1."""
     return float(os.environ.get(AUDIT_SECONDS) or _configured("audit_seconds"))
 
 
 def may_stop_blocking() -> bool:
-    """Whether a start may put a policy in force that blocks nothing where the last one did."""
+    """Return whether a start may put a policy in force that stops blocking, or opens far more."""
     return _is_on("yes")
 
 
 def _is_on(name: str) -> bool:
-    """As the environment has it, or else section [op25b]; in the same words."""
+    """Return a boolean setting of the environment, else of section [op25b]."""
     if told := os.environ.get(_BOOLEANS[name]):
         return told.strip().lower() in types.Boolean.TRUE_VALUES
     return bool(_configured(name))
@@ -169,7 +171,7 @@ def _files() -> Iterator[str]:
 
 
 def _configured(name: str) -> Any:
-    """Return what section [op25b] says of an option, or its default; exit code 1 where it cannot be that."""
+    """Return an option of section [op25b], or its default; exit with code 1 where its value is wrong."""
     try:
         return getattr(cfg.CONF.op25b, name)
     except ValueError as error:

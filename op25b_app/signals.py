@@ -1,8 +1,8 @@
 """Stop and reload by signal, in a process that runs eventlet, idle or busy.
 
-A Python signal handler runs in whichever greenlet happens to be at work, and a green thread it starts may
-wait for long when nothing else wakes the hub. So the handler does next to nothing: the interpreter writes the
-number of each signal into a pipe (``signal.set_wakeup_fd``), and a green thread reads that pipe.
+A Python signal handler runs in the greenlet that is at work, and a green thread that it starts may wait for
+long when nothing else wakes the hub. So the handler does little: the interpreter writes the number of each
+signal into a pipe (``signal.set_wakeup_fd``), and a green thread reads that pipe.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from op25b_app import log_writer
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 STOP_SECONDS = 0.9
-"""How long applications may take to close before the process ends without them."""
+"""Seconds that applications may take to close before the process ends without them."""
 
 _log = logging.getLogger("op25b")
 _stopping = False
 
 
 def install(on_reload: Callable[[], object]) -> None:
-    """From now on SIGINT and SIGTERM stop the process, and SIGHUP calls ``on_reload`` in a green thread.
+    """Make SIGINT and SIGTERM stop the process, and SIGHUP call ``on_reload`` in a green thread.
 
     Call it once, from the main thread. A stop is a KeyboardInterrupt in the main greenlet: there
-    ``ryu-manager`` waits for its applications, and closes every one of them. A second SIGINT or SIGTERM ends
-    the process at once, and so does the end of STOP_SECONDS. What ``on_reload`` raises is logged.
+    ``ryu-manager`` waits for its applications, and closes them all. A second SIGINT or SIGTERM ends the
+    process at once, and so does the end of STOP_SECONDS. An exception of ``on_reload`` is logged.
     """
     reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -47,12 +47,12 @@ def install(on_reload: Callable[[], object]) -> None:
 
 
 def stopping() -> bool:
-    """Whether SIGINT or SIGTERM has come."""
+    """Return whether SIGINT or SIGTERM has come."""
     return _stopping
 
 
 def _leave_to_pipe(number: int, frame: FrameType | None) -> None:
-    """Without any handler the interpreter would not write to the pipe."""
+    """Do nothing: without a handler the interpreter would not write to the pipe."""
 
 
 def _limit_stop(number: int, frame: FrameType | None) -> None:
@@ -76,17 +76,18 @@ def _end() -> None:
         log_writer.drain()
         logging.shutdown()
         sys.stdout.flush()
-        os._exit(1 if hasattr(sys, "last_value") else 0)  # set by an exception that nobody caught
+        os._exit(1 if hasattr(sys, "last_value") else 0)  # set by an uncaught exception
 
 
 class Reloads:
-    """Reloads one after the other: whoever asks while one is under way gets the one after it."""
+    """Reloads one after the other: a request during a reload starts another one after it."""
 
     def __init__(self, on_reload: Callable[[], object]) -> None:
         self._on_reload = on_reload
         self._asked = self._runs = False
 
     def ask(self) -> None:
+        """Start a reload, or have another follow the one under way."""
         self._asked = True
         if not self._runs:
             self._runs = True

@@ -1,4 +1,4 @@
-"""OpenFlow over TLS: Ryu 4.34 forgets its certificate with the first connection; one context serves all."""
+"""OpenFlow over TLS with one context for all connections; Ryu 4.34 forgets its certificate with the first."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from op25b_app.connection import settle, welcome
 
 HANDSHAKE_SECONDS = 5.0
 NO_TLS = "WRONG_VERSION_NUMBER"
-"""What OpenSSL calls it where the first bytes, as those of an OpenFlow hello, are none of TLS."""
+"""OpenSSL's reason where the first bytes are not TLS, as those of an OpenFlow hello."""
 
 _log = logging.getLogger("op25b")
 
@@ -25,23 +25,23 @@ Handle = Callable[[Any, Any], None]
 
 
 def install() -> None:
-    """From now on Ryu awaits switches with the server below; before its controller starts."""
+    """Make Ryu await switches with the server below. Call it before Ryu's controller starts."""
     controller.StreamServer = _StreamServer
 
 
 def is_used(conf: Any) -> bool:
-    """Whether Ryu awaits switches with TLS."""
+    """Return whether Ryu awaits switches with TLS."""
     return bool(conf.ctl_privkey and conf.ctl_cert)
 
 
 def wrong_usage(conf: Any) -> Iterator[str]:
-    """What is wrong on every machine with ryu-manager's options about TLS."""
+    """Yield a message where ryu-manager's TLS options are wrong on every machine."""
     if not is_used(conf) and (conf.ctl_privkey or conf.ctl_cert or conf.ca_certs):
         yield "TLS needs --ctl-privkey and --ctl-cert: without both, switches would speak in clear"
 
 
 def obstacles(conf: Any) -> Iterator[str]:
-    """Why the files that those options name cannot be used."""
+    """Yield a message where the files of the TLS options cannot be used."""
     if not is_used(conf):
         return
     try:
@@ -54,7 +54,7 @@ def obstacles(conf: Any) -> Iterator[str]:
 
 
 def _context(certificate: str, key: str, authorities: str | None) -> Any:
-    """TLS 1.2 or later, as Python has it; with authorities, switches must show a certificate."""
+    """Return Python's context, TLS 1.2 or later; with authorities, switches must show a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     if authorities is not None:
@@ -64,7 +64,7 @@ def _context(certificate: str, key: str, authorities: str | None) -> Any:
 
 
 class _StreamServer(hub.StreamServer):
-    """Ryu's, with a handshake that is limited in time and whose failure is one line in the log."""
+    """Ryu's server with a time limit for the handshake, whose failure is one line in the log."""
 
     def __init__(self, address: Any, handle: Handle, **tls: Any) -> None:
         super().__init__(address, handle)
@@ -74,7 +74,7 @@ class _StreamServer(hub.StreamServer):
 
 
 class _Handshake:
-    """One that is under way, in the green thread that makes it."""
+    """A handshake that is under way, in the green thread that makes it."""
 
     def __init__(self, peer: Any) -> None:
         self._peer = peer
@@ -111,10 +111,10 @@ def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -
 
 
 def _secured(context: Any, sock: socket.socket) -> Any:
-    """Return a socket that speaks TLS in the place of this one, which is closed whatever happens.
+    """Return a socket that speaks TLS in place of this one, which is closed in any case.
 
     ``wrap_socket`` takes the descriptor from the socket that it is given: closing that closes nothing.
-    Raises OSError where there is no handshake, or none within ``HANDSHAKE_SECONDS``.
+    Raises OSError where the handshake fails, or takes more than HANDSHAKE_SECONDS.
     """
     with closing(sock):
         secured = context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)

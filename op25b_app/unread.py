@@ -1,13 +1,13 @@
-"""Between Ryu's connections and its parsers: what is ours is taken, and the rest ends no connection.
+"""Take op25b's messages before Ryu parses them, and keep unreadable ones from ending the connection.
 
-What sessions read they are handed as bytes, in the order in which it came. Answers to their own requests go
-no further: as events they would wait in one queue for all switches, behind another turn of the event loop.
+Sessions get the messages that they read as bytes, in order of arrival. Answers to their own requests go no
+further: as events they would wait in one queue for all switches, behind another turn of the event loop.
 
-Ryu's parser takes 40 µs and more for a rule, and what it does not understand costs the message, or the
-connection: it ends with an exception from Ryu's own handlers, or for a truncated message from the parser.
+Ryu's parser takes 40 µs and more for a rule. A message that it does not understand is lost, or ends the
+connection: with an exception from Ryu's own handlers, or for a truncated message from the parser.
 
-The events of the other messages carry the bytes in ``msg.buf``, and Ryu parses them only when somebody asks
-for another attribute, as other applications in the process do:
+The events of these other messages carry the bytes in ``msg.buf``. Ryu parses them only when another
+application in the process asks for another attribute:
 
 ============================================  ===================================================
 Flow statistics                               EventOFPFlowStatsReply, EventOFPFlowDescStatsReply (1.5)
@@ -48,13 +48,13 @@ from op25b_app.openflow.flow_removed import is_flow_removed
 from op25b_app.openflow.table_features import is_table_features_reply
 
 Parser = Callable[[Any, int, int, int, int, bytes], Any]
-"""Ryu's: datapath, version, message type, length, xid and bytes to a message."""
+"""Ryu's parser: returns a message from datapath, version, message type, length, xid and bytes."""
 Take = Callable[[Any, bytes], bool]
-"""Is handed a datapath and a message, and tells whether that is nobody else's."""
+"""Takes a datapath and a message; returns whether to withhold the message from Ryu."""
 Wait = Callable[[Any], None]
-"""Is handed a datapath that has sent a message, and returns when that may be read."""
+"""Takes a datapath that has sent a message, and returns when that may be read."""
 Spend = Callable[[Any, int, float], None]
-"""Is told how many bytes of a datapath were read, and how many seconds of work that was."""
+"""Takes a datapath, the number of bytes read from it, and the seconds of work for them."""
 
 _PARSERS = {
     1: ofproto_v1_0_parser,
@@ -63,17 +63,17 @@ _PARSERS = {
     wire.OPENFLOW_14: ofproto_v1_4_parser,
     wire.OPENFLOW_15: ofproto_v1_5_parser,
 }
-"""OpenFlow 1.0 among them: Open vSwitch refuses some requests of 1.3 and later in its format."""
+"""Parsers by version; Open vSwitch refuses some requests of 1.3 and later in the format of OpenFlow 1.0."""
 
 _HELLO_FAILED, _EXPERIMENTER_ERROR = 0, 0xFFFF
 _MOST_CONTENT = 1 << 11
-"""So much of what an error is about is handed on; Ryu writes out every byte of it."""
+"""Most bytes of an error's data that are handed on; Ryu writes out every byte of it."""
 
 log = logging.getLogger("op25b")
 
 
 def leave_unread(take: Take, wait: Wait, spend: Spend) -> None:
-    """Put this module between Ryu's connections and its parsers; what was put there before is gone."""
+    """Put this module between Ryu's connections and its parsers; it replaces every registered parser."""
     for version in range(256):
         parser = _PARSERS.get(version)
         parse = partial(_timed, wait, spend, take, parser.msg_parser) if parser else _refuse
@@ -81,12 +81,12 @@ def leave_unread(take: Take, wait: Wait, spend: Spend) -> None:
 
 
 def _refuse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:
-    """Nobody can know where in such bytes a message would begin."""
+    """Close the connection: in such bytes no message can be found."""
     datapath.refuse(f"sent bytes that are no OpenFlow, or OpenFlow of an unknown version ({version})")
 
 
 def why_ended(datapath: Any) -> str:
-    """Why a connection of Ryu's is at its end."""
+    """Return why a connection of Ryu's has ended."""
     if why := datapath.refused:
         return f"connection closed: {why}"
     if len(datapath.unreplied_echo_requests) > datapath.max_unreplied_echo_requests:
@@ -95,7 +95,7 @@ def why_ended(datapath: Any) -> str:
 
 
 def _timed(wait: Wait, spend: Spend, take: Take, parse: Parser, datapath: Any, *header: int | bytes) -> Any:
-    """Parse a message in its turn. For what it waited, or the machine let this process wait, nobody pays."""
+    """Parse a message in its turn; charge the CPU time of this thread, not the time that it waited."""
     wait(datapath)
     began = time.thread_time()
     try:
@@ -127,7 +127,7 @@ def _parse(
 
 
 def _name_of_unread(version: int, message: bytes) -> str | None:
-    """Ryu's class for a message that is not to be parsed before somebody asks."""
+    """Return the name of Ryu's class for a message to parse on demand, else None."""
     if version not in codec.SUPPORTED_VERSIONS:
         return None
     if is_flow_removed(message):
@@ -147,7 +147,7 @@ def _name_of_unread(version: int, message: bytes) -> str | None:
 
 @lru_cache
 def _unread(ryu_class: Any, parse: Parser) -> Callable[[Any, tuple[int, int, int, int], bytes], Any]:
-    """A class for messages of ``ryu_class``, under its name, that turn into one when they are asked."""
+    """Return a class under the name of ``ryu_class``, whose messages are parsed on demand."""
 
     def init(self: Any, datapath: Any, header: tuple[int, int, int, int], buffer: bytes) -> None:
         ofproto_parser.MsgBase.__init__(self, datapath)
@@ -180,7 +180,7 @@ def _unread(ryu_class: Any, parse: Parser) -> Callable[[Any, tuple[int, int, int
 
 
 def _error(datapath: Any, header: tuple[int, int, int, int], message: bytes) -> Any:
-    """An error in Ryu's class for the version that is spoken, so that Ryu's own handler survives it."""
+    """Return an error in Ryu's class for the spoken version, so that Ryu's own handler survives it."""
     body = message[wire.HEADER_SIZE :].ljust(8, b"\0")
     kind, code, experimenter = struct.unpack_from("!HHI", body)
     size = 16 if kind == _EXPERIMENTER_ERROR else 12
