@@ -1,1 +1,1 @@
-"""What people see of a running controller."""
+"""Policy, events and control endpoint of a running controller."""

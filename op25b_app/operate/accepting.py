@@ -1,7 +1,7 @@
-"""Accepting connections: as many as the system allows, and later what cannot be accepted now.
+"""Accept connections: as many as the system allows, and later those that cannot be accepted now.
 
-Neither Ryu nor eventlet's web server tries again: where accepting fails once, as it does for want of a file
-descriptor, the one ends the controller and the other closes its socket.
+Neither Ryu nor eventlet's web server tries again. Where accepting fails once, as without a free file
+descriptor, Ryu ends the controller, and the web server closes its socket.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import eventlet
 
 AGAIN_SECONDS = 1.0
-"""When it is tried again to accept where that has failed."""
+"""Seconds until accepting is tried again after a failure."""
 
 _REMEDIES = {errno.EMFILE: ": let this process open more files (ulimit -Hn, or LimitNOFILE in systemd)"}
 
@@ -23,13 +23,13 @@ log = logging.getLogger("op25b")
 
 
 def open_as_many_files_as_allowed() -> None:
-    """From now on, in this process; each connection is one. Systems begin with 1,024 and allow more."""
+    """Raise this process's limit of open files to the hard limit; each connection is one file."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def accepted(accept: Callable[[], tuple[Any, Any]], trouble: str) -> tuple[Any, Any]:
-    """The next connection and its address; ``trouble`` is what to say, once, while there can be none."""
+    """Return the next connection and its address; log ``trouble`` once for each error meanwhile."""
     said: set[int | None] = set()
     while True:
         try:

@@ -1,4 +1,4 @@
-"""Long work beside the event loop, which goes on meanwhile, in a thread for each kind of length."""
+"""Do long work in threads beside the event loop, one work of each kind at a time."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ import eventlet.tpool
 from op25b_app.operate.garbage import collector
 
 SWITCH_SECONDS = 0.0001
-"""How long a thread may go on while the event loop waits for the interpreter, as it does after each system
-call that it makes. A turn of it makes some hundreds with many connections."""
+"""Seconds that a thread may go on while the event loop waits for the interpreter.
+
+The event loop waits after each of its system calls: some hundreds in a turn with many connections.
+"""
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
 class Lane:
-    """Works that wait for each other, and for no work of another lane.
+    """A queue of works that wait for each other, and for no work of another lane.
 
-    More threads would take their turns at the interpreter before the event loop's, and each would keep memory
-    of its own.
+    More threads would delay the event loop's turn at the interpreter, and each would keep its own memory.
     """
 
     def __init__(self) -> None:
@@ -35,7 +36,7 @@ class Lane:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        """Do work in a thread of the operating system; the green thread that asked waits for its result.
+        """Do work in a thread of the operating system; the calling green thread waits for its result.
 
         Raises what the work raises.
         """
@@ -45,11 +46,11 @@ class Lane:
 
 
 COMPARING = Lane()
-"""What a repair may wait for: compiling, comparing, planning. Some tenths of a second at most."""
+"""Work that a repair may wait for: compiling, comparing, planning. Some tenths of a second at most."""
 PROVING = Lane()
-"""Proofs, which nothing but the state of a switch waits for."""
+"""Proofs: only the state of a switch waits for them."""
 EXAMINING = Lane()
-"""Policies that are compared with the one in force, and what a doctor asks: only whoever asks waits."""
+"""Comparisons with the policy in force, and answers to a doctor: only the request waits for them."""
 _LANES = 3
 
 in_background = COMPARING.do

@@ -1,4 +1,4 @@
-"""The control endpoint of a running controller: a small web application on a socket of the file system.
+"""Control endpoint of a running controller: a small web application on a Unix domain socket.
 
 Answers are JSON. Only the user that runs the controller may connect.
 """
@@ -22,13 +22,13 @@ from op25b_app.operate.accepting import accepted
 from op25b_app.operate.query import BadQueryError, Query
 
 Handler = Callable[[Query], tuple[str, dict[str, Any]]]
-"""Answers a request with this query: the HTTP status line without the protocol, and what becomes JSON."""
+"""Answers a query with the HTTP status line without the protocol, and the values of the JSON body."""
 Routes = Mapping[tuple[str, str], tuple[Handler, Collection[str]]]
-"""By method and path, who answers, and the names that a query may hold."""
+"""By method and path, the handler, and the names that a query may hold."""
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 MOST_WORDS = 200
-"""How much of a request that is none is told back."""
+"""Most characters of the reason in the answer to a malformed request."""
 
 log = logging.getLogger("op25b")
 
@@ -39,10 +39,10 @@ class _Listening(socket.socket):
 
 
 class _Requests(eventlet.wsgi.HttpProtocol):
-    """Answers what is no request of HTTP as all else is answered, and logs nothing of it."""
+    """Answers malformed requests with JSON, too, and logs nothing of them."""
 
     default_request_version = "HTTP/1.0"
-    """Of a request that names none, so that its answer has a status: HTTP/0.9 has no such line."""
+    """Version of a request that names none, so that its answer has a status line: HTTP/0.9 has none."""
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         said = message or explain or HTTPStatus(code).phrase
@@ -54,18 +54,18 @@ class _Requests(eventlet.wsgi.HttpProtocol):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Nothing: Python's own would name the address of who asks, and on this socket there is none."""
+        """Log nothing: Python's method names the peer's address, and on this socket there is none."""
 
 
 class SocketUnavailableError(Exception):
-    """The control socket cannot be had; the text says why."""
+    """The control socket is not available; the text says why."""
 
 
 class ControlEndpoint:
     """Serves ``routes`` (method and path) on the socket ``path`` until closed."""
 
     def __init__(self, path: Path, routes: Routes) -> None:
-        """Raises SocketUnavailableError when another controller listens there, or nobody can."""
+        """Listen on ``path``. Raises SocketUnavailableError where that is in use or not possible."""
         self._path = path
         self._routes = routes
         try:
@@ -78,6 +78,7 @@ class ControlEndpoint:
         )
 
     def close(self) -> None:
+        """Stop serving; remove the socket unless another one is at its path."""
         self._server.kill()
         self._socket.close()
         if _identity(self._path) == self._identity:
@@ -109,7 +110,7 @@ def _headers(body: bytes) -> list[tuple[str, str]]:
 
 
 def _listen(path: Path) -> Any:
-    """A listening socket at ``path``, in the place of one that a controller left behind."""
+    """Return a listening socket at ``path``, in place of one that a controller left behind."""
     _make_private_directory(path.parent)
     if _somebody_listens(path):
         raise SocketUnavailableError(f"another controller listens on {path}")
@@ -125,7 +126,7 @@ def _listen(path: Path) -> Any:
 
 
 def _make_private_directory(directory: Path) -> None:
-    """Make the directory if it is missing. One in a place for everybody must be this user's own."""
+    """Make the directory if it is missing. In a shared place, it must be this user's own."""
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     about = directory.stat()
     shared = bool(directory.parent.stat().st_mode & stat.S_ISVTX)

@@ -1,4 +1,4 @@
-"""Where a running controller listens for questions of its own machine, and how to ask it."""
+"""Find the control socket of the controller on this machine, and send requests to it."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ VARIABLE = "OP25B_CONTROL_SOCKET"
 """The environment variable that names the control socket."""
 ANSWER_SECONDS = 60.0
 _CREDENTIALS = struct.Struct("3i")
-"""Process, user and group of who listens: unix(7), SO_PEERCRED."""
+"""Process, user and group of the listener: unix(7), SO_PEERCRED."""
 
 
 class NoControllerError(Exception):
-    """Nobody answers on a control socket; the text says where and what to do."""
+    """No controller answers on a control socket; the text says where and what to do."""
 
 
 class Answer(NamedTuple):
-    """HTTP status and the JSON that came with it."""
+    """HTTP status and the JSON values of the body."""
 
     status: int
     body: dict[str, Any]
 
 
 def control_socket(chosen: Path | None = None, *, configured: str | None = None) -> Path:
-    """The control socket's path: as chosen, else by the environment, as configured, or this user's own."""
+    """Return the control socket's path: chosen, else of the environment, configured, or this user's own."""
     if told := chosen or os.environ.get(VARIABLE) or configured:
         return Path(told)
     if os.geteuid() == 0:
@@ -42,9 +42,9 @@ def control_socket(chosen: Path | None = None, *, configured: str | None = None)
 
 
 def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Answer:
-    """Send a request to the controller that listens on ``path``, and return what it answers.
+    """Send a request to the controller that listens on ``path``, and return its answer.
 
-    Raises: NoControllerError where there is none, where it does not answer within these seconds, or where
+    Raises NoControllerError where there is none, where it does not answer within ``seconds``, or where
     another user may pose as one.
     """
     connection = _UnixConnection(path, seconds)
@@ -62,7 +62,7 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
         raise NoControllerError(
             f"no permission to use {path}: run this as the user that runs the controller"
         ) from None
-    except (TimeoutError, BlockingIOError):  # the latter where too many others wait already
+    except (TimeoutError, BlockingIOError):  # the latter where too many requests wait already
         raise NoControllerError(_no_answer(path, connection.listener, seconds)) from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
@@ -75,7 +75,7 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
 
 
 def _no_answer(path: Path, listener: int | None, seconds: float) -> str:
-    """What to say where somebody listens and says nothing."""
+    """Return the message for a listener that does not answer."""
     if listener is None:
         return (
             f"a controller holds {path} and did not answer within {seconds:g} s: it is stopped or very busy; "
@@ -89,16 +89,16 @@ def _no_answer(path: Path, listener: int | None, seconds: float) -> str:
 
 
 class _StrangerError(Exception):
-    """Who could answer is neither this user nor root; the text says who."""
+    """The listener's user is neither this one nor root; the text names that user."""
 
 
 def _is_shared(path: Path) -> bool:
-    """Whether a path is where every user may make files, as in the directory for temporary ones."""
+    """Return whether a path is in a place where every user may make files, such as /tmp."""
     return any(each.stat().st_mode & stat.S_ISVTX for each in path.absolute().parents if each.exists())
 
 
 def _check_directory(path: Path) -> None:
-    """Raises _StrangerError where a socket for everybody's reach is in another user's directory."""
+    """Raise _StrangerError where a socket in a shared place is in another user's directory."""
     if not _is_shared(path):
         return
     about = path.parent.lstat()
@@ -107,9 +107,9 @@ def _check_directory(path: Path) -> None:
 
 
 def _check_peer(path: Path, user: int) -> None:
-    """Raises _StrangerError where the user who listens there must not be trusted.
+    """Raise _StrangerError where the user who listens there must not be trusted.
 
-    Root may ask controllers of others, where their sockets are not in reach of everybody.
+    Root may ask controllers of other users, where their sockets are not in a shared place.
     """
     if user in (0, os.geteuid()) or (os.geteuid() == 0 and not _is_shared(path)):
         return
@@ -130,7 +130,7 @@ class _UnixConnection(http.client.HTTPConnection):
         super().__init__("localhost", timeout=seconds)
         self._path = path
         self.listener: int | None = None
-        """The process that listens there, once it is known."""
+        """Id of the process that listens there, once it is known."""
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
@@ -138,5 +138,5 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
         credentials = self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
         process, user, _ = _CREDENTIALS.unpack(credentials)
-        self.listener = process or None  # 0 is one that cannot be seen from here
+        self.listener = process or None  # 0 is a process that cannot be seen from here
         _check_peer(self._path, user)

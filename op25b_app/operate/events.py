@@ -1,4 +1,4 @@
-"""What has happened: the last events of a controller, numbered."""
+"""Journal of the last events of a controller, numbered."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 CAPACITY = 1000
 Source = tuple[str | None, str]
-"""A switch, or none, and a kind of event."""
+"""Name of a switch, or None, and kind of event."""
 STRANGERS = ""
-"""In the place of the names of switches that are not in the policy."""
+"""Stands for the names of all switches that are not in the policy."""
 
 
 class Event(NamedTuple):
-    """One thing that happened; ``time`` in seconds since 1970, no ``switch`` where it concerns them all."""
+    """One event; ``time`` in seconds since 1970, ``switch`` None where it concerns all of them."""
 
     number: int
     time: float
@@ -23,14 +23,15 @@ class Event(NamedTuple):
     text: str
 
     def as_json(self) -> dict[str, Any]:
+        """Return the event as JSON values, with its time in ISO 8601."""
         return {**self._asdict(), "time": iso(self.time)}
 
 
 class Journal:
-    """The last events, in memory; ``started`` tells one controller's numbers from its successor's.
+    """The last events, in memory; ``started`` distinguishes the numbers of successive controllers.
 
-    Whoever causes many events loses his own: where there are too many, the oldest goes of that switch and
-    kind of which most are kept. All that is not in the policy is one switch in this.
+    A source of many events loses its own: where there are too many, the oldest event of the switch and kind
+    with the most is dropped. All switches that are not in the policy are one switch here.
     """
 
     def __init__(self, started: float, capacity: int = CAPACITY) -> None:
@@ -38,11 +39,11 @@ class Journal:
         self._capacity = capacity
         self._events: dict[Source, deque[Event]] = {}
         self._of_length: dict[int, dict[Source, None]] = {}
-        """The same by how many events they have, so that nobody has to be searched for."""
+        """Sources by their number of events, to find the largest one without a search."""
         self._most = self._kept = self._last = 0
 
     def record(self, at: float, switch: str | None, kind: str, text: str, *, stranger: bool = False) -> None:
-        """Note an event; of a ``stranger`` the switch is not in the policy."""
+        """Record an event, ``at`` in seconds since 1970; a ``stranger`` is not in the policy."""
         self._last += 1
         source = STRANGERS if stranger else switch, kind
         kept = self._events.setdefault(source, deque())
@@ -61,7 +62,7 @@ class Journal:
         self._kept -= 1
 
     def _moved(self, source: Source, before: int, after: int) -> None:
-        """A source has another number of events now, one more or one less."""
+        """Update the number of events of a source, which is one more or one less."""
         if before:
             del self._of_length[before][source]
         if after:
@@ -74,7 +75,7 @@ class Journal:
             self._most -= 1
 
     def report(self, after: int) -> dict[str, Any]:
-        """The events after that number, as JSON values; ``missed`` counts those that are no longer kept."""
+        """Return the events after that number as JSON values; ``missed`` is the number no longer kept."""
         newer = (event for each in self._events.values() for event in each if event.number > after)
         events = [event.as_json() for event in sorted(newer)]
         missed = max(0, self._last - after - len(events)) if after >= 0 else 0
@@ -82,5 +83,5 @@ class Journal:
 
 
 def iso(at: float) -> str:
-    """A moment in UTC, to the millisecond."""
+    """Return seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
     return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")

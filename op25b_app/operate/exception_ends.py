@@ -1,4 +1,4 @@
-"""When exceptions of a policy end, and what to say of it."""
+"""Find and describe the ends of a policy's exceptions."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ def ended_exceptions(policy: Policy, since: float, at: float) -> Iterator[str]:
 
 
 def next_end(policy: Policy, at: float) -> float | None:
-    """Return when the next exception ends (seconds since 1970), None where none does."""
+    """Return the end of the next exception after ``at`` (seconds since 1970), None where none ends."""
     ends = (exception.expires for exception in policy.exceptions)
     return min((end for end in ends if end is not None and end > at), default=None)

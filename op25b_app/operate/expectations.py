@@ -1,4 +1,4 @@
-"""What a controller expects of switches, and how it can be reached: for ``op25b doctor``, as JSON values."""
+"""Describe the switches that a controller expects, and where it listens, as JSON for ``op25b doctor``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ ADDRESS_FIELDS = ("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst")
 
 
 def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str, Any]:
-    """Every switch of the policy by name; of those with these datapath ids also what goes into their tables.
+    """Return every switch of the policy by name, with flow tables for these datapath ids.
 
-    Not quick for large policies.
+    Slow for large policies. ``at`` in seconds since 1970.
     """
     return {
         name: {
@@ -36,7 +36,7 @@ def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str,
 
 
 def _tables(policy: Policy, switch: Switch, at: float) -> dict[str, Any]:
-    """For each table how many rules it is to hold, and by which address fields they match."""
+    """Return, for each table, the number of its rules and the address fields by which they match."""
     tables: dict[int, dict[str, Any]] = {}
     for rule in compile_rules(policy, switch, at):
         table = tables.setdefault(int(rule.table), {"rules": 0, "addresses": set()})
@@ -49,7 +49,7 @@ def _tables(policy: Policy, switch: Switch, at: float) -> dict[str, Any]:
 
 
 def with_states(switches: dict[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is expected of each switch together with its state, from a status report of that policy."""
+    """Add the state of each switch, from a status report of the same policy, and return the switches."""
     for name, expected in switches.items():
         now = status["switches"][name]
         connected = now["openflow"] is not None
@@ -58,7 +58,7 @@ def with_states(switches: dict[str, Any], status: Mapping[str, Any]) -> dict[str
 
 
 def access(conf: Any, *, web: bool) -> dict[str, Any]:
-    """Where ryu-manager listens with these options, and how it notices that a switch is gone."""
+    """Return where ryu-manager listens with these options, and its echo limits (interval in seconds)."""
     tls = bool(conf.ctl_privkey and conf.ctl_cert)
     port = conf.ofp_ssl_listen_port if tls else conf.ofp_tcp_listen_port
     return {
@@ -75,6 +75,7 @@ def access(conf: Any, *, web: bool) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
+    """Return the versions of op25b, Ryu, eventlet and Python."""
     packages = {"op25b": "op25b", "Ryu": "ryu", "eventlet": "eventlet"}
     found = {name: version(package) for name, package in packages.items()}
     return {**found, "Python": platform.python_version()}

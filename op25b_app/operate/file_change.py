@@ -1,4 +1,4 @@
-"""Have files changed, and is whoever writes them done?"""
+"""Notice changed files, once their writer seems to be done."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 LONGEST_SECONDS = 10.0
-"""How long a file that changes again and again is waited for."""
+"""Maximum wait for a file that changes again and again, in seconds."""
 
 
 class Seen(NamedTuple):
-    """What tells one content of a file from another, without reading it; ``changed`` in nanoseconds."""
+    """Attributes that show a change of a file without reading it; ``changed`` in ns since 1970."""
 
     inode: int
     size: int
@@ -19,7 +19,7 @@ class Seen(NamedTuple):
 
 
 Look = Mapping[Path, Seen | None]
-"""Each file as it was seen, None where there is none."""
+"""Each file as it was seen, None where it cannot be seen."""
 
 
 def look_at(files: Iterable[Path]) -> Look:
@@ -36,22 +36,21 @@ def _look_at_one(path: Path) -> Seen | None:
 
 
 class Changes:
-    """Tells from one look after another when files are to be read again.
+    """Decides from successive looks when files are to be read again.
 
-    Each file is waited for until it has stood still from one look to the next, and for LONGEST_SECONDS at
-    most: one that never stands still holds up neither itself nor others for longer.
+    It waits until each changed file is the same in two successive looks, and for LONGEST_SECONDS at most.
     """
 
     def __init__(self, read: Look | None = None) -> None:
-        """``read`` is how files were seen when they were read."""
+        """Begin with ``read``, the look at the files when they were read."""
         self._read = dict(read or {})
         self._before = dict(self._read)
         self._unread_since: dict[Path, float] = {}
 
     def settled(self, look: Look, now: float) -> bool:
-        """Return whether files differ from when this was last True, and need not be waited for any more.
+        """Return whether files have changed since this was last True, and are ready to be read.
 
-        ``now`` in seconds, of a clock that is not set.
+        ``now`` in seconds of a monotonic clock.
         """
         changed = [path for path, seen in look.items() if seen != self._read.get(path)]
         self._unread_since = {path: self._unread_since.get(path, now) for path in changed}

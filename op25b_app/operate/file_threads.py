@@ -1,8 +1,8 @@
-"""Work on files in threads of their own: a file system that does not answer holds up nothing else.
+"""Do work on files in threads of their own: a file system that does not answer delays nothing else.
 
-Sessions share one background thread (background.py): what may wait for a disk or a server stays out of it.
-Such work opens files by ``eventlet.patcher.original("os")``, or ``open``: eventlet's own ``os`` makes an
-event loop for the thread. When that thread ends, greenlet can end the process with signal 11.
+Sessions share background threads (background.py), where nothing may wait for a disk or a server. Work on files
+opens them by ``eventlet.patcher.original("os")``, or ``open``: eventlet's own ``os`` makes an event loop for the
+thread. When that thread ends, greenlet can end the process with signal 11.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ import eventlet.hubs
 from eventlet.patcher import original
 
 ANSWER_SECONDS = 10.0
-"""How long a file may take to be opened and read, or to be written."""
+"""Seconds that a file may take to be opened and read, or to be written."""
 
 _threading = original("threading")
 _os = original("os")
 _unanswered: set[tuple[str, str]] = set()
-"""What threads are still waiting for, also those that nobody waits for any more."""
+"""Names of work that a thread has not finished, abandoned work included."""
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
 class NoAnswerError(TimeoutError):
-    """A file does not answer in time; ``strerror`` says so in words."""
+    """A file system does not answer in time; ``strerror`` says so in words."""
 
     def __init__(self, what: str) -> None:
         super().__init__(errno.ETIMEDOUT, what)
@@ -41,12 +41,12 @@ def in_file_thread(
     *arguments: _Arguments.args,
     **named: _Arguments.kwargs,
 ) -> _Result:
-    """Return what ``work`` returns, done in a thread of its own while the green thread that asked waits.
+    """Do ``work`` in a thread of its own and return its result; the calling green thread waits.
 
-    ``kind`` and ``subject`` name the work. A thread that does not end is left behind; until it ends, work of
-    the same name is refused at once, so that there is at most one such thread for each name.
+    ``kind`` and ``subject`` name the work. A thread that does not end is left behind. Until it ends, work of
+    the same name is refused at once, so there is at most one such thread for each name.
 
-    Raises: NoAnswerError when it takes longer than ANSWER_SECONDS, or no thread can be had; and whatever
+    Raises NoAnswerError where it takes longer than ANSWER_SECONDS, or no thread can be started; and what
     ``work`` raises.
     """
     name = (kind, str(subject))
@@ -62,7 +62,7 @@ def in_file_thread(
             ended.append((None, error))
         finally:
             _unanswered.discard(name)
-            _os.close(writing)  # wakes whoever waits
+            _os.close(writing)  # wakes the waiting green thread
 
     _unanswered.add(name)
     try:

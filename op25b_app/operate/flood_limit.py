@@ -1,4 +1,4 @@
-"""Which lines of a log are left out because there are too many like them, and how many were."""
+"""Rate limit for log lines of one kind or source, with the number of lines that were left out."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 Kind = tuple[str, str]
-"""Who tells something, and its text without the values in it."""
+"""Name of a logger, and the text of a line without its values."""
 
 BURST, SECONDS = 20, 10.0
-"""So many lines of one kind about one source come at once, and then one in so many seconds."""
+"""Lines of one kind about one source: BURST at once, and then one in SECONDS."""
 BURST_OF_KIND, SECONDS_OF_KIND = 10_000, 0.1
-"""The same for a kind, about whatever sources: 1,000 switches that connect at once tell 3,000."""
+"""The same for one kind about all sources: 1,000 switches that connect at once log 3,000 lines."""
 MOST_SOURCES = 20_000
-"""Of so many pairs of kind and source it is known how much they told; all others share what one has."""
+"""Maximum number of pairs of kind and source with a limit of their own; all further pairs share one."""
 LAST_LENGTH = 300
-"""So many characters are kept of the last line that was left out: it may be the state of a switch."""
+"""Maximum number of characters kept of the last line left out: it may be the state of a switch."""
 QUIET_SECONDS = 30.0
-"""After how long without another line it is told how many were left out."""
+"""Seconds without another line until the number of lines left out is reported."""
 
 
 class Flood(NamedTuple):
-    """How many lines of a kind, about a source, were left out since one was told, and the last of them."""
+    """The number of lines of a kind, about a source, left out since one was logged, and the last of them."""
 
     kind: Kind
     source: str
@@ -30,7 +30,7 @@ class Flood(NamedTuple):
 
 
 class _Allowance:
-    """A token bucket: what may be told, which grows with time."""
+    """A token bucket of lines that may be logged; it fills with time."""
 
     def __init__(self, now: float, burst: int, seconds: float) -> None:
         self._burst = burst
@@ -41,7 +41,7 @@ class _Allowance:
         self.last = ""
 
     def takes(self, now: float) -> bool:
-        """Whether one more line may be told."""
+        """Return whether one more line may be logged."""
         self._tokens = min(self._burst, self._tokens + max(now - self.at, 0.0) / self._seconds)
         self.at = now
         if self._tokens < 1.0:
@@ -50,12 +50,12 @@ class _Allowance:
         return True
 
     def is_full(self, now: float) -> bool:
-        """Whether it is as if nothing had ever been told."""
+        """Return whether the bucket is as if no line had been logged."""
         return not self.left_out and self._tokens + (now - self.at) / self._seconds >= self._burst
 
 
 class FloodLimit:
-    """Remembers what was told. Times are in seconds and never go back."""
+    """Limits the rate of log lines. Times are in seconds and never go back."""
 
     def __init__(self) -> None:
         self._sources: dict[tuple[Kind, str], _Allowance] = {}
@@ -63,9 +63,9 @@ class FloodLimit:
         self._tidied_at = -SECONDS
 
     def admit(self, kind: Kind, source: str, now: float, line: Callable[[], str] = str) -> int | None:
-        """How many lines like this one were left out before it; None where it is to be left out, too.
+        """Return how many lines like this one were left out before it; None to leave it out, too.
 
-        ``line`` gives its text, and is asked only then.
+        ``line`` returns its text, and is called only then.
         """
         allowance = self._allowance(kind, source, now)
         if not (allowance.takes(now) and self._of_kind(kind, now).takes(now)):
@@ -76,7 +76,7 @@ class FloodLimit:
         return left_out
 
     def over(self, now: float) -> Iterator[Flood]:
-        """The floods that are over: none of their lines has come for a while."""
+        """Yield the floods that are over: none of their lines has come for QUIET_SECONDS."""
         for (kind, source), allowance in [*self._sources.items()]:
             if allowance.left_out and now - allowance.at >= QUIET_SECONDS:
                 left_out, allowance.left_out = allowance.left_out, 0
@@ -85,7 +85,7 @@ class FloodLimit:
     def _allowance(self, kind: Kind, source: str, now: float) -> _Allowance:
         key = kind, source
         if key not in self._sources:
-            # Not for each line: looking through all of them takes milliseconds.
+            # Not for each line: a look through all of them takes milliseconds.
             if len(self._sources) >= MOST_SOURCES and now - self._tidied_at >= SECONDS:
                 self._tidied_at = now
                 self._sources = {each: its for each, its in self._sources.items() if not its.is_full(now)}

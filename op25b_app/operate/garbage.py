@@ -1,6 +1,6 @@
-"""Collects cyclic garbage in the thread of the event loop only, and some objects at a time.
+"""Collect cyclic garbage in the thread of the event loop only, and some objects at a time.
 
-Python would collect in whichever thread makes the object that is one too many. A green thread that is part of
+Python would collect in the thread that makes the object that is one too many. A green thread that is part of
 such garbage would end there, outside its event loop.
 """
 
@@ -14,33 +14,35 @@ import eventlet
 
 MANY_OBJECTS = 100_000
 NEW_OBJECTS = 5_000
-"""So many are walked over for cyclic garbage in one or two milliseconds."""
+"""Number of objects that a collection walks over in one or two milliseconds."""
 LOOK_SECONDS = 0.01
-"""How often to look whether there are so many more while there is work in other threads."""
+"""Seconds between looks for NEW_OBJECTS more objects, during work in other threads."""
 _MIDDLE_GENERATION = 1
 SHORT_SECONDS = 0.01
-"""All objects may be walked over every second if that takes so long, and a hundredth as often if it takes
-ten times as long: so there is little garbage of connections that have ended at any one time."""
+"""Seconds of a full collection that may run every second; one ten times as long runs a hundredth as often.
+
+So there is little garbage of ended connections at any time.
+"""
 
 
 class Collector:
     """Collects between the turns of the event loop and, as a context manager, during work in other threads.
 
-    All that such work makes, walked over at its end, would halt the event loop for a tenth of a second. Where
-    it has left many objects, those that are alive afterwards are left out of later walks.
+    A walk over all objects of such work, at its end, would halt the event loop for a tenth of a second. Where
+    the work has left many objects, those alive afterwards are left out of later walks.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._works = 0
         self._made = 0
-        """How many objects more than before were there at each look."""
+        """Number of new objects, summed over the looks."""
         self._looks = False
         self._is_called = False
         self._all_at = 0.0
 
     def collect_between_turns_only(self) -> None:
-        """Stop the automatic collection; from now on the event loop calls :meth:`between_turns`."""
+        """Stop the automatic collection; the event loop then calls :meth:`between_turns`."""
         self._is_called = True
         gc.disable()
 
@@ -84,7 +86,7 @@ class Collector:
 
 
 def _wait(seconds: float) -> float:
-    """Return the seconds to wait after a collection of all objects that took so many."""
+    """Return the seconds to wait after a full collection that took ``seconds``."""
     return max(1.0, (seconds / SHORT_SECONDS) ** 2)
 
 

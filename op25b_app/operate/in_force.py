@@ -1,4 +1,4 @@
-"""The policy in force, and what a policy file would make of it."""
+"""Load a policy file, and compare it with the policy in force."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from op25b_app.policy.openness import newly_open
 from op25b_app.policy.source_files import Read
 
 MOST_ALIKE = 20
-"""Errors, and warnings, that a log takes."""
+"""Maximum number of errors, and of warnings, that are logged."""
 
 log = logging.getLogger("op25b")
 
@@ -26,8 +26,8 @@ Refusal = Literal["errors", "stops blocking", "opens"]
 class InForce(NamedTuple):
     """A policy in force.
 
-    ``since`` when (seconds since 1970), restarts included; ``kept`` where it is not what the file holds, but
-    what was kept, because the file was refused.
+    ``since`` in seconds since 1970, restarts included. ``kept`` is True where the file was refused, and a
+    kept policy took its place.
     """
 
     policy: Policy
@@ -39,8 +39,8 @@ class InForce(NamedTuple):
 class Examined(NamedTuple):
     """A policy file as it is, compared with the policy in force.
 
-    ``named`` is every file that was asked for. ``effect`` is what would change, a line each; ``stops`` says
-    where the switch of a policy in force blocks and would block nothing, ``opens`` how far it would open.
+    ``named`` is every file that was asked for. The other fields hold lines of text: ``effect`` what would
+    change, ``stops`` where a switch blocks now and would block nothing, ``opens`` how far it would open.
     """
 
     loaded: Loaded
@@ -50,7 +50,7 @@ class Examined(NamedTuple):
     opens: tuple[str, ...] = ()
 
     def refusal(self, *, yes: bool) -> Refusal | None:
-        """Why it is not to be put in force; with ``yes`` it may stop blocking and open."""
+        """Return why it is refused, None where it is not; with ``yes`` it may stop blocking and open."""
         if self.loaded.policy is None:
             return "errors"
         if yes or not (self.stops or self.opens):
@@ -58,14 +58,14 @@ class Examined(NamedTuple):
         return "stops blocking" if self.stops else "opens"
 
     def why_refused(self) -> str:
-        """Return in a line why it is refused."""
+        """Return the reason for a refusal, in one line."""
         if self.loaded.policy is not None:
             return "; ".join([*self.stops, *self.opens])
         first, *others = self.loaded.errors
         return f"{first}" + (f" and {len(others)} more error{'s' * (len(others) > 1)}" if others else "")
 
     def in_force(self, before: InForce | None, at: float) -> InForce:
-        """What is in force if this is."""
+        """Return it as the policy in force, ``at`` in seconds since 1970."""
         loaded = self.loaded
         assert loaded.policy is not None
         since = before.since if before is not None and before.digest == loaded.digest else at
@@ -83,8 +83,8 @@ def examine(
 ) -> Examined:
     """Load a policy and compare it with the policy in force.
 
-    ``read`` gives what its files hold. ``previous`` is what was loaded before, of which unchanged parts need
-    no second reading. The effect takes long to tell of many prefixes, and is told only ``with_effect``.
+    ``at`` in seconds since 1970. ``read`` returns the content of a file. ``previous`` was loaded before; its
+    unchanged parts are reused. The effect, slow for many prefixes, is computed only ``with_effect``.
     """
     named: set[Path] = set()
 
@@ -95,7 +95,7 @@ def examine(
     try:
         return _compared(load(path, at, read_and_note, previous), named, before, at, with_effect=with_effect)
     except Exception as failure:
-        # A mistake of ours in reading one file must not cost the policy that is in force.
+        # An error in op25b in reading one file must not cost the policy in force.
         log.exception("a mistake of op25b: please report it with %s", path)
         what = f"op25b fails to read this: {type(failure).__name__}: {failure}; please report it"
         problem = error(Place(str(path), 1, 1), what)
@@ -116,7 +116,7 @@ def _compared(
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
-    """The policy that is kept for a file, if there is one; StoreError where it cannot be used."""
+    """Return the policy kept for a file, or None. Raises StoreError where it cannot be used."""
     kept = store.recall(path)
     if kept is None:
         return None
@@ -133,7 +133,7 @@ def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
 
 
 def problem_lines(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
-    """What there is to say of a policy file, by logging level; not every one of a thousand problems."""
+    """Yield the problems of a policy file as logging level and line; at most MOST_ALIKE of a severity."""
     for level, severity in ((logging.ERROR, "error"), (logging.WARNING, "warning")):
         alike = [problem for problem in loaded.problems if problem.severity == severity]
         for problem in alike[:MOST_ALIKE]:

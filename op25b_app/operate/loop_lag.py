@@ -1,4 +1,4 @@
-"""How late the event loop comes to what is due: as long as it is held up, no echo request is answered."""
+"""Measure the lag of the event loop: during it, no echo request is answered."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ LATE_SECONDS = 0.05
 
 
 class LoopLag:
-    """Of all looks at the event loop, in seconds: the ``longest`` lag, and how many were ``late``."""
+    """The ``longest`` lag of the event loop, in seconds, and the number of ``late`` looks."""
 
     def __init__(self) -> None:
         self.longest = 0.0
         self.late = 0
 
     def watch(self, sleep: Callable[[float], None], clock: Callable[[], float]) -> None:
-        """Sleep and see when the event loop comes back, for ever; ``clock`` gives seconds."""
+        """Sleep and measure when the event loop comes back, for ever; ``clock`` returns seconds."""
         while True:
             due = clock() + LATE_SECONDS
             sleep(LATE_SECONDS)
             self._note(clock() - due)
 
     def report(self) -> dict[str, float]:
-        """As JSON values, in seconds."""
+        """Return the lag as JSON values, in seconds."""
         return {"longest_lag": round(self.longest, 4), "late": self.late, "late_from": LATE_SECONDS}
 
     def _note(self, lag: float) -> None:

@@ -1,4 +1,4 @@
-"""How many connections there may be that have not finished their handshake, and who goes first."""
+"""Limit the connections whose handshake is not finished, and choose which is dropped first."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key")
 
 LEAST = 1024
-"""So many there may be at least, where the system opens as many files."""
+"""Fewest newcomers with room, where the process may open enough files."""
 PART_OF_FILES = 4
-"""They have no more than this part of the files that the process may open."""
+"""Divisor: newcomers take at most a quarter of the files that the process may open."""
 
 
 def room(switches: int, files: int) -> int:
-    """For how many newcomers there is room: all switches may come at once, twice."""
+    """Return the maximum number of newcomers: all switches may come at once, twice."""
     return max(1, min(LEAST + 2 * switches, files // PART_OF_FILES))
 
 
 class Newcomers(Generic[Key]):
-    """Those that are there, in the order in which they came, by the host that they came from."""
+    """Newcomers by host, in order of arrival."""
 
     def __init__(self, most: int = LEAST) -> None:
         self.most = most
@@ -29,7 +29,7 @@ class Newcomers(Generic[Key]):
         return len(self._host)
 
     def come(self, key: Key, host: str) -> Key | None:
-        """Note a newcomer; where there is no room, the oldest of the host with the most has to go."""
+        """Add a newcomer; where there is no room, remove and return the oldest of the host with the most."""
         self._host[key] = host
         self._of.setdefault(host, {})[key] = None
         if len(self._host) <= self.most:
@@ -40,7 +40,7 @@ class Newcomers(Generic[Key]):
         return oldest
 
     def go(self, key: Key) -> None:
-        """A newcomer is none any more, for whatever reason."""
+        """Remove a newcomer; an unknown key is ignored."""
         if (host := self._host.pop(key, None)) is None:
             return
         del self._of[host][key]

@@ -1,4 +1,4 @@
-"""Which policy is in force: taken from its file, kept for the next start, never given up for a worse one."""
+"""Choose the policy in force: take it from its file, keep it for the next start, refuse a worse one."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
 from op25b_app.policy.loader import Loaded
 
 Tell = Callable[[int, str, str, str], None]
-"""Logs, at a level, an event of a kind, with its text; the event says more, which the log has by then."""
+"""Logs an event: takes level, kind, text, and a text for the event only, which is logged already."""
 
 log = logging.getLogger("op25b")
 
 
 class PolicyRefusedError(Exception):
-    """There is no policy to put in force; why has been logged."""
+    """There is no policy to put in force; the reason is logged."""
 
 
 class Refused(NamedTuple):
-    """A policy file that was to be put in force and was not, ``at`` a time, ``because`` of something."""
+    """A policy file that was refused, ``at`` a time in seconds since 1970, ``because`` of a reason."""
 
     at: float
     because: str
@@ -36,7 +36,7 @@ class Policies:
     """The policy of one file. Times are seconds since 1970."""
 
     def __init__(self, path: Path, store: PolicyStore, tell: Tell, at: float, *, yes: bool = False) -> None:
-        """Take what the file holds or, where that is refused, what was in force last.
+        """Take the policy of the file or, where that is refused, the last one in force.
 
         Raises PolicyRefusedError where there is neither. With ``yes`` the file may stop blocking where the
         last policy blocked, and open far more than that.
@@ -45,9 +45,9 @@ class Policies:
         self._store = store
         self._tell = tell
         self.refused: Refused | None = None
-        """The file as it was read last, where it was refused then."""
+        """Refusal of the file as read last, if it was refused."""
         self.keep_error: str | None = None
-        """Why the policy in force could not be kept for the next start."""
+        """Reason why the policy in force could not be kept for the next start."""
         last = self._recall(at)
         self._loaded: Loaded | None = None
         self.named: frozenset[Path] = frozenset()
@@ -67,9 +67,9 @@ class Policies:
     def reload(
         self, at: float, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
     ) -> tuple[Examined, bool]:
-        """Read the file again; whether what it holds is in force now. If not, nothing has changed.
+        """Read the file again; return it examined, and whether it was put in force.
 
-        ``unless_same`` leaves alone what is in force already.
+        If not, nothing has changed. With ``unless_same`` an unchanged policy is left alone.
         """
         examined = self.examine(at, with_effect=with_effect)
         if unless_same and not self.in_force.kept and examined.loaded.digest == self.in_force.digest:
@@ -85,14 +85,14 @@ class Policies:
         return examined, True
 
     def examine(self, at: float, *, with_effect: bool = True) -> Examined:
-        """Read the file and tell what it would change now; the green thread that asked waits."""
+        """Read the file and return what it would change now; the calling green thread waits."""
         return self._examine(self.in_force, at, with_effect=with_effect)
 
     def _examine(self, before: InForce | None, at: float, *, with_effect: bool = False) -> Examined:
         """Read, load and compare; files are read where no session waits for them.
 
-        Which files a policy names is known once it is loaded. Those it named last time are read beforehand,
-        so it is loaded a second time only where it names others.
+        The files of a policy are known once it is loaded. Those that it named last time are read beforehand,
+        so it is loaded a second time only where it names more.
         """
         files = PolicyFiles()
         files.fetch([self._path])

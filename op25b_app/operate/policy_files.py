@@ -1,4 +1,4 @@
-"""The files of a policy, read before it is loaded, so that loading waits for none of them."""
+"""Read the files of a policy before it is loaded, so that loading waits for none of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventlet.patcher import original
 from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
 
 MOST_BYTES = 64 << 20
-"""How much the files of one policy may hold together; two million prefixes are 40 MB."""
+"""Most bytes of the files of one policy together; two million prefixes are 40 MB."""
 
 _os = original("os")
 _KINDS = {
@@ -25,9 +25,9 @@ _KINDS = {
 
 
 def read_regular_file(path: Path, most_bytes: int) -> bytes:
-    """Read a regular file of at most so many bytes; nothing else is waited for.
+    """Read a regular file of at most ``most_bytes``, without waiting for a FIFO or a device.
 
-    Raises: OSError, whose ``strerror`` says what is in the way.
+    Raises OSError where it cannot be read; ``strerror`` says why.
     """
     try:
         descriptor = _os.open(path, _os.O_RDONLY | _os.O_NONBLOCK | _os.O_NOCTTY | _os.O_CLOEXEC)
@@ -39,7 +39,7 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
         if kind != stat.S_IFREG:
             raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a regular file")
         with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(min(about.st_size, most_bytes) + 1)  # no more room than the file needs
+            content = file.read(min(about.st_size, most_bytes) + 1)  # no more memory than the file needs
             if about.st_size < len(content) <= most_bytes:  # it grows, or does not know its size
                 content += file.read(most_bytes + 1 - len(content))
     finally:
@@ -50,9 +50,9 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
 
 
 class PolicyFiles:
-    """What the files of one policy hold, or why that is not known.
+    """Contents of the files of one policy, or why they are not known.
 
-    ``wanted`` are those that :meth:`read` was asked for and that were not fetched.
+    ``wanted`` are the files that :meth:`read` was asked for and that were not fetched.
     """
 
     def __init__(self) -> None:
@@ -62,9 +62,9 @@ class PolicyFiles:
         self.wanted: set[Path] = set()
 
     def read(self, path: Path) -> bytes:
-        """Return what a file holds, as it was fetched.
+        """Return the content of a file, as it was fetched.
 
-        Raises: OSError where it could not be read, or was not fetched.
+        Raises OSError where it could not be read, or was not fetched.
         """
         found = self._found.get(path)
         if found is None:
@@ -75,9 +75,9 @@ class PolicyFiles:
         return found
 
     def fetch(self, paths: Iterable[Path]) -> None:
-        """Read files, each in a thread of its own, while the green thread that asked waits.
+        """Read files, each in a thread of its own; the calling green thread waits.
 
-        After one that does not answer no other is tried, so that all of them together cost its time only.
+        After one that does not answer, no other is tried, so only one time-out passes.
         """
         for path in paths:
             self._found[path] = self._fetched(path)
@@ -86,7 +86,7 @@ class PolicyFiles:
     def fetch_if_readable(self, paths: Iterable[Path]) -> None:
         """Read files that may be wanted, up to the first that does not answer.
 
-        One that cannot be read is as if it had not been tried.
+        A file that cannot be read is ignored.
         """
         for path in paths:
             found = self._fetched(path)
@@ -110,8 +110,8 @@ class PolicyFiles:
 
 
 def read_kept(path: Path) -> bytes:
-    """Read the file that a policy was kept in, with all of its files; the green thread that asked waits.
+    """Read the file in which a policy was kept with all its files; the calling green thread waits.
 
-    Raises: OSError where it cannot be read, or does not answer.
+    Raises OSError where it cannot be read, or does not answer.
     """
     return in_file_thread("read", path, read_regular_file, path, 2 * MOST_BYTES)

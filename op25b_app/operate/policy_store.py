@@ -1,4 +1,4 @@
-"""The last policy in force, kept on disk with all the files that it is made of."""
+"""Keep the last policy in force on disk, with all the files that it is made of."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StoreError(Exception):
 
 
 class Kept(NamedTuple):
-    """The files of a policy, the policy file first, and since when it is in force (seconds since 1970)."""
+    """The files of a policy, the policy file first; in force ``since`` (seconds since 1970)."""
 
     since: float
     files: Mapping[Path, bytes]
@@ -39,11 +39,14 @@ class PolicyStore:
         self._read = read
 
     def place(self, policy: Path) -> Path:
-        """Where the policy of that file is kept."""
+        """Return where the policy of that file is kept."""
         return self.directory / f"policy-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}.json"
 
     def keep(self, policy: Path, kept: Kept) -> None:
-        """Replace what is kept for a policy file, all of it or, whatever happens meanwhile, nothing."""
+        """Replace the policy kept for a policy file, as a whole or not at all.
+
+        Raises StoreError where it cannot be written.
+        """
         body = {
             "format": FORMAT,
             "policy": str(policy),
@@ -59,7 +62,10 @@ class PolicyStore:
             raise StoreError(f"cannot keep the policy in {place}: {error.strerror or error}") from None
 
     def recall(self, policy: Path) -> Kept | None:
-        """What is kept for a policy file, if anything."""
+        """Return the policy kept for a policy file, or None.
+
+        Raises StoreError where it cannot be read, is damaged, or has another format.
+        """
         place = self.place(policy)
         try:
             body = json.loads(self._read(place))
@@ -78,7 +84,7 @@ class PolicyStore:
 
 
 def _moment(value: Any) -> float:
-    """Seconds since 1970 of a moment that has a date; ValueError for all else."""
+    """Return a time in seconds since 1970 as a float. Raises ValueError where it has no date."""
     moment = float(value)
     if not 0 <= moment <= LAST_MOMENT:
         raise ValueError
@@ -86,7 +92,7 @@ def _moment(value: Any) -> float:
 
 
 def _replace(place: Path, content: bytes) -> None:
-    """Write a file so that, after a crash as well, either the old or the new content is there."""
+    """Write a file so that it holds either the old or the new content, also after a crash."""
     new = place.with_suffix(".new")
     descriptor = _os.open(
         new, _os.O_WRONLY | _os.O_CREAT | _os.O_TRUNC | _os.O_NOFOLLOW | _os.O_CLOEXEC, 0o600

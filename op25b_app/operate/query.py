@@ -1,4 +1,4 @@
-"""What stands behind the question mark of a request: names and values, of which nothing is guessed."""
+"""Parse the query of a request strictly: nothing in it is guessed."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Collection
 from urllib.parse import parse_qsl
 
 MOST_DIGITS = 20
-"""A datapath id of 64 bits has as many."""
+"""Most digits of a number: a 64-bit datapath id has as many."""
 
 
 class BadQueryError(Exception):
-    """A query cannot be understood; the text says what is wrong and what can stand there."""
+    """A query cannot be understood; the text says what is wrong and what is allowed."""
 
 
 class Query:
     """The values of a query by their names.
 
-    One that cannot be understood is refused: with a misspelt ``dry_run`` a policy would be in force.
+    A query that cannot be understood is refused: a misspelt ``dry_run`` would put a policy in force.
     """
 
     def __init__(self, text: str, names: Collection[str]) -> None:
-        """Raises BadQueryError for a name that is not among ``names``, or that stands there twice."""
+        """Parse ``text``. Raises BadQueryError where a name is not among ``names``, or is given twice."""
         self._values: dict[str, str] = {}
         try:
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
@@ -35,18 +35,18 @@ class Query:
             self._values[name] = value
 
     def flag(self, name: str, *, otherwise: bool = False) -> bool:
-        """Return whether a parameter is 1; it may be 0 or 1. Raises BadQueryError."""
+        """Return whether a parameter is 1. Raises BadQueryError where it is neither 0 nor 1."""
         value = self._values.get(name, str(int(otherwise)))
         if value not in ("0", "1"):
             raise BadQueryError(f"{name} is {_shown(value)}; write 0 or 1")
         return value == "1"
 
     def number(self, name: str, otherwise: int) -> int:
-        """Return a parameter that is a number from 0 on. Raises BadQueryError."""
+        """Return a parameter as a number. Raises BadQueryError where it is no number from 0 on."""
         return self._number(name, self._values[name]) if name in self._values else otherwise
 
     def numbers(self, name: str) -> set[int]:
-        """Return a parameter that is numbers with commas between, or empty. Raises BadQueryError."""
+        """Return the numbers in a comma-separated parameter. Raises BadQueryError where one is wrong."""
         written = self._values.get(name, "")
         return {self._number(name, each) for each in written.split(",")} if written else set()
 

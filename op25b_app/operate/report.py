@@ -1,4 +1,4 @@
-"""What a controller knows of its switches, as JSON values."""
+"""Report the switches and the policy of a controller as JSON values."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ STATUS: dict[Refusal | None, str] = {
 def status_report(
     path: Path, policies: Policies, sessions: Mapping[int, Session], current: Iterable[int]
 ) -> dict[str, Any]:
-    """The policy in force, every switch of it by its name, and others by their datapath id.
+    """Return the policy in force, its switches by name, and unknown switches by datapath id.
 
-    Of the policy it tells whether its file was ``refused`` when it was read last, and ``keep_error``.
-    ``all_as_wanted`` tells whether every switch of the policy is protected or, in monitor mode, monitoring;
-    ``all_protected`` whether every one is protected, so that none only counts what it would block.
-    ``sessions`` are by datapath id and hold one for each switch of the policy; those of ``current`` have
-    begun to follow the policy in force.
+    ``refused`` is the refusal of the policy file as read last, if any. ``all_as_wanted`` is True where every
+    switch of the policy is protected or, in monitor mode, monitoring; ``all_protected`` where every one is
+    protected. ``sessions`` are by datapath id, with one for each switch of the policy; those of ``current``
+    have begun to follow the policy in force.
     """
     in_force, refused = policies.in_force, policies.refused
     known, up_to_date = in_force.policy.switches, set(current)
@@ -54,7 +53,7 @@ def status_report(
 def reload_report(
     examined: Examined, path: Path, *, yes: bool, applied: bool = False, keep_error: str | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """The HTTP status and the JSON values for a policy file that was to be put in force, or only examined.
+    """Return the HTTP status and the JSON values for a policy file that was reloaded or only examined.
 
     ``keep_error`` says why it could not be kept for the next start, if so.
     """

@@ -1,1 +1,1 @@
-"""``op25b doctor``: what is wrong with a switch or a controller that OpenFlow cannot say."""
+"""Checks of ``op25b doctor``: faults of a switch or a controller that OpenFlow cannot show."""

@@ -1,4 +1,4 @@
-"""Where the running controller awaits switches, and what a bridge should have as its controller."""
+"""Compare a bridge's controller target with the address where the running controller awaits switches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ USUAL_PORT = 6653
 
 
 class Awaited(NamedTuple):
-    """How the controller awaits switches; no ``ports`` where none tells of it."""
+    """Scheme and TCP ports of the controller; no ``ports`` where they are unknown."""
 
     scheme: str = "tcp"
     ports: tuple[int, ...] = ()
@@ -17,7 +17,7 @@ class Awaited(NamedTuple):
 
     @property
     def about_tls(self) -> str:
-        """What a switch needs beside the address, to go on after a remedy; empty without TLS."""
+        """Text about TLS to append to a remedy; empty without TLS."""
         if self.scheme != "ssl":
             return ""
         if self.asks_certificates:
@@ -25,13 +25,13 @@ class Awaited(NamedTuple):
         return "; ovs-vsctl get-ssl is to name the authority that has signed its --ctl-cert"
 
     def target(self, host: str = "HOST") -> str:
-        """What Open vSwitch calls the controller at this host."""
+        """Return Open vSwitch's target for the controller at this host."""
         return f"{self.scheme}:{host}:{self.ports[0] if self.ports else USUAL_PORT}"
 
     def corrected(self, target: str) -> str:
-        """Return a bridge's target with its own host, and with scheme and port at which it is awaited.
+        """Return a bridge's target with its own host, and the scheme and port at which it is awaited.
 
-        Where no controller runs that could say more, the target is taken to be right.
+        Where the ports are unknown, the target is taken to be right.
         """
         scheme, _, address = target.partition(":")
         host, port = _host_and_port(address)
@@ -41,13 +41,13 @@ class Awaited(NamedTuple):
 
 
 def awaited(told: Mapping[str, Any]) -> Awaited:
-    """Return how a controller awaits switches, from what it tells; an older one tells no ports."""
+    """Return how a controller awaits switches, from its own report; an older one reports no ports."""
     scheme = "ssl" if told["tls"] else "tcp"
     return Awaited(scheme, tuple(told.get("ports", ())), told["asks_certificates"])
 
 
 def _host_and_port(address: str) -> tuple[str, int]:
-    """Host and port of an active target; Open vSwitch takes one without a port to mean the usual one."""
+    """Return host and port of an active target; without a port, Open vSwitch uses USUAL_PORT."""
     host, colon, port = address.rpartition(":")
     if colon and port.isdecimal() and (host.endswith("]") or ":" not in host):
         return host, int(port)

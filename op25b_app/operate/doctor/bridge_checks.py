@@ -1,4 +1,4 @@
-"""What can be wrong with one bridge of Open vSwitch."""
+"""Check one bridge of Open vSwitch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check_bridge(
     here: bool,
     awaited: Awaited,
 ) -> Iterator[Finding]:
-    """Findings about a bridge; ``expected`` is what the policy wants of it, None where that is unknown."""
+    """Yield findings about a bridge; ``expected`` is what the policy wants of it, None where unknown."""
     if bridge.datapath_id is None:
         yield _no_datapath(bridge)
         return
@@ -83,7 +83,7 @@ def _check_protocols(bridge: Bridge) -> Iterator[Finding]:
 def _check_controllers(
     bridge: Bridge, expected: Mapping[str, Any] | None, awaited: Awaited
 ) -> Iterator[Finding]:
-    """The running controller says some seconds before the database does that a bridge is connected."""
+    """Yield findings about controllers; the running one knows of a connection seconds before the database."""
     name, controllers = bridge.name, bridge.controllers
     known = expected is not None and expected["connected"]
     connected = ", ".join(each.target for each in controllers if each.connected)
@@ -140,7 +140,7 @@ def _not_connected(bridge: Bridge, awaited: Awaited) -> Finding:
 
 
 def _way_to_controller(bridge: Bridge, awaited: Awaited) -> str:
-    """The remedy of a bridge that is not connected, with its own hosts where it calls any."""
+    """Return the remedy for a bridge that is not connected, with its own hosts where it calls any."""
     set_controller = f"ovs-vsctl set-controller {bridge.name}"
     called = [each.target for each in bridge.controllers if each.target.startswith(("tcp:", "ssl:"))]
     right = [*dict.fromkeys(map(awaited.corrected, called))]

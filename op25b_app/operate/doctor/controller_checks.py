@@ -1,4 +1,4 @@
-"""What can be wrong with a running controller."""
+"""Check a running controller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WHERE = "controller"
 
 
 def check_controller(told: Mapping[str, Any]) -> Iterator[Finding]:
-    """Findings about a controller, from what it tells of itself."""
+    """Yield findings about a controller, from its own report."""
     yield ok(WHERE, ", ".join(f"{name} {number}" for name, number in told["versions"].items()))
     yield from _check_policy(told["policy"])
     yield from _check_openflow(told["access"]["openflow"])

@@ -1,4 +1,4 @@
-"""Everything that ``op25b doctor`` looks at, and what it makes of it."""
+"""Run every check of ``op25b doctor``."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ CONTROLLER = "controller"
 NOT_PERMITTED = os.strerror(errno.EACCES)
 FLOW_LIMIT = 200_000
 REVALIDATOR_MILLISECONDS = 500
-"""Defaults of Open vSwitch."""
+"""Defaults of Open vSwitch, in flows and ms."""
 
 
 def examine(
     switch: OpenVSwitch | str, controller: Mapping[str, Any] | str, names: Sequence[str]
 ) -> Iterator[Finding]:
-    """Findings about both; a text says why there is none. ``names`` are the bridges to look at, if not all.
+    """Yield findings about both; a text in place of either says why it is missing.
 
-    ``controller`` holds what it tells of itself and, under ``switches``, by name what its policy expects; a
-    switch has a text under ``refused`` where its certificate was refused lately.
+    ``controller`` is its own report and holds, under ``switches``, what its policy expects by name; a switch
+    has a text under ``refused`` where its certificate was refused lately. ``names`` are the bridges to look
+    at, if not all.
     """
     where = Awaited()
     if isinstance(controller, str):
@@ -127,7 +128,7 @@ def _check_bridges(
 def chosen(
     bridges: Sequence[Bridge], dpids: Collection[int | None], names: Collection[str]
 ) -> Sequence[Bridge]:
-    """The bridges with these names; without names those of the policy, or all where none is of it."""
+    """Return the bridges with these names; without names those of the policy, or all where none is of it."""
     if names:
         return [bridge for bridge in bridges if bridge.name in names]
     return [bridge for bridge in bridges if bridge.datapath_id in dpids] or bridges

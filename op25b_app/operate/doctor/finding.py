@@ -1,4 +1,4 @@
-"""What a look at a switch or a controller has shown."""
+"""Findings about a switch or a controller."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Severity = Literal["error", "warning", "ok"]
 
 
 class Finding(NamedTuple):
-    """``what`` is so, ``where``; ``why`` it matters, in one clause; the command that is the ``remedy``."""
+    """One finding: ``what`` is so, ``where``, ``why`` it matters, and the command that is the ``remedy``."""
 
     severity: Severity
     where: str
@@ -22,19 +22,22 @@ class Finding(NamedTuple):
 
 
 def error(where: str, what: str, why: str, remedy: str) -> Finding:
+    """Return a finding of severity error."""
     return Finding("error", where, what, why, remedy)
 
 
 def warning(where: str, what: str, why: str, remedy: str) -> Finding:
+    """Return a finding of severity warning."""
     return Finding("warning", where, what, why, remedy)
 
 
 def ok(where: str, what: str) -> Finding:
+    """Return a finding of severity ok."""
     return Finding("ok", where, what)
 
 
 def ranges_of(numbers: Iterable[int]) -> str:
-    """1, 2, 3 and 7 are ``1-3, 7``."""
+    """Return ascending port numbers as text: ``1-3`` for 1, 2 and 3."""
     ranges: list[list[int]] = []
     for number in numbers:
         if ranges and ranges[-1][1] == number - 1:

@@ -1,4 +1,4 @@
-"""Mirrors of a bridge: copies of frames, made beside every table and whatever its rules say."""
+"""Check mirrors of a bridge: they copy frames beside every flow table, whatever its rules say."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ WHY = "no rule looks at the copies, and packets to port 25 can leave with them"
 
 
 def check_mirrors(bridge: Bridge, expected: Mapping[str, Any] | None) -> Iterator[Finding]:
-    """Findings about mirrors; ``expected`` is what the policy wants of the bridge, None where unknown."""
+    """Yield findings about mirrors; ``expected`` is what the policy wants, None where that is unknown."""
     for mirror in bridge.mirrors if bridge.datapath_id is not None else ():
         if not mirror.selects:
             continue

@@ -1,4 +1,4 @@
-"""Open vSwitch as its own tools show it: one look, as values.
+"""Read the state of Open vSwitch with its own tools, as values.
 
 The database's tables and columns are those of ovs-vswitchd.conf.db(5).
 """
@@ -16,7 +16,7 @@ from op25b_app.net.port_number import LOCAL_PORT as LOCAL_PORT_OF_OPENFLOW
 from op25b_app.openflow.flow_rule import COOKIE_OWNER
 
 TIMEOUT = "10"
-"""Seconds that each of the tools may take."""
+"""Seconds that each tool may take."""
 PROTOCOLS = "OpenFlow10,OpenFlow11,OpenFlow12,OpenFlow13,OpenFlow14,OpenFlow15"
 TABLES = ("Open_vSwitch", "Bridge", "Controller", "Flow_Table", "Port", "Interface", "Mirror")
 LOCAL_PORT = 65534
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 
 class OpenVSwitchError(Exception):
-    """Open vSwitch does not answer; the text says what its tool said."""
+    """Open vSwitch does not answer; the text is the message of its tool."""
 
 
 class OpenFlowController(NamedTuple):
@@ -40,7 +40,7 @@ class OpenFlowController(NamedTuple):
 
     @property
     def passive(self) -> bool:
-        """Whether the bridge does not call it, but waits for whoever comes."""
+        """True where the bridge waits for any controller, instead of calling one."""
         return self.target.startswith(("ptcp:", "pssl:"))
 
 
@@ -62,10 +62,10 @@ class Interface(NamedTuple):
 
 
 class Mirror(NamedTuple):
-    """One mirror; ``selects`` whether there is anything that it copies.
+    """One mirror; ``selects`` is True where it copies anything.
 
-    ``output_ports`` are the OpenFlow numbers of the port that it copies to, several where that is a bond, and
-    none where the bridge has no such port.
+    ``output_ports`` are the OpenFlow numbers of the port that it copies to: several for a bond, none where
+    the bridge has no such port.
     """
 
     uuid: str
@@ -77,14 +77,14 @@ class Mirror(NamedTuple):
 
 
 class Counters(NamedTuple):
-    """Packets that the rules of op25b handed to NORMAL so far, and that all ports but LOCAL sent so far."""
+    """Packets that op25b's rules have handed to NORMAL, and that all ports but LOCAL have sent."""
 
     handed_over: int
     sent: int
 
 
 class TableUse(NamedTuple):
-    """How many rules one table holds, and how many packets it was asked about and had a rule for."""
+    """Numbers of rules, of packets looked up, and of packets matched in one flow table."""
 
     rules: int
     looked_up: int
@@ -92,9 +92,9 @@ class TableUse(NamedTuple):
 
 
 class Bridge(NamedTuple):
-    """One bridge; ``fragments``, ``version``, ``counters`` and ``uses`` are what ovs-vswitchd answers.
+    """One bridge; ``fragments``, ``version``, ``counters`` and ``uses`` come from ovs-vswitchd.
 
-    They are None where it does not.
+    They are None where it does not answer.
     """
 
     name: str
@@ -116,7 +116,7 @@ class Bridge(NamedTuple):
 
 
 class OpenVSwitch(NamedTuple):
-    """One Open vSwitch; ``here`` where its ovs-vswitchd can be asked, too, not only its database."""
+    """One Open vSwitch; ``here`` is True where its ovs-vswitchd can be asked, not only its database."""
 
     bridges: tuple[Bridge, ...]
     other_config: Mapping[str, str]
@@ -125,13 +125,16 @@ class OpenVSwitch(NamedTuple):
 
     @property
     def release(self) -> tuple[int, int] | None:
-        """Version 3.1.0 is (3, 1)."""
+        """(3, 1) for version 3.1.0; None where it is unknown."""
         found = re.match(r"(\d+)\.(\d+)", self.version or "")
         return (int(found[1]), int(found[2])) if found else None
 
 
 def look(database: str | None = None) -> OpenVSwitch:
-    """Look at the Open vSwitch with this database, by default this machine's (or that of OVS_RUNDIR)."""
+    """Read the Open vSwitch with this database, by default this machine's (or OVS_RUNDIR's).
+
+    Raises OpenVSwitchError where it does not answer.
+    """
     here = database is None or database.startswith("unix:")
     listed = _list_tables(database)
     (root,) = listed["Open_vSwitch"].values()
@@ -144,7 +147,7 @@ def look(database: str | None = None) -> OpenVSwitch:
 
 
 def _way_to(bridge: str, database: str | None) -> str | None:
-    """How ovs-ofctl reaches a bridge: by name, by the socket beside that of the database, or not at all."""
+    """Return ovs-ofctl's name for a bridge: its name, a socket beside the database's, or None."""
     if database is None:
         return bridge
     kind, _, path = database.partition(":")
@@ -152,7 +155,7 @@ def _way_to(bridge: str, database: str | None) -> str | None:
 
 
 def _list_tables(database: str | None) -> dict[str, dict[str, Row]]:
-    """The rows of each table by their UUID, all of one moment."""
+    """Return the rows of each table by UUID, all of one moment."""
     commands = [part for table in TABLES for part in ("--", "list", table)][1:]
     where = [] if database is None else [f"--db={database}"]
     answer = _run("ovs-vsctl", f"--timeout={TIMEOUT}", "--format=json", *where, *commands)
@@ -170,7 +173,7 @@ def _rows(table: Mapping[str, Any]) -> dict[str, Row]:
 
 
 def _value(value: Any) -> Any:
-    """A value of the database (RFC 7047, section 5.1); None for an empty set, a set of one as its element."""
+    """Return a database value (RFC 7047, section 5.1): None for an empty set, a set of one as its element."""
     if not isinstance(value, list):
         return value
     kind, content = value
@@ -269,7 +272,7 @@ def _uses(way: str) -> dict[int, TableUse] | None:
 
 
 def uses_in(dumped: str) -> dict[int, TableUse]:
-    """Return how each table is used, from what ``ovs-ofctl dump-tables`` prints.
+    """Return the use of each flow table by number, from the output of ``ovs-ofctl dump-tables``.
 
     There "ditto" means as the table before.
     """
@@ -314,7 +317,7 @@ def _interface(row: Row) -> Interface:
 
 
 def _asked(way: str, question: str, pattern: str) -> str | None:
-    """What ovs-vswitchd answers through ovs-ofctl, of that the part that is wanted."""
+    """Return the wanted part of ovs-vswitchd's answer through ovs-ofctl, None without an answer."""
     try:
         answer = _ofctl(question, way)
     except OpenVSwitchError:

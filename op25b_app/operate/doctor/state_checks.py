@@ -1,4 +1,4 @@
-"""Whether the running controller calls a switch protected, and what to do where it does not."""
+"""Check the state of each switch in the running controller, with a remedy where it is not as wanted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from op25b_app.operate.doctor.finding import Finding, error, ok
 from op25b_app.sync.status import AS_WANTED
 
 MOST_SWITCHES = 20
-"""Of switches elsewhere so many are told one by one."""
+"""Maximum number of switches elsewhere with a finding each."""
 
 _BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
-"""Of a refusal (op25b_app/sync/identity.py): what follows is what to do."""
+"""Separates reason and remedy in the text of a refusal (op25b_app/sync/identity.py)."""
 _AS_WANTED = {state.value for state in AS_WANTED}
 _WAIT = "op25b doctor, some seconds later; where it stays so, op25b events tells what was tried"
 REMEDIES = {
@@ -24,11 +24,11 @@ REMEDIES = {
     "lost": "start the switch, and let its controller address lead to this controller (op25b run)",
     "unknown": "add a switch with its dpid to the policy, then op25b reload",
 }
-"""By state of a switch that is not as wanted."""
+"""Remedy by state of a switch that is not as wanted."""
 
 
 def check_state(where: str, expected: Mapping[str, Any]) -> Finding:
-    """Return what the controller says of a switch of the policy: an error unless it is as wanted.
+    """Return the controller's state of a switch of the policy as a finding: an error unless as wanted.
 
     ``expected`` holds its ``name``, its ``state`` and the ``reason``.
     """
@@ -44,12 +44,12 @@ def check_state(where: str, expected: Mapping[str, Any]) -> Finding:
 
 
 def is_refused(expected: Mapping[str, Any]) -> bool:
-    """Whether the controller has lately refused whoever claimed to be this switch, which is not connected."""
+    """Return whether this switch is not connected, and its certificate was refused lately."""
     return bool(expected.get("refused")) and not expected["connected"]
 
 
 def refused(where: str, expected: Mapping[str, Any]) -> Finding:
-    """Return what the controller said when it refused the certificate of a switch, with its remedy."""
+    """Return the controller's refusal of a switch's certificate as a finding, with its remedy."""
     what, _, remedy = _BEFORE_REMEDY.sub("\n", expected["refused"], count=1).partition("\n")
     return error(
         where,
@@ -62,7 +62,7 @@ def refused(where: str, expected: Mapping[str, Any]) -> Finding:
 def check_switches_elsewhere(
     here: Collection[int | None], by_dpid: Mapping[int | None, Mapping[str, Any]]
 ) -> Iterator[Finding]:
-    """Findings about switches of the policy of which no bridge is here; ``here`` are datapath ids."""
+    """Yield findings about switches of the policy without a bridge here; ``here`` are datapath ids."""
     wrong = [each for dpid, each in by_dpid.items() if dpid not in here and each["state"] not in _AS_WANTED]
     for each in wrong[:MOST_SWITCHES]:
         name, state = each["name"], each["state"]

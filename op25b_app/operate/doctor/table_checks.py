@@ -1,4 +1,4 @@
-"""What can be wrong with the settings of our flow tables in a bridge of Open vSwitch."""
+"""Check the settings of op25b's flow tables in a bridge of Open vSwitch."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
 from op25b_app.sync.assessment import count
 
 TRACKED_BY_DEFAULT = (3, 5)
-"""The release of Open vSwitch from which IPv6 addresses are tracked, too."""
+"""Release of Open vSwitch from which IPv6 addresses are tracked, too."""
 PREFIXES = {
     2: ("ip_dst", "ipv6_dst", "ip_src"),
     3: ("ip_src", "ipv6_src"),
@@ -18,19 +18,19 @@ PREFIXES = {
     5: ("ip_src", "ipv6_src", "ip_dst"),
     6: ("ip_src", "ipv6_src"),
 }
-"""By table, what is worth tracking: three fields fit, and those of remote addresses matter (docs/cost.md)."""
+"""Fields to track, by table: three fit, and those of remote addresses matter (docs/cost.md)."""
 
 
 def check_tables(
     bridge: Bridge, needed: Mapping[str, Any], release: tuple[int, int] | None
 ) -> Iterator[Finding]:
-    """Findings about tables; ``needed`` is what goes into each, by its number."""
+    """Yield findings about flow tables; ``needed`` is what goes into each, by its number as text."""
     yield from _check_limits(bridge, needed)
     yield from _check_prefixes(bridge, needed, release)
 
 
 def check_handover(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Finding]:
-    """Findings about the table to which the policy hands over what it permits, where that is not NORMAL."""
+    """Yield findings about the flow table that takes permitted packets, where that is not NORMAL."""
     number = expected.get("forwarding_table")
     if number is None or bridge.uses is None or (use := bridge.uses.get(number)) is None:
         return
@@ -104,7 +104,7 @@ def _tracked(table: FlowTable | None, by_default: set[str]) -> set[str]:
 
 
 def _used(wanted: Iterable[str], table: Mapping[str, Any]) -> set[str]:
-    """Those of the fields, in Open vSwitch's names, by which rules of the table match."""
+    """Return the wanted fields, in Open vSwitch's names, by which rules of the table match."""
     return {name for name in wanted if name.replace("ip_", "ipv4_") in table["addresses"]}
 
 
