@@ -1,4 +1,4 @@
-"""What several subcommands take: a policy file, one of its switches, a moment."""
+"""Arguments, options and error messages that several subcommands share."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 FIRST_SECONDS = 1e8
-"""A smaller number is a year, or a mistake: so many seconds are three years."""
+"""Fewest seconds since 1970 that are accepted: a smaller number is a year, or a mistake."""
 
 
 class Moment(click.ParamType):  # type: ignore[type-arg]
@@ -28,6 +28,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
     name = "time"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> float:
+        """Return the time in seconds since 1970. Raises click.BadParameter where it is not valid."""
         if isinstance(value, float):
             return value
         from op25b_app.policy.schema import LAST_MOMENT
@@ -59,6 +60,7 @@ class Port(click.ParamType):  # type: ignore[type-arg]
     name = "port"
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> int:
+        """Return the port number. Raises click.BadParameter where it is not valid."""
         from op25b_app.net.port_number import LOCAL_PORT
 
         if isinstance(value, int):
@@ -85,7 +87,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
-    """Return the policy of a file; tell its errors and exit with 1 where it has any."""
+    """Return the policy of a file; print its errors and exit with 1 where it has any."""
     from op25b_app.policy.loader import load
 
     loaded = load(path, at)
@@ -95,7 +97,7 @@ def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
 
 
 def errors_and_exit(errors: Iterable[Problem], *, as_json: bool) -> NoReturn:
-    """Tell the errors of policies on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
+    """Print the errors of policies on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
     told = list(dict.fromkeys(errors))
     for problem in told:
         click.echo(problem, err=True)
@@ -105,7 +107,7 @@ def errors_and_exit(errors: Iterable[Problem], *, as_json: bool) -> NoReturn:
 
 
 def give_up(trouble: str, *, as_json: bool) -> NoReturn:
-    """Tell on stderr and, with ``as_json``, as JSON on stdout what stands in the way; exit with 1."""
+    """Print a problem on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
     click.echo(f"op25b: {trouble}", err=True)
     if as_json:
         click.echo(json.dumps({"error": trouble}, indent=2))
@@ -113,11 +115,12 @@ def give_up(trouble: str, *, as_json: bool) -> NoReturn:
 
 
 def as_object(problem: Problem) -> dict[str, Any]:
-    """Return a problem as JSON has it."""
+    """Return a problem as JSON values."""
     return {**problem.place._asdict(), "severity": problem.severity, "message": problem.message}
 
 
 def switch_or_fail(policy: Policy, name: str) -> Switch:
+    """Return the switch with this name. Raises click.BadParameter where the policy has none."""
     switch = policy.switches.get(name)
     if switch is None:
         from op25b_app.policy.diagnostic import names_in_words

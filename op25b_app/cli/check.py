@@ -1,4 +1,4 @@
-"""``op25b check``: is a policy file right?"""
+"""``op25b check``: check a policy file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
 
 
 def _as_understood(switch: Switch) -> str:
-    """The datapath id in all the ways in which it is written, and how many ports have which role."""
+    """Return a line with the datapath id in each notation, and the number of ports by role."""
     dpid = f"dpid {switch.dpid:#x} ({switch.dpid:016x} in hexadecimal, {switch.dpid} in decimal)"
     roles = {
         "subscriber": switch.subscriber_ports,

@@ -1,4 +1,4 @@
-"""What the commands share that ask a running controller."""
+"""Options and requests of the commands that ask a running controller."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ COLOURS = {
     "lost": "red",
     "unknown": "yellow",
 }
-"""Of the states of a switch."""
+"""Colours by state of a switch."""
 AS_WANTED = frozenset(state.value for state in outcome.AS_WANTED)
 ON_THE_WAY = frozenset(state.value for state in outcome.ON_THE_WAY)
-"""The states that a switch leaves by itself, soon: a reload waits for that."""
+"""States that a switch leaves by itself, soon: a reload waits for that."""
 
 ASK_SECONDS = 10.0
-"""So long may take what a controller answers at once unless it is stopped."""
+"""Seconds to wait for an answer that a controller gives at once unless it is stopped."""
 
 socket_option = click.option(
     "--socket",
@@ -45,10 +45,9 @@ def ask_or_exit(
     seconds: float = 60.0,
     has: str | None = None,
 ) -> dict[str, Any]:
-    """What the controller answers; a message and exit code 1 where there is none, or only an error.
+    """Return the controller's answer; print a message and exit with 1 where there is none, or an error.
 
-    ``has`` is a key that the answer of a controller of this version holds: an upgraded command may ask one
-    that was started before.
+    ``has`` is a key in the answer of a controller of this version: an upgraded command may ask an older one.
     """
     from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
 

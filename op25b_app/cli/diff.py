@@ -1,4 +1,4 @@
-"""``op25b diff``: what becomes blocked, what becomes permitted, how many flow rules change."""
+"""``op25b diff``: compare two policies by blocked and permitted traffic, and by flow rules."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ _LISTS = {
     "ENFORCED": "becomes_blocked",
     "LET_THROUGH": "becomes_permitted",
 }
-"""Where a change stands in JSON."""
+"""Name of the list in JSON, by change."""
 MOST_LINES = 20
-"""More than these, of one list, only with ``--all``."""
+"""Maximum number of lines of one list without ``--all``."""
 
 
 @click.command(short_help="Tell what another policy would change.")
@@ -67,7 +67,7 @@ def command(
 
 
 def _policies_or_exit(*paths: Path, at: float, as_json: bool) -> tuple[Policy, Policy]:
-    """Return both policies; tell the errors of both and exit with 1 where there are any."""
+    """Return both policies; print the errors of both and exit with 1 where there are any."""
     from op25b_app.policy.loader import load
 
     old, new = (load(path, at) for path in paths)
@@ -184,7 +184,7 @@ def _traffic_as_json(traffic: Traffic, most: int | None) -> dict[str, Any]:
 
 
 def _addresses_as_json(addresses: AddressSet, most: int | None) -> dict[str, Any]:
-    """``all_but`` tells that the prefixes are those left out; ``addresses`` counts those that are in it."""
+    """Return JSON values; with ``all_but`` the prefixes are those left out of the set."""
     all_but = addresses.is_shorter_by_exclusion
     prefixes = list((addresses.others if all_but else addresses).prefixes())
     return {
@@ -209,5 +209,5 @@ def _exception_as_json(end: ExceptionEnd) -> dict[str, Any]:
 
 
 def _end_as_json(exception: MailException | None) -> dict[str, Any] | None:
-    """None where it is not in force; ``expires`` in seconds since 1970, None for never."""
+    """Return None where it is not in force; ``expires`` is in seconds since 1970, None for never."""
     return None if exception is None else {"expires": exception.expires}

@@ -1,4 +1,4 @@
-"""``op25b doctor``: what is wrong with switches and controller that OpenFlow cannot say."""
+"""``op25b doctor``: find faults of switches and controller that OpenFlow cannot show."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from op25b_app.operate.doctor.open_vswitch import OpenVSwitch
 
 COLOURS = {"error": "red", "warning": "yellow", "ok": "green"}
-"""Of severities, the most severe first."""
+"""Colours by severity, the most severe first."""
 LATELY_SECONDS = 120.0
-"""A certificate that was refused is told of for so long; a switch tries again every few seconds."""
+"""Seconds for which a refused certificate is reported; a switch tries again every few seconds."""
 
 
 @click.command(short_help="Look for what is wrong with Open vSwitch and the controller.")
@@ -70,7 +70,7 @@ def command(bridges: tuple[str, ...], database: str | None, path: Path | None, a
 
 
 def _ask_controller(path: Path | None, switch: OpenVSwitch | str) -> Mapping[str, Any] | str:
-    """What the controller tells of itself and expects of these bridges; or why there is no answer."""
+    """Return the controller's report on itself and these bridges, or why there is no answer."""
     from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
 
     bridges = () if isinstance(switch, str) else switch.bridges

@@ -1,4 +1,4 @@
-"""``op25b events``: what has happened to switches and policy."""
+"""``op25b events``: print the last events of switches and policy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``op25b explain``: what happens to one packet, and why."""
+"""``op25b explain``: show the verdict for one packet, and its reason."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from op25b_app.policy.packet import Packet
 
 LAST_PORT = 0xFFFFFFFE
-"""The switch's own, LOCAL: OpenFlow 1.3.5, 7.2.1."""
+"""Number of the switch's own port, LOCAL: OpenFlow 1.3.5, 7.2.1."""
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
 
@@ -85,7 +85,7 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
 
 
 def _refuse_fields_beside_a_frame(fields: dict[str, Any]) -> None:
-    """Refuse a whole frame together with single fields, of which one would be ignored."""
+    """Raise click.UsageError where a whole frame is given together with single fields."""
     context = click.get_current_context()
     given = [
         name

@@ -1,4 +1,4 @@
-"""``op25b lab``: hands over to the lab in the folder ``mininet`` of the source tree."""
+"""``op25b lab``: run the lab in the folder ``mininet`` of the source tree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``op25b prove``: does a switch's table do what the policy says, for every packet?"""
+"""``op25b prove``: prove a switch's flow tables against the policy, or show a counterexample."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from op25b_app.verify.prove import Refuted, Result
 
 SILENT_SECONDS = 1.0
-"""What takes longer shows that it is at work."""
+"""Seconds after which the progress is shown."""
 _VERSIONS = "OpenFlow13,OpenFlow14,OpenFlow15"
 
 
@@ -174,7 +174,7 @@ def _dump(bridge: str, what: str, *, as_json: bool) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
-    """Says on a terminal what is being done, once it takes long."""
+    """Show the progress on a terminal, once it takes longer than SILENT_SECONDS."""
     from rich.console import Console
 
     status = Console(stderr=True).status("proving")

@@ -1,4 +1,4 @@
-"""``op25b reload``: put the policy file in force as it is now, and see that every switch follows."""
+"""``op25b reload``: put the present policy file in force, and wait until every switch follows."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from op25b_app.cli.arguments import json_option
 from op25b_app.cli.controller import AS_WANTED, COLOURS, ON_THE_WAY, ask_or_exit, socket_option
 
 EXAMINE_SECONDS = 900.0
-"""How long a controller may take to read and compare a policy; a million prefixes take minutes."""
+"""Seconds that a controller may take to read and compare a policy; a million prefixes take minutes."""
 POLL_SECONDS = 0.2
 MOST_SWITCHES = 20
-"""Lines that are printed of switches, those first that need to be looked at."""
+"""Maximum number of switches printed; those that do not hold the policy come first."""
 
 
 @click.command(short_help="Have a running controller read its policy again.")
@@ -84,7 +84,7 @@ def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
 
 
 def _wait_for_switches(path: Path | None, seconds: float, *, as_json: bool) -> dict[str, Any]:
-    """The status of each switch of the policy, once all that are connected have it or the time is over."""
+    """Return the status of each switch, once all connected ones have the policy or the time is over."""
     end = time.monotonic() + seconds
     while True:
         status = ask_or_exit(path, "GET", "/status", as_json=as_json)
@@ -101,12 +101,12 @@ def _has_answered(switch: dict[str, Any]) -> bool:
 
 
 def _good(switch: dict[str, Any]) -> bool:
-    """Whether a switch holds the policy, or is not there to hold it."""
+    """Return whether a switch holds the policy, or is not connected."""
     return switch["openflow"] is None or (_has_answered(switch) and switch["state"] in AS_WANTED)
 
 
 def _print_switches(switches: dict[str, Any], seconds: float) -> None:
-    """Each switch in a line; of many, those first that do not hold the policy."""
+    """Print a line for each switch; of many, those first that do not hold the policy."""
     by_need = sorted(switches.items(), key=lambda named: _good(named[1]) and named[1]["openflow"] is not None)
     told = by_need[:MOST_SWITCHES] if len(switches) > MOST_SWITCHES else [*switches.items()]
     for name, switch in told:

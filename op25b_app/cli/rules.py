@@ -1,4 +1,4 @@
-"""``op25b rules``: the flow rules of one switch."""
+"""``op25b rules``: print the flow rules of one switch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from op25b_app.policy.model import Policy, Switch
 
 Names = Mapping[int, str]
-"""Of tables, in the order in which people read them."""
+"""Names of flow tables by number, in the order of printing."""
 
 
 @click.command(short_help="Print the flow rules of one switch.")
@@ -67,7 +67,7 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
 
 
 def _single_table_or_exit(policy: Policy, switch: Switch, at: float, *, as_json: bool) -> Sequence[FlowRule]:
-    """Return the rules; tell what one table cannot express and exit with 1."""
+    """Return the rules; where one table cannot express them, print why and exit with 1."""
     from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
 
     try:
@@ -77,7 +77,7 @@ def _single_table_or_exit(policy: Policy, switch: Switch, at: float, *, as_json:
 
 
 def _rule_as_json(rule: FlowRule, names: Names) -> dict[str, Any]:
-    """A flow rule as JSON; 64-bit numbers as text, since many readers of JSON cannot hold them."""
+    """Return a flow rule as JSON values; 64-bit numbers as text, since many JSON readers cannot hold them."""
     from op25b_app.openflow.ofctl import format_action, format_match, format_rule
 
     return {
@@ -94,7 +94,7 @@ def _rule_as_json(rule: FlowRule, names: Names) -> dict[str, Any]:
 
 
 def _print_table(rules: Sequence[FlowRule], names: Names) -> None:
-    """Each table with its rules, highest priority first."""
+    """Print each flow table with its rules, highest priority first."""
     for table, name in names.items():
         rows = _rows([rule for rule in rules if rule.table == table])
         if not rows:
@@ -109,7 +109,7 @@ def _print_table(rules: Sequence[FlowRule], names: Names) -> None:
 
 
 def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
-    """Priority, match, action and role as text. Rules that differ only in a single port are one row."""
+    """Return priority, match, action and role as text. Rules that differ only in in_port are one row."""
     from op25b_app.openflow.ofctl import format_action, format_match
 
     by_row: dict[tuple[int, str, str, str], list[int]] = {}
@@ -128,7 +128,7 @@ def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
 
 
 def _ranges(ports: list[int]) -> str:
-    """``1-3,7`` for 1, 2, 3 and 7."""
+    """Return ``1-3,7`` for 1, 2, 3 and 7."""
     from op25b_app.net.port_number import port_name
 
     runs: list[list[int]] = []

@@ -1,4 +1,4 @@
-"""``op25b run``: the controller."""
+"""``op25b run``: run the controller."""
 
 from __future__ import annotations
 

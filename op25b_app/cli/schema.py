@@ -1,4 +1,4 @@
-"""``op25b schema``: what editors need to help with a policy file."""
+"""``op25b schema``: print the JSON Schema of a policy file, for editors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``op25b status``: is every switch as wanted?"""
+"""``op25b status``: print the state of every switch."""
 
 from __future__ import annotations
 
