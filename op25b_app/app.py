@@ -186,7 +186,7 @@ class Op25b(app_manager.RyuApp):
         if self._refuses(datapath, features.dpid) or not self._claimants.claim(datapath, features):
             return True
         switch = self._connected[datapath] = self._switches.make_known(features.dpid)
-        switch.connect(datapath, session.Connection(datapath.ofproto.OFP_VERSION, features.tables))
+        switch.connect(datapath, session.SwitchFeatures(datapath.ofproto.OFP_VERSION, features.tables))
         return False
 
     def _refuses(self, datapath: Connection, dpid: int) -> bool:

@@ -19,7 +19,7 @@ from ryu.lib import hub
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
 from op25b_app.sync.desired_state import Assignment
-from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import AS_WANTED, ON_THE_WAY, Job, Outcome
 from op25b_app.unread import why_ended
 
@@ -110,7 +110,7 @@ class KnownSwitch:
 
         self.post(step)
 
-    def connect(self, datapath: Any, connection: Connection) -> None:
+    def connect(self, datapath: Any, connection: SwitchFeatures) -> None:
         """Have the session begin over a connection, in place of the one in use."""
 
         def step(now: float) -> Outcome:

@@ -11,8 +11,8 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Mode, Place, Switch
 from op25b_app.sync.desired_state import Assignment
 from op25b_app.sync.flow_table import Ruleset
-from op25b_app.sync.session import Connection, Session
-from op25b_app.sync.status import Event, Job, Outcome, Status
+from op25b_app.sync.session import Session, SwitchFeatures
+from op25b_app.sync.status import Job, Outcome, Status, SwitchEvent
 from tests.fake_switch import Abilities, FakeSwitch, FlowMod
 from tests.fake_switch.rules import rules_on
 
@@ -63,12 +63,12 @@ class World:
         self.now = 1000.0
         self.ports = ports
         self.turns: list[Status] = []
-        self.events: list[Event] = []
+        self.events: list[SwitchEvent] = []
         self.on_wire: Callable[[bytes], Messages] = lambda message: [message]
 
     def connect(self, wanted: Assignment | None) -> None:
         self.run(self.session.assign(wanted, self.now))
-        connection = Connection(self.channel.version, self.switch.abilities.tables, self.ports)
+        connection = SwitchFeatures(self.channel.version, self.switch.abilities.tables, self.ports)
         self.run(self.session.connected(connection, self.now))
 
     def run(self, outcome: Outcome) -> None:

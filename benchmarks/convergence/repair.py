@@ -20,7 +20,7 @@ from benchmarks.convergence.interference import Interferer, Kind
 from benchmarks.convergence.plans import PORTS, Variant
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_monitor import (
-    Event,
+    FlowEvent,
     Update,
     decode_updates,
     encode_monitor_request,
@@ -157,7 +157,7 @@ def delete(ovs: PrivateOvs, bridge: str, rule: FlowRule, protocols: str = "OpenF
 def is_back(update: Update, rule: FlowRule) -> bool:
     """Whether an update tells that there is ``rule`` as it shall be."""
     told = update.rule
-    return update.event is not Event.REMOVED and (
+    return update.event is not FlowEvent.REMOVED and (
         told.key == rule.key and told.action == rule.action and told.cookie == rule.cookie
     )
 
@@ -247,7 +247,7 @@ def _updates(switch: OpenFlowClient) -> Iterator[tuple[float, Update]]:
             switch.send(bytes([message[0], _ECHO_REPLY]) + message[2:])
         elif is_flow_update(message):
             for update in decode_updates(message):
-                if update.event in (Event.ADDED, Event.REMOVED, Event.MODIFIED):
+                if update.event in (FlowEvent.ADDED, FlowEvent.REMOVED, FlowEvent.MODIFIED):
                     yield at, update
 
 

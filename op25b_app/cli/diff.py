@@ -92,11 +92,11 @@ def _lines(effect: Effect, most: int | None) -> Iterator[str]:
 
 def _switch_lines(switch: SwitchEffect, most: int | None) -> Iterator[str]:
     from op25b_app.diff.text import headline, notes, rules_text
-    from op25b_app.diff.traffic import Change, Kind
+    from op25b_app.diff.traffic import Kind, VerdictChange
 
     yield from _limited(list(notes(switch)), most, "changes of names and datapaths")
     yield from (headline(traffic) for traffic in switch.traffic if traffic.kind is Kind.MODE)
-    for change in Change:
+    for change in VerdictChange:
         found = [
             traffic
             for traffic in switch.traffic

@@ -10,7 +10,7 @@ from op25b_app.compiler.address_labels import Addresses
 from op25b_app.compiler.classifier import admit_rules
 from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_rules, source_batches
 from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
-from op25b_app.compiler.rule_factory import Batch
+from op25b_app.compiler.rule_factory import RuleBatch
 from op25b_app.compiler.subscriber import line_rules
 from op25b_app.compiler.switch_context import Scope
 from op25b_app.net.prefix_set import Key
@@ -81,7 +81,7 @@ class Compiler:
         return known.segments
 
     def _batched(
-        self, part: Callable[[Scope], Iterable[Batch]], scope: Scope, shared_by: Hashable
+        self, part: Callable[[Scope], Iterable[RuleBatch]], scope: Scope, shared_by: Hashable
     ) -> Sequence[Segment]:
         name = part, shared_by
         if name not in self._parts:
@@ -89,7 +89,7 @@ class Compiler:
             self._parts[name] = _Part(None, [self._compiled(batch, shared_by) for batch in batches])
         return self._parts[name].segments
 
-    def _compiled(self, batch: Batch, shared_by: Hashable) -> Segment:
+    def _compiled(self, batch: RuleBatch, shared_by: Hashable) -> Segment:
         name = batch.family, shared_by
         before = self._batches_before.get(name)
         if before is None:

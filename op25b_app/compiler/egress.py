@@ -36,7 +36,7 @@ from op25b_app.compiler.pipeline import (
     EgressSource,
     Table,
 )
-from op25b_app.compiler.rule_factory import Batch, batch, longest_match_batches, rule_of
+from op25b_app.compiler.rule_factory import RuleBatch, batch, longest_match_batches, rule_of
 from op25b_app.compiler.switch_context import Scope, same_version
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover
@@ -60,13 +60,13 @@ def egress_rules(scope: Scope) -> Iterator[FlowRule]:
     yield rule_of(Table.EGRESS_SMTP, EgressSmtp.OTHERWISE, *scope.block)
 
 
-def egress_batches(scope: Scope) -> Iterator[Batch]:
+def egress_batches(scope: Scope) -> Iterator[RuleBatch]:
     """Yield the batches for addresses: mail destinations, and static, dynamic and unlisted space."""
     yield from _mail_destinations(scope)
     yield from _mail_sources(scope)
 
 
-def source_batches(scope: Scope) -> Iterator[Batch]:
+def source_batches(scope: Scope) -> Iterator[RuleBatch]:
     """Yield the batches that permit own space, or its part behind this switch, if validation is by prefix."""
     if scope.hardening.source_validation is not SourceValidation.PREFIX:
         return
@@ -184,7 +184,7 @@ def service(scope: Scope, priority: int, fields: Fields) -> FlowRule:
     return rule_of(Table.EGRESS, priority, Role.SERVICE, scope.forward, *fields)
 
 
-def _mail_destinations(scope: Scope) -> Iterator[Batch]:
+def _mail_destinations(scope: Scope) -> Iterator[RuleBatch]:
     what = Role.MAIL_DESTINATION, permitted(scope)
     for version in VERSIONS:
         keys, asked = scope.addresses.mail[version], _readable(scope, version)
@@ -196,7 +196,7 @@ def _readable(scope: Scope, version: int) -> Fields:
     return tcp_to(version, SMTP) if scope.hardening.block_unreadable_tcp else ()
 
 
-def _mail_sources(scope: Scope) -> Iterator[Batch]:
+def _mail_sources(scope: Scope) -> Iterator[RuleBatch]:
     """Yield the batches for static, dynamic and unlisted space by longest prefix.
 
     Unreadable TCP from unlisted space is blocked by the rule around that space. It needs a rule of its own

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from op25b_app.compiler.address_labels import VERSIONS
 from op25b_app.compiler.matches import ARP, IP, Fields, destination, source, tcp_from, tcp_to
 from op25b_app.compiler.pipeline import SMTP, Ingress, IngressAddresses, Table
-from op25b_app.compiler.rule_factory import Batch, batch, longest_match_batches, rule_of
+from op25b_app.compiler.rule_factory import RuleBatch, batch, longest_match_batches, rule_of
 from op25b_app.compiler.switch_context import Scope, same_version
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
@@ -31,7 +31,7 @@ def ingress_rules(scope: Scope) -> Iterator[FlowRule]:
         yield rule_of(Table.INGRESS_SMTP, IngressAddresses.OTHERWISE, Role.FORWARD, scope.forward)
 
 
-def ingress_batches(scope: Scope) -> Iterator[Batch]:
+def ingress_batches(scope: Scope) -> Iterator[RuleBatch]:
     """Yield the batches for addresses: own space, dynamic space and mail destinations."""
     for version in VERSIONS:
         if scope.hardening.source_validation.of_every_packet:
@@ -65,7 +65,7 @@ def ingress_exceptions(scope: Scope) -> Iterator[FlowRule]:
                     yield scope.exception_rule(table, at, permit, exception, fields)
 
 
-def _replies(scope: Scope, version: int) -> Iterator[Batch]:
+def _replies(scope: Scope, version: int) -> Iterator[RuleBatch]:
     """Yield the batches for frames from port 25: the return leg of the triangle is blocked."""
     table, at, addresses = Table.INGRESS_REPLIES, IngressAddresses, scope.addresses
     permit = _after_replies(scope)
@@ -77,7 +77,7 @@ def _replies(scope: Scope, version: int) -> Iterator[Batch]:
         yield from _into_dynamic(scope, table, version, permit, ())
 
 
-def _smtp(scope: Scope, version: int) -> Iterator[Batch]:
+def _smtp(scope: Scope, version: int) -> Iterator[RuleBatch]:
     """Yield the batches for frames to port 25: no own source, and into dynamic space as the policy says."""
     table, at, addresses = Table.INGRESS_SMTP, IngressAddresses, scope.addresses
     closed, own = scope.policy.inbound.block_port_25, addresses.own_cover
@@ -91,7 +91,9 @@ def _smtp(scope: Scope, version: int) -> Iterator[Batch]:
         yield batch(table, at.OWN_SOURCE, scope.block, version, "src", own[version])
 
 
-def _into_dynamic(scope: Scope, table: Table, version: int, permit: Action, match: Match) -> Iterator[Batch]:
+def _into_dynamic(
+    scope: Scope, table: Table, version: int, permit: Action, match: Match
+) -> Iterator[RuleBatch]:
     """Yield the batches that block frames to dynamic space by longest prefix; they match ``match`` too."""
     what, dynamic = (scope.block, (Role.FORWARD, permit)), scope.addresses.is_dynamic(version)
     at = IngressAddresses.DESTINATION

@@ -72,14 +72,14 @@ class Family(NamedTuple):
             yield rule
 
 
-class Batch(NamedTuple):
+class RuleBatch(NamedTuple):
     """Wanted rules of a family."""
 
     family: Family
     keys: Sequence[Key]
 
 
-def rules_of(batches: Iterable[Batch]) -> Iterator[FlowRule]:
+def rules_of(batches: Iterable[RuleBatch]) -> Iterator[FlowRule]:
     """Yield the rules of all batches."""
     for family, keys in batches:
         yield from family.rules(keys)
@@ -94,13 +94,13 @@ def batch(
     keys: Sequence[Key],
     fields: Iterable[Field] = (),
     step: int = 0,
-) -> Batch:
+) -> RuleBatch:
     """Return rules for each of ``keys`` as source or destination; they match ``fields`` too."""
     name = f"ipv{version}_{side}"
     others = match_of((*IP[version], *fields))
     before = tuple(field for field in others if OXM_ORDER[field.name] < OXM_ORDER[name])
     family = Family(int(table), int(priority), step, *what, version, before, name, others[len(before) :])
-    return Batch(family, keys)
+    return RuleBatch(family, keys)
 
 
 def longest_match_batches(
@@ -111,7 +111,7 @@ def longest_match_batches(
     side: Literal["src", "dst"],
     answers: SmallestTable,
     fields: Iterable[Field] = (),
-) -> Iterator[Batch]:
+) -> Iterator[RuleBatch]:
     """Yield the rules that do ``what[0]`` where the answer is YES, and ``what[1]`` where it is NO within YES.
 
     The prefix length is added to ``priority``. The last rule of the table covers the rest.

@@ -18,7 +18,7 @@ from op25b_app.compiler.matches import (
     source,
 )
 from op25b_app.compiler.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
-from op25b_app.compiler.rule_factory import Batch, batch, rule_of, rules_of
+from op25b_app.compiler.rule_factory import RuleBatch, batch, rule_of, rules_of
 from op25b_app.compiler.switch_context import Scope, bound_by_port
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.net.prefix_set import Key, PrefixTable, cover, keys_of
@@ -39,7 +39,7 @@ def line_rules(scope: Scope) -> Iterator[FlowRule]:
             yield from exception_rules(scope, exception, in_port(line.port), None)
 
 
-def _bound_sources(scope: Scope) -> Iterator[Batch]:
+def _bound_sources(scope: Scope) -> Iterator[RuleBatch]:
     table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (Role.SOURCE, scope.forward)
     for binding in scope.switch.bindings:
         for version in VERSIONS:
@@ -75,7 +75,7 @@ def _line(binding: Binding) -> Fields:
     return *in_port(binding.port), *eth_source(binding.mac)
 
 
-def _bound_static_sources(scope: Scope) -> Iterator[Batch]:
+def _bound_static_sources(scope: Scope) -> Iterator[RuleBatch]:
     """Yield the batches that exempt static addresses on the line to which they are bound."""
     table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (Role.STATIC, permitted(scope))
     for version in VERSIONS:

@@ -2,15 +2,15 @@
 
 from op25b_app.diff.blocking import stops_blocking, would_block_nothing
 from op25b_app.diff.policy_diff import Effect, RuleChanges, SwitchEffect, effect
-from op25b_app.diff.traffic import Change, Kind, Traffic
+from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 
 __all__ = [
-    "Change",
     "Effect",
     "Kind",
     "RuleChanges",
     "SwitchEffect",
     "Traffic",
+    "VerdictChange",
     "effect",
     "stops_blocking",
     "would_block_nothing",

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from op25b_app.diff.regions import ranges_of, stretches_of_both
-from op25b_app.diff.traffic import Change, change_of
+from op25b_app.diff.traffic import VerdictChange, change_of
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
@@ -53,7 +53,7 @@ class Judgement(NamedTuple):
         return Verdict.BLOCK if self.switch.mode is Mode.ENFORCE else Verdict.WOULD_BLOCK
 
 
-class Situation(NamedTuple):
+class TagsAndPorts(NamedTuple):
     """Tags (in the proof's domain), and ports that may carry all or none of them, before and after."""
 
     tags: Ranges
@@ -61,7 +61,7 @@ class Situation(NamedTuple):
     carried: Carried
 
 
-class Comparison:
+class PolicyComparison:
     """The changes for packets at ``ports``, which have one role before and one after."""
 
     def __init__(
@@ -78,11 +78,11 @@ class Comparison:
         )
         self._changes: dict[Carried, Diagram] = {}
 
-    def change(self, header: Mapping[str, int]) -> Change | None:
+    def change(self, header: Mapping[str, int]) -> VerdictChange | None:
         """Return the change for the packet with a header at one of the ports; None where there is none."""
         values = [header.get(name, 0) for name in FIELDS]
         before, after = (not evaluate(forbidden, values) for forbidden in self._forbidden)
-        change: Change | None = evaluate(self.changes((before, after)), values)
+        change: VerdictChange | None = evaluate(self.changes((before, after)), values)
         return change
 
     def changes(self, carried: Carried) -> Diagram:
@@ -108,13 +108,13 @@ class Comparison:
         return diagrams.choose(diagrams.both(ethertypes, here), changes, diagrams.leaf(None))
 
     @cached_property
-    def situations(self) -> tuple[Situation, ...]:
+    def situations(self) -> tuple[TagsAndPorts, ...]:
         """All tags at all of the ports, the lowest tags first."""
         tags: dict[tuple[Diagram, Diagram], list[tuple[int, int]]] = {}
         for first, last, before, after in stretches_of_both(*self._forbidden, _VLAN):
             tags.setdefault((before, after), []).append((first, last))
         return tuple(
-            Situation(tuple(places), ports, (may_before, may_after))
+            TagsAndPorts(tuple(places), ports, (may_before, may_after))
             for (before, after), places in tags.items()
             for may_before in (True, False)
             for may_after in (True, False)

@@ -12,7 +12,7 @@ from op25b_app.diff.address_text import held_by
 from op25b_app.diff.blocking import stops_blocking
 from op25b_app.diff.comparison import Judgement
 from op25b_app.diff.match_switches import pairs_of
-from op25b_app.diff.switch_diff import Difference
+from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.text import summary
 from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
@@ -170,7 +170,7 @@ def _compared(
     rules = _rule_changes(old, new, at)
     budget = Budget(steps_for(sum(rules)), is_over)
     try:
-        return Difference(old, new, at, budget).traffic(), None, rules
+        return SwitchDifference(old, new, at, budget).traffic(), None, rules
     except OverBudgetError as error:
         return (), f"cannot be told within {error.within}", rules
 

@@ -8,10 +8,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
-from op25b_app.diff.comparison import Comparison, Judgement, Roles
+from op25b_app.diff.comparison import Judgement, PolicyComparison, Roles
 from op25b_app.diff.example import find_in_region, find_usual
 from op25b_app.diff.regions import regions
-from op25b_app.diff.traffic import Change, Kind, Traffic
+from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import PortRole, Switch
@@ -26,11 +26,11 @@ _ETH_TYPE = LEVELS["eth_type"]
 _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}
 _SMTP = 25
 _KINDS = list(Kind)
-_OF_MODE = (Change.ENFORCED, Change.LET_THROUGH)
-_TOLD = tuple(change for change in Change if change not in _OF_MODE)
+_OF_MODE = (VerdictChange.ENFORCED, VerdictChange.LET_THROUGH)
+_TOLD = tuple(change for change in VerdictChange if change not in _OF_MODE)
 
 
-class Difference:
+class SwitchDifference:
     """The changes for packets at one switch when ``new`` replaces ``old``.
 
     The constructor and the methods raise OverBudgetError where ``budget`` is used up.
@@ -44,11 +44,11 @@ class Difference:
         named = switch.subscriber_ports | switch.uplink_ports | switch.trusted_ports
         self._named_ports = merged([(port, port) for port in named])
         self._comparisons = {
-            roles: Comparison(self._diagrams, old, new, roles, ports, at)
+            roles: PolicyComparison(self._diagrams, old, new, roles, ports, at)
             for roles, ports in ports_by_roles(old.switch, new.switch).items()
         }
 
-    def change(self, header: Mapping[str, int]) -> Change | None:
+    def change(self, header: Mapping[str, int]) -> VerdictChange | None:
         """Return the change for the packet with a header (by OXM name, in values of the proof's domain)."""
         port = header["in_port"]
         roles = self._old.switch.role_of(port), self._new.switch.role_of(port)
@@ -77,12 +77,14 @@ class Difference:
                 for traffic in self._by_situation(comparison, _TOLD, Kind.ROLE):
                     yield replace(traffic, ports=comparison.ports, tags=())
 
-    def _by_situation(self, comparison: Comparison, wanted: Collection[Change], kind: Kind) -> list[Traffic]:
+    def _by_situation(
+        self, comparison: PolicyComparison, wanted: Collection[VerdictChange], kind: Kind
+    ) -> list[Traffic]:
         """Return the tags and ports at which a packet has a wanted change.
 
         For ``Kind.TAG``, only tags that the ports may carry only before or only after.
         """
-        found: dict[Change, Traffic] = {}
+        found: dict[VerdictChange, Traffic] = {}
         for tags, ports, carried in comparison.situations:
             if kind is Kind.TAG and carried[0] is carried[1]:
                 continue
@@ -103,7 +105,7 @@ class Difference:
                 )
         return list(found.values())
 
-    def _by_kind(self, comparison: Comparison) -> Iterator[Traffic]:
+    def _by_kind(self, comparison: PolicyComparison) -> Iterator[Traffic]:
         """Yield the changes under tags that a port may carry before and after."""
         diagrams, ports = self._diagrams, comparison.usable_ports
         changes = comparison.changes_within((True, True), ports)
@@ -125,7 +127,7 @@ class Difference:
                 yield Traffic(kind, change, comparison.roles, example=header)
 
     def _of_version(
-        self, comparison: Comparison, changes: Diagram, version: int, eth_type: int
+        self, comparison: PolicyComparison, changes: Diagram, version: int, eth_type: int
     ) -> Iterator[Traffic]:
         role, diagrams, ask = comparison.roles[1], self._diagrams, self._specification.one_of
         smtp = ask("tcp_dst", (_SMTP,))
@@ -144,7 +146,7 @@ class Difference:
                 yield from self._of_kind(comparison, kind, part, version, constraints)
 
     def _of_kind(
-        self, comparison: Comparison, kind: Kind, part: Diagram, version: int, constraints: Constraints
+        self, comparison: PolicyComparison, kind: Kind, part: Diagram, version: int, constraints: Constraints
     ) -> Iterator[Traffic]:
         diagrams = self._diagrams
         for change in _told(part.values):
@@ -183,6 +185,6 @@ def ports_by_roles(old: Switch, new: Switch) -> dict[Roles, Ranges]:
     return {roles: merged(ranges) for roles, ranges in found.items()}
 
 
-def _told(values: Collection[object]) -> list[Change]:
+def _told(values: Collection[object]) -> list[VerdictChange]:
     """Return those of the changes that are reported kind by kind."""
     return [change for change in _TOLD if change in values]

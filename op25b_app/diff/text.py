@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from op25b_app.diff.address_text import AddressSet, Piece
-from op25b_app.diff.traffic import Change, Kind, Traffic
+from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
@@ -40,8 +40,8 @@ _SUBJECTS = {
     Kind.ETHERTYPE: "frames with other ethertypes than IPv4, IPv6 and ARP",
 }
 _MODES = {
-    Change.LET_THROUGH: "monitor mode: everything that was blocked is counted and let through",
-    Change.ENFORCED: "enforce mode: everything that was counted and let through is blocked",
+    VerdictChange.LET_THROUGH: "monitor mode: everything that was blocked is counted and let through",
+    VerdictChange.ENFORCED: "enforce mode: everything that was counted and let through is blocked",
 }
 
 
@@ -195,7 +195,7 @@ def summary(effect: Effect) -> list[str]:
     for switch in effect.switches:
         who = names(switch.names)
         lines += [f"{who}: {note}" for note in notes(switch)]
-        for change in Change:
+        for change in VerdictChange:
             found = [traffic for traffic in switch.traffic if traffic.change is change]
             if found:
                 more = f"; and {len(found) - 1} more" if len(found) > 1 else ""

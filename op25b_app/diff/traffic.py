@@ -11,7 +11,7 @@ from op25b_app.net.ranges import Ranges
 from op25b_app.policy.model import PortRole, Verdict
 
 
-class Change(enum.Enum):
+class VerdictChange(enum.Enum):
     """Change of a packet's verdict."""
 
     BLOCKED = "becomes blocked"
@@ -27,16 +27,16 @@ class Change(enum.Enum):
 
 
 _CHANGES = {
-    (Verdict.PERMIT, Verdict.BLOCK): Change.BLOCKED,
-    (Verdict.BLOCK, Verdict.PERMIT): Change.PERMITTED,
-    (Verdict.PERMIT, Verdict.WOULD_BLOCK): Change.COUNTED,
-    (Verdict.WOULD_BLOCK, Verdict.PERMIT): Change.UNCOUNTED,
-    (Verdict.WOULD_BLOCK, Verdict.BLOCK): Change.ENFORCED,
-    (Verdict.BLOCK, Verdict.WOULD_BLOCK): Change.LET_THROUGH,
+    (Verdict.PERMIT, Verdict.BLOCK): VerdictChange.BLOCKED,
+    (Verdict.BLOCK, Verdict.PERMIT): VerdictChange.PERMITTED,
+    (Verdict.PERMIT, Verdict.WOULD_BLOCK): VerdictChange.COUNTED,
+    (Verdict.WOULD_BLOCK, Verdict.PERMIT): VerdictChange.UNCOUNTED,
+    (Verdict.WOULD_BLOCK, Verdict.BLOCK): VerdictChange.ENFORCED,
+    (Verdict.BLOCK, Verdict.WOULD_BLOCK): VerdictChange.LET_THROUGH,
 }
 
 
-def change_of(old: Verdict, new: Verdict) -> Change | None:
+def change_of(old: Verdict, new: Verdict) -> VerdictChange | None:
     """Return the change from one verdict to another; None where there is none."""
     return _CHANGES.get((old, new))
 
@@ -84,7 +84,7 @@ class Traffic:
     """
 
     kind: Kind
-    change: Change
+    change: VerdictChange
     roles: tuple[PortRole, PortRole]
     ports: Ranges = ()
     other_ports: Ranges = ()

@@ -61,7 +61,7 @@ _SHORTEST = 4
 """Minimum size in bytes of an update: its length and its event."""
 
 
-class Event(enum.Enum):
+class FlowEvent(enum.Enum):
     """Events of a flow monitor, about a rule or about the monitor itself."""
 
     ADDED = "added"
@@ -84,7 +84,7 @@ class Update(NamedTuple):
     an OWN flow-mod. ``hard_timeout`` is in seconds.
     """
 
-    event: Event
+    event: FlowEvent
     table: int = 0
     priority: int = 0
     match: Match = ()
@@ -101,8 +101,16 @@ class Update(NamedTuple):
 
 
 # INITIAL is not requested, but would be an addition.
-_EVENTS = (Event.ADDED, Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN, Event.PAUSED, Event.RESUMED)
-_ONF_EVENTS = (Event.ADDED, Event.REMOVED, Event.MODIFIED, Event.OWN)
+_EVENTS = (
+    FlowEvent.ADDED,
+    FlowEvent.ADDED,
+    FlowEvent.REMOVED,
+    FlowEvent.MODIFIED,
+    FlowEvent.OWN,
+    FlowEvent.PAUSED,
+    FlowEvent.RESUMED,
+)
+_ONF_EVENTS = (FlowEvent.ADDED, FlowEvent.REMOVED, FlowEvent.MODIFIED, FlowEvent.OWN)
 
 
 def encode_monitor_request(*, version: int, xid: int) -> bytes:
@@ -147,7 +155,7 @@ def decode_updates(message: bytes) -> Iterator[Update]:
     """
     if message[0] == OPENFLOW_13 and message[1] == EXPERIMENTER:
         paused = experimenter_kind(message) == (ONF_EXPERIMENTER, _ONF_PAUSED)
-        yield Update(Event.PAUSED if paused else Event.RESUMED)
+        yield Update(FlowEvent.PAUSED if paused else FlowEvent.RESUMED)
         return
     is_onf = message[0] == OPENFLOW_13
     position = MULTIPART_HEADER_SIZE + (8 if is_onf else 0)
@@ -155,21 +163,21 @@ def decode_updates(message: bytes) -> Iterator[Update]:
         length = int.from_bytes(message[position : position + 2], "big")
         entry = message[position : position + length]
         if not _SHORTEST <= length == len(entry):
-            yield Update(Event.PAUSED)
+            yield Update(FlowEvent.PAUSED)
             return
         try:
             yield _decode_update(entry, is_onf=is_onf)
         except (ValueError, struct.error):
-            yield Update(Event.PAUSED)
+            yield Update(FlowEvent.PAUSED)
         position += length
 
 
 def _decode_update(entry: bytes, *, is_onf: bool) -> Update:
     """Decode ``struct ofp_flow_update_full`` or a short form, of OpenFlow 1.4 and 1.5 or of the ONF."""
     event = _event(entry, _ONF_EVENTS if is_onf else _EVENTS)
-    if event is Event.OWN:
+    if event is FlowEvent.OWN:
         return Update(event, xid=_XID.unpack_from(entry)[0])
-    if event in (Event.PAUSED, Event.RESUMED):
+    if event in (FlowEvent.PAUSED, FlowEvent.RESUMED):
         return Update(event)
     if is_onf:
         reason, priority, hard_timeout, table, cookie = _ONF_UPDATE.unpack_from(entry)
@@ -179,7 +187,7 @@ def _decode_update(entry: bytes, *, is_onf: bool) -> Update:
     return Update(event, table, priority, match, cookie, action, hard_timeout, reason)
 
 
-def _event(entry: bytes, events: tuple[Event, ...]) -> Event:
+def _event(entry: bytes, events: tuple[FlowEvent, ...]) -> FlowEvent:
     number = int.from_bytes(entry[2:4], "big")
     if number >= len(events):
         raise ValueError(f"event {number} is none of a flow monitor")

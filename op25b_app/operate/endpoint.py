@@ -23,7 +23,7 @@ class NoControllerError(Exception):
     """No controller answers on a control socket; the text says where and what to do."""
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """HTTP status and the JSON values of the body."""
 
     status: int
@@ -41,7 +41,7 @@ def control_socket(chosen: Path | None = None, *, configured: str | None = None)
     return Path(f"/tmp/op25b-{os.geteuid()}", "control.sock")
 
 
-def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Answer:
+def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Response:
     """Send a request to the controller that listens on ``path``, and return its answer.
 
     Raises NoControllerError where there is none, where it does not answer within ``seconds``, or where
@@ -52,7 +52,7 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
         _check_directory(path)
         connection.request(method, target)
         response = connection.getresponse()
-        return Answer(response.status, json.loads(response.read()))
+        return Response(response.status, json.loads(response.read()))
     except _StrangerError as error:
         raise NoControllerError(
             f"{error}, who may pose as a controller: run this as that user, or name another socket with "

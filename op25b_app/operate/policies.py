@@ -24,7 +24,7 @@ class PolicyRefusedError(Exception):
     """There is no policy to put in force; the reason is logged."""
 
 
-class Refused(NamedTuple):
+class RefusedPolicy(NamedTuple):
     """A policy file that was refused, ``at`` a time in seconds since 1970, ``because`` of a reason."""
 
     at: float
@@ -44,7 +44,7 @@ class Policies:
         self._path = path
         self._store = store
         self._tell = tell
-        self.refused: Refused | None = None
+        self.refused: RefusedPolicy | None = None
         """Refusal of the file as read last, if it was refused."""
         self.keep_error: str | None = None
         """Reason why the policy in force could not be kept for the next start."""
@@ -138,7 +138,7 @@ class Policies:
 
     def _refuse(self, examined: Examined, at: float, instead: str) -> None:
         because = examined.why_refused()
-        self.refused = Refused(at, because, examined.loaded.digest)
+        self.refused = RefusedPolicy(at, because, examined.loaded.digest)
         text, more = f"policy {self._path} refused: {instead}", ""
         if examined.loaded.policy is None:
             more = f"; {because}"

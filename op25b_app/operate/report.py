@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from op25b_app.operate.in_force import Examined, Refusal, problem_lines
-from op25b_app.operate.policies import Policies, Refused
+from op25b_app.operate.policies import Policies, RefusedPolicy
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import AS_WANTED, State
 
@@ -70,7 +70,7 @@ def reload_report(
     }
 
 
-def _refused(refused: Refused) -> dict[str, Any]:
+def _refused(refused: RefusedPolicy) -> dict[str, Any]:
     return {"at": _iso(refused.at), "because": refused.because, "sha256": refused.digest}
 
 

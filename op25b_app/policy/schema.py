@@ -386,6 +386,8 @@ class Section(BaseModel):
 
 
 class IspSection(Section):
+    """The ISP and its mail destinations."""
+
     required: ClassVar[tuple[str, ...]] = ("mail_destinations",)
     name: Text = ""
     mail_destinations: list[PrefixEntry] = []
@@ -393,17 +395,23 @@ class IspSection(Section):
 
 
 class AddressSpaceSection(Section):
+    """Dynamic and static addresses: the own space."""
+
     required: ClassVar[tuple[str, ...]] = ("dynamic",)
     dynamic: list[PrefixEntry] = []
     static: list[PrefixEntry] = []
 
 
 class InboundSection(Section):
+    """Traffic that enters from uplinks."""
+
     spoofed_replies: Choice = "block"
     port_25: Choice = "permit"
 
 
 class HardeningSection(Section):
+    """Ways around the block of port 25, each closed or open."""
+
     source_validation: Literal["off", "port-25", "prefix", "binding"] = "port-25"
     encapsulation: Choice = "block"
     ethertypes: list[Ethertype] = []
@@ -412,6 +420,8 @@ class HardeningSection(Section):
 
 
 class ExceptionSection(Section):
+    """A named, dated permission to speak TCP port 25."""
+
     required: ClassVar[tuple[str, ...]] = ("name", "source")
     name: Name = ""
     source: Source | None = None
@@ -421,6 +431,8 @@ class ExceptionSection(Section):
 
 
 class BindingSection(Section):
+    """Addresses, and perhaps a MAC address, that belong to one line."""
+
     required: ClassVar[tuple[str, ...]] = ("port", "addresses")
     port: Port | None = None
     mac: Mac | None = None
@@ -428,6 +440,8 @@ class BindingSection(Section):
 
 
 class SwitchSection(Section):
+    """A switch: its datapath id, the roles of its ports, and settings of its own."""
+
     required: ClassVar[tuple[str, ...]] = ("dpid",)
     dpid: DatapathId | None = None
     subscriber_ports: list[Ports] = []

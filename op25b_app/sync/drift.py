@@ -43,12 +43,12 @@ def decode_news(message: bytes) -> Iterator[News]:
         yield News(removed.rule, gone=True, ended=_is_end(removed.reason))
     elif flow_monitor.is_flow_update(message):
         for update in flow_monitor.decode_updates(message):
-            if update.event in (flow_monitor.Event.ADDED, flow_monitor.Event.MODIFIED):
+            if update.event in (flow_monitor.FlowEvent.ADDED, flow_monitor.FlowEvent.MODIFIED):
                 yield News(update.rule)
-            elif update.event is flow_monitor.Event.REMOVED:
+            elif update.event is flow_monitor.FlowEvent.REMOVED:
                 yield News(update.rule, gone=True, ended=_is_end(update.reason))
             else:
-                yield News(None, xid=update.xid if update.event is flow_monitor.Event.OWN else None)
+                yield News(None, xid=update.xid if update.event is flow_monitor.FlowEvent.OWN else None)
 
 
 def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) -> Disturbance:

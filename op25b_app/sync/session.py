@@ -35,7 +35,7 @@ from op25b_app.sync.protocol import Exchange, Phase, bound_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
-from op25b_app.sync.status import AS_WANTED, Event, Job, Outcome, State, Status
+from op25b_app.sync.status import AS_WANTED, Job, Outcome, State, Status, SwitchEvent
 from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_over, review
 from op25b_app.sync.update_plan import plan_changes
 
@@ -60,7 +60,7 @@ A plan after new refusals is not counted.
 """
 
 
-class Connection(NamedTuple):
+class SwitchFeatures(NamedTuple):
     """A connected switch: OpenFlow version on the wire, number of tables, ports.
 
     ``ports`` are all its port numbers; None until it has described them.
@@ -86,7 +86,7 @@ class Session:
         """Revision of this switch's policy; None until it is known."""
         self._audit_seconds = audit_seconds
         self._audits = 0
-        self._connection: Connection | None = None
+        self._connection: SwitchFeatures | None = None
         self._exchange: Exchange | None = None
         self._connected_at = self._armed_at = now
         self._wake_at = math.inf
@@ -168,7 +168,7 @@ class Session:
         before = self.assignment
         return bool(self._settled and before and assignment and before.digest == assignment.digest)
 
-    def connected(self, connection: Connection, now: float) -> Outcome:
+    def connected(self, connection: SwitchFeatures, now: float) -> Outcome:
         """Take a new connection; read the table if the policy names the switch."""
         self._connection, self._connected_at = connection, now
         self._exchange = Exchange(connection.version)
@@ -579,5 +579,5 @@ class Session:
         self._armed_at, self._wake_at = now, now + seconds
 
 
-def _repair_event(comparison: Comparison) -> Event:
-    return Event("repair", f"put right: {summary(comparison.differences)}")
+def _repair_event(comparison: Comparison) -> SwitchEvent:
+    return SwitchEvent("repair", f"put right: {summary(comparison.differences)}")

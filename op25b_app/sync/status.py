@@ -39,7 +39,7 @@ class Status(NamedTuple):
     rules: int = 0
 
 
-class Event(NamedTuple):
+class SwitchEvent(NamedTuple):
     """Event on a switch, other than a new state, for the operator."""
 
     kind: str
@@ -66,7 +66,7 @@ class Outcome(NamedTuple):
 
     pieces: tuple[bytes, ...] = ()
     turned: Status | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[SwitchEvent, ...] = ()
     job: Job | None = None
 
     def before(self, other: Outcome) -> Outcome:

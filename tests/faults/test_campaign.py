@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
-from op25b_app.openflow.flow_monitor import Event
+from op25b_app.openflow.flow_monitor import FlowEvent
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule, Role
 from tests.faults.campaign.campaign import Settings, campaign
 from tests.faults.campaign.disturb import KINDS as HARMS
@@ -74,10 +74,10 @@ def test_a_table_is_right_until_somebody_changes_it() -> None:
     table = Table([DROP, FORWARD])
     table.read([DROP, FORWARD, marker_rule(Marker(1, "5eed" * 16), 5)], 1.0)
     assert table.is_right
-    table.told(Event.REMOVED, DROP, 2.0)
-    table.told(Event.ADDED, DROP._replace(cookie=0), 3.0)
+    table.told(FlowEvent.REMOVED, DROP, 2.0)
+    table.told(FlowEvent.ADDED, DROP._replace(cookie=0), 3.0)
     assert not table.is_right
-    table.told(Event.MODIFIED, DROP, 4.0)
+    table.told(FlowEvent.MODIFIED, DROP, 4.0)
     assert table.is_right
     [deviation] = table.deviations
     assert (deviation.begin, deviation.end, deviation.keys) == (2.0, 4.0, {DROP.key})

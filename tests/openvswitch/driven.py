@@ -12,7 +12,7 @@ from pathlib import Path
 
 from op25b_app.openflow.bundle import decode_control_reply
 from op25b_app.sync.desired_state import Assignment
-from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Outcome
 from tests.fake_switch.wire import Kind, Stream, pack
 from tests.openvswitch.private_ovs import PrivateOvs
@@ -44,7 +44,7 @@ class Driven:
     def begin(self, assignment: Assignment, ports: frozenset[int]) -> None:
         """Connect, with a policy."""
         self._carry_out(self.session.assign(assignment, time.time()))
-        self._carry_out(self.session.connected(Connection(self.version, TABLES, ports), time.time()))
+        self._carry_out(self.session.connected(SwitchFeatures(self.version, TABLES, ports), time.time()))
 
     def assign(self, assignment: Assignment) -> None:
         self._carry_out(self.session.assign(assignment, time.time()))

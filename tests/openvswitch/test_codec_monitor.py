@@ -11,7 +11,7 @@ import pytest
 from op25b_app.openflow import bundle, codec
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_monitor import (
-    Event,
+    FlowEvent,
     Update,
     decode_updates,
     encode_monitor_request,
@@ -60,19 +60,19 @@ def test_what_others_do_is_told_at_once(ovs: PrivateOvs, version: int) -> None:
     bridge = f"monitor{version}"
     with monitored(ovs, bridge, version, f"{LINE},actions=drop") as switch:
 
-        def told(event: Event, action: Action, reason: int = 0) -> Update:
+        def told(event: FlowEvent, action: Action, reason: int = 0) -> Update:
             return Update(event, 2, 9, MATCH, COOKIE, action, reason=reason)
 
         ovs.ofctl("del-flows", bridge)
-        assert updates(switch) == [told(Event.REMOVED, None, Reason.DELETE)]
+        assert updates(switch) == [told(FlowEvent.REMOVED, None, Reason.DELETE)]
         ovs.add_flows(bridge, f"{LINE},actions=goto_table:4")
-        assert updates(switch) == [told(Event.ADDED, Goto(4))]
+        assert updates(switch) == [told(FlowEvent.ADDED, Goto(4))]
         ovs.add_flows(bridge, f"{LINE},actions=NORMAL".replace(f"{COOKIE:#x}", "0x3"))
-        assert updates(switch) == [told(Event.ADDED, NORMAL)._replace(cookie=3)]
+        assert updates(switch) == [told(FlowEvent.ADDED, NORMAL)._replace(cookie=3)]
         ovs.ofctl("mod-flows", bridge, "table=2,actions=drop")
-        assert updates(switch) == [told(Event.MODIFIED, None)._replace(cookie=3)]
+        assert updates(switch) == [told(FlowEvent.MODIFIED, None)._replace(cookie=3)]
         ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=9,tcp,nw_src=10.0.0.0/8")
-        assert updates(switch) == [told(Event.REMOVED, None, Reason.DELETE)._replace(cookie=3)]
+        assert updates(switch) == [told(FlowEvent.REMOVED, None, Reason.DELETE)._replace(cookie=3)]
 
 
 @versions
@@ -80,9 +80,9 @@ def test_the_end_of_a_time_out_is_told(ovs: PrivateOvs, version: int) -> None:
     bridge = f"monitor-end{version}"
     with monitored(ovs, bridge, version) as switch:
         ovs.add_flows(bridge, f"{LINE},hard_timeout=1,actions=drop")
-        assert [(each.event, each.hard_timeout) for each in updates(switch)] == [(Event.ADDED, 1)]
+        assert [(each.event, each.hard_timeout) for each in updates(switch)] == [(FlowEvent.ADDED, 1)]
         (update,) = decode_updates(switch.await_message())
-        assert (update.event, update.reason) == (Event.REMOVED, Reason.HARD_TIMEOUT)
+        assert (update.event, update.reason) == (FlowEvent.REMOVED, Reason.HARD_TIMEOUT)
 
 
 @versions
@@ -98,11 +98,11 @@ def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
         switch.send(deletion)
         told = updates(switch)
         if version == OPENFLOW_13:
-            assert [each.event for each in told] == [Event.ADDED, Event.ADDED, Event.REMOVED]
+            assert [each.event for each in told] == [FlowEvent.ADDED, FlowEvent.ADDED, FlowEvent.REMOVED]
             assert [each.rule for each in told[:2]] == [OURS, OURS._replace(action=None)]
             assert told[2].rule.key == OURS.key
         else:
-            assert told == [Update(Event.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
+            assert told == [Update(FlowEvent.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
 
         switch.send(
             bundle.encode_open(version=version, bundle=1, xid=1),
@@ -116,9 +116,9 @@ def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
             for each in decode_updates(message)
         ]
         if version == OPENFLOW_13:
-            assert [(each.event, each.rule) for each in told] == [(Event.ADDED, OURS)]
+            assert [(each.event, each.rule) for each in told] == [(FlowEvent.ADDED, OURS)]
         else:
-            assert [each.event for each in told] == [Event.OWN]
+            assert [each.event for each in told] == [FlowEvent.OWN]
 
 
 @versions
@@ -131,12 +131,12 @@ def test_a_monitor_that_is_not_read_pauses_and_resumes(ovs: PrivateOvs, version:
         ovs.add_flows(bridge, "".join(lines))
         told: list[Update] = []
         deadline = time.monotonic() + HANG_SECONDS
-        while not told or told[-1].event is not Event.RESUMED:
+        while not told or told[-1].event is not FlowEvent.RESUMED:
             assert time.monotonic() < deadline
             told += updates(switch)
         events = [each.event for each in told]
-        assert events.count(Event.PAUSED) == events.count(Event.RESUMED) > 0
-        assert {each.match for each in told if each.event is Event.ADDED} == {
+        assert events.count(FlowEvent.PAUSED) == events.count(FlowEvent.RESUMED) > 0
+        assert {each.match for each in told if each.event is FlowEvent.ADDED} == {
             each.rule.match for each in switch.read()
         }
 

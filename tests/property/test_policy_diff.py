@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.simulate import headers
-from op25b_app.diff import Change, Kind, Traffic, effect, would_block_nothing
+from op25b_app.diff import Kind, Traffic, VerdictChange, effect, would_block_nothing
 from op25b_app.diff.comparison import Judgement
-from op25b_app.diff.switch_diff import Difference
+from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import change_of
 from op25b_app.net.ranges import Ranges
 from op25b_app.policy.decide import decide
@@ -25,7 +25,7 @@ from op25b_app.verify.header import FIELDS, vlan_value
 from tests.generated import IN_PORTS, NOW, SWITCH, edges, packet, packets, policies
 from tests.generated_frames import frames
 
-OF_MODE = (Change.ENFORCED, Change.LET_THROUGH)
+OF_MODE = (VerdictChange.ENFORCED, VerdictChange.LET_THROUGH)
 
 
 @st.composite
@@ -61,11 +61,11 @@ def header_of(packet: Packet) -> dict[str, int]:
     return {name: found.get(name, 0) for name in FIELDS}
 
 
-def difference_of(old: Policy, new: Policy) -> Difference:
-    return Difference(Judgement(old, old.switches[SWITCH]), Judgement(new, new.switches[SWITCH]), NOW)
+def difference_of(old: Policy, new: Policy) -> SwitchDifference:
+    return SwitchDifference(Judgement(old, old.switches[SWITCH]), Judgement(new, new.switches[SWITCH]), NOW)
 
 
-def really(old: Policy, new: Policy, packet: Packet) -> Change | None:
+def really(old: Policy, new: Policy, packet: Packet) -> VerdictChange | None:
     before, after = (decide(policy, policy.switches[SWITCH], packet, NOW).verdict for policy in (old, new))
     return change_of(before, after)
 
@@ -187,9 +187,9 @@ def test_examples_are_packets_that_change(pair: tuple[Policy, Policy]) -> None:
 @given(pairs())
 def test_the_way_back_changes_as_much(pair: tuple[Policy, Policy]) -> None:
     back = {
-        Change.BLOCKED: Change.PERMITTED,
-        Change.COUNTED: Change.UNCOUNTED,
-        Change.ENFORCED: Change.LET_THROUGH,
+        VerdictChange.BLOCKED: VerdictChange.PERMITTED,
+        VerdictChange.COUNTED: VerdictChange.UNCOUNTED,
+        VerdictChange.ENFORCED: VerdictChange.LET_THROUGH,
     }
     back |= {after: before for before, after in back.items()}
     there, again = (difference_of(*each).traffic() for each in (pair, pair[::-1]))

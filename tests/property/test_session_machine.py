@@ -23,7 +23,7 @@ from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, Verdict
 from op25b_app.policy.packet import Packet
 from op25b_app.sync.desired_state import Assignment, Assignments
-from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Connection, Session
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, State
 from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
 from tests.fake_switch.flow_mod import Command
@@ -171,7 +171,7 @@ class SessionMachine(RuleBasedStateMachine):
     @rule()
     def connect(self) -> None:
         self.channel = self.switch.connect(self.version)
-        connection = Connection(self.version, self.switch.abilities.tables, PORTS)
+        connection = SwitchFeatures(self.version, self.switch.abilities.tables, PORTS)
         self.send(self.session.connected(connection, self.now))
 
     @precondition(lambda self: self.channel is not None)

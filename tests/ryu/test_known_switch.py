@@ -15,12 +15,12 @@ from op25b_app.known_switches import KnownSwitches
 from op25b_app.operate.events import Journal
 from op25b_app.outbox import Outbox
 from op25b_app.sync import session
-from op25b_app.sync.session import Connection, Session
+from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, State, Status
 from tests.patience import HANG_SECONDS
 from tests.world import assignment
 
-CONNECTION = Connection(4, 8, frozenset())
+CONNECTION = SwitchFeatures(4, 8, frozenset())
 
 
 class Datapath:

@@ -10,7 +10,7 @@ import pytest
 
 from op25b_app.cli import reload
 from op25b_app.diff.text import headline
-from op25b_app.diff.traffic import Change, Kind, Traffic
+from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.operate.doctor.finding import ranges_of
 from op25b_app.operate.in_force import problem_lines
 from op25b_app.policy.diagnostic import names_in_words
@@ -43,7 +43,7 @@ def test_errors_and_warnings_in_the_log() -> None:
 
 def test_ports_and_tags_that_change() -> None:
     ports = tuple((number, number) for number in range(1, 201, 2))
-    traffic = Traffic(Kind.TAG, Change.BLOCKED, (PortRole.SUBSCRIBER,) * 2, ports=ports, tags=ports)
+    traffic = Traffic(Kind.TAG, VerdictChange.BLOCKED, (PortRole.SUBSCRIBER,) * 2, ports=ports, tags=ports)
     assert headline(traffic).endswith("37, 39 and 80 more")
     assert "36, 38 and 80 more on ports" in headline(traffic)
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow import codec
-from op25b_app.openflow.flow_monitor import Event, decode_updates, encode_monitor_request, is_flow_update
+from op25b_app.openflow.flow_monitor import FlowEvent, decode_updates, encode_monitor_request, is_flow_update
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.operate.endpoint import NoControllerError
 from op25b_app.sync.flow_table import Key
@@ -71,12 +71,12 @@ class Table:
         keys = {key for key, rule in found.items() if self._wanted.get(key) != rule}
         self._note(keys | (self._wanted.keys() - found.keys()), now)
 
-    def told(self, event: Event, rule: FlowRule, now: float) -> None:
+    def told(self, event: FlowEvent, rule: FlowRule, now: float) -> None:
         """The switch tells that a rule is there, or gone."""
         if is_marker(rule):
             return
         wanted = self._wanted.get(rule.key)
-        is_right = wanted is None if event is Event.REMOVED else wanted == rule
+        is_right = wanted is None if event is FlowEvent.REMOVED else wanted == rule
         self._note(self._wrong - {rule.key} if is_right else self._wrong | {rule.key}, now)
 
     def _note(self, wrong: set[Key], now: float) -> None:
@@ -148,7 +148,7 @@ class _Reader:
         for message in self._stream.feed(piece):
             if is_flow_update(message.raw):
                 for update in decode_updates(message.raw):
-                    if update.event in (Event.ADDED, Event.REMOVED, Event.MODIFIED):
+                    if update.event in (FlowEvent.ADDED, FlowEvent.REMOVED, FlowEvent.MODIFIED):
                         self._table.told(update.event, update.rule, now)
             elif codec.is_flow_stats_reply(message.raw):
                 self._rules += [each.rule for each in codec.decode_flow_stats(message.raw)]

@@ -42,7 +42,7 @@ def test_json_is_json_without_a_controller_too(command: str, tmp_path: Path) -> 
 def test_a_controller_of_an_older_version_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command was upgraded, and the controller still runs as it was started."""
     old = {"policy": {"file": "policy.yaml"}, "all_protected": True, "switches": {}}
-    monkeypatch.setattr(endpoint, "ask", lambda *_: endpoint.Answer(200, old))
+    monkeypatch.setattr(endpoint, "ask", lambda *_: endpoint.Response(200, old))
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1
     assert done.stderr == (

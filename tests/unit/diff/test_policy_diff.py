@@ -11,17 +11,17 @@ from types import MappingProxyType
 import pytest
 
 from op25b_app.diff import (
-    Change,
     Kind,
     RuleChanges,
     Traffic,
+    VerdictChange,
     effect,
     stops_blocking,
     would_block_nothing,
 )
 from op25b_app.diff.address_text import AddressSet, held_by
 from op25b_app.diff.comparison import Judgement
-from op25b_app.diff.switch_diff import Difference
+from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
@@ -83,7 +83,7 @@ def prefixes(addresses: AddressSet | None) -> list[str]:
 
 def test_what_is_static_no_longer_becomes_blocked(example: Policy) -> None:
     mail = only(example, replace(example, static=listed("100.64.8.0/25")), Kind.MAIL)
-    assert mail.change is Change.BLOCKED
+    assert mail.change is VerdictChange.BLOCKED
     assert prefixes(mail.sources) == ["100.64.8.128/25"]
     assert mail.destinations is not None
     assert prefixes(mail.destinations.others) == ["192.0.2.0/24"]
@@ -113,7 +113,7 @@ def test_a_new_mail_destination_is_told_by_the_destination(example: Policy) -> N
         "TCP from port 25 from uplinks, from 198.51.100.7 to 100.64.0.0/10 without 100.64.8.0/24 "
         "(4,194,048 addresses)"
     )
-    assert {mail.change, answers.change} == {Change.PERMITTED}
+    assert {mail.change, answers.change} == {VerdictChange.PERMITTED}
 
 
 def test_nat64_shows_in_ipv6(example: Policy) -> None:
@@ -135,7 +135,7 @@ def test_a_binding_closes_a_static_address_on_all_other_ports(example: Policy) -
         with_switch(example, bindings=(binding, replace(binding, port=4))),
         Kind.MAIL,
     )
-    assert moved.change is Change.PERMITTED
+    assert moved.change is VerdictChange.PERMITTED
     assert moved.ports == ((4, 4),)
     assert not moved.partly
     assert switch.subscriber_ports >= {3, 4}
@@ -188,18 +188,18 @@ def test_an_exception_with_another_end_is_told(example: Policy) -> None:
 def test_monitor_mode_is_one_sentence(example: Policy) -> None:
     monitor = with_switch(example, mode=Mode.MONITOR)
     (mode,) = told(example, monitor)
-    assert (mode.kind, mode.change) == (Kind.MODE, Change.LET_THROUGH)
+    assert (mode.kind, mode.change) == (Kind.MODE, VerdictChange.LET_THROUGH)
     (mode,) = told(monitor, example)
-    assert mode.change is Change.ENFORCED
+    assert mode.change is VerdictChange.ENFORCED
     stricter = replace(monitor, static=())
     mail = only(monitor, stricter, Kind.MAIL)
-    assert mail.change is Change.COUNTED
+    assert mail.change is VerdictChange.COUNTED
 
 
 def test_a_port_with_another_role_is_told_by_its_roles(example: Policy) -> None:
     new = with_switch(example, uplink_ports=frozenset(), trusted_ports=frozenset({25, 26}))
     role = only(example, new, Kind.ROLE)
-    assert (role.change, role.ports) == (Change.PERMITTED, ((25, 25),))
+    assert (role.change, role.ports) == (VerdictChange.PERMITTED, ((25, 25),))
     assert headline(role) == "packets on port 25, uplink before and trusted now"
 
 
@@ -207,8 +207,8 @@ def test_tags_are_told_by_port_and_number(example: Policy) -> None:
     new = with_switch(example, vlans=MappingProxyType({4: frozenset({100, 101})}))
     texts = {traffic.change: headline(traffic) for traffic in told(example, new)}
     assert texts == {
-        Change.BLOCKED: "frames without a tag on port 4",
-        Change.PERMITTED: "frames under tags 100-101 on port 4",
+        VerdictChange.BLOCKED: "frames without a tag on port 4",
+        VerdictChange.PERMITTED: "frames under tags 100-101 on port 4",
     }
 
 
@@ -374,7 +374,7 @@ def test_a_hundred_thousand_prefixes_are_no_obstacle(example: Policy) -> None:
     assert time.process_time() - begin < 1
     new = replace(old, static=many[:50_000], dynamic=many[50_000:])
     judgements = Judgement(old, switch), Judgement(new, switch)
-    found = Difference(*judgements, AT).traffic()
+    found = SwitchDifference(*judgements, AT).traffic()
     (mail,) = (traffic for traffic in found if traffic.kind is Kind.MAIL)
     assert mail.sources is not None
     assert mail.sources.count == len(list(mail.sources.prefixes())) == 50_000
@@ -395,7 +395,7 @@ def test_from_one_address_plan_to_another(example: Policy) -> None:
     old, new = (replace(example, dynamic=everything, static=static) for static in (one, other))
     changed = {traffic.change: traffic for traffic in told(old, new) if traffic.kind is Kind.MAIL}
     before, after = (AddressSet(4, held_by([entry.prefix for entry in plan])) for plan in (one, other))
-    blocked, permitted = changed[Change.BLOCKED].sources, changed[Change.PERMITTED].sources
+    blocked, permitted = changed[VerdictChange.BLOCKED].sources, changed[VerdictChange.PERMITTED].sources
     assert blocked is not None
     assert permitted is not None
     assert before.count - after.count == blocked.count - permitted.count

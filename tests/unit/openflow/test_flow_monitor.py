@@ -12,7 +12,7 @@ from ryu.ofproto.ofproto_protocol import ProtocolDesc
 from op25b_app.openflow import codec
 from op25b_app.openflow.bundle import encode_commit
 from op25b_app.openflow.flow_monitor import (
-    Event,
+    FlowEvent,
     Update,
     decode_updates,
     encode_monitor_request,
@@ -22,7 +22,7 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
 
 VERSIONS = (4, 5, 6)
 MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))
-RULE = Update(Event.ADDED, 2, 5, MATCH, 7)
+RULE = Update(FlowEvent.ADDED, 2, 5, MATCH, 7)
 ONF = "ffff0000 00000000 4f4e4600 0000074e"
 STANDARD = "00100000 00000000"
 WIRE_MATCH = "00010016 80000a02 08008000 17080a00 0000ff00 00000000"
@@ -44,40 +44,40 @@ CAPTURED = [
     (
         4,
         f"{ONF} 0048 0001 0002 0005 0000 0000 0016 02 00 0000000000000007 {WIRE_MATCH} {OUTPUT_NORMAL}",
-        RULE._replace(event=Event.REMOVED, action=NORMAL, reason=2),
+        RULE._replace(event=FlowEvent.REMOVED, action=NORMAL, reason=2),
     ),
     (
         4,
         f"{ONF} 0028 0002 0000 0002 0000 0000 000c 01 00 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        Update(Event.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
+        Update(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
     ),
     (
         4,
         f"{ONF} 0020 0001 0001 0003 0000 0001 0004 02 00 0000000000000000 00010004 00000000",
-        Update(Event.REMOVED, 2, 3, hard_timeout=1, reason=1),
+        Update(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
     ),
-    (4, f"{ONF} 0008 0003 00000500", Update(Event.OWN, xid=0x500)),
+    (4, f"{ONF} 0008 0003 00000500", Update(FlowEvent.OWN, xid=0x500)),
     (5, f"{STANDARD} 0030 0001 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", RULE),
     (
         6,
         f"{STANDARD} 0048 0002 02 02 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH} {OUTPUT_NORMAL}",
-        RULE._replace(event=Event.REMOVED, action=NORMAL, reason=2),
+        RULE._replace(event=FlowEvent.REMOVED, action=NORMAL, reason=2),
     ),
     (
         5,
         f"{STANDARD} 0028 0003 01 00 0000 0000 0002 00000000 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        Update(Event.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
+        Update(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
     ),
     (
         6,
         f"{STANDARD} 0020 0002 02 01 0000 0001 0003 00000000 0000000000000000 00010004 00000000",
-        Update(Event.REMOVED, 2, 3, hard_timeout=1, reason=1),
+        Update(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
     ),
-    (5, f"{STANDARD} 0008 0004 00000500", Update(Event.OWN, xid=0x500)),
-    (6, f"{STANDARD} 0008 0005 00000000", Update(Event.PAUSED)),
-    (6, f"{STANDARD} 0008 0006 00000000", Update(Event.RESUMED)),
+    (5, f"{STANDARD} 0008 0004 00000500", Update(FlowEvent.OWN, xid=0x500)),
+    (6, f"{STANDARD} 0008 0005 00000000", Update(FlowEvent.PAUSED)),
+    (6, f"{STANDARD} 0008 0006 00000000", Update(FlowEvent.RESUMED)),
     (5, f"{STANDARD} 0030 0000 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", RULE),
 ]
 
@@ -120,7 +120,7 @@ def test_one_message_tells_of_many_rules_in_order() -> None:
 
 
 def test_the_extension_pauses_and_resumes_in_messages_of_their_own() -> None:
-    for kind, event in ((1871, Event.PAUSED), (1872, Event.RESUMED)):
+    for kind, event in ((1871, FlowEvent.PAUSED), (1872, FlowEvent.RESUMED)):
         message = struct.pack("!BBHIII", 4, 4, 16, 0, 0x4F4E4600, kind)
         assert is_flow_update(message)
         assert list(decode_updates(message)) == [Update(event)]
@@ -159,7 +159,7 @@ def test_nothing_else_is_an_update(version: int) -> None:
 @pytest.mark.parametrize(("version", "text"), [(4, ONF), (5, STANDARD), (6, STANDARD)])
 def test_broken_updates_count_as_a_pause(version: int, text: str) -> None:
     """As if the switch had not told: so the table is read."""
-    paused = Update(Event.PAUSED)
+    paused = Update(FlowEvent.PAUSED)
     first = len(wire(version, text))
     entry = next(each for number, each, _ in CAPTURED if number == version).removeprefix(text)
     whole = wire(version, text + entry)

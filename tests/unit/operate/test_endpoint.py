@@ -148,7 +148,7 @@ def test_a_socket_at_which_too_many_wait_is_held_too(silent: Path) -> None:
 def test_status_and_events_wait_ten_seconds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
-    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> endpoint.Answer:
+    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> endpoint.Response:
         waited.append(seconds)
         raise NoControllerError("nobody")
 

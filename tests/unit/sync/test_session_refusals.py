@@ -8,7 +8,7 @@ import pytest
 
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.sync.flow_table import Ruleset
-from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Connection
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, SwitchFeatures
 from tests.fake_switch import Abilities, FlowMod, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import remove
@@ -94,7 +94,7 @@ def test_a_switch_that_comes_back_empty_is_not_opened_beside_a_rule_that_it_refu
         EPERM if at(flow) == (0, 200) and flow.match[0][1] == 1 else None
     )
     world.channel = world.switch.connect(4)
-    world.run(world.session.connected(Connection(4, 254, PORTS), world.now))
+    world.run(world.session.connected(SwitchFeatures(4, 254, PORTS), world.now))
     assert world.status[0] == "degraded"
     assert not any(world.switch.forward({**PACKET, "in_port": port}).passes for port in (1, 2, 3))
 
