@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import math
 import threading
 from collections.abc import Iterator
 
@@ -91,14 +92,15 @@ def test_what_grows_is_walked_over_before_that(collector: Collector) -> None:
         late = Collector(lambda: -1.0)  # it is never time to walk over all
         late.collect_between_turns_only()
         before = gc.get_stats()[2]["collections"]
+        enough = 2 * math.prod(threshold + 1 for threshold in gc.get_threshold())
         kept: list[list[object]] = []
-        for _ in range(10 * OBJECTS):
+        for _ in range(enough):
             kept.append([])
             late.between_turns()
         assert gc.get_stats()[2]["collections"] > before
     finally:
         gc.unfreeze()
-    assert len(kept) == 10 * OBJECTS
+    assert len(kept) == enough
 
 
 def test_work_in_other_threads_leaves_the_automatic_collection_off(collector: Collector) -> None:
