@@ -212,10 +212,17 @@ class Exchange:
             self._room.update(room)
             self._full.clear()
 
-    def forget_room(self) -> None:
-        """Forget the capacities seen, and that the table was too large to be read as a whole."""
+    def forget_room(self, *, reported: bool) -> None:
+        """Forget the capacities seen, and that the table was too large to be read as a whole.
+
+        Where ``reported``, forget the capacities that the switch has reported as well, and ask again once
+        they matter: an operator may have changed them.
+        """
         self._room.clear()
         self.only_ours = False
+        if reported and self._room_asked and self.abilities:
+            self._room_asked = False
+            self.abilities = self.abilities._replace(room={})
 
     def renew(self) -> None:
         """Forget the refusals of the last cycle."""

@@ -294,7 +294,7 @@ class Session:
         return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
     def _seek_room(self, exchange: Exchange, now: float) -> None:
-        exchange.forget_room()
+        exchange.forget_room(reported=self.status.state is State.DEGRADED)
         self._room_sought = now
 
     def _read_anew(self, exchange: Exchange, now: float) -> Outcome:

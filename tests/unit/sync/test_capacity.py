@@ -15,7 +15,7 @@ from op25b_app.sync import protocol as exchange
 from op25b_app.sync.capacity import fit
 from op25b_app.sync.desired_state import Assignments
 from op25b_app.sync.flow_table import Ruleset
-from op25b_app.sync.session import RETRY_SECONDS
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS
 from op25b_app.sync.target import fitting
 from op25b_app.sync.update_orders import GATE, behind_gate
 from tests.fake_switch import Abilities
@@ -97,21 +97,24 @@ def test_a_table_is_not_thought_smaller_with_each_policy(bundles: bool, told: bo
 def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
     monkeypatch: pytest.MonkeyPatch, bundles: bool, most: int, room: int, asked_after: int | None
 ) -> None:
-    """Counted in the rules that were sent when the switch answered first."""
+    """Counted in the rules that were sent when the switch answered first; then at audits, at most."""
     monkeypatch.setattr(exchange, "MOST_TRIED", most)
     world = World(abilities=Abilities(room_of={2: room}, bundles=bundles))
-    counts: list[int] = []
+    counts: dict[float, int] = {}
 
     def count(message: bytes) -> list[bytes]:
         if is_table_features_reply(message):
-            counts.append(len(world.sent))
+            counts.setdefault(world.now, len(world.sent))
         return [message]
 
     world.on_wire = count
     world.connect(assignment(with_rules(*permits(1, 10))))
-    assert counts[:1] == ([] if asked_after is None else [asked_after])
-    world.wait(3 * RETRY_SECONDS)
-    assert set(counts) == set(counts[:1])
+    assert [*counts.values()] == ([] if asked_after is None else [asked_after])
+    sent = len(world.sent)
+    for _ in range(10):
+        world.wait(AUDIT_SECONDS / 3)
+    assert len(counts) <= (0 if asked_after is None else 5)
+    assert len(world.sent) == sent
 
 
 @BUNDLES
@@ -270,3 +273,15 @@ def test_a_policy_before_for_which_the_switch_has_too_few_tables_by_now_is_no_wa
     world.wait(3 * RETRY_SECONDS)
     assert world.status[0] == "degraded"
     assert "too little for those that block" in world.status[1]
+
+
+@BUNDLES
+def test_a_capacity_that_was_raised_is_noticed_at_an_audit(bundles: bool) -> None:
+    """As with Open vSwitch's flow-limit, on the same connection."""
+    world = World(abilities=Abilities(room_of={2: 10}, bundles=bundles, table_features=True))
+    world.connect(assignment(with_rules(*permits(1, 20))))
+    assert world.status[0] == "degraded"
+    world.switch.tables.room_of = {}
+    world.wait(2 * AUDIT_SECONDS)
+    assert world.status[0] == "protected", world.status
+    assert set(with_rules(*permits(1, 20))) == set(world.rules)
