@@ -33,6 +33,7 @@ from tests.faults.campaign.world import (
     memory_of,
     seconds_of,
 )
+from tests.patience import HANG_SECONDS
 
 RATE = 15.0
 """Packets a second on each honest switch."""
@@ -41,7 +42,6 @@ _QUIET_SECONDS = 3.0
 _SETTLE_SECONDS = 60.0
 _FEW = 2
 """So many descriptors more than before may be those of a question that is being answered."""
-_LAST_SECONDS = 30.0
 _BEFORE_SECONDS = 0.1
 """So much later than it happened may it be seen that a table is wrong."""
 _MARGIN_SECONDS = 0.3
@@ -94,7 +94,7 @@ class _Attack:
         """Stop it; what each kind did. Raises subprocess.TimeoutExpired where it does not end."""
         if not self._command:
             return {}
-        told, _ = self._process.communicate(timeout=_LAST_SECONDS)
+        told, _ = self._process.communicate(timeout=HANG_SECONDS)
         runs: dict[str, dict[str, Any]] = json.loads(told)
         names = [kind.name for kind in self._taken]
         return {name: {**run, "slots": names.count(name)} for name, run in runs.items()}
