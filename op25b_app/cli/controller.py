@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from op25b_app.cli.arguments import give_up
-from op25b_app.sync import status as outcome
+from op25b_app.sync import status
 
 COLOURS = {
     "connecting": None,
@@ -21,8 +21,8 @@ COLOURS = {
     "unknown": "yellow",
 }
 """Colours by state of a switch."""
-AS_WANTED = frozenset(state.value for state in outcome.AS_WANTED)
-ON_THE_WAY = frozenset(state.value for state in outcome.ON_THE_WAY)
+AS_WANTED = frozenset(state.value for state in status.AS_WANTED)
+ON_THE_WAY = frozenset(state.value for state in status.ON_THE_WAY)
 """States that a switch leaves by itself, soon: a reload waits for that."""
 
 ASK_SECONDS = 10.0

@@ -47,8 +47,8 @@ class Collector:
         gc.disable()
 
     def between_turns(self) -> None:
-        """Collect what Python would have collected by now. Call it in the thread of the event loop."""
-        if self._works or not self._is_called or gc.get_count()[0] <= gc.get_threshold()[0]:
+        """Collect, if there are as many new objects as Python would wait for. The event loop calls it."""
+        if self._works or gc.get_count()[0] <= gc.get_threshold()[0]:
             return
         began = self._now()
         if began >= self._all_at:

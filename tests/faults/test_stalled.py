@@ -7,11 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from op25b_app.sync import status as outcome
+from op25b_app.cli.controller import ON_THE_WAY
 from tests.faults.rig import Rig
 
 POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]
-ON_THE_WAY = {state.value for state in outcome.ON_THE_WAY}
 STALL_SECONDS = 8.0
 """Longer than Ryu's time-out for sending; ours is longer still here (tests/ryu/unhurried.py)."""
 

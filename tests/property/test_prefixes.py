@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.net import ortc as smallest_table
-from op25b_app.net import prefix_set as keys
+from op25b_app.net import prefix_set
 from op25b_app.net.ortc import Costs, SmallestTable
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
@@ -183,7 +183,7 @@ def test_an_updated_table_is_as_if_made_anew(
     expected = keyed({prefix: label for prefix, label in {**table, **changes}.items() if label is not None})
     by_key = dict(zip(keys_of(4, changes), changes.values(), strict=True))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(keys, "FEW", few)
+        patch.setattr(prefix_set, "FEW", few)
         updated = keyed(table).updated(by_key)
     assert (updated.labels, updated.keys, updated.values) == (expected.labels, expected.keys, expected.values)
     for prefix in ALL_PREFIXES:

@@ -14,6 +14,7 @@ from ryu.lib import hub
 
 from op25b_app import event_loop
 from op25b_app.operate.garbage import Collector
+from tests.cyclic_garbage import make_in_another_thread
 
 CONNECTIONS = 200
 
@@ -54,18 +55,7 @@ def test_others_have_a_turn_while_many_connections_are_served() -> None:
 
 def test_the_loop_collects_the_garbage_of_other_threads_between_its_turns() -> None:
     """Whoever waits for the loop has no need to make an object himself."""
-    ended_in: list[int] = []
-
-    class Cycle:
-        def __init__(self) -> None:
-            self.self = self
-
-        def __del__(self) -> None:
-            ended_in.append(threading.get_ident())
-
-    thread = threading.Thread(target=lambda: [Cycle() and None for _ in range(2_000)])
-    thread.start()
-    thread.join()
+    ended_in = make_in_another_thread(2_000)
     assert ended_in == []
     mine, theirs = socket.socketpair()
     with mine, theirs:  # without a connection there are no turns

@@ -8,35 +8,24 @@ import time
 
 from op25b_app.operate.background import Lane
 from op25b_app.operate.garbage import LOOK_SECONDS, NEW_OBJECTS
-
-
-class Cycle:
-    """Garbage that only a collector finds; notes in which thread it ends."""
-
-    ended_in: list[int]
-
-    def __init__(self) -> None:
-        self.self = self
-
-    def __del__(self) -> None:
-        self.ended_in.append(threading.get_ident())
+from tests.cyclic_garbage import Cycle
 
 
 def test_garbage_is_collected_while_there_is_work_and_in_the_thread_of_the_event_loop() -> None:
-    Cycle.ended_in = []
+    ended_in: list[int] = []
     worked_in: list[int] = []
 
     def work() -> int:
         worked_in.append(threading.get_ident())
         give_up = time.monotonic() + 60
-        while len(Cycle.ended_in) < 10 * NEW_OBJECTS and time.monotonic() < give_up:
+        while len(ended_in) < 10 * NEW_OBJECTS and time.monotonic() < give_up:
             for _ in range(NEW_OBJECTS // 10):
-                Cycle()
+                Cycle(ended_in)
             time.sleep(LOOK_SECONDS / 2)
-        return len(Cycle.ended_in)
+        return len(ended_in)
 
     assert Lane().do(work) >= 10 * NEW_OBJECTS
-    assert set(Cycle.ended_in) == {threading.get_ident()}
+    assert set(ended_in) == {threading.get_ident()}
     assert worked_in != [threading.get_ident()]
     assert gc.isenabled()
 

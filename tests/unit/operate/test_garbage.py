@@ -10,51 +10,33 @@ from collections.abc import Iterator
 import pytest
 
 from op25b_app.operate.garbage import Collector
+from tests.cyclic_garbage import make_in_another_thread
 
 OBJECTS = 20_000
 
 
-class Cycle:
-    """Garbage that only a collector finds; notes in which thread it ends."""
-
-    ended_in: list[int]
-
-    def __init__(self) -> None:
-        self.self = self
-
-    def __del__(self) -> None:
-        self.ended_in.append(threading.get_ident())
-
-
 @pytest.fixture
 def collector() -> Iterator[Collector]:
-    Cycle.ended_in = []
     collector = Collector()
     collector.collect_between_turns_only()
     yield collector
     gc.enable()
 
 
-def make_garbage_in_another_thread() -> None:
-    thread = threading.Thread(target=lambda: [Cycle() and None for _ in range(OBJECTS)])
-    thread.start()
-    thread.join()
-
-
 def test_garbage_of_another_thread_ends_in_the_thread_of_the_event_loop(collector: Collector) -> None:
-    make_garbage_in_another_thread()
-    assert Cycle.ended_in == []
+    ended_in = make_in_another_thread(OBJECTS)
+    assert ended_in == []
     collector.between_turns()
-    assert len(Cycle.ended_in) == OBJECTS
-    assert set(Cycle.ended_in) == {threading.get_ident()}
+    assert len(ended_in) == OBJECTS
+    assert set(ended_in) == {threading.get_ident()}
     assert not gc.isenabled()
 
 
 def test_nothing_is_collected_between_turns_before_there_is_enough(collector: Collector) -> None:
     gc.collect()
-    Cycle()
+    ended_in = make_in_another_thread(1)
     collector.between_turns()
-    assert Cycle.ended_in == []
+    assert ended_in == []
 
 
 @pytest.mark.parametrize(("takes", "waits"), [(0.001, 1.0), (0.01, 1.0), (0.1, 100.0)])
@@ -105,7 +87,7 @@ def test_what_grows_is_walked_over_before_that(collector: Collector) -> None:
 
 def test_work_in_other_threads_leaves_the_automatic_collection_off(collector: Collector) -> None:
     with collector:
-        make_garbage_in_another_thread()
+        ended_in = make_in_another_thread(OBJECTS)
     assert not gc.isenabled()
     collector.between_turns()
-    assert set(Cycle.ended_in) == {threading.get_ident()}
+    assert set(ended_in) == {threading.get_ident()}

@@ -11,7 +11,7 @@ from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.openflow.table_features import is_table_features_reply
 from op25b_app.policy.loader import load
-from op25b_app.sync import protocol as exchange
+from op25b_app.sync import protocol
 from op25b_app.sync.capacity import fit
 from op25b_app.sync.desired_state import Assignments
 from op25b_app.sync.flow_table import Ruleset
@@ -98,7 +98,7 @@ def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
     monkeypatch: pytest.MonkeyPatch, bundles: bool, most: int, room: int, asked_after: int | None
 ) -> None:
     """Counted in the rules that were sent when the switch answered first; then at audits, at most."""
-    monkeypatch.setattr(exchange, "MOST_TRIED", most)
+    monkeypatch.setattr(protocol, "MOST_TRIED", most)
     world = World(abilities=Abilities(room_of={2: room}, bundles=bundles))
     counts: dict[float, int] = {}
 

@@ -13,7 +13,7 @@ from op25b_app.openflow import bundle
 from op25b_app.openflow.codec import Command, count_rules, is_flow_stats_reply
 from op25b_app.openflow.flow_mods import Change, Group
 from op25b_app.openflow.flow_rule import NORMAL
-from op25b_app.sync import protocol as exchange
+from op25b_app.sync import protocol
 from op25b_app.sync.desired_state import Assignment
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.protocol import (
@@ -256,7 +256,7 @@ def test_rules_are_counted_by_their_lengths(lengths: list[int], rest: bytes) -> 
 def test_beside_a_huge_table_rules_of_ours_are_kept_right(
     monkeypatch: pytest.MonkeyPatch, bundles: bool
 ) -> None:
-    monkeypatch.setattr(exchange, "MOST_OF_OTHERS", 100)
+    monkeypatch.setattr(protocol, "MOST_OF_OTHERS", 100)
     world = World(abilities=Abilities(bundles=bundles))
     world.connect(assignment()._replace(prepared=lambda tables: Ruleset([RULES])))
     crowd = [THEIRS._replace(table=9, priority=number) for number in range(1_000, 1_200)]
