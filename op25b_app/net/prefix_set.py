@@ -6,6 +6,7 @@ Prefixes of one IP version are handled as keys, plain integers, since there may 
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from functools import cached_property
@@ -114,11 +115,6 @@ class PrefixTable(Generic[Label]):
         """Labels of the entries, in the same order."""
         self._lengths = sorted({key & 0xFF for key in self.keys}, reverse=True)
 
-    @property
-    def shortest(self) -> int:
-        """Length in bits of the shortest entry; that of an address where there is none."""
-        return self._lengths[-1] if self._lengths else WIDTH[self.version]
-
     def label(self, key: Key) -> Label:
         """Return the label of the longest entry that covers ``key``."""
         width, network, labels = WIDTH[self.version], key >> 8, self.labels
@@ -132,8 +128,12 @@ class PrefixTable(Generic[Label]):
 
     def inside(self, key: Key) -> Sequence[Key]:
         """Return the entries that ``key`` covers, ascending."""
+        return self.keys[slice(*self._range(key))]
+
+    def _range(self, key: Key) -> tuple[int, int]:
+        """Return where the entries begin and end that ``key`` covers."""
         low = bisect_left(self.keys, key)
-        return self.keys[low : bisect_left(self.keys, end_of(self.version, key) << 8, low)]
+        return low, bisect_left(self.keys, end_of(self.version, key) << 8, low)
 
     def updated(self, changes: Mapping[Key, Label | None]) -> PrefixTable[Label]:
         """Return a table in which some entries have other labels, or are removed (None)."""
@@ -148,7 +148,6 @@ class PrefixTable(Generic[Label]):
         if len(changes) > FEW:
             return PrefixTable(self.version, labels, self.default)
         table = copy(self)
-        vars(table).pop("sizes", None)
         table.labels, table.keys, table.values = labels, [*self.keys], [*self.values]
         table._lengths = sorted({*self._lengths, *(key & 0xFF for key in changes)}, reverse=True)
         for key in changes:
@@ -156,6 +155,8 @@ class PrefixTable(Generic[Label]):
             stop = position + (key in self.labels)
             table.keys[position:stop] = [key] if key in labels else []
             table.values[position:stop] = [labels[key]] if key in labels else []
+        if "sizes" in vars(self):
+            table.sizes = self._sizes_with(table, changes)
         return table
 
     def changed(self, over: Iterable[Key], change: Callable[[Label], Label]) -> PrefixTable[Label]:
@@ -174,23 +175,48 @@ class PrefixTable(Generic[Label]):
 
     @cached_property
     def sizes(self) -> Mapping[Label, int]:
-        """Number of addresses that have each label by an entry, without those that match no entry.
+        """Number of addresses that have each label by an entry, without those that match no entry."""
+        return self._sizes(0, len(self.keys))
 
-        One pass over the entries, in which each takes its addresses from the closest one that covers it.
+    def _sizes(self, low: int, high: int) -> Counter[Label]:
+        """Count the addresses of each label in the entries from ``low`` to ``high``.
+
+        One pass, in which each entry takes its addresses from the closest one that covers it.
         """
-        width, found = WIDTH[self.version], dict.fromkeys(self.values, 0)
-        covering: list[tuple[int, Label]] = []
-        """Entries that cover the current place, by their ends; the innermost last."""
-        for key, label in zip(self.keys, self.values, strict=True):
-            size = 1 << width - (key & 0xFF)
-            network = key >> 8
-            while covering and covering[-1][0] <= network:
-                covering.pop()
-            if covering:
-                found[covering[-1][1]] -= size
+        width = WIDTH[self.version]
+        found: Counter[Label] = Counter()
+        size_of = [1 << width - length for length in range(width + 1)]
+        outer: list[tuple[int, Label]] = []
+        """Ends and labels of the entries that cover the innermost one of the current place."""
+        end, innermost = 0, self.default
+        for key, label in zip(self.keys[low:high], self.values[low:high], strict=True):
+            network, size = key >> 8, size_of[key & 0xFF]
+            while outer and network >= end:
+                end, innermost = outer.pop()
+            if network < end:
+                found[innermost] -= size
+                outer.append((end, innermost))
             found[label] += size
-            covering.append((network + size, label))
+            end, innermost = network + size, label
         return found
+
+    def _sizes_with(self, table: PrefixTable[Label], changes: Iterable[Key]) -> Mapping[Label, int]:
+        """Return the sizes of ``table``, in which the entries at ``changes`` differ from this one's."""
+        sizes = Counter(self.sizes)
+        for block in cover(self.version, (self._outermost(table, key) for key in changes)):
+            sizes.update(table._sizes(*table._range(block)))
+            sizes.subtract(self._sizes(*self._range(block)))
+        return +sizes
+
+    def _outermost(self, table: PrefixTable[Label], key: Key) -> Key:
+        """Return the shortest entry of either table that covers ``key``, or ``key``."""
+        width, network = WIDTH[self.version], key >> 8
+        for length in range(key & 0xFF):
+            host = width - length
+            entry = network >> host << host + 8 | length
+            if entry in self.labels or entry in table.labels:
+                return entry
+        return key
 
     def _gather(self, held: list[Key], label: Label, block: Key, low: int, high: int, is_held: bool) -> None:
         """Add what ``block`` holds of ``label`` to ``held``; entries ``low`` to ``high`` are those in it."""

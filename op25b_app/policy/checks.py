@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import islice, zip_longest
 
 from op25b_app.net.nat64 import LENGTHS
 from op25b_app.net.port_number import port_name
@@ -247,33 +248,46 @@ def _static_without_line(policy: Policy) -> Iterator[Problem]:
         for binding in switch.bindings
         for listed in binding.addresses
     )
-    tables = policy.space.tables
-    unbound = [
-        (listed, address)
-        for listed in policy.static
-        if (address := _first_unbound(tables[listed.prefix.version], key_of(listed.prefix), bound))
-        is not None
-    ]
-    if not unbound:
+    unbound = {version: _unbound(table, bound) for version, table in policy.space.tables.items()}
+    count = sum(map(len, unbound.values()))
+    if not count:
         return
-    names = [
-        f"{format_address(prefix.version, address)} of {prefix}"
-        for (prefix, _), address in unbound[:UNBOUND_SHOWN]
-    ]
-    rest = len(unbound) - len(names)
-    more = f" and addresses of {rest} more" if rest else ""
-    it = "it" if len(unbound) == 1 else "them"
-    what = f"no binding ties {', '.join(names)}{more} to a line"
-    yield warning(
-        unbound[0][0].place, f"{what}: any line can borrow {it}; bind {it} under a switch's bindings"
+    found = ((listed, unbound[listed.prefix.version].get(key_of(listed.prefix))) for listed in policy.static)
+    shown = list(
+        islice(((listed, address) for listed, address in found if address is not None), UNBOUND_SHOWN)
     )
+    names = [f"{format_address(prefix.version, address)} of {prefix}" for (prefix, _), address in shown]
+    rest = count - len(names)
+    more = f" and addresses of {rest} more" if rest else ""
+    it = "it" if count == 1 else "them"
+    what = f"no binding ties {', '.join(names)}{more} to a line"
+    yield warning(shown[0][0].place, f"{what}: any line can borrow {it}; bind {it} under a switch's bindings")
 
 
-def _first_unbound(table: PrefixTable[Space], key: Key, bound: Intervals) -> int | None:
-    """Return the first address of a static prefix that no binding and no dynamic prefix inside it holds."""
+def _unbound(table: PrefixTable[Space], bound: Intervals) -> dict[Key, int]:
+    """Return the first address that any line can borrow of each static prefix that has one."""
+    found: dict[Key, int] = {}
+    following = (key >> 8 for key in islice(table.keys, 1, None))
+    entries = zip_longest(table.keys, table.values, following)
+    for position, (key, space, next_first) in enumerate(entries, 1):
+        if space is Space.DYNAMIC:
+            continue
+        # There may be very many prefixes, and most of them begin with an address of their own.
+        address: int | None = key >> 8
+        if address == next_first or bound.end(table.version, key >> 8) is not None:
+            address = _first_unbound(table, position, key, bound)
+        if address is not None:
+            found[key] = address
+    return found
+
+
+def _first_unbound(table: PrefixTable[Space], position: int, key: Key, bound: Intervals) -> int | None:
+    """Return the first address of a static prefix that no binding and no dynamic prefix inside it holds.
+
+    The entries inside the prefix begin at ``position`` of the table.
+    """
     version, keys, values = table.version, table.keys, table.values
     address, end = key >> 8, end_of(version, key)
-    position = bisect_right(keys, key)
     while address < end:
         while position < len(keys) and keys[position] >> 8 <= address:
             if values[position] is Space.DYNAMIC:

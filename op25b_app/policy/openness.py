@@ -5,7 +5,6 @@ Shares are of addresses, by IP version. They show a policy that closes almost no
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
@@ -135,13 +134,8 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
     wide = [
         each for each in exceptions if each.share > SMALL_SHARE and _source_version(each.exception) == version
     ]
-    table, width = policy.space.tables[version], WIDTH[version]
+    table = policy.space.tables[version]
     excepted = sum(map(_size, _sources(wide)))
-    lengths = Counter(prefix[2] for prefix, _ in policy.static if prefix[0] == version)
-    listed = sum(count << width - length for length, count in lengths.items())
-    # There may be very many prefixes, so the quick test comes first.
-    if listed + excepted <= (1 << width - table.shortest) * LARGE_SHARE:
-        return
     sizes = table.sizes
     owned, exempted = sum(sizes.values()), sizes.get(Space.STATIC, 0)
     if exempted + excepted <= owned * LARGE_SHARE:
