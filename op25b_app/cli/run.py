@@ -45,7 +45,7 @@ def command(
 
     `op25b run -- --help` lists ryu-manager's options.
     """
-    from op25b_app import launcher
+    from op25b_app.controller import launcher
 
     own_options = [option for parameter in context.command.params for option in parameter.opts]
     context.exit(

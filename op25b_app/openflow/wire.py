@@ -14,6 +14,9 @@ Entry = TypeVar("Entry")
 OPENFLOW_13, OPENFLOW_14, OPENFLOW_15 = 4, 5, 6
 """Version numbers, the first byte of a message."""
 
+TCP_PORT, TCP_PORT_OLD = 6653, 6633
+"""Ports of a controller: the registered one (OpenFlow 1.3.5, section 6.3.3), and that of earlier versions."""
+
 ERROR, EXPERIMENTER = 1, 4
 FEATURES_REPLY = 6
 FLOW_REMOVED = 11

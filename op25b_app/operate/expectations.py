@@ -7,9 +7,8 @@ from collections.abc import Collection, Mapping
 from importlib.metadata import version
 from typing import Any
 
-from ryu.ofproto.ofproto_common import OFP_TCP_PORT, OFP_TCP_PORT_OLD
-
 from op25b_app.compiler.compiler import compile_rules
+from op25b_app.openflow.wire import TCP_PORT, TCP_PORT_OLD
 from op25b_app.policy.model import Policy, Switch
 
 ADDRESS_FIELDS = ("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst")
@@ -64,7 +63,7 @@ def access(conf: Any, *, web: bool) -> dict[str, Any]:
     return {
         "openflow": {
             "host": conf.ofp_listen_host,
-            "ports": [port] if port else [OFP_TCP_PORT, OFP_TCP_PORT_OLD],
+            "ports": [port] if port else [TCP_PORT, TCP_PORT_OLD],
             "tls": tls,
             "asks_certificates": bool(conf.ca_certs),
         },

@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from op25b_app.operate.background import EXAMINING
-from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
 from op25b_app.operate.in_force import Examined, InForce, examine, problem_lines, recall
-from op25b_app.operate.policy_files import PolicyFiles
+from op25b_app.operate.policy_files import InFileThread, NoAnswerError, PolicyFiles
 from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
 from op25b_app.policy.loader import Loaded
 
 Tell = Callable[[int, str, str, str], None]
 """Logs an event: takes level, kind, text, and a text for the event only, which is logged already."""
+Work = Callable[..., Any]
+"""Calls a function with arguments beside the event loop, and returns its result; the caller waits."""
 
 log = logging.getLogger("op25b")
 
@@ -35,7 +35,17 @@ class RefusedPolicy(NamedTuple):
 class Policies:
     """The policy of one file. Times are seconds since 1970."""
 
-    def __init__(self, path: Path, store: PolicyStore, tell: Tell, at: float, *, yes: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        store: PolicyStore,
+        tell: Tell,
+        at: float,
+        *,
+        work: Work,
+        in_file_thread: InFileThread,
+        yes: bool = False,
+    ) -> None:
         """Take the policy of the file or, where that is refused, the last one in force.
 
         Raises PolicyRefusedError where there is neither. With ``yes`` the file may stop blocking where the
@@ -44,6 +54,8 @@ class Policies:
         self._path = path
         self._store = store
         self._tell = tell
+        self._work = work
+        self._in_file_thread = in_file_thread
         self.refused: RefusedPolicy | None = None
         """Refusal of the file as read last, if it was refused."""
         self.keep_error: str | None = None
@@ -94,12 +106,12 @@ class Policies:
         The files of a policy are known once it is loaded. Those that it named last time are read beforehand,
         so it is loaded a second time only where it names more.
         """
-        files = PolicyFiles()
+        files = PolicyFiles(self._in_file_thread)
         files.fetch([self._path])
         files.fetch_if_readable(sorted(self.named - {self._path}))
         previous = self._loaded
         while True:
-            examined = EXAMINING.do(
+            examined: Examined = self._work(
                 examine, self._path, before, at, files.read, previous, with_effect=with_effect
             )
             if not files.wanted:
@@ -124,7 +136,7 @@ class Policies:
     def _keep(self, examined: Examined) -> None:
         try:
             kept = Kept(self.in_force.since, examined.loaded.files)
-            in_file_thread("keep", self._path, self._store.keep, self._path, kept)
+            self._in_file_thread("keep", self._path, self._store.keep, self._path, kept)
         except (StoreError, NoAnswerError) as error:
             reason = error.strerror if isinstance(error, NoAnswerError) else error
             self.keep_error = f"the policy in force is not kept for the next start: {reason}"

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import errno
+import posix  # "os" without what eventlet puts in its place, which makes an event loop for a thread
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-
-from eventlet.patcher import original
-
-from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
+from typing import Any
 
 MOST_BYTES = 64 << 20
 """Most bytes of the files of one policy together; two million prefixes are 40 MB."""
 
-_os = original("os")
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
@@ -24,17 +21,31 @@ _KINDS = {
 }
 
 
+InFileThread = Callable[..., Any]
+"""Takes the kind and the subject of work on a file, a function and its arguments, and returns its result.
+
+Raises NoAnswerError where that takes too long, and what the function raises.
+"""
+
+
+class NoAnswerError(TimeoutError):
+    """A file system does not answer in time; ``strerror`` says so in words."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(errno.ETIMEDOUT, what)
+
+
 def read_regular_file(path: Path, most_bytes: int) -> bytes:
     """Read a regular file of at most ``most_bytes``, without waiting for a FIFO or a device.
 
     Raises OSError where it cannot be read; ``strerror`` says why.
     """
     try:
-        descriptor = _os.open(path, _os.O_RDONLY | _os.O_NONBLOCK | _os.O_NOCTTY | _os.O_CLOEXEC)
+        descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
     except ValueError:
         raise OSError(errno.EINVAL, "no file can have such a name") from None
     try:
-        about = _os.fstat(descriptor)
+        about = posix.fstat(descriptor)
         kind = stat.S_IFMT(about.st_mode)
         if kind != stat.S_IFREG:
             raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a regular file")
@@ -43,7 +54,7 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
             if about.st_size < len(content) <= most_bytes:  # it grows, or does not know its size
                 content += file.read(most_bytes + 1 - len(content))
     finally:
-        _os.close(descriptor)
+        posix.close(descriptor)
     if len(content) > most_bytes:
         raise OSError(errno.EFBIG, f"the files of a policy may hold {MOST_BYTES >> 20} MiB together")
     return content
@@ -55,7 +66,8 @@ class PolicyFiles:
     ``wanted`` are the files that :meth:`read` was asked for and that were not fetched.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, in_file_thread: InFileThread) -> None:
+        self._in_file_thread = in_file_thread
         self._found: dict[Path, bytes | OSError] = {}
         self._size = 0
         self._silent: Path | None = None
@@ -100,7 +112,9 @@ class PolicyFiles:
         if self._silent is not None:
             return NoAnswerError(f"it was not tried, because {self._silent} does not answer")
         try:
-            content = in_file_thread("read", path, read_regular_file, path, MOST_BYTES - self._size)
+            content: bytes = self._in_file_thread(
+                "read", path, read_regular_file, path, MOST_BYTES - self._size
+            )
         except OSError as error:
             if isinstance(error, NoAnswerError):
                 self._silent = path
@@ -109,9 +123,10 @@ class PolicyFiles:
         return content
 
 
-def read_kept(path: Path) -> bytes:
+def read_kept(path: Path, in_file_thread: InFileThread) -> bytes:
     """Read the file in which a policy was kept with all its files; the calling green thread waits.
 
     Raises OSError where it cannot be read, or does not answer.
     """
-    return in_file_thread("read", path, read_regular_file, path, 2 * MOST_BYTES)
+    content: bytes = in_file_thread("read", path, read_regular_file, path, 2 * MOST_BYTES)
+    return content

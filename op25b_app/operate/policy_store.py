@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+import posix  # "os" without what eventlet puts in its place, which makes an event loop for a thread
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from eventlet.patcher import original
 
 from op25b_app.policy.loader import digest
 from op25b_app.policy.schema import LAST_MOMENT
 from op25b_app.policy.source_files import Read
 
 FORMAT = 1
-
-_os = original("os")
-"""That of eventlet makes an event loop of the thread in which a file is opened (file_threads.py)."""
 
 
 class StoreError(Exception):
@@ -94,17 +90,17 @@ def _moment(value: Any) -> float:
 def _replace(place: Path, content: bytes) -> None:
     """Write a file so that it holds either the old or the new content, also after a crash."""
     new = place.with_suffix(".new")
-    descriptor = _os.open(
-        new, _os.O_WRONLY | _os.O_CREAT | _os.O_TRUNC | _os.O_NOFOLLOW | _os.O_CLOEXEC, 0o600
+    descriptor = posix.open(
+        new, posix.O_WRONLY | posix.O_CREAT | posix.O_TRUNC | posix.O_NOFOLLOW | posix.O_CLOEXEC, 0o600
     )
     with open(descriptor, "wb") as file:
-        _os.fchmod(descriptor, 0o600)
+        posix.fchmod(descriptor, 0o600)
         file.write(content)
         file.flush()
-        _os.fsync(descriptor)
+        posix.fsync(descriptor)
     new.replace(place)
-    directory = _os.open(place.parent, _os.O_RDONLY | _os.O_DIRECTORY | _os.O_CLOEXEC)
+    directory = posix.open(place.parent, posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC)
     try:
-        _os.fsync(directory)
+        posix.fsync(directory)
     finally:
-        _os.close(directory)
+        posix.close(directory)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ryu.base import app_manager
 
-from op25b_app import patient_socket
+from op25b_app.controller import buffered_socket
 
 
 class Impatient(app_manager.RyuApp):
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)
-        vars(patient_socket)["SEND_SECONDS"] = 1.0
+        vars(buffered_socket)["SEND_SECONDS"] = 1.0

@@ -14,7 +14,8 @@ from typing import Any
 from eventlet.patcher import original
 from ryu.base import app_manager
 
-from op25b_app.operate import file_threads, policy_files
+from op25b_app.controller import file_threads
+from op25b_app.operate import policy_files
 from op25b_app.operate.file_change import Look, look_at
 
 GONE = "server-is-gone"

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.controller.process import COMMANDS, Controller, free_port
 from tests.openvswitch.hosts import Host
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import (
@@ -23,7 +24,6 @@ from tests.openvswitch.running import (
     wait_until,
 )
 from tests.patience import HANG_SECONDS
-from tests.ryu.process import COMMANDS, Controller, free_port
 
 SUBSCRIBER = Host(1, "100.64.0.1")
 OUTSIDE = Host(4, "203.0.113.9")

@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from tests.controller.hub_watch import MADE
 from tests.openvswitch.running import Op25bController, policy_text
-from tests.ryu.hub_watch import MADE
 
 WATCH = str(Path(__file__).parents[1] / "ryu" / "hub_watch.py")
 

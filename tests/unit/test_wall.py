@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[2] / "op25b_app"
-OUTSIDE = {"ryu", "eventlet", "os_ken", "socket", "time", "threading", "subprocess", "requests", "asyncio"}
+FRAMEWORKS = {"ryu", "eventlet", "greenlet", "os_ken", "oslo_config"}
+OUTSIDE = {*FRAMEWORKS, "socket", "time", "threading", "subprocess", "requests", "asyncio"}
 MAY_KNOW = {
     "net": {"net"},
     "policy": {"net", "policy"},
@@ -24,6 +25,11 @@ MAY_KNOW = {
 }
 CORE = [
     path for package in MAY_KNOW if package != "operate" for path in sorted((PACKAGE / package).rglob("*.py"))
+]
+WITHOUT_FRAMEWORKS = [
+    path
+    for path in sorted(PACKAGE.rglob("*.py"))
+    if path.relative_to(PACKAGE).parts[0] not in ("controller", "app.py")
 ]
 
 
@@ -38,6 +44,11 @@ def imported(path: Path) -> Iterator[str]:
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_core_imports_nothing_of_the_outside(path: Path) -> None:
     assert not {name for name in imported(path) if name.partition(".")[0] in OUTSIDE}
+
+
+@pytest.mark.parametrize("path", WITHOUT_FRAMEWORKS, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_only_the_controller_knows_ryu_and_eventlet(path: Path) -> None:
+    assert not {name for name in imported(path) if name.partition(".")[0] in FRAMEWORKS}
 
 
 @pytest.mark.parametrize("package", MAY_KNOW)

@@ -42,7 +42,13 @@ class Place:
         self.path.write_bytes(content)
         self.told.clear()
         return Policies(
-            self.path, self.store, lambda level, kind, text, more: self.told.append(text), at, yes=yes
+            self.path,
+            self.store,
+            lambda level, kind, text, more: self.told.append(text),
+            at,
+            work=lambda work, *arguments, **named: work(*arguments, **named),
+            in_file_thread=lambda kind, subject, work, *arguments: work(*arguments),
+            yes=yes,
         )
 
 

@@ -13,9 +13,10 @@ from types import SimpleNamespace
 import eventlet
 import pytest
 
-from op25b_app.operate import file_threads, policy_files
-from op25b_app.operate.file_threads import NoAnswerError, in_file_thread
-from op25b_app.operate.policy_files import PolicyFiles, read_regular_file
+from op25b_app.controller import file_threads
+from op25b_app.controller.file_threads import in_file_thread
+from op25b_app.operate import policy_files
+from op25b_app.operate.policy_files import NoAnswerError, PolicyFiles, read_regular_file
 
 _numbers = itertools.count()
 
@@ -156,7 +157,7 @@ def test_after_a_file_that_does_not_answer_no_other_is_tried(
     monkeypatch.setattr(policy_files, "read_regular_file", reads)
     for path in others:
         path.write_text("there")
-    files = PolicyFiles()
+    files = PolicyFiles(in_file_thread)
     eventlet.spawn(files.fetch, [slow, *others]).wait()
     for path in others:
         with pytest.raises(NoAnswerError, match=f"not tried, because {slow} does not answer"):
@@ -172,7 +173,7 @@ def test_all_files_of_a_policy_share_one_limit(tmp_path: Path, monkeypatch: pyte
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(b"x" * 6)
     second.write_bytes(b"y" * 6)
-    files = PolicyFiles()
+    files = PolicyFiles(in_file_thread)
     assert files.wanted == set()
     with pytest.raises(FileNotFoundError):
         files.read(first)

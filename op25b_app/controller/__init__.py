@@ -1,0 +1,1 @@
+"""Ryu application and its connections: all that knows Ryu or eventlet."""

@@ -1,0 +1,357 @@
+"""Ryu application: pass Ryu's events to the known switches, and the policy in force to all of them."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from ryu.base import app_manager
+from ryu.controller import ofp_event
+from ryu.controller.handler import (
+    CONFIG_DISPATCHER,
+    DEAD_DISPATCHER,
+    HANDSHAKE_DISPATCHER,
+    MAIN_DISPATCHER,
+    set_ev_cls,
+)
+from ryu.lib import hub
+
+from op25b_app.controller import event_loop, hardware_addresses, listening, log_writer, settings, signals
+from op25b_app.controller.accepting import open_as_many_files_as_allowed
+from op25b_app.controller.background import EXAMINING, PROVING, in_background
+from op25b_app.controller.claimants import Claimants
+from op25b_app.controller.connection import Connection, Rank, make_room, serve_with_limits
+from op25b_app.controller.control_endpoint import ControlEndpoint, Routes, SocketUnavailableError
+from op25b_app.controller.file_threads import in_file_thread
+from op25b_app.controller.message_tap import leave_unread
+from op25b_app.controller.switch_registry import KnownSwitches
+from op25b_app.controller.switch_runner import KnownSwitch
+from op25b_app.openflow import codec
+from op25b_app.openflow.features import decode_features
+from op25b_app.operate.clock import Clock
+from op25b_app.operate.events import Journal
+from op25b_app.operate.exception_ends import ended_exceptions, next_end
+from op25b_app.operate.expectations import access, expectations, versions, with_states
+from op25b_app.operate.file_change import Changes, look_at
+from op25b_app.operate.in_force import Examined
+from op25b_app.operate.loop_lag import LoopLag
+from op25b_app.operate.policies import Policies, PolicyRefusedError
+from op25b_app.operate.policy_files import NoAnswerError, read_kept
+from op25b_app.operate.policy_store import PolicyStore
+from op25b_app.operate.query import Query
+from op25b_app.operate.report import reload_report, status_report
+from op25b_app.policy.diagnostic import names_in_words
+from op25b_app.policy.model import Switch
+from op25b_app.sync import session
+from op25b_app.sync.assessment import present_ports
+from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.identity import refusal
+from op25b_app.sync.protocol import is_answer, is_news
+
+LOOK_SECONDS = 2.0
+"""Seconds between looks at the policy's files, where wanted, and at the clock for ended exceptions."""
+HELLO_SECONDS = 60.0
+"""Seconds before a too old OpenFlow version is logged again for the same address."""
+
+log = logging.getLogger("op25b")
+_clock = Clock()
+
+
+class Application(app_manager.RyuApp):
+    """Keeps the switches of a policy in their desired state."""
+
+    OFP_VERSIONS = codec.SUPPORTED_VERSIONS
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        log_writer.write_in_thread()
+        settings.check()
+        self._path = settings.policy_path()
+        self._journal = Journal(_now())
+        self._loop_lag = LoopLag()
+        self._policies = self._read_policies()
+        # Cyclic garbage collection halts the event loop: exclude the objects that stay.
+        gc.collect()
+        gc.freeze()
+        self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
+        self._claimants = Claimants(self._contest)
+        self._connected: dict[Any, KnownSwitch] = {}
+        """Known switch by connection, once that is in use."""
+        self._hellos: dict[str, float] = {}
+        self._reloading = hub.Semaphore()
+        self._generation = 0
+        self._assignments: Assignments | None = None
+        self._control: ControlEndpoint | None = None
+        open_as_many_files_as_allowed()
+        leave_unread(self._take, self._await_turn, Connection.spend)
+        serve_with_limits()
+        listening.listen_for_many()
+        event_loop.serve_few_on_end()
+        hardware_addresses.write_quickly()
+
+    def start(self) -> None:
+        """Put the policy in force; start the control endpoint and the green threads."""
+        super().start()
+        signals.install(self.reload)
+        hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
+        hub.spawn(self._tell_ended_exceptions)
+        with self._reloading:
+            self._put_in_force()
+        if settings.reload_on_change():
+            hub.spawn(self._reload_on_change)
+        routes: Routes = {
+            ("GET", "/status"): (self._answer_status, ()),
+            ("GET", "/events"): (self._answer_events, ("after",)),
+            ("GET", "/doctor"): (self._answer_doctor, ("dpids",)),
+            ("POST", "/reload"): (self._answer_reload, ("yes", "dry_run", "effect")),
+        }
+        try:
+            self._control = ControlEndpoint(settings.socket_path(), routes)
+        except SocketUnavailableError as error:
+            log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
+        assert self._assignments is not None
+        in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
+        # Freeze without collecting: that would delay connecting switches, and little of this is garbage.
+        gc.freeze()
+        hub.spawn(self._prove_ahead, self._assignments)
+
+    def close(self) -> None:
+        """Close the control endpoint."""
+        if self._control is not None:
+            self._control.close()
+
+    def reload(
+        self, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
+    ) -> tuple[Examined, bool]:
+        """Read the policy again and put it in force, unless it is refused.
+
+        Returns the examined file, and whether it was put in force. With ``yes`` it may stop blocking, or open
+        more. With ``unless_same`` an unchanged policy is left alone. With ``with_effect`` the changes are
+        computed first.
+        """
+        with self._reloading:
+            examined, applied = self._policies.reload(
+                _now(), yes=yes, unless_same=unless_same, with_effect=with_effect
+            )
+            if applied:
+                self._put_in_force()
+            return examined, applied
+
+    @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
+    def hello(self, event: Any) -> None:
+        """Log a switch whose OpenFlow version is too old, once per address in HELLO_SECONDS."""
+        message, datapath = event.msg, event.msg.datapath
+        host, now = datapath.address[0], time.monotonic()
+        bitmaps = getattr(message, "elements", None) or ()
+        newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)
+        self._hellos = {each: until for each, until in self._hellos.items() if now < until}
+        if newest >= min(self.OFP_VERSIONS) or host in self._hellos:
+            return
+        self._hellos[host] = now + HELLO_SECONDS
+        log.error(
+            "a switch at %s speaks only OpenFlow %s and stays unprotected: let it speak 1.3 or later, "
+            "on Open vSwitch with 'ovs-vsctl set bridge BRIDGE protocols=OpenFlow13'",
+            host,
+            codec.VERSION_NAMES.get(newest, newest),
+        )
+
+    @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
+    def state_change(self, event: Any) -> None:
+        """Pass the ports of a ready connection, or its end, to its switch."""
+        if event.state == MAIN_DISPATCHER:
+            self._tell_ports(event.datapath)
+        elif switch := self._connected.pop(event.datapath, None):
+            switch.disconnect(event.datapath)
+
+    @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
+    def port_state_change(self, event: Any) -> None:
+        """Pass the changed ports of a connection to its switch."""
+        self._tell_ports(event.datapath)
+
+    def _tell_ports(self, datapath: Any) -> None:
+        if switch := self._connected.get(datapath):
+            switch.ports_changed(present_ports(datapath.ports.values()), datapath)
+
+    def _begin(self, datapath: Connection, message: bytes) -> bool:
+        """Begin a session at the features reply: its requests then go before Ryu's slower one for ports.
+
+        Returns whether to withhold the reply from Ryu, as for a connection that is not in use.
+        """
+        if datapath.state != CONFIG_DISPATCHER or not (features := decode_features(message)):
+            return False
+        if self._refuses(datapath, features.dpid) or not self._claimants.claim(datapath, features):
+            return True
+        switch = self._connected[datapath] = self._switches.make_known(features.dpid)
+        switch.connect(datapath, session.SwitchFeatures(datapath.ofproto.OFP_VERSION, features.tables))
+        return False
+
+    def _refuses(self, datapath: Connection, dpid: int) -> bool:
+        """Close a connection whose certificate is not that of the switch that it claims to be."""
+        switch = self._policies.in_force.policy.switch_of_dpid(dpid)
+        if switch is None or not (why := refusal(switch, datapath.certificate)):
+            return False
+        self._journal.record(_now(), switch.name, "certificate", f"{_endpoint(*datapath.address[:2])} {why}")
+        datapath.refuse(why)
+        return True
+
+    def _contest(self, dpid: int, rivals: tuple[Connection, ...]) -> None:
+        self._switches.make_known(dpid).contest([_endpoint(*rival.address[:2]) for rival in rivals])
+
+    def _await_turn(self, datapath: Connection) -> None:
+        """Note a message as a sign of life, and wait for the turn of its connection's rank."""
+        self._claimants.heard(datapath)
+        datapath.await_turn(self._rank(datapath))
+
+    def _rank(self, datapath: Connection) -> Rank:
+        if switch := self._connected.get(datapath):
+            return Rank.STRANGER if switch.session.assignment is None else Rank.KNOWN
+        dpid = self._claimants.claimed_by(datapath)
+        is_named = dpid is not None and self._policies.in_force.policy.switch_of_dpid(dpid) is not None
+        return Rank.ASIDE if is_named else Rank.STRANGER
+
+    def _take(self, datapath: Connection, message: bytes) -> bool:
+        """Hand a message to its session; return whether to withhold it from Ryu."""
+        switch, answer = self._connected.get(datapath), is_answer(message)
+        datapath.is_answer = answer
+        if not datapath.may_say(message):
+            return True
+        if switch is None:
+            return self._begin(datapath, message)
+        if not (answer or is_news(message)):
+            return False
+        switch.hear(message, datapath)
+        return answer
+
+    def _read_policies(self) -> Policies:
+        store = PolicyStore(settings.state_directory(), partial(read_kept, in_file_thread=in_file_thread))
+        try:
+            return Policies(
+                self._path,
+                store,
+                self._tell,
+                _now(),
+                work=EXAMINING.do,
+                in_file_thread=in_file_thread,
+                yes=settings.may_stop_blocking(),
+            )
+        except PolicyRefusedError:
+            raise SystemExit(1) from None
+
+    def _tell(self, level: int, kind: str, text: str, more: str = "") -> None:
+        """Log a text, and record it as an event together with ``more``, which is logged already."""
+        log.log(level, "%s", text)
+        self._journal.record(_now(), None, kind, f"{text}{more}")
+
+    def _tell_ended_exceptions(self) -> None:
+        seen = _now()
+        while True:
+            end = next_end(self._policies.in_force.policy, seen)
+            hub.sleep(LOOK_SECONDS if end is None else min(max(end - seen, 0.0), LOOK_SECONDS))
+            before, seen = seen, _now()
+            for text in ended_exceptions(self._policies.in_force.policy, before, seen):
+                self._tell(logging.INFO, "exception", text)
+
+    def _reload_on_change(self) -> None:
+        changes, answers = Changes(), True
+        while True:
+            hub.sleep(LOOK_SECONDS)
+            try:
+                look = in_file_thread("look at", self._path, look_at, self._policies.named)
+                answers = True
+                if changes.settled(look, time.monotonic()):
+                    self.reload(unless_same=True)
+            except NoAnswerError as error:
+                if answers:
+                    log.warning("cannot see whether files of the policy change: %s", error.strerror)
+                answers = False
+            except Exception:
+                log.exception("reload failed")
+
+    def _prove_ahead(self, assignments: Assignments) -> None:
+        """Prove the desired state of each switch after the start, until another policy is in force."""
+        for switch in self._policies.in_force.policy.switches.values():
+            if assignments is not self._assignments:
+                return
+            PROVING.do(_spared, assignments.prove_ahead, switch)
+
+    def _put_in_force(self) -> None:
+        """Assign the policy in force to its switches, and none to other known switches."""
+        in_force = self._policies.in_force
+        policy = in_force.policy
+        names = names_in_words([*policy.switches])
+        text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
+        self._generation += 1
+        make_room(len(policy.switches))
+        if self._assignments is None or self._assignments.digest != in_force.digest:
+            self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
+        self._tell(logging.INFO, "policy", text)
+        for switch in policy.switches.values():
+            known = self._switches.make_known(switch.dpid)
+            known.assign(self._assignments.of(switch), self._generation)
+            hub.sleep(0)
+        for datapath, known in [*self._connected.items()]:
+            self._refuses(datapath, known.session.dpid)
+        for known in self._switches:
+            if policy.switch_of_dpid(known.session.dpid) is None:
+                known.assign(None, self._generation)
+
+    def _answer_status(self, query: Query) -> tuple[str, dict[str, Any]]:
+        return "200 OK", {**self._status(), "event_loop": self._loop_lag.report()}
+
+    def _status(self) -> dict[str, Any]:
+        sessions = {switch.session.dpid: switch.session for switch in self._switches}
+        current = [each.session.dpid for each in self._switches if each.generation == self._generation]
+        return status_report(self._path, self._policies, sessions, current)
+
+    def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
+        return "200 OK", self._journal.report(query.number("after", 0))
+
+    def _answer_doctor(self, query: Query) -> tuple[str, dict[str, Any]]:
+        """Answer ``op25b doctor``, with tables for the datapath ids in ``dpids=1,2``."""
+        dpids = query.numbers("dpids")
+        web = "wsgi" in app_manager.AppManager.get_instance().contexts
+        status, policy = self._status(), self._policies.in_force.policy
+        switches = with_states(EXAMINING.do(expectations, policy, dpids, _now()), status)
+        return "200 OK", {
+            "versions": versions(),
+            "access": access(self.CONF, web=web),
+            "policy": status["policy"],
+            "switches": switches,
+        }
+
+    def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
+        """Reload the policy; with ``yes=1`` it may stop blocking, with ``dry_run=1`` it is only examined.
+
+        With ``effect=0`` the changes are not computed first.
+        """
+        yes, with_effect = query.flag("yes"), query.flag("effect", otherwise=True)
+        if query.flag("dry_run"):
+            with self._reloading:
+                return reload_report(self._policies.examine(_now()), self._path, yes=yes)
+        examined, applied = self.reload(yes=yes, with_effect=with_effect)
+        keep_error = self._policies.keep_error if applied else None
+        return reload_report(examined, self._path, yes=yes, applied=applied, keep_error=keep_error)
+
+
+def _endpoint(host: str, port: int) -> str:
+    """Return host:port, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:
+    for switch in switches:
+        _spared(assignments.prepare, switch)
+
+
+def _spared(work: Callable[[Switch, float], None], switch: Switch) -> None:
+    with suppress(Exception):  # the session meets and reports the same error
+        work(switch, _now())
+
+
+def _now() -> float:
+    return _clock.now(time.time(), time.monotonic())

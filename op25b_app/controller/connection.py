@@ -1,0 +1,301 @@
+"""Ryu's connections with a time limit for the handshake and turns in reading, which Ryu lacks."""
+
+from __future__ import annotations
+
+import enum
+import logging
+import resource
+import time
+from collections.abc import Callable
+from contextlib import closing, suppress
+from socket import SHUT_RDWR
+from typing import Any, Protocol
+
+from eventlet.hubs import get_hub
+from greenlet import getcurrent
+
+# Ryu's controller cannot be imported before it.
+from ryu.base.app_manager import lookup_service_brick
+from ryu.controller import controller
+from ryu.controller.handler import DEAD_DISPATCHER
+from ryu.exception import OFPTruncatedMessage
+from ryu.lib import hub
+
+from op25b_app.controller.buffered_socket import PatientSocket
+from op25b_app.operate.newcomers import Newcomers, room
+from op25b_app.operate.turns import Share
+from op25b_app.sync.admission import Admission, Stage
+from op25b_app.sync.identity import Certificate, certificate
+
+HANDSHAKE_SECONDS = 10.0
+"""Seconds that a switch may take to send its features, once it is connected."""
+WASTED_BYTES = 1 << 16
+"""Most bytes of ignored messages on a stranger's connection, which is closed after that."""
+
+log = logging.getLogger("op25b")
+
+
+class Newcomer(Protocol):
+    """A connection in its OpenFlow or TLS handshake."""
+
+    def refuse(self, why: str) -> None:
+        """Close the connection; ``why`` follows its address in the log."""
+
+
+_newcomers: Newcomers[Newcomer] = Newcomers()
+_all = Share()
+
+
+class Rank(enum.Enum):
+    """The rank of a connection: after its turn, it waits for connections of the same rank."""
+
+    KNOWN = enum.auto()
+    """The connection in use of a switch in the policy.
+
+    It has a slice of the time without waiting, and its answers to a session are not charged to it.
+    """
+    ASIDE = enum.auto()
+    """A connection that claims to be a switch in the policy while another one is in use."""
+    STRANGER = enum.auto()
+    """Any other connection."""
+
+
+REST_SECONDS = 0.03
+"""Seconds between the turns of connections of one rank that have used up their own turn."""
+BATCH_SECONDS = 0.015
+"""Seconds of turns, one after the other, for the connections that wait at the gate."""
+_queues = {rank: hub.Semaphore() for rank in Rank}
+"""By rank, the connections that have used up their own turn."""
+
+
+class _Gate:
+    """Queue of connections while all together have used up their turn.
+
+    As many as there is time for go on after all else that was due in the event loop: by turns the one that
+    has waited longest, and the one that has been read least.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Any, Share] = {}
+        """Share by green thread, in order of arrival."""
+        self._is_due = False
+
+    def wait(self, share: Share) -> None:
+        me = getcurrent()
+        self._waiting[me] = share
+        self._have_opened()
+        try:
+            get_hub().switch()
+        finally:
+            self._waiting.pop(me, None)
+
+    def _open(self) -> None:
+        """Let connections through one by one; each returns here when it waits for anything."""
+        began = time.monotonic()
+        for number in range(len(self._waiting)):
+            if not self._waiting or time.monotonic() - began > BATCH_SECONDS:
+                break
+            _all.reset()
+            self._next(number).switch()
+        self._is_due = False
+        if self._waiting:
+            self._have_opened()
+
+    def _next(self, number: int) -> Any:
+        if number % 2:
+            chosen = min(self._waiting, key=lambda each: self._waiting[each].spent)
+        else:
+            chosen = next(iter(self._waiting))
+        del self._waiting[chosen]
+        return chosen
+
+    def _have_opened(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            get_hub().schedule_call_global(0, self._open)
+
+
+_gate = _Gate()
+
+
+class Ended(OFPTruncatedMessage):
+    """The connection is at its end, and nothing more is read from it. Ryu heeds no other exception."""
+
+    def __init__(self) -> None:
+        super().__init__(None, None, None)
+
+
+def make_room(switches: int) -> None:
+    """Make room for the handshakes of a policy with ``switches`` switches."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _newcomers.most = room(switches, files)
+
+
+def welcome(newcomer: Newcomer, host: str) -> None:
+    """Register a handshake; where there are too many, refuse one of the busiest host."""
+    if (gone := _newcomers.come(newcomer, host)) is not None:
+        gone.refuse(
+            f"made room: {_newcomers.most} connections are in their handshake, most of them from there"
+        )
+
+
+def settle(newcomer: Newcomer) -> None:
+    """Unregister a handshake that is over, with any result."""
+    _newcomers.go(newcomer)
+
+
+def serve_with_limits() -> None:
+    """Make Ryu serve connections with the class below. Call it before Ryu's controller starts."""
+    controller.datapath_connection_factory = _serve
+
+
+class Connection(controller.Datapath):
+    """A connection of a switch, or of a peer that claims to be one."""
+
+    def __init__(self, socket: Any, address: Any) -> None:
+        self.admission = Admission()
+        self.refused = ""
+        self.on_end: Callable[[], None] = lambda: None
+        """Called at the end of the connection, for any reason."""
+        self._share = Share()
+        self._rank = Rank.STRANGER
+        self._recovered_at = time.monotonic()
+        self.is_answer = False
+        """True where the message read last is an answer to a session."""
+        self._wasted = 0
+        super().__init__(socket, address)
+        self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
+        self.socket: Any = PatientSocket(self.socket)
+        welcome(self, address[0])
+
+    def send(self, buf: bytes, close_socket: bool = False) -> bool:
+        """Send messages and admit their answers. Returns False where the connection is ending."""
+        self.admission.asked(buf)
+        return self.send_own(buf, close_socket)
+
+    def send_own(self, buf: bytes, close_socket: bool = False) -> bool:
+        """Send messages whose answers are known by xid. Returns as :meth:`send` does."""
+        sent: bool = super().send(buf, close_socket)
+        return sent
+
+    def finish_handshake(self, stage: Stage) -> None:
+        """Set the stage of the connection, and end the time limit of its handshake."""
+        self.admission.stage = stage
+        self._end_handshake()
+
+    @property
+    def certificate(self) -> Certificate | None:
+        """The peer's certificate, None without TLS or where its signer was not verified."""
+        get: Any = getattr(self.socket, "getpeercert", None)
+        if get is None or not (decoded := get()):
+            return None
+        return certificate(get(binary_form=True), decoded)
+
+    def ask_what_it_is(self) -> None:
+        """Request the features again, to speak with the switch over this connection."""
+        self.admission.stage = Stage.FEATURES
+        self.send_msg(self.ofproto_parser.OFPFeaturesRequest(self))
+
+    def ask_for_life(self) -> None:
+        """Send an echo request, to get a sign of life."""
+        self.send_msg(self.ofproto_parser.OFPEchoRequest(self))
+
+    def refuse(self, why: str) -> None:
+        """Close the connection at once, even with unsent messages; ``why`` follows its address in the log."""
+        if self.state == DEAD_DISPATCHER:
+            return
+        log.warning("the connection from %s is closed: it %s", self.address[0], why)
+        self.refused = f"it {why}"
+        self.close()
+        with suppress(OSError):
+            self.socket.shutdown(SHUT_RDWR)
+
+    def close(self) -> None:
+        """Close the connection; the first call also calls ``on_end``."""
+        is_first = self.state != DEAD_DISPATCHER
+        self._end_handshake()
+        super().close()
+        if is_first:
+            on_end, self.on_end = self.on_end, lambda: None  # it may hold this connection
+            on_end()
+
+    @property
+    def is_behind(self) -> bool:
+        """True where received bytes are unread, or messages wait to be sent."""
+        return self.socket.has_unread or (self.send_q is not None and not self.send_q.empty())
+
+    def await_turn(self, rank: Rank) -> None:
+        """Wait where this connection, or all connections together, have been read for a whole turn.
+
+        Raises Ended where the connection ends meanwhile, or has ended before.
+        """
+        self._be(rank)
+        if self._share.is_used_up:
+            while self._share.is_used_up:
+                self._end_if_over()
+                with _queues[rank]:
+                    hub.sleep(REST_SECONDS)
+                self._share.renew()
+        elif _all.is_used_up:
+            _gate.wait(self._share)
+        self._end_if_over()
+
+    def _be(self, rank: Rank) -> None:
+        """Set the rank and update the share: a new rank starts with an unused share."""
+        if rank is not self._rank:
+            self._rank = rank
+            self._share.reset()
+        now = time.monotonic()
+        if rank is Rank.KNOWN:
+            self._share.recover(now - self._recovered_at)
+        self._recovered_at = now
+
+    def _end_if_over(self) -> None:
+        if self.state == DEAD_DISPATCHER or (self._share.is_used_up and self._is_given_up):
+            raise Ended
+
+    @property
+    def _is_given_up(self) -> bool:
+        """True where the peer has closed a connection that is not KNOWN: its messages are not needed."""
+        return self._rank is not Rank.KNOWN and self.socket.is_abandoned
+
+    def may_say(self, message: bytes) -> bool:
+        """Return whether to read a message; log the objection, unless the connection is set aside."""
+        objection = self.admission.objection(message)
+        if objection and self.admission.stage is not Stage.ASIDE:
+            log.warning("the switch at %s sent %s: ignored", self.address[0], objection)
+            self._wasted += len(message)
+            if self._wasted > WASTED_BYTES and self._rank is Rank.STRANGER:
+                self.refuse(f"sent more than {WASTED_BYTES} bytes that were to be ignored")
+        return not objection
+
+    def spend(self, size: int, seconds: float) -> None:
+        """Charge a message of ``size`` bytes that took ``seconds``."""
+        _all.spend(size, seconds)
+        if not (self.is_answer and self._rank is Rank.KNOWN):
+            self._share.spend(size, seconds)
+
+    def _end_handshake(self) -> None:
+        settle(self)
+        self._deadline.cancel()
+
+    def _give_up(self) -> None:
+        self.refuse(f"did not say within {HANDSHAKE_SECONDS:g} s what it is, as a switch does")
+
+
+def _serve(socket: Any, address: Any) -> None:
+    """Serve a connection and close it at the end (Ryu's datapath connection factory)."""
+    with closing(socket):
+        if lookup_service_brick("ofp_event") is None:  # Ryu is stopping
+            return
+        try:
+            connection = Connection(socket, address)
+        except OSError:  # it is gone already
+            return
+        with closing(connection):
+            try:
+                connection.serve()
+            except Ended:
+                pass
+            except Exception:
+                log.exception("internal error with the connection from %s", address[0])

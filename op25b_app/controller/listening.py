@@ -1,0 +1,41 @@
+"""Accept many switches that connect at once, as after they have lost their controller together.
+
+Ryu listens with room for 50 connections that wait to be accepted. First packets of more are dropped, and
+sent again after 1, 2, 4, 8 seconds and so on up to a minute: the last of a thousand switches would be
+connected after minutes. Ryu accepts all that wait before other green threads have a turn, which for a
+thousand takes a tenth of a second.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+# Ryu's controller cannot be imported before it.
+import ryu.base.app_manager  # noqa: F401
+from ryu.controller import controller
+from ryu.lib import hub
+
+from op25b_app.controller.accepting import accepted
+
+BACKLOG = 4096
+"""Connections that may wait; Linux limits it to ``net.core.somaxconn``, by default 4096."""
+MOST_ON_END = 16
+"""Maximum number of connections accepted before other green threads have a turn."""
+
+
+def listen_for_many() -> None:
+    """Patch Ryu to listen for switches like this. Call it before Ryu's controller starts."""
+    server: Any = controller.StreamServer
+
+    class ForMany(server):
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            super().__init__(*arguments, **named)
+            self.server.listen(BACKLOG)
+
+        def serve_forever(self) -> None:
+            while True:
+                for _ in range(MOST_ON_END):
+                    hub.spawn(self.handle, *accepted(self.server.accept, "no switch can connect"))
+                hub.sleep(0)
+
+    controller.StreamServer = ForMany

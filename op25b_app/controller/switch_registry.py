@@ -1,0 +1,143 @@
+"""Keep the known switches, and the green threads that they share: one for the time, two for jobs."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from ryu.lib import hub
+
+from op25b_app.controller.background import COMPARING, PROVING, Lane
+from op25b_app.controller.switch_runner import INTERNAL_ERROR, KnownSwitch
+from op25b_app.operate.events import Journal
+from op25b_app.sync.session import Session
+from op25b_app.sync.status import Job
+
+HALF_LIFE_SECONDS = 60.0
+"""Seconds after which the time taken by a switch's jobs is weighted by half."""
+MOST_COUNTED = 1_000
+"""Maximum number of switches whose time is kept; the least time is forgotten."""
+MOST_SECONDS = 5.0
+"""Maximum timer sleep, in seconds; a clock that was set forward is noticed then."""
+
+log = logging.getLogger("op25b")
+
+
+class KnownSwitches:
+    """The switches of the policy and those that are connected, by datapath id.
+
+    ``now`` returns the time in seconds since 1970.
+    """
+
+    def __init__(self, journal: Journal, audit_seconds: float, now: Callable[[], float]) -> None:
+        self._journal = journal
+        self._audit_seconds = audit_seconds
+        self._now = now
+        self._known: dict[int, KnownSwitch] = {}
+        self._comparisons, self._proofs = _Jobs(COMPARING), _Jobs(PROVING)
+        self._wakes_at = math.inf
+        self._sooner = hub.Event()
+        hub.spawn(_for_ever, self._tell_time)
+        for jobs in (self._comparisons, self._proofs):
+            hub.spawn(_for_ever, jobs.do_next)
+
+    def __iter__(self) -> Iterator[KnownSwitch]:
+        return iter([*self._known.values()])
+
+    def make_known(self, dpid: int) -> KnownSwitch:
+        """Return the switch with this datapath id; make it known if it was not."""
+        if dpid not in self._known:
+            self._known[dpid] = KnownSwitch(
+                Session(dpid, self._now(), self._audit_seconds),
+                self._journal,
+                now=self._now,
+                do=self._do,
+                rests=self._rests,
+            )
+        return self._known[dpid]
+
+    def _rests(self, switch: KnownSwitch) -> None:
+        dpid = switch.session.dpid
+        if switch.is_nobody:
+            # A forgotten switch may still take steps, after its successor was made.
+            if self._known.get(dpid) is switch:
+                del self._known[dpid]
+        elif switch.due_at < self._wakes_at:
+            self._wakes_at = switch.due_at
+            self._sooner.set()
+
+    def _tell_time(self) -> None:
+        """Wait until a switch is due, and tick each that is."""
+        self._wakes_at = min((switch.due_at for switch in self), default=math.inf)
+        self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MOST_SECONDS))
+        self._sooner.clear()
+        now = self._now()
+        for switch in [each for each in self if each.due_at <= now]:
+            switch.tick()
+            hub.sleep(0)
+
+    def _do(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
+        jobs = self._proofs if job.proves else self._comparisons
+        jobs.add(switch, job, datapath)
+
+
+class _Jobs:
+    """The jobs that wait for one lane: the last one of each switch, least used time first.
+
+    So a switch with long jobs delays other switches by one job at most. Used time is weighted by half after
+    each minute.
+    """
+
+    def __init__(self, lane: Lane) -> None:
+        self._lane = lane
+        self._waiting: dict[KnownSwitch, tuple[Job, Any]] = {}
+        self._used: dict[KnownSwitch, tuple[float, float]] = {}
+        """Seconds used as of a monotonic time, by switch."""
+        self._more = hub.Event()
+
+    def add(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
+        """Add a job for a switch over a connection; it replaces a waiting job of the same switch."""
+        self._waiting[switch] = job, datapath
+        self._more.set()
+
+    def do_next(self) -> None:
+        """Wait until there is a job, do it, and hand its switch the result."""
+        while not self._waiting:
+            self._more.clear()
+            self._more.wait()
+        began = time.monotonic()
+        switch = min(self._waiting, key=partial(self._seconds, began))
+        job, datapath = self._waiting.pop(switch)
+        try:
+            result = self._lane.do(job.work)
+        except Exception:
+            log.exception("%s: internal error", switch)
+            step = partial(job.fail, INTERNAL_ERROR)
+        else:
+            step = partial(job.then, result)
+        self._count(switch, began, time.monotonic())
+        switch.post(step, datapath)
+
+    def _seconds(self, now: float, switch: KnownSwitch) -> float:
+        seconds, counted = self._used.get(switch, (0.0, now))
+        return float(seconds * 0.5 ** ((now - counted) / HALF_LIFE_SECONDS))
+
+    def _count(self, switch: KnownSwitch, began: float, ended: float) -> None:
+        self._used[switch] = self._seconds(ended, switch) + ended - began, ended
+        if len(self._used) > MOST_COUNTED:
+            least = min(self._used, key=partial(self._seconds, ended))
+            del self._used[least]
+
+
+def _for_ever(work: Callable[[], None]) -> None:
+    """Repeat the work for ever; an error in it is logged."""
+    while True:
+        try:
+            work()
+        except Exception:
+            log.exception("internal error")
+            hub.sleep(MOST_SECONDS)

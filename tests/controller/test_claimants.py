@@ -1,0 +1,73 @@
+"""Which of several connections is spoken to, however late this side is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from ryu.lib import hub
+
+from op25b_app.controller import claimants as module
+from op25b_app.controller.claimants import Claimants
+from op25b_app.openflow.features import Features
+from op25b_app.sync import claims
+from op25b_app.sync.admission import Stage
+
+LIFE_SECONDS = 0.2
+DPID = 0x25
+
+
+class Connection:
+    """One that says nothing more; ``is_behind`` while something of it waits to be read."""
+
+    def __init__(self) -> None:
+        self.address = ("192.0.2.1", 6653)
+        self.is_behind = False
+        self.on_end: Callable[[], None] = lambda: None
+        self.done: list[str] = []
+
+    def finish_handshake(self, stage: Stage) -> None: ...
+
+    def ask_for_life(self) -> None:
+        self.done.append("asked")
+
+    def ask_what_it_is(self) -> None:
+        self.done.append("used")
+
+    def refuse(self, why: str) -> None:
+        self.done.append("refused")
+        self.on_end()
+
+
+@pytest.fixture
+def claimants(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(claims, "LIFE_SECONDS", LIFE_SECONDS)
+    monkeypatch.setattr(module, "LOOK_SECONDS", LIFE_SECONDS / 10)
+    return Claimants(lambda dpid, rivals: None)
+
+
+def features(auxiliary: int = 0) -> Features:
+    return Features(dpid=DPID, tables=8, auxiliary=auxiliary)
+
+
+def test_nobody_loses_its_place_while_this_side_is_late(claimants: Any) -> None:
+    first, second = Connection(), Connection()
+    assert claimants.claim(first, features())
+    first.is_behind = True
+    assert not claimants.claim(second, features())
+    hub.sleep(4 * LIFE_SECONDS)
+    assert (first.done, second.done) == (["asked"], [])
+    first.is_behind = False
+    hub.sleep(2 * LIFE_SECONDS)
+    assert (first.done, second.done) == (["asked", "refused"], ["used"])
+    assert claimants.claimed_by(second) == DPID
+
+
+def test_an_auxiliary_connection_claims_nothing(claimants: Any) -> None:
+    orphan = Connection()
+    assert not claimants.claim(orphan, features(auxiliary=1))
+    assert claimants.claimed_by(orphan) is None
+    hub.sleep(0)
+    assert orphan.done == ["refused"]
+    assert claimants.claimed_by(orphan) is None

@@ -1,0 +1,210 @@
+"""In which turns connections are read, and when they end, over loopback."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import eventlet
+import pytest
+from ryu.base import app_manager
+from ryu.controller.ofp_handler import OFPHandler
+from ryu.lib import hub
+
+from op25b_app.controller import connection as connections
+from op25b_app.controller.connection import BATCH_SECONDS, REST_SECONDS, WASTED_BYTES, Connection, Ended, Rank
+from op25b_app.operate.turns import MOST_SECONDS, SECONDS
+from op25b_app.sync.admission import Stage
+
+UNASKED = bytes.fromhex("0413ffff00000001") + bytes(0xFFF7)
+"""A multipart reply."""
+CROWD = 20
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.setitem(app_manager.SERVICE_BRICKS, "ofp_event", OFPHandler())
+    with eventlet.listen(("127.0.0.1", 0)) as listener:
+        yield listener
+
+
+@pytest.fixture
+def pairs(listener: Any) -> Iterator[list[tuple[Connection, Any]]]:
+    """Connections with their other ends."""
+    pairs = []
+    for _ in range(CROWD + 1):
+        theirs = eventlet.connect(listener.getsockname())
+        pairs.append((Connection(*listener.accept()), theirs))
+    yield pairs
+    for ours, theirs in pairs:
+        ours.close()
+        ours.socket.close()
+        theirs.close()
+
+
+def turn_seconds(connection: Connection, rank: Rank) -> float:
+    began = time.monotonic()
+    connection.await_turn(rank)
+    return time.monotonic() - began
+
+
+def flood(connection: Connection, rank: Rank) -> Any:
+    """Have a connection use up each of its turns."""
+
+    def use() -> None:
+        while True:
+            connection.await_turn(rank)
+            connection.spend(8, 10 * SECONDS)
+
+    return hub.spawn(use)
+
+
+@pytest.mark.parametrize("rank", [Rank.STRANGER, Rank.ASIDE])
+def test_a_switch_of_the_policy_waits_for_none_of_a_lower_rank(
+    pairs: list[tuple[Connection, Any]], rank: Rank
+) -> None:
+    """Not even with what its handshake was, when nobody knew who it is."""
+    (ours, _), *others = pairs
+    floods = [flood(each, rank) for each, _ in others]
+    hub.sleep(0.05)
+    ours.spend(8, MOST_SECONDS)
+    assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    ours.is_answer = True
+    for _ in range(3):
+        ours.spend(8, 3 * SECONDS)
+        assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    for each in floods:
+        hub.kill(each)
+
+
+def test_strangers_wait_for_each_other(pairs: list[tuple[Connection, Any]]) -> None:
+    (ours, _), *others = pairs
+    floods = [flood(each, Rank.STRANGER) for each, _ in others]
+    hub.sleep(0.05)
+    ours.spend(8, SECONDS)
+    assert turn_seconds(ours, Rank.STRANGER) > CROWD * REST_SECONDS / 2
+    for each in floods:
+        hub.kill(each)
+
+
+def test_a_switch_of_the_policy_that_floods_holds_up_itself_only(pairs: list[tuple[Connection, Any]]) -> None:
+    (ours, _), *others = pairs
+    floods = [flood(each, Rank.KNOWN) for each, _ in others]
+    hub.sleep(0.05)
+    ours.spend(8, SECONDS / 2)
+    assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    ours.is_answer = True
+    ours.spend(8, 3 * SECONDS)
+    assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    for each in floods:
+        hub.kill(each)
+
+
+def test_the_event_loop_comes_to_what_is_due_however_many_are_ready(
+    pairs: list[tuple[Connection, Any]],
+) -> None:
+    read = dict.fromkeys(range(len(pairs)), 0)
+
+    def read_for_ever(number: int, connection: Connection) -> None:
+        """Messages that take a third of a turn each, and answer a session."""
+        while True:
+            connection.await_turn(Rank.KNOWN)
+            connection.is_answer = True
+            end = time.thread_time() + SECONDS / 3
+            while time.thread_time() < end:
+                pass
+            connection.spend(8, SECONDS / 3)
+            read[number] += 1
+
+    readers = [hub.spawn(read_for_ever, number, each) for number, (each, _) in enumerate(pairs)]
+    hub.sleep(0.1)
+    lags = []
+    for _ in range(20):
+        began = time.thread_time()
+        hub.sleep(0)
+        lags.append(time.thread_time() - began)
+    while max(read.values()) < 60:
+        hub.sleep(0.01)
+    for each in readers:
+        hub.kill(each)
+    assert sorted(lags)[len(lags) // 2] < BATCH_SECONDS + 3 * SECONDS < CROWD * SECONDS
+    assert min(read.values()) * 4 >= max(read.values()), "one gets less than another"
+
+
+def test_who_has_been_read_least_does_not_wait_for_all_others(pairs: list[tuple[Connection, Any]]) -> None:
+    order: list[int] = []
+
+    def read(number: int, connection: Connection) -> None:
+        connection.await_turn(Rank.KNOWN)
+        order.append(number)
+
+    connections._all.spend(8, SECONDS)
+    pairs[CROWD][0]._be(Rank.KNOWN)
+    pairs[CROWD][0]._share.recover(3600.0)
+    readers = [hub.spawn(read, number, each) for number, (each, _) in enumerate(pairs)]
+    hub.joinall(readers)
+    assert order.index(CROWD) <= 1
+    assert sorted(order) == [*range(CROWD + 1)]
+
+
+def test_nothing_is_owed_at_the_end(pairs: list[tuple[Connection, Any]]) -> None:
+    ours, theirs = pairs[0]
+    ours.spend(8, MOST_SECONDS)
+    theirs.close()
+    hub.sleep(0.01)
+    with pytest.raises(Ended):
+        ours.await_turn(Rank.STRANGER)
+    closed, _ = pairs[1]
+    closed.spend(8, MOST_SECONDS)
+    waiting = hub.spawn(pytest.raises, Ended, closed.await_turn, Rank.STRANGER)
+    hub.sleep(0)
+    closed.close()
+    began = time.monotonic()
+    waiting.wait()
+    assert time.monotonic() - began < MOST_SECONDS / SECONDS * REST_SECONDS / 2
+
+
+def test_what_a_switch_of_the_policy_has_said_is_read_though_it_has_closed(
+    pairs: list[tuple[Connection, Any]],
+) -> None:
+    ours, theirs = pairs[0]
+    theirs.close()
+    hub.sleep(0.01)
+    ours.await_turn(Rank.KNOWN)
+    ours.spend(8, 2 * SECONDS)
+    ours.await_turn(Rank.KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("rank", "stage", "is_closed"),
+    [
+        (Rank.STRANGER, Stage.GREETING, True),
+        (Rank.STRANGER, Stage.FEATURES, True),
+        (Rank.STRANGER, Stage.OPEN, True),
+        (Rank.STRANGER, Stage.ASIDE, False),
+        (Rank.ASIDE, Stage.ASIDE, False),
+        (Rank.KNOWN, Stage.OPEN, False),
+    ],
+)
+def test_a_stranger_may_not_waste_much(
+    pairs: list[tuple[Connection, Any]], rank: Rank, stage: Stage, is_closed: bool
+) -> None:
+    """Whoever waits to speak for a datapath id would come again at once."""
+    ours, _ = pairs[0]
+    ours.admission.stage = stage
+    ours.await_turn(rank)
+    for _ in range(WASTED_BYTES // len(UNASKED) + 1):
+        assert not ours.refused
+        assert not ours.may_say(UNASKED)
+    assert bool(ours.refused) is is_closed
+
+
+def test_a_connection_is_behind_with_what_it_is_to_send(pairs: list[tuple[Connection, Any]]) -> None:
+    ours, _ = pairs[0]
+    reader = hub.spawn(ours.socket.recv, 8)
+    hub.sleep(0.01)
+    assert not ours.is_behind
+    ours.send(bytes.fromhex("0402000800000001"))
+    assert ours.is_behind
+    hub.kill(reader)

@@ -1,0 +1,327 @@
+"""The steps of a switch are taken in the order in which they come, and hold up no other switch."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from ryu.lib import hub
+
+from op25b_app.controller import switch_registry, switch_runner
+from op25b_app.controller.send_queue import Outbox
+from op25b_app.controller.switch_registry import KnownSwitches
+from op25b_app.controller.switch_runner import KnownSwitch, Step
+from op25b_app.operate.events import Journal
+from op25b_app.sync import session
+from op25b_app.sync.session import Session, SwitchFeatures
+from op25b_app.sync.status import Job, Outcome, State, Status
+from tests.patience import HANG_SECONDS
+from tests.world import assignment
+
+CONNECTION = SwitchFeatures(4, 8, frozenset())
+
+
+class Datapath:
+    def __init__(self) -> None:
+        self.send_q = hub.Queue(16)
+        self.address = ("192.0.2.1", 1)
+        self.closed = False
+        self.unreplied_echo_requests: list[int] = []
+        self.refused = ""
+        self.max_unreplied_echo_requests = 0
+
+    def send_own(self, piece: bytes) -> bool:
+        self.send_q.put(piece)
+        return True
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def switches() -> Iterator[KnownSwitches]:
+    known = KnownSwitches(Journal(time.time()), 300.0, time.time)
+    yield known
+    # Its threads go on during other tests, to which no switch shall say that it is late.
+    known._known.clear()
+
+
+@pytest.fixture
+def switch(switches: KnownSwitches) -> KnownSwitch:
+    known = switches.make_known(1)
+    known.assign(assignment(), 1)
+    return known
+
+
+@pytest.fixture
+def taken() -> list[object]:
+    return []
+
+
+def says(taken: list[object], word: object) -> Step:
+    return lambda now: taken.append(word) or Outcome()  # type: ignore[func-returns-value]
+
+
+def long_job(taken: list[object], may_end: threading.Event, *, proves: bool = False) -> Step:
+    """Has a job that takes until it may end; its result is taken as "done", its failure as the reason."""
+
+    def work() -> str:
+        assert may_end.wait(HANG_SECONDS)
+        return "done"
+
+    def take(result: object, now: float) -> Outcome:
+        taken.append(result)
+        return Outcome()
+
+    return lambda now: Outcome(job=Job(work, take, take, proves))
+
+
+def held_up(may_end: threading.Event) -> Step:
+    """Takes until it may end, while the event loop goes on."""
+
+    def step(now: float) -> Outcome:
+        while not may_end.is_set():
+            hub.sleep(0.001)
+        return Outcome()
+
+    return step
+
+
+def until(condition: Callable[[], object]) -> None:
+    with hub.Timeout(HANG_SECONDS):
+        while not condition():
+            hub.sleep(0.01)
+
+
+def test_a_step_is_taken_where_it_comes_in(switch: KnownSwitch, taken: list[object]) -> None:
+    switch.post(says(taken, "one"))
+    assert taken == ["one"]
+
+
+def test_a_job_holds_up_neither_its_switch_nor_another(
+    switches: KnownSwitches, switch: KnownSwitch, taken: list[object]
+) -> None:
+    """It runs in another thread of the operating system; its result is a step behind what came meanwhile."""
+    may_end = threading.Event()
+    switch.post(long_job(taken, may_end))
+    for word in ("one", "two"):
+        switch.post(says(taken, word))
+    switches.make_known(2).post(says(taken, "other"))
+    hub.sleep(0.05)
+    assert taken == ["one", "two", "other"]
+    may_end.set()
+    until(lambda: len(taken) == 4)
+    assert taken[-1] == "done"
+
+
+def test_a_proof_holds_up_no_comparison(switches: KnownSwitches, taken: list[object]) -> None:
+    may_end, at_once = threading.Event(), threading.Event()
+    at_once.set()
+    switches.make_known(1).post(long_job([], may_end, proves=True))
+    hub.sleep(0.05)
+    switches.make_known(2).post(long_job(taken, at_once))
+    until(lambda: taken)
+    may_end.set()
+
+
+def test_who_used_least_time_is_served_first(switches: KnownSwitches, taken: list[object]) -> None:
+    """So a switch whose tables are hard to prove makes the others wait for one proof at most."""
+    hard, other, third = map(switches.make_known, (1, 2, 3))
+    hard.post(lambda now: Outcome(job=named_job(taken, "first", seconds=0.2)))
+    until(lambda: taken == ["first"])
+    may_end = threading.Event()
+    other.post(long_job(taken, may_end))
+    hub.sleep(0.05)
+    hard.post(lambda now: Outcome(job=named_job(taken, "hard")))
+    third.post(lambda now: Outcome(job=named_job(taken, "third")))
+    may_end.set()
+    until(lambda: len(taken) == 4)
+    assert taken == ["first", "done", "third", "hard"]
+
+
+def named_job(taken: list[object], name: str, seconds: float = 0.0) -> Job:
+    def work() -> str:
+        time.sleep(seconds)
+        return name
+
+    def take(result: object, now: float) -> Outcome:
+        taken.append(result)
+        return Outcome()
+
+    return Job(work, take, take)
+
+
+def test_the_result_of_a_job_goes_to_no_later_connection(switch: KnownSwitch, taken: list[object]) -> None:
+    may_end = threading.Event()
+    switch.connect(Datapath(), CONNECTION)
+    switch.post(long_job(taken, may_end))
+    switch.connect(Datapath(), CONNECTION)
+    hub.sleep(0.05)
+    may_end.set()
+    hub.sleep(0.05)
+    assert taken == []
+
+
+def test_a_policy_is_followed_once_its_steps_are_taken(switch: KnownSwitch) -> None:
+    assert switch.generation == 1
+    may_end = threading.Event()
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
+    switch.assign(assignment(), 2)
+    assert switch.generation == 1
+    may_end.set()
+    until(lambda: switch.generation == 2)
+
+
+def test_who_comes_with_too_much_waits(switch: KnownSwitch, taken: list[object]) -> None:
+    may_end = threading.Event()
+    switch.session.receive = lambda message, now: says(taken, message)(now)  # type: ignore[method-assign]
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
+    messages = [number.to_bytes(2, "big") for number in range(switch_runner.INBOX + 10)]
+    read: list[bytes] = []
+
+    def read_on() -> None:
+        for message in messages:
+            switch.hear(message, None)
+            read.append(message)
+
+    hub.spawn(read_on)
+    hub.sleep(0.05)
+    assert len(read) == switch_runner.INBOX
+    switch.post(says(taken, "no message"))
+    may_end.set()
+    until(lambda: len(taken) == len(messages) + 1)
+    taken.remove("no message")
+    assert taken == messages
+
+
+def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now: says(told, ports)(now))
+    first, second = Datapath(), Datapath()
+    switch.connect(first, CONNECTION)
+    may_end = threading.Event()
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
+    for number in range(1000):
+        switch.ports_changed(frozenset({number}), first)
+    may_end.set()
+    until(lambda: told)
+    switch.ports_changed(frozenset({7}), first)
+    assert told == [{999}, {7}]
+    may_end.clear()
+    hub.spawn(switch.post, held_up(may_end))
+    hub.sleep(0.01)
+    switch.connect(second, CONNECTION)
+    switch.ports_changed(frozenset({8}), first)
+    switch.ports_changed(frozenset({9}), second)
+    may_end.set()
+    until(lambda: told[-1] == {9})
+    assert told == [{999}, {7}, {9}]
+
+
+def test_what_a_former_connection_says_is_ignored(switch: KnownSwitch, taken: list[object]) -> None:
+    first, second = Datapath(), Datapath()
+    switch.connect(first, CONNECTION)
+    switch.post(says(taken, "first"), first)
+    switch.connect(second, CONNECTION)
+    switch.post(says(taken, "late"), first)
+    switch.post(says(taken, "second"), second)
+    assert taken == ["first", "second"]
+    assert not first.closed
+    hub.sleep(0)
+    assert first.closed
+    assert not second.closed
+    switch.disconnect(first)
+    assert switch.session.status.state is not State.LOST
+    switch.disconnect(second)
+    assert switch.session.status[:2] == (State.LOST, "connection closed")
+
+
+def test_a_mistake_of_ours_ends_neither_its_switch_nor_the_thread_for_what_is_long(
+    switch: KnownSwitch, taken: list[object], caplog: pytest.LogCaptureFixture
+) -> None:
+    def mistaken(now: float = 0.0) -> Outcome:
+        raise ZeroDivisionError
+
+    def failed(reason: str, now: float) -> Outcome:
+        return switch.session.fail(reason, now)
+
+    def never(result: object, now: float) -> Outcome:
+        raise AssertionError
+
+    switch.connect(Datapath(), CONNECTION)
+    for step in (mistaken, lambda now: Outcome(job=Job(mistaken, never, failed))):
+        caplog.clear()
+        switch.post(step)
+        until(lambda: switch.session.status.state is State.DEGRADED)
+        assert "internal error" in caplog.text
+        switch.post(says(taken, "next"))
+        until(lambda: taken == ["next"])
+        taken.clear()
+        switch.session.status = Status(State.CONNECTING, "", 0.0)
+
+
+def test_a_mistake_while_sending_is_one_of_its_switch(
+    switches: KnownSwitches, switch: KnownSwitch, taken: list[object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switch.connect(Datapath(), CONNECTION)
+    with monkeypatch.context() as mistaken:
+        mistaken.setattr(Outbox, "send", lambda box, pieces: pieces and 1 / 0)
+        switch.post(lambda now: Outcome((b"piece",)))
+    assert switch.session.status.state is State.DEGRADED
+    switch.post(says(taken, "next"))
+    assert taken == ["next"]
+
+
+def test_who_was_forgotten_takes_no_successor_along(switches: KnownSwitches, taken: list[object]) -> None:
+    forgotten = switches.make_known(7)
+    forgotten.assign(None, 1)
+    successor = switches.make_known(7)
+    successor.connect(Datapath(), CONNECTION)
+    forgotten.post(says(taken, "late"))
+    assert taken == ["late"]
+    assert [*switches] == [successor] != [forgotten]
+
+
+def test_a_switch_of_nobody_is_forgotten(switches: KnownSwitches, switch: KnownSwitch) -> None:
+    stranger, datapath = switches.make_known(7), Datapath()
+    stranger.connect(datapath, CONNECTION)
+    assert [*switches] == [switch, stranger]
+    stranger.disconnect(datapath)
+    assert [*switches] == [switch]
+
+
+@pytest.fixture
+def ticked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The datapath ids of the switches that were told that time has passed."""
+    seen: list[int] = []
+    tick = Session.tick
+
+    def told(session: Session, now: float) -> Outcome:
+        seen.append(session.dpid)
+        return tick(session, now)
+
+    monkeypatch.setattr(Session, "tick", told)
+    monkeypatch.setattr(switch_registry, "MOST_SECONDS", 60.0)
+    return seen
+
+
+def test_time_is_told_to_who_is_due_and_to_nobody_else(
+    ticked: list[int], switches: KnownSwitches, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When it is due, though nobody was due so soon when the thread for the time went to sleep."""
+    began = time.time()
+    monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
+    for dpid in (1, 2):
+        switches.make_known(dpid).assign(assignment(), 1)
+    hub.sleep(0.01)
+    silent = switches.make_known(1)
+    silent.connect(Datapath(), CONNECTION)
+    until(lambda: ticked)
+    assert time.time() - began >= 0.2
+    assert ticked == [1]
+    assert silent.session.status.state is State.DEGRADED
