@@ -43,6 +43,8 @@ REMEMBERED_RULES = 1 << 17
 """Maximum number of decoded rules in the cache, about 600 bytes of memory each."""
 REMEMBERED_BYTES = 1 << 8
 """Maximum size in bytes of a cached rule's entry in a message."""
+SMALLEST_RULE = 40
+"""Fewest bytes of a rule in flow statistics: OpenFlow 1.5.1, with an empty match and no statistics."""
 
 _FLOW_STATISTICS = "flow statistics"
 _FLOW_MOD = struct.Struct("!BBHIQQBBHHHIIIHH")

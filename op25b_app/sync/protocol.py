@@ -173,7 +173,7 @@ class Exchange:
         self._requests = 0
         self._request_xid = _REQUEST_XID
         self._parts: list[bytes] = []
-        self._rules = self._bytes = 0
+        self._rules = self._counted = self._bytes = 0
         self.bound = bound_for(0)
         """Most rules and bytes of the table that are read."""
         self.only_ours = False
@@ -242,7 +242,7 @@ class Exchange:
         """Drop the work under way."""
         self.phase, self._batch, self._failed = Phase.IDLE, None, False
         self._to_come, self._parts = [], []
-        self._rules = self._bytes = 0
+        self._rules = self._counted = self._bytes = 0
 
     def leave(self) -> tuple[bytes, ...]:
         """Drop the work under way, and return messages that remove the gate."""
@@ -351,15 +351,23 @@ class Exchange:
         if self.phase is not Phase.READING:
             return NOTHING
         self._bytes += len(message)
-        self._rules += codec.count_rules(message)
-        if self._bytes > self.bound.bytes or self._rules > self.bound.rules:
-            return self._read_less()
         self._parts.append(message)
+        if self._bytes > self.bound.bytes or self._has_too_many_rules:
+            return self._read_less()
         if codec.has_more(message):
             return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
         parts, self._parts, self.pending = self._parts, [], 0
         self.phase = Phase.REVIEWING
         return Answer(table=parts)
+
+    @property
+    def _has_too_many_rules(self) -> bool:
+        """True where the parts read so far hold more rules than the bound; counted where they could."""
+        if self._bytes <= self.bound.rules * codec.SMALLEST_RULE:
+            return False
+        self._rules += sum(map(codec.count_rules, self._parts[self._counted :]))
+        self._counted = len(self._parts)
+        return self._rules > self.bound.rules
 
     def _read_less(self) -> Answer:
         """Read only the managed rules of a table that is too large.
