@@ -41,7 +41,7 @@ def _look_when_they_answer(files: Iterable[Path]) -> Look:
 if VARIABLE in os.environ:  # in a controller: op25b reads its files before this application is made
     setattr(file_threads, "ANSWER_SECONDS", float(os.environ[VARIABLE]))  # noqa: B010
     setattr(policy_files, "read_regular_file", _read_when_it_answers)  # noqa: B010
-    importlib.import_module("op25b_app.app").look_at = _look_when_they_answer  # type: ignore[attr-defined]
+    importlib.import_module("op25b_app.controller.app").look_at = _look_when_they_answer  # type: ignore[attr-defined]
 
 
 class SilentFiles(app_manager.RyuApp):

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.controller.hub_watch import MADE
 from tests.openvswitch.running import Op25bController, policy_text
 
-WATCH = str(Path(__file__).parents[1] / "ryu" / "hub_watch.py")
+WATCH = str(Path(__file__).parents[1] / "controller" / "hub_watch.py")
 
 
 def test_reading_keeping_and_watching_a_policy_makes_no_event_loop_of_their_threads(tmp_path: Path) -> None:

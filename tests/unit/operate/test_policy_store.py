@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import posix
 import stat
 from pathlib import Path
 
 import pytest
-from eventlet.patcher import original
 
 from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
 
@@ -57,7 +57,7 @@ def test_a_death_while_it_writes_leaves_the_old_one(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(original("os"), call, die)
+        patched.setattr(posix, call, die)
         with pytest.raises(KeyboardInterrupt):
             store.keep(POLICY, SECOND)
     assert store.recall(POLICY) == FIRST
