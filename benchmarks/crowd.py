@@ -48,7 +48,7 @@ class Passed(NamedTuple):
 def main(
     port: int, pid: int, switches: int, flow_mods: int, socket: Path | None, idle: float, limit: float
 ) -> None:
-    crowd = Crowd(port, switches, ports=UPLINK, abilities=Abilities(part_bytes=_PART_BYTES))
+    crowd = Crowd(port, switches, ports=UPLINK, capabilities=Abilities(part_bytes=_PART_BYTES))
     click.echo(json.dumps(asyncio.run(_measure(crowd, pid, flow_mods, socket, idle, limit))))
 
 

@@ -16,13 +16,13 @@ from op25b_app.policy.model import (
     Binding,
     Hardening,
     Inbound,
-    Line,
-    Listed,
+    LocatedPrefix,
     MailException,
     Mode,
-    Place,
     Policy,
+    SourceLocation,
     SourceValidation,
+    SubscriberPort,
     Switch,
     Tunnels,
 )
@@ -38,7 +38,7 @@ SWITCH = "access-1"
 NAT64 = (Prefix.parse("64:ff9b::/96"), Prefix.parse("2001:db8:64::/48"))
 MACS = (0x02_00_00_00_00_01, 0x02_00_00_00_00_03)
 ETHERTYPES = (0x888E, 0x88CC)
-_PLACE = Place("policy.yaml", 1, 1)
+_PLACE = SourceLocation("policy.yaml", 1, 1)
 _TAGS = st.frozensets(st.sampled_from((None, 0, 100, 200)), max_size=3)
 _VLANS = st.dictionaries(st.sampled_from((1, 2, 3)), _TAGS, max_size=2)
 
@@ -122,7 +122,7 @@ def hardenings(draw: st.DrawFn, longest: int | None = None) -> Hardening:
 
 @st.composite
 def exceptions(draw: st.DrawFn, longest: int | None = None) -> MailException:
-    lines = st.builds(Line, st.sampled_from((SWITCH, "access-2")), st.sampled_from((1, 2)))
+    lines = st.builds(SubscriberPort, st.sampled_from((SWITCH, "access-2")), st.sampled_from((1, 2)))
     source = draw(st.one_of(prefixes(longest), lines))
     return MailException(
         name="exception",
@@ -199,5 +199,5 @@ def _all_prefixes(policy: Policy) -> Iterator[Prefix]:
         yield from (embed(nat64.prefix, prefix) for prefix in written if prefix.version == 4)
 
 
-def _listed(chosen: list[Prefix]) -> tuple[Listed, ...]:
-    return tuple(Listed(prefix, _PLACE) for prefix in chosen)
+def _listed(chosen: list[Prefix]) -> tuple[LocatedPrefix, ...]:
+    return tuple(LocatedPrefix(prefix, _PLACE) for prefix in chosen)

@@ -8,8 +8,8 @@ from hashlib import sha256
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
-from op25b_app.policy.model import Mode, Place, Switch
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.policy.model import Mode, SourceLocation, Switch
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, Status, SwitchEvent
@@ -36,15 +36,15 @@ Messages = Sequence[bytes]
 
 
 def switch_of_policy(mode: Mode = Mode.ENFORCE) -> Switch:
-    place = Place("policy.yaml", 1, 1)
+    place = SourceLocation("policy.yaml", 1, 1)
     return Switch("access-1", 0x1, frozenset({1, 2}), frozenset({25}), frozenset(), mode, place)
 
 
-def assignment(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> Assignment:
+def desired(rules: Sequence[FlowRule] = RULES, mode: Mode = Mode.ENFORCE) -> DesiredState:
     wanted = Ruleset([rules])
     is_usual = rules == RULES and mode is Mode.ENFORCE
     digest = DIGEST if is_usual else sha256(f"{mode} {rules}".encode()).hexdigest()
-    return Assignment(switch_of_policy(mode), lambda at, tables: wanted, lambda *_: None, digest)
+    return DesiredState(switch_of_policy(mode), lambda at, tables: wanted, lambda *_: None, digest)
 
 
 def at(flow: FlowMod) -> tuple[int, int]:
@@ -55,9 +55,9 @@ class World:
     """A session, its switch, and the wire between them, which a test may cut or bend."""
 
     def __init__(
-        self, *, abilities: Abilities | None = None, version: int = 4, ports: frozenset[int] | None = PORTS
+        self, *, capabilities: Abilities | None = None, version: int = 4, ports: frozenset[int] | None = PORTS
     ) -> None:
-        self.switch = FakeSwitch(abilities=abilities or Abilities())
+        self.switch = FakeSwitch(capabilities=capabilities or Abilities())
         self.channel = self.switch.connect(version)
         self.session = Session(0x1, now=0.0)
         self.now = 1000.0
@@ -66,9 +66,9 @@ class World:
         self.events: list[SwitchEvent] = []
         self.on_wire: Callable[[bytes], Messages] = lambda message: [message]
 
-    def connect(self, wanted: Assignment | None) -> None:
+    def connect(self, wanted: DesiredState | None) -> None:
         self.run(self.session.assign(wanted, self.now))
-        connection = SwitchFeatures(self.channel.version, self.switch.abilities.tables, self.ports)
+        connection = SwitchFeatures(self.channel.version, self.switch.capabilities.tables, self.ports)
         self.run(self.session.connected(connection, self.now))
 
     def run(self, outcome: Outcome) -> None:
@@ -80,7 +80,7 @@ class World:
                 pending.insert(0, self.do(outcome.job))
             self.turns += [outcome.turned] if outcome.turned else []
             self.events += outcome.events
-            for piece in outcome.pieces:
+            for piece in outcome.chunks:
                 for message in self.channel.receive(piece, self.now):
                     for arriving in self.on_wire(message):
                         pending.append(self.deliver(arriving))

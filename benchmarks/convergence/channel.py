@@ -22,7 +22,7 @@ from op25b_app.openflow.wire import (
     OPENFLOW_13,
     encode_message,
 )
-from op25b_app.sync.update_orders import GATE
+from op25b_app.sync.update_orders import DROP_ALL
 
 _FLOW_MOD, _BARRIER_REQUEST = 14, 20
 _BUNDLE_CONTROLS = {33, 2300}
@@ -114,7 +114,7 @@ class Channel(Relay):
             self.flow_mods += 1
             self._changing = True
             self._kinds[STAGED] += _METADATA_AND_MASK in message
-            self._kinds[CLOSED_FIRST] += (message[24], message[30:32]) == (GATE.table, b"\xff\xff")
+            self._kinds[CLOSED_FIRST] += (message[24], message[30:32]) == (DROP_ALL.table, b"\xff\xff")
         elif kind == _BARRIER_REQUEST and self._changing:
             self._changing, self._awaited = False, xid
         return None

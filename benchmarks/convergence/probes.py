@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.policy.decide import decide
-from op25b_app.policy.model import Listed, Policy, Verdict
+from op25b_app.policy.model import LocatedPrefix, Policy, Verdict
 from op25b_app.policy.packet import (
     ETH_ARP,
     ETH_IPV4,
@@ -130,7 +130,7 @@ def _addresses(policies: Sequence[Policy], chance: random.Random) -> Iterator[tu
         yield from _edges(bound)
 
 
-def _edges(listed: Iterable[Listed]) -> Iterator[tuple[int, int]]:
+def _edges(listed: Iterable[LocatedPrefix]) -> Iterator[tuple[int, int]]:
     for prefix in (each.prefix for each in listed):
         top = (1 << WIDTH[prefix.version]) - 1
         for address in (prefix.first, prefix.last, prefix.first - 1, prefix.last + 1):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import click
 
 if TYPE_CHECKING:
-    from op25b_app.policy.diagnostic import Problem
+    from op25b_app.policy.diagnostic import Diagnostic
     from op25b_app.policy.model import Policy, Switch
 
 
@@ -96,7 +96,7 @@ def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
     return loaded.policy
 
 
-def errors_and_exit(errors: Iterable[Problem], *, as_json: bool) -> NoReturn:
+def errors_and_exit(errors: Iterable[Diagnostic], *, as_json: bool) -> NoReturn:
     """Print the errors of policies on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
     told = list(dict.fromkeys(errors))
     for problem in told:
@@ -114,7 +114,7 @@ def give_up(trouble: str, *, as_json: bool) -> NoReturn:
     sys.exit(1)
 
 
-def as_object(problem: Problem) -> dict[str, Any]:
+def as_object(problem: Diagnostic) -> dict[str, Any]:
     """Return a problem as JSON values."""
     return {**problem.place._asdict(), "severity": problem.severity, "message": problem.message}
 

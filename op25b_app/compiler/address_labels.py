@@ -8,9 +8,9 @@ from functools import cached_property
 from op25b_app.net.nat64 import embed
 from op25b_app.net.ortc import NO, YES, Costs, SmallestTable
 from op25b_app.net.prefix import Prefix
-from op25b_app.net.prefix_set import Key, PrefixTable, cover, difference, keys_of
+from op25b_app.net.prefix_set import Key, LpmTable, cover, difference, keys_of
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.model import Listed, Policy, SourceValidation
+from op25b_app.policy.model import LocatedPrefix, Policy, SourceValidation
 
 VERSIONS = (4, 6)
 
@@ -68,7 +68,7 @@ class Addresses:
         }
 
     @cached_property
-    def space_by_line(self) -> Mapping[int, PrefixTable[Space]]:
+    def space_by_line(self) -> Mapping[int, LpmTable[Space]]:
         """The space by IP version, with static space that is bound to a line of any switch as ``BOUND``."""
         bound = _covers(
             listed.prefix
@@ -107,20 +107,20 @@ class Addresses:
             both: list[Key] = []
             for key in cover(version, keys_of(version, served)):
                 both += [key] if own.label(key) == YES else own.inside(key)
-            own = PrefixTable(version, dict.fromkeys(both, YES), NO)
+            own = LpmTable(version, dict.fromkeys(both, YES), NO)
         return self._smallest(("behind", served), own, range(3))
 
     @cached_property
-    def _own(self) -> Mapping[int, PrefixTable[int]]:
+    def _own(self) -> Mapping[int, LpmTable[int]]:
         return {
-            version: PrefixTable(version, dict.fromkeys(table.keys, YES), NO)
+            version: LpmTable(version, dict.fromkeys(table.keys, YES), NO)
             for version, table in self.space.items()
         }
 
     def _smallest(
         self,
         question: object,
-        table: PrefixTable[Space] | PrefixTable[int],
+        table: LpmTable[Space] | LpmTable[int],
         says: Sequence[int],
         costs: Costs | None = None,
     ) -> SmallestTable:
@@ -131,7 +131,7 @@ class Addresses:
         return self._tables[known]
 
 
-def prefixes_of(listed: Iterable[Listed]) -> list[Prefix]:
+def prefixes_of(listed: Iterable[LocatedPrefix]) -> list[Prefix]:
     """Return the prefixes of ``listed``, in its order."""
     return [prefix for prefix, _ in listed]
 

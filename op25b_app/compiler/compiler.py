@@ -12,7 +12,7 @@ from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_
 from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
 from op25b_app.compiler.rule_factory import RuleBatch
 from op25b_app.compiler.subscriber import line_rules
-from op25b_app.compiler.switch_context import Scope
+from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.net.prefix_set import Key
 from op25b_app.openflow.flow_rule import FlowRule, Match, Role
 from op25b_app.policy.model import Policy, Switch
@@ -51,24 +51,24 @@ class Compiler:
 
     def segments(self, switch: Switch, at: float) -> tuple[Segment, ...]:
         """Return the same rules, in the same order, cut where switches share them."""
-        scope = Scope(self._policy, switch, at, self._addresses)
+        context = SwitchContext(self._policy, switch, at, self._addresses)
         kind = switch.mode, switch.forwarding_table
         parts = [
-            self._rules(_of_lines, scope, switch.name, scope.timeouts),
-            self._batched(source_batches, scope, (*kind, scope.served)),
+            self._rules(_of_lines, context, switch.name, context.timeouts),
+            self._batched(source_batches, context, (*kind, context.served)),
         ]
         for rules, batches, exceptions in _DIRECTIONS if switch.uplink_ports else _DIRECTIONS[:1]:
             parts += [
-                self._rules(rules, scope, kind),
-                self._batched(batches, scope, kind),
-                self._rules(exceptions, scope, kind, scope.timeouts),
+                self._rules(rules, context, kind),
+                self._batched(batches, context, kind),
+                self._rules(exceptions, context, kind, context.timeouts),
             ]
         return tuple(sorted(chain.from_iterable(parts), key=_safety))
 
     def _rules(
         self,
-        part: Callable[[Scope], Iterable[FlowRule]],
-        scope: Scope,
+        part: Callable[[SwitchContext], Iterable[FlowRule]],
+        context: SwitchContext,
         shared_by: Hashable,
         state: Hashable = None,
     ) -> Sequence[Segment]:
@@ -76,16 +76,19 @@ class Compiler:
         name = part, shared_by
         known = self._parts.get(name) or self._parts_before.get(name)
         if name not in self._parts or known is None or known.state != state:
-            segments = _by_table(part(scope))
+            segments = _by_table(part(context))
             self._parts[name] = known = _Part(state, _kept(segments, known.segments if known else ()))
         return known.segments
 
     def _batched(
-        self, part: Callable[[Scope], Iterable[RuleBatch]], scope: Scope, shared_by: Hashable
+        self,
+        part: Callable[[SwitchContext], Iterable[RuleBatch]],
+        context: SwitchContext,
+        shared_by: Hashable,
     ) -> Sequence[Segment]:
         name = part, shared_by
         if name not in self._parts:
-            batches = [batch for batch in part(scope) if batch.keys]
+            batches = [batch for batch in part(context) if batch.keys]
             self._parts[name] = _Part(None, [self._compiled(batch, shared_by) for batch in batches])
         return self._parts[name].segments
 
@@ -119,9 +122,9 @@ _DIRECTIONS = (
 )
 
 
-def _of_lines(scope: Scope) -> Iterator[FlowRule]:
-    yield from admit_rules(scope)
-    yield from line_rules(scope)
+def _of_lines(context: SwitchContext) -> Iterator[FlowRule]:
+    yield from admit_rules(context)
+    yield from line_rules(context)
 
 
 def _by_table(rules: Iterable[FlowRule]) -> list[Segment]:

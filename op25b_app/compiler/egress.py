@@ -37,79 +37,79 @@ from op25b_app.compiler.pipeline import (
     Table,
 )
 from op25b_app.compiler.rule_factory import RuleBatch, batch, longest_match_batches, rule_of
-from op25b_app.compiler.switch_context import Scope, same_version
+from op25b_app.compiler.switch_context import SwitchContext, same_version
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.openflow.flow_rule import Action, Field, FlowRule, Goto, Role
-from op25b_app.policy.model import Line, MailException, SourceValidation
+from op25b_app.policy.model import MailException, SourceValidation, SubscriberPort
 
 LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
 UNSPECIFIED = {4: Prefix.parse("0.0.0.0/32"), 6: Prefix.parse("::/128")}
 
 
-def egress_rules(scope: Scope) -> Iterator[FlowRule]:
+def egress_rules(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules that do not grow with the addresses: ports, tunnels, services, each table's last."""
-    validation = scope.hardening.source_validation
+    validation = context.hardening.source_validation
     if validation.of_every_packet:
-        yield rule_of(Table.EGRESS_SOURCE, EgressSource.OTHERWISE, *scope.block)
-        yield from _services(scope)
+        yield rule_of(Table.EGRESS_SOURCE, EgressSource.OTHERWISE, *context.block)
+        yield from _services(context)
         if validation is SourceValidation.PREFIX:
-            yield service(scope, Egress.SERVICE, ARP)
-    yield from _ports(scope)
-    yield from _tunnels(scope)
-    yield rule_of(Table.EGRESS_SMTP, EgressSmtp.OTHERWISE, *scope.block)
+            yield service(context, Egress.SERVICE, ARP)
+    yield from _ports(context)
+    yield from _tunnels(context)
+    yield rule_of(Table.EGRESS_SMTP, EgressSmtp.OTHERWISE, *context.block)
 
 
-def egress_batches(scope: Scope) -> Iterator[RuleBatch]:
+def egress_batches(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches for addresses: mail destinations, and static, dynamic and unlisted space."""
-    yield from _mail_destinations(scope)
-    yield from _mail_sources(scope)
+    yield from _mail_destinations(context)
+    yield from _mail_sources(context)
 
 
-def source_batches(scope: Scope) -> Iterator[RuleBatch]:
+def source_batches(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches that permit own space, or its part behind this switch, if validation is by prefix."""
-    if scope.hardening.source_validation is not SourceValidation.PREFIX:
+    if context.hardening.source_validation is not SourceValidation.PREFIX:
         return
-    what = (Role.SOURCE, scope.forward), scope.block
+    what = (Role.SOURCE, context.forward), context.block
     for version in VERSIONS:
-        table = scope.addresses.is_behind(scope.served, version)
+        table = context.addresses.is_behind(context.served, version)
         yield from longest_match_batches(
             Table.EGRESS_SOURCE, EgressSource.SOURCE, what, version, "src", table
         )
 
 
-def egress_exceptions(scope: Scope) -> Iterator[FlowRule]:
+def egress_exceptions(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules of exceptions for addresses; ``line_rules`` has those for lines."""
-    for exception in scope.exceptions:
-        if not isinstance(exception.source, Line):
-            yield from exception_rules(scope, exception, source(exception.source), exception.source)
+    for exception in context.exceptions:
+        if not isinstance(exception.source, SubscriberPort):
+            yield from exception_rules(context, exception, source(exception.source), exception.source)
 
 
 def exception_rules(
-    scope: Scope, exception: MailException, sender: Fields, address: Prefix | None
+    context: SwitchContext, exception: MailException, sender: Fields, address: Prefix | None
 ) -> Iterator[FlowRule]:
     """Yield the rules of an exception; ``sender`` is its match, ``address`` its prefix if known."""
-    for peer in scope.destinations(exception):
+    for peer in context.destinations(exception):
         if not same_version(address, peer):
             continue
         known = {prefix.version for prefix in (address, peer) if prefix is not None}
         for version in known or VERSIONS:
-            fields = (*sender, *destination(peer), *_readable(scope, version))
-            yield scope.exception_rule(
-                Table.EGRESS_SMTP, EgressSmtp.EXCEPTION, permitted(scope), exception, fields
+            fields = (*sender, *destination(peer), *_readable(context, version))
+            yield context.exception_rule(
+                Table.EGRESS_SMTP, EgressSmtp.EXCEPTION, permitted(context), exception, fields
             )
 
 
-def permitted(scope: Scope) -> Action:
+def permitted(context: SwitchContext) -> Action:
     """Return the action of a permit: forward, or the table of sources where every packet is validated."""
-    if scope.hardening.source_validation.of_every_packet:
+    if context.hardening.source_validation.of_every_packet:
         return Goto(Table.EGRESS_SOURCE)
-    return scope.forward
+    return context.forward
 
 
-def _ports(scope: Scope) -> Iterator[FlowRule]:
-    table, hardening, permit = Table.EGRESS, scope.hardening, permitted(scope)
-    otherwise = scope.block if hardening.block_encapsulation else (Role.FORWARD, scope.forward)
+def _ports(context: SwitchContext) -> Iterator[FlowRule]:
+    table, hardening, permit = Table.EGRESS, context.hardening, permitted(context)
+    otherwise = context.block if hardening.block_encapsulation else (Role.FORWARD, context.forward)
     yield rule_of(table, Egress.OTHERWISE, *otherwise)
     if hardening.block_encapsulation or hardening.source_validation.of_every_packet:
         for version in VERSIONS:
@@ -117,7 +117,7 @@ def _ports(scope: Scope) -> Iterator[FlowRule]:
     if hardening.block_encapsulation:
         others = [(Field("eth_type", ethertype),) for ethertype in sorted(hardening.ethertypes)]
         for ethertype in (ARP, *others):
-            yield rule_of(table, Egress.ETHERTYPE, Role.FORWARD, scope.forward, *ethertype)
+            yield rule_of(table, Egress.ETHERTYPE, Role.FORWARD, context.forward, *ethertype)
     for version in VERSIONS:
         yield _to_smtp_table(Egress.SMTP, tcp_to(version, SMTP))
         for port in SUBMISSION_PORTS:
@@ -133,30 +133,30 @@ def _to_smtp_table(priority: int, fields: Fields) -> FlowRule:
     return rule_of(Table.EGRESS, priority, Role.SELECT, Goto(Table.EGRESS_SMTP), *fields)
 
 
-def _tunnels(scope: Scope) -> Iterator[FlowRule]:
+def _tunnels(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules for tunnels by IP protocol and UDP port, and for their permitted destinations.
 
     They do not overlap the services of a line: the loader refuses the ports of DHCP.
     """
-    tunnels, permit = scope.hardening.tunnels, permitted(scope)
+    tunnels, permit = context.hardening.tunnels, permitted(context)
     for version in VERSIONS:
         ends = minimal_cover(version, prefixes_of(tunnels.permit_to))
         blocked = [ip_protocol(version, protocol) for protocol in TUNNEL_PROTOCOLS if tunnels.block]
         blocked += [udp_to(version, port) for port in sorted(tunnels.udp_ports)]
         for match in blocked:
-            yield rule_of(Table.EGRESS, Egress.TUNNEL, *scope.block, *match)
+            yield rule_of(Table.EGRESS, Egress.TUNNEL, *context.block, *match)
             for prefix in ends:
                 fields = (*match, *destination(prefix))
                 yield rule_of(Table.EGRESS, Egress.PERMITTED_TUNNEL, Role.TUNNEL, permit, *fields)
 
 
-def _services(scope: Scope) -> Iterator[FlowRule]:
+def _services(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules for services before a line has an address; router and server messages are blocked."""
     table = Table.EGRESS
-    yield rule_of(table, Egress.SERVICE_ANSWER, *scope.block, *icmpv6(ROUTER_ADVERTISEMENT))
+    yield rule_of(table, Egress.SERVICE_ANSWER, *context.block, *icmpv6(ROUTER_ADVERTISEMENT))
     for version in VERSIONS:
         client, server = DHCP_CLIENT[version], DHCP_SERVER[version]
-        yield rule_of(table, Egress.SERVICE_ANSWER, *scope.block, *udp_to(version, client))
+        yield rule_of(table, Egress.SERVICE_ANSWER, *context.block, *udp_to(version, client))
         requests = [(*udp_to(version, server), *udp_from(client))]
         if version == 4:
             requests.append(ip_protocol(4, IP_IGMP))
@@ -164,8 +164,8 @@ def _services(scope: Scope) -> Iterator[FlowRule]:
             requests += [icmpv6(kind) for kind in SERVICE_ICMPV6]
         for request in requests:
             for prefix in (LINK_LOCAL[version], UNSPECIFIED[version]):
-                yield service(scope, Egress.SERVICE, (*request, *source(prefix)))
-    yield service(scope, Egress.SERVICE, _relayed_request())
+                yield service(context, Egress.SERVICE, (*request, *source(prefix)))
+    yield service(context, Egress.SERVICE, _relayed_request())
 
 
 def _relayed_request() -> Fields:
@@ -179,37 +179,37 @@ def _relayed_request() -> Fields:
     return *ports, *ends, *eth_destination(DHCPV6_AGENTS_MAC)
 
 
-def service(scope: Scope, priority: int, fields: Fields) -> FlowRule:
+def service(context: SwitchContext, priority: int, fields: Fields) -> FlowRule:
     """Return a rule of the egress table that forwards a service of lines."""
-    return rule_of(Table.EGRESS, priority, Role.SERVICE, scope.forward, *fields)
+    return rule_of(Table.EGRESS, priority, Role.SERVICE, context.forward, *fields)
 
 
-def _mail_destinations(scope: Scope) -> Iterator[RuleBatch]:
-    what = Role.MAIL_DESTINATION, permitted(scope)
+def _mail_destinations(context: SwitchContext) -> Iterator[RuleBatch]:
+    what = Role.MAIL_DESTINATION, permitted(context)
     for version in VERSIONS:
-        keys, asked = scope.addresses.mail[version], _readable(scope, version)
+        keys, asked = context.addresses.mail[version], _readable(context, version)
         yield batch(Table.EGRESS_SMTP, EgressSmtp.MAIL_DESTINATION, what, version, "dst", keys, asked)
 
 
-def _readable(scope: Scope, version: int) -> Fields:
+def _readable(context: SwitchContext, version: int) -> Fields:
     """Return the match of TCP port 25 where unreadable TCP comes to the same table; else no fields."""
-    return tcp_to(version, SMTP) if scope.hardening.block_unreadable_tcp else ()
+    return tcp_to(version, SMTP) if context.hardening.block_unreadable_tcp else ()
 
 
-def _mail_sources(scope: Scope) -> Iterator[RuleBatch]:
+def _mail_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches for static, dynamic and unlisted space by longest prefix.
 
     Unreadable TCP from unlisted space is blocked by the rule around that space. It needs a rule of its own
     only within static space.
     """
-    table, at, permit = Table.EGRESS_SMTP, EgressSmtp.SOURCE, permitted(scope)
+    table, at, permit = Table.EGRESS_SMTP, EgressSmtp.SOURCE, permitted(context)
     for version in VERSIONS:
-        smallest = scope.addresses.may_send_mail(version)
+        smallest = context.addresses.may_send_mail(version)
         entries = smallest.entries
         exempt, readable = entries.get(EXEMPT, []), entries.get(READABLE, [])
         exposed = smallest.directly_within(READABLE, EXEMPT) if readable else ()
         blocked = [key for key in (*entries.get(CLOSED, ()), *exposed) if key]
         read = tcp_to(version, SMTP)
-        yield batch(table, at, scope.block, version, "src", blocked, step=2)
+        yield batch(table, at, context.block, version, "src", blocked, step=2)
         yield batch(table, at, (Role.STATIC, permit), version, "src", exempt, step=2)
         yield batch(table, at + 1, (Role.FORWARD, permit), version, "src", readable, read, step=2)

@@ -40,7 +40,7 @@ def is_marker(rule: FlowRule) -> bool:
     """Return whether a rule is a marker; where the switch cut or lost its cookie, by its match."""
     if rule.priority != MARKER_PRIORITY:
         return False
-    if rule.ours:
+    if rule.is_managed:
         return rule.cookie >> 40 & 0xFF == Role.MARKER
     marker = _marker_in(rule)
     if marker is None:

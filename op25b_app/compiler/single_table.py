@@ -26,13 +26,13 @@ from op25b_app.compiler.matches import IP, in_port, source, tagged
 from op25b_app.compiler.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
 from op25b_app.compiler.rule_factory import rule_of, rules_of
 from op25b_app.compiler.subscriber import line_rules
-from op25b_app.compiler.switch_context import Scope
+from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import prefix_of
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Match, Role
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.diagnostic import Problem, error
+from op25b_app.policy.diagnostic import Diagnostic, error
 from op25b_app.policy.model import Policy, SourceValidation, Switch
 
 MOST_EXTRA_RULES = 1 << 14
@@ -57,7 +57,7 @@ _Tags = Mapping[int, frozenset[int | None]]
 class CannotExpressError(Exception):
     """Error for a policy that one table cannot express; ``problems`` say what to write instead."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Diagnostic]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
@@ -69,30 +69,30 @@ def compile_single_table(policy: Policy, switch: Switch, at: float) -> tuple[Flo
     permit, the general before the special. Raises CannotExpressError, with all problems, where one table
     cannot express the policy, or only with too many rules.
     """
-    scope = Scope(policy, switch, at)
-    tags = _tags_by_port(scope)
-    foreign = [*_foreign_sources(scope)]
-    subscriber = [*foreign, *_subscriber_rules(scope)]
-    uplink = [*_uplink_rules(scope)] if switch.uplink_ports else []
+    context = SwitchContext(policy, switch, at)
+    tags = _tags_by_port(context)
+    foreign = [*_foreign_sources(context)]
+    subscriber = [*foreign, *_subscriber_rules(context)]
+    uplink = [*_uplink_rules(context)] if switch.uplink_ports else []
     problems = [
-        *_beyond_one_table(scope),
-        *_too_many_rules(scope, len(foreign), len(subscriber), len(uplink), _lines_with_tags(switch, tags)),
+        *_beyond_one_table(context),
+        *_too_many_rules(context, len(foreign), len(subscriber), len(uplink), _lines_with_tags(switch, tags)),
     ]
     if problems:
         raise CannotExpressError(problems)
     rules = [
-        *_at_other_ports(scope, tags, subscriber),
+        *_at_other_ports(context, tags, subscriber),
         *(rule_of(_TABLE, _PORT, Role.PORT, NORMAL, *in_port(port)) for port in sorted(switch.trusted_ports)),
         *(rule for port in sorted(switch.uplink_ports) for rule in _at_port(port, uplink)),
-        *(rule for port in sorted(tags) for rule in _at_port(port, _other_tags(scope, tags[port]))),
+        *(rule for port in sorted(tags) for rule in _at_port(port, _other_tags(context, tags[port]))),
         *(rule for port in _lines_with_tags(switch, tags) for rule in _at_port(port, subscriber)),
     ]
     by_key = {rule.key: rule for rule in sorted(rules, key=lambda rule: rule.hard_timeout or math.inf)}
     return tuple(sorted(by_key.values(), key=lambda rule: (rule.role not in _BLOCKS, rule.priority)))
 
 
-def _beyond_one_table(scope: Scope) -> Iterator[Problem]:
-    switch, hardening = scope.switch, scope.hardening
+def _beyond_one_table(context: SwitchContext) -> Iterator[Diagnostic]:
+    switch, hardening = context.switch, context.hardening
     if switch.forwarding_table is not None:
         yield error(
             switch.place,
@@ -108,9 +108,9 @@ def _beyond_one_table(scope: Scope) -> Iterator[Problem]:
 
 
 def _too_many_rules(
-    scope: Scope, foreign: int, subscriber: int, uplink: int, lines_with_tags: Sequence[int]
-) -> Iterator[Problem]:
-    switch, uplinks, lines = scope.switch, len(scope.switch.uplink_ports), len(lines_with_tags)
+    context: SwitchContext, foreign: int, subscriber: int, uplink: int, lines_with_tags: Sequence[int]
+) -> Iterator[Diagnostic]:
+    switch, uplinks, lines = context.switch, len(context.switch.uplink_ports), len(lines_with_tags)
     costs = (
         (
             uplink * (uplinks - 1),
@@ -127,7 +127,7 @@ def _too_many_rules(
         ),
         (
             foreign,
-            scope.hardening.source_validation_place,
+            context.hardening.source_validation_place,
             f"source_validation: prefix needs {foreign} rules on {switch.name} for the gaps between prefixes",
             "write port-25",
         ),
@@ -141,11 +141,11 @@ def _too_many_rules(
             )
 
 
-def _tags_by_port(scope: Scope) -> _Tags:
+def _tags_by_port(context: SwitchContext) -> _Tags:
     """Return the ports whose tags the policy names and that differ from all other lines."""
-    if not scope.hardening.block_encapsulation:
+    if not context.hardening.block_encapsulation:
         return {}
-    switch = scope.switch
+    switch = context.switch
     return {
         port: tags
         for port, tags in switch.vlans.items()
@@ -158,11 +158,13 @@ def _lines_with_tags(switch: Switch, tags: _Tags) -> list[int]:
     return sorted(port for port, carried in tags.items() if carried and port not in switch.uplink_ports)
 
 
-def _at_other_ports(scope: Scope, tags: _Tags, subscriber: Iterable[FlowRule]) -> Iterator[FlowRule]:
+def _at_other_ports(
+    context: SwitchContext, tags: _Tags, subscriber: Iterable[FlowRule]
+) -> Iterator[FlowRule]:
     """Yield the rules of the ports that share them: subscriber ports, known or not, without a tag."""
-    apart = {*scope.switch.uplink_ports, *scope.switch.trusted_ports, *tags}
-    if scope.hardening.block_encapsulation:
-        yield from _other_tags(scope, frozenset({None}))
+    apart = {*context.switch.uplink_ports, *context.switch.trusted_ports, *tags}
+    if context.hardening.block_encapsulation:
+        yield from _other_tags(context, frozenset({None}))
     for rule in subscriber:
         if not any(field.name == "in_port" and field.value in apart for field in rule.match):
             yield rule
@@ -174,18 +176,18 @@ def _at_port(port: int, rules: Iterable[FlowRule]) -> Iterator[FlowRule]:
             yield _placed(rule, _PORT + rule.priority, match)
 
 
-def _other_tags(scope: Scope, carried: frozenset[int | None]) -> Iterator[FlowRule]:
+def _other_tags(context: SwitchContext, carried: frozenset[int | None]) -> Iterator[FlowRule]:
     """Yield blocks for all tags but ``carried``; numbers are covered like the ends of IPv4 addresses."""
     if None not in carried:
-        yield rule_of(_TABLE, _TAG, *scope.block, *tagged(None))
+        yield rule_of(_TABLE, _TAG, *context.block, *tagged(None))
     numbers = [Prefix(4, number, 32) for number in carried if number is not None]
     for others in minimal_cover(4, [Prefix(4, 0, 20)], numbers):
         mask = None if others.length == 32 else VLAN_PRESENT | others.mask & 0xFFF
         field = Field("vlan_vid", VLAN_PRESENT | others.network, mask)
-        yield rule_of(_TABLE, _TAG, *scope.block, field)
+        yield rule_of(_TABLE, _TAG, *context.block, field)
 
 
-def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
+def _uplink_rules(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules of the uplink tables, stacked by priority.
 
     A packet both from and to port 25 must pass every check of several tables. Where mail from outside is
@@ -194,9 +196,9 @@ def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
     above = {
         Table.INGRESS: 0,
         Table.INGRESS_REPLIES: 2000,
-        Table.INGRESS_SMTP: 3000 if scope.policy.inbound.block_port_25 else 1000,
+        Table.INGRESS_SMTP: 3000 if context.policy.inbound.block_port_25 else 1000,
     }
-    rules = [*ingress_rules(scope), *rules_of(ingress_batches(scope)), *ingress_exceptions(scope)]
+    rules = [*ingress_rules(context), *rules_of(ingress_batches(context)), *ingress_exceptions(context)]
     ways = {Table.INGRESS: [()], **_ways(rules)}
     for rule in rules:
         if rule.role is not Role.SELECT:
@@ -204,13 +206,13 @@ def _uplink_rules(scope: Scope) -> Iterator[FlowRule]:
                 yield _placed(rule, above[Table(rule.table)] + rule.priority, match)
 
 
-def _subscriber_rules(scope: Scope) -> Iterator[FlowRule]:
+def _subscriber_rules(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules of subscribers: protocols and ports above addresses, the rest below them."""
     rules = [
-        *egress_rules(scope),
-        *rules_of(egress_batches(scope)),
-        *egress_exceptions(scope),
-        *line_rules(scope),
+        *egress_rules(context),
+        *rules_of(egress_batches(context)),
+        *egress_exceptions(context),
+        *line_rules(context),
     ]
     ways = _ways(rules)[Table.EGRESS_SMTP]
     for rule in rules:
@@ -221,7 +223,7 @@ def _subscriber_rules(scope: Scope) -> Iterator[FlowRule]:
             exempt = rule.priority < EgressSmtp.EXCEPTION
             for match in [rule.match] if exempt else _joined(ways, rule.match):
                 yield _placed(rule, _ADDRESSES + rule.priority, match)
-    yield from _sources(scope, ways)
+    yield from _sources(context, ways)
 
 
 class _Permits(NamedTuple):
@@ -234,28 +236,28 @@ class _Permits(NamedTuple):
 _EXEMPT = _Permits(True, True)
 
 
-def _sources(scope: Scope, ways: Iterable[Match]) -> Iterator[FlowRule]:
+def _sources(context: SwitchContext, ways: Iterable[Match]) -> Iterator[FlowRule]:
     """Yield rules for sources by longest prefix, only where they differ from the next shorter prefix."""
     for version in VERSIONS:
         of_version = [way for way in ways if IP[version][0] in way]
         mail = [way for way in of_version if Field("tcp_dst", SMTP) in way]
         unreadable = [way for way in of_version if way not in mail]
-        for prefix, permits, around in _with_surroundings(_permits_by_source(scope, version)):
+        for prefix, permits, around in _with_surroundings(_permits_by_source(context, version)):
             priority, match = _ADDRESSES + EgressSmtp.SOURCE + prefix.length, source(prefix)
             if permits == _EXEMPT != around:
                 yield rule_of(_TABLE, priority, Role.STATIC, NORMAL, *match)
                 continue
             for asked, permit, as_around in zip((mail, unreadable), permits, around, strict=True):
-                what = (Role.FORWARD, NORMAL) if permit else scope.block
+                what = (Role.FORWARD, NORMAL) if permit else context.block
                 for way in asked if permit != as_around else ():
                     yield rule_of(_TABLE, priority, *what, *way, *match)
 
 
-def _permits_by_source(scope: Scope, version: int) -> Mapping[Prefix, _Permits]:
-    closed = _Permits(mail=False, unreadable=not scope.hardening.block_unreadable_tcp)
-    unlisted = closed._replace(mail=scope.hardening.source_validation is SourceValidation.OFF)
+def _permits_by_source(context: SwitchContext, version: int) -> Mapping[Prefix, _Permits]:
+    closed = _Permits(mail=False, unreadable=not context.hardening.block_unreadable_tcp)
+    unlisted = closed._replace(mail=context.hardening.source_validation is SourceValidation.OFF)
     says = {Space.STATIC: _EXEMPT, Space.UNLISTED: unlisted}
-    spaces = scope.addresses.space_by_line[version].labels
+    spaces = context.addresses.space_by_line[version].labels
     permits = {prefix_of(version, key): says.get(space, closed) for key, space in spaces.items()}
     return minimal_table(version, permits, unlisted)
 
@@ -270,17 +272,17 @@ def _with_surroundings(table: Mapping[Prefix, _Permits]) -> Iterator[tuple[Prefi
         around.append(prefix)
 
 
-def _foreign_sources(scope: Scope) -> Iterator[FlowRule]:
+def _foreign_sources(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield blocks for every source outside own space, or not behind the switch."""
-    if scope.hardening.source_validation is not SourceValidation.PREFIX:
+    if context.hardening.source_validation is not SourceValidation.PREFIX:
         return
     for version in VERSIONS:
-        everything, served = [Prefix(version, 0, 0)], scope.switch.serves
-        foreign = minimal_cover(version, everything, scope.addresses.own)
+        everything, served = [Prefix(version, 0, 0)], context.switch.serves
+        foreign = minimal_cover(version, everything, context.addresses.own)
         if served is not None:
             foreign += minimal_cover(version, everything, prefixes_of(served))
         for prefix in minimal_cover(version, foreign):
-            yield rule_of(_TABLE, _FOREIGN_SOURCE, *scope.block, *source(prefix))
+            yield rule_of(_TABLE, _FOREIGN_SOURCE, *context.block, *source(prefix))
 
 
 def _ways(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:

@@ -19,71 +19,71 @@ from op25b_app.compiler.matches import (
 )
 from op25b_app.compiler.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
 from op25b_app.compiler.rule_factory import RuleBatch, batch, rule_of, rules_of
-from op25b_app.compiler.switch_context import Scope, bound_by_port
+from op25b_app.compiler.switch_context import SwitchContext, bound_by_port
 from op25b_app.net.prefix_cover import minimal_cover
-from op25b_app.net.prefix_set import Key, PrefixTable, cover, keys_of
+from op25b_app.net.prefix_set import Key, LpmTable, cover, keys_of
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.model import Binding, Line, SourceValidation
+from op25b_app.policy.model import Binding, SourceValidation, SubscriberPort
 
 
-def line_rules(scope: Scope) -> Iterator[FlowRule]:
+def line_rules(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules of single lines of the switch."""
-    if scope.hardening.source_validation is SourceValidation.BINDING:
-        yield from rules_of(_bound_sources(scope))
-        yield from _claims(scope)
-    yield from rules_of(_bound_static_sources(scope))
-    for exception in scope.exceptions:
+    if context.hardening.source_validation is SourceValidation.BINDING:
+        yield from rules_of(_bound_sources(context))
+        yield from _claims(context)
+    yield from rules_of(_bound_static_sources(context))
+    for exception in context.exceptions:
         line = exception.source
-        if isinstance(line, Line) and line.switch == scope.switch.name:
-            yield from exception_rules(scope, exception, in_port(line.port), None)
+        if isinstance(line, SubscriberPort) and line.switch == context.switch.name:
+            yield from exception_rules(context, exception, in_port(line.port), None)
 
 
-def _bound_sources(scope: Scope) -> Iterator[RuleBatch]:
-    table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (Role.SOURCE, scope.forward)
-    for binding in scope.switch.bindings:
+def _bound_sources(context: SwitchContext) -> Iterator[RuleBatch]:
+    table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (Role.SOURCE, context.forward)
+    for binding in context.switch.bindings:
         for version in VERSIONS:
             keys = cover(version, keys_of(version, prefixes_of(binding.addresses)))
             yield batch(table, at, what, version, "src", keys, _line(binding))
 
 
-def _claims(scope: Scope) -> Iterator[FlowRule]:
+def _claims(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules that let a line claim, by ARP or neighbour advertisement, only what is bound to it.
 
     An advertisement from an address of its own still has its source validated.
     """
     block, claim = Egress.CLAIM, Egress.PERMITTED_CLAIM
     advertisement = icmpv6(NEIGHBOUR_ADVERTISEMENT)
-    yield rule_of(Table.EGRESS, block, *scope.block, *ARP)
-    yield service(scope, claim, arp_sender(UNSPECIFIED[4]))
-    yield rule_of(Table.EGRESS, block, *scope.block, *advertisement)
+    yield rule_of(Table.EGRESS, block, *context.block, *ARP)
+    yield service(context, claim, arp_sender(UNSPECIFIED[4]))
+    yield rule_of(Table.EGRESS, block, *context.block, *advertisement)
     targets: list[Fields] = [claimed(LINK_LOCAL[6])]
-    for binding in scope.switch.bindings:
+    for binding in context.switch.bindings:
         bound = prefixes_of(binding.addresses)
         for prefix in minimal_cover(4, bound):
             sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))
-            yield service(scope, claim, (*_line(binding), *sender))
+            yield service(context, claim, (*_line(binding), *sender))
         targets += [(*_line(binding), *claimed(prefix)) for prefix in minimal_cover(6, bound)]
     for target in targets:
         match = (*advertisement, *target)
-        yield rule_of(Table.EGRESS, claim, Role.SERVICE, permitted(scope), *match)
+        yield rule_of(Table.EGRESS, claim, Role.SERVICE, permitted(context), *match)
         for prefix in (LINK_LOCAL[6], UNSPECIFIED[6]):
-            yield service(scope, claim + 1, (*match, *source(prefix)))
+            yield service(context, claim + 1, (*match, *source(prefix)))
 
 
 def _line(binding: Binding) -> Fields:
     return *in_port(binding.port), *eth_source(binding.mac)
 
 
-def _bound_static_sources(scope: Scope) -> Iterator[RuleBatch]:
+def _bound_static_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches that exempt static addresses on the line to which they are bound."""
-    table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (Role.STATIC, permitted(scope))
+    table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (Role.STATIC, permitted(context))
     for version in VERSIONS:
-        space = scope.addresses.space[version]
-        for port, bound in bound_by_port(scope.switch, version).items():
+        space = context.addresses.space[version]
+        for port, bound in bound_by_port(context.switch, version).items():
             here: dict[Key, Space] = {}
             for key in keys_of(version, bound):
                 here[key] = space.label(key)
                 here.update((inner, space.labels[inner]) for inner in space.inside(key))
-            static = PrefixTable(version, here, Space.UNLISTED).cover_of(Space.STATIC)
+            static = LpmTable(version, here, Space.UNLISTED).cover_of(Space.STATIC)
             yield batch(table, at, what, version, "src", static, in_port(port))

@@ -8,7 +8,7 @@ from op25b_app.compiler.address_labels import Addresses, prefixes_of
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Role
-from op25b_app.policy.model import Line, MailException, Mode, Policy, SourceValidation, Switch
+from op25b_app.policy.model import MailException, Mode, Policy, SourceValidation, SubscriberPort, Switch
 
 MAX_HARD_TIMEOUT = 65535
 """Maximum hard time-out in seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""
@@ -18,7 +18,7 @@ Served = tuple[Prefix, ...] | None
 """Prefixes behind a switch; None means all of own space, or that no rule depends on them."""
 
 
-class Scope:
+class SwitchContext:
     """Values for the rules of one switch; ``at`` is in seconds since 1970."""
 
     def __init__(self, policy: Policy, switch: Switch, at: float, addresses: Addresses | None = None) -> None:
@@ -61,7 +61,7 @@ class Scope:
         rule = rule_of(table, priority, Role.EXCEPTION, action, *fields)
         return rule._replace(hard_timeout=_hard_timeout(exception, self._at) or 0)
 
-    def bound_to(self, line: Line) -> list[Prefix]:
+    def bound_to(self, line: SubscriberPort) -> list[Prefix]:
         """Return the prefixes of both IP versions that are bound to one line, ascending."""
         switch = self.policy.switches.get(line.switch)
         bindings = () if switch is None else switch.bindings

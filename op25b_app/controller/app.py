@@ -28,9 +28,9 @@ from op25b_app.controller.claimants import Claimants
 from op25b_app.controller.connection import Connection, Rank, make_room, serve_with_limits
 from op25b_app.controller.control_endpoint import ControlEndpoint, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
-from op25b_app.controller.message_tap import leave_unread
-from op25b_app.controller.switch_registry import KnownSwitches
-from op25b_app.controller.switch_runner import KnownSwitch
+from op25b_app.controller.message_tap import tap_messages
+from op25b_app.controller.switch_registry import SwitchRegistry
+from op25b_app.controller.switch_runner import SwitchRunner
 from op25b_app.openflow import codec
 from op25b_app.openflow.features import decode_features
 from op25b_app.operate.clock import Clock
@@ -49,7 +49,7 @@ from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
 from op25b_app.sync import session
 from op25b_app.sync.assessment import present_ports
-from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.identity import refusal
 from op25b_app.sync.protocol import is_answer, is_news
 
@@ -78,17 +78,17 @@ class Application(app_manager.RyuApp):
         # Cyclic garbage collection halts the event loop: exclude the objects that stay.
         gc.collect()
         gc.freeze()
-        self._switches = KnownSwitches(self._journal, settings.audit_seconds(), _now)
+        self._switches = SwitchRegistry(self._journal, settings.audit_seconds(), _now)
         self._claimants = Claimants(self._contest)
-        self._connected: dict[Any, KnownSwitch] = {}
+        self._connected: dict[Any, SwitchRunner] = {}
         """Known switch by connection, once that is in use."""
         self._hellos: dict[str, float] = {}
         self._reloading = hub.Semaphore()
         self._generation = 0
-        self._assignments: Assignments | None = None
+        self._desired_states: DesiredStates | None = None
         self._control: ControlEndpoint | None = None
         open_as_many_files_as_allowed()
-        leave_unread(self._take, self._await_turn, Connection.spend)
+        tap_messages(self._take, self._await_turn, Connection.spend)
         serve_with_limits()
         listening.listen_for_many()
         event_loop.serve_few_on_end()
@@ -114,11 +114,11 @@ class Application(app_manager.RyuApp):
             self._control = ControlEndpoint(settings.socket_path(), routes)
         except SocketUnavailableError as error:
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
-        assert self._assignments is not None
-        in_background(_prepare, self._assignments, self._policies.in_force.policy.switches.values())
+        assert self._desired_states is not None
+        in_background(_prepare, self._desired_states, self._policies.in_force.policy.switches.values())
         # Freeze without collecting: that would delay connecting switches, and little of this is garbage.
         gc.freeze()
-        hub.spawn(self._prove_ahead, self._assignments)
+        hub.spawn(self._prove_ahead, self._desired_states)
 
     def close(self) -> None:
         """Close the control endpoint."""
@@ -209,7 +209,7 @@ class Application(app_manager.RyuApp):
 
     def _rank(self, datapath: Connection) -> Rank:
         if switch := self._connected.get(datapath):
-            return Rank.STRANGER if switch.session.assignment is None else Rank.KNOWN
+            return Rank.STRANGER if switch.session.desired is None else Rank.KNOWN
         dpid = self._claimants.claimed_by(datapath)
         is_named = dpid is not None and self._policies.in_force.policy.switch_of_dpid(dpid) is not None
         return Rank.ASIDE if is_named else Rank.STRANGER
@@ -224,7 +224,7 @@ class Application(app_manager.RyuApp):
             return self._begin(datapath, message)
         if not (answer or is_news(message)):
             return False
-        switch.hear(message, datapath)
+        switch.on_message(message, datapath)
         return answer
 
     def _read_policies(self) -> Policies:
@@ -272,12 +272,12 @@ class Application(app_manager.RyuApp):
             except Exception:
                 log.exception("reload failed")
 
-    def _prove_ahead(self, assignments: Assignments) -> None:
+    def _prove_ahead(self, desired_states: DesiredStates) -> None:
         """Prove the desired state of each switch after the start, until another policy is in force."""
         for switch in self._policies.in_force.policy.switches.values():
-            if assignments is not self._assignments:
+            if desired_states is not self._desired_states:
                 return
-            PROVING.do(_spared, assignments.prove_ahead, switch)
+            PROVING.do(_spared, desired_states.prove_ahead, switch)
 
     def _put_in_force(self) -> None:
         """Assign the policy in force to its switches, and none to other known switches."""
@@ -287,12 +287,12 @@ class Application(app_manager.RyuApp):
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
         self._generation += 1
         make_room(len(policy.switches))
-        if self._assignments is None or self._assignments.digest != in_force.digest:
-            self._assignments = in_background(Assignments, policy, in_force.digest, self._assignments)
+        if self._desired_states is None or self._desired_states.digest != in_force.digest:
+            self._desired_states = in_background(DesiredStates, policy, in_force.digest, self._desired_states)
         self._tell(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             known = self._switches.make_known(switch.dpid)
-            known.assign(self._assignments.of(switch), self._generation)
+            known.assign(self._desired_states.of(switch), self._generation)
             hub.sleep(0)
         for datapath, known in [*self._connected.items()]:
             self._refuses(datapath, known.session.dpid)
@@ -343,9 +343,9 @@ def _endpoint(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _prepare(assignments: Assignments, switches: Iterable[Switch]) -> None:
+def _prepare(desired_states: DesiredStates, switches: Iterable[Switch]) -> None:
     for switch in switches:
-        _spared(assignments.prepare, switch)
+        _spared(desired_states.prepare, switch)
 
 
 def _spared(work: Callable[[Switch, float], None], switch: Switch) -> None:

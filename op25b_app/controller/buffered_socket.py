@@ -23,7 +23,7 @@ PIECE_BYTES = 1 << 14
 """Most bytes handed to Ryu at once: it keeps the last piece, for each of many connections."""
 
 
-class PatientSocket:
+class BufferedSocket:
     """Replaces one of eventlet's sockets that has a time-out."""
 
     def __init__(self, socket: Any) -> None:

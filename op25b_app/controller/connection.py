@@ -21,7 +21,7 @@ from ryu.controller.handler import DEAD_DISPATCHER
 from ryu.exception import OFPTruncatedMessage
 from ryu.lib import hub
 
-from op25b_app.controller.buffered_socket import PatientSocket
+from op25b_app.controller.buffered_socket import BufferedSocket
 from op25b_app.operate.newcomers import Newcomers, room
 from op25b_app.operate.turns import Share
 from op25b_app.sync.admission import Admission, Stage
@@ -165,7 +165,7 @@ class Connection(controller.Datapath):
         self._wasted = 0
         super().__init__(socket, address)
         self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
-        self.socket: Any = PatientSocket(self.socket)
+        self.socket: Any = BufferedSocket(self.socket)
         welcome(self, address[0])
 
     def send(self, buf: bytes, close_socket: bool = False) -> bool:
@@ -261,13 +261,13 @@ class Connection(controller.Datapath):
 
     def may_say(self, message: bytes) -> bool:
         """Return whether to read a message; log the objection, unless the connection is set aside."""
-        objection = self.admission.objection(message)
-        if objection and self.admission.stage is not Stage.ASIDE:
-            log.warning("the switch at %s sent %s: ignored", self.address[0], objection)
+        violation = self.admission.violation(message)
+        if violation and self.admission.stage is not Stage.ASIDE:
+            log.warning("the switch at %s sent %s: ignored", self.address[0], violation)
             self._wasted += len(message)
             if self._wasted > WASTED_BYTES and self._rank is Rank.STRANGER:
                 self.refuse(f"sent more than {WASTED_BYTES} bytes that were to be ignored")
-        return not objection
+        return not violation
 
     def spend(self, size: int, seconds: float) -> None:
         """Charge a message of ``size`` bytes that took ``seconds``."""

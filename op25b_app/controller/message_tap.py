@@ -72,7 +72,7 @@ _MOST_CONTENT = 1 << 11
 log = logging.getLogger("op25b")
 
 
-def leave_unread(take: Take, wait: Wait, spend: Spend) -> None:
+def tap_messages(take: Take, wait: Wait, spend: Spend) -> None:
     """Put this module between Ryu's connections and its parsers; it replaces every registered parser."""
     for version in range(256):
         parser = _PARSERS.get(version)

@@ -12,7 +12,7 @@ MOST_PIECES = 1 << 13
 """Maximum number of waiting pieces: some five million flow-mods."""
 
 
-class Outbox:
+class SendQueue:
     """Messages to be sent over one connection.
 
     Ryu takes some messages at once, and lets the sender of more wait: here that is a green thread, as long as
@@ -25,9 +25,9 @@ class Outbox:
         self._waiting: deque[bytes] = deque()
         self._sender: Any = None
 
-    def send(self, pieces: Iterable[bytes]) -> None:
+    def send(self, chunks: Iterable[bytes]) -> None:
         """Send pieces, each of whole messages, in order."""
-        self._waiting.extend(pieces)
+        self._waiting.extend(chunks)
         if len(self._waiting) > MOST_PIECES:
             self._give_up()
         if self._sender is not None:

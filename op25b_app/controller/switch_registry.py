@@ -12,7 +12,7 @@ from typing import Any
 from ryu.lib import hub
 
 from op25b_app.controller.background import COMPARING, PROVING, Lane
-from op25b_app.controller.switch_runner import INTERNAL_ERROR, KnownSwitch
+from op25b_app.controller.switch_runner import INTERNAL_ERROR, SwitchRunner
 from op25b_app.operate.events import Journal
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job
@@ -27,7 +27,7 @@ MOST_SECONDS = 5.0
 log = logging.getLogger("op25b")
 
 
-class KnownSwitches:
+class SwitchRegistry:
     """The switches of the policy and those that are connected, by datapath id.
 
     ``now`` returns the time in seconds since 1970.
@@ -37,7 +37,7 @@ class KnownSwitches:
         self._journal = journal
         self._audit_seconds = audit_seconds
         self._now = now
-        self._known: dict[int, KnownSwitch] = {}
+        self._known: dict[int, SwitchRunner] = {}
         self._comparisons, self._proofs = _Jobs(COMPARING), _Jobs(PROVING)
         self._wakes_at = math.inf
         self._sooner = hub.Event()
@@ -45,13 +45,13 @@ class KnownSwitches:
         for jobs in (self._comparisons, self._proofs):
             hub.spawn(_for_ever, jobs.do_next)
 
-    def __iter__(self) -> Iterator[KnownSwitch]:
+    def __iter__(self) -> Iterator[SwitchRunner]:
         return iter([*self._known.values()])
 
-    def make_known(self, dpid: int) -> KnownSwitch:
+    def make_known(self, dpid: int) -> SwitchRunner:
         """Return the switch with this datapath id; make it known if it was not."""
         if dpid not in self._known:
-            self._known[dpid] = KnownSwitch(
+            self._known[dpid] = SwitchRunner(
                 Session(dpid, self._now(), self._audit_seconds),
                 self._journal,
                 now=self._now,
@@ -60,7 +60,7 @@ class KnownSwitches:
             )
         return self._known[dpid]
 
-    def _rests(self, switch: KnownSwitch) -> None:
+    def _rests(self, switch: SwitchRunner) -> None:
         dpid = switch.session.dpid
         if switch.is_nobody:
             # A forgotten switch may still take steps, after its successor was made.
@@ -80,7 +80,7 @@ class KnownSwitches:
             switch.tick()
             hub.sleep(0)
 
-    def _do(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
+    def _do(self, switch: SwitchRunner, job: Job, datapath: Any) -> None:
         jobs = self._proofs if job.proves else self._comparisons
         jobs.add(switch, job, datapath)
 
@@ -94,12 +94,12 @@ class _Jobs:
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._waiting: dict[KnownSwitch, tuple[Job, Any]] = {}
-        self._used: dict[KnownSwitch, tuple[float, float]] = {}
+        self._waiting: dict[SwitchRunner, tuple[Job, Any]] = {}
+        self._used: dict[SwitchRunner, tuple[float, float]] = {}
         """Seconds used as of a monotonic time, by switch."""
         self._more = hub.Event()
 
-    def add(self, switch: KnownSwitch, job: Job, datapath: Any) -> None:
+    def add(self, switch: SwitchRunner, job: Job, datapath: Any) -> None:
         """Add a job for a switch over a connection; it replaces a waiting job of the same switch."""
         self._waiting[switch] = job, datapath
         self._more.set()
@@ -120,13 +120,13 @@ class _Jobs:
         else:
             step = partial(job.then, result)
         self._count(switch, began, time.monotonic())
-        switch.post(step, datapath)
+        switch.enqueue(step, datapath)
 
-    def _seconds(self, now: float, switch: KnownSwitch) -> float:
+    def _seconds(self, now: float, switch: SwitchRunner) -> float:
         seconds, counted = self._used.get(switch, (0.0, now))
         return float(seconds * 0.5 ** ((now - counted) / HALF_LIFE_SECONDS))
 
-    def _count(self, switch: KnownSwitch, began: float, ended: float) -> None:
+    def _count(self, switch: SwitchRunner, began: float, ended: float) -> None:
         self._used[switch] = self._seconds(ended, switch) + ended - began, ended
         if len(self._used) > MOST_COUNTED:
             least = min(self._used, key=partial(self._seconds, ended))

@@ -17,9 +17,9 @@ from typing import Any
 from ryu.lib import hub
 
 from op25b_app.controller.message_tap import why_ended
-from op25b_app.controller.send_queue import Outbox
+from op25b_app.controller.send_queue import SendQueue
 from op25b_app.operate.events import Journal
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import AS_WANTED, ON_THE_WAY, Job, Outcome
 
@@ -40,7 +40,7 @@ Step = Callable[[float], Outcome]
 log = logging.getLogger("op25b")
 
 
-class KnownSwitch:
+class SwitchRunner:
     """Takes the steps of a session one after the other, and carries out their outcomes.
 
     ``now`` returns seconds since 1970, ``do`` has a job done and posts its result, and ``rests`` is called
@@ -53,8 +53,8 @@ class KnownSwitch:
         journal: Journal,
         *,
         now: Callable[[], float],
-        do: Callable[[KnownSwitch, Job, Any], None],
-        rests: Callable[[KnownSwitch], None],
+        do: Callable[[SwitchRunner, Job, Any], None],
+        rests: Callable[[SwitchRunner], None],
     ) -> None:
         self.session = session
         self.generation = self._assigned = 0
@@ -70,45 +70,45 @@ class KnownSwitch:
         self._ports: dict[Any, frozenset[int]] = {}
         """By connection, the ports that wait to be passed to the session."""
         self._datapath: Any = None
-        self._outbox: Outbox | None = None
+        self._send_queue: SendQueue | None = None
 
     @property
     def is_nobody(self) -> bool:
         """True where the switch is neither connected nor in the policy."""
-        return self._datapath is None and self.session.assignment is None
+        return self._datapath is None and self.session.desired is None
 
-    def post(self, step: Step, datapath: Any = None) -> None:
+    def enqueue(self, step: Step, datapath: Any = None) -> None:
         """Have the session take a step; one of a connection that is no longer in use is ignored."""
         self._inbox.append((step, datapath))
         if not self._busy:
             self._work()
 
-    def hear(self, message: bytes, datapath: Any) -> None:
+    def on_message(self, message: bytes, datapath: Any) -> None:
         """Have the session read a message; where too many steps wait, its connection waits, too."""
         while len(self._inbox) >= INBOX:
             hub.sleep(ROOM_SECONDS)
-        self.post(partial(self.session.receive, message), datapath)
+        self.enqueue(partial(self.session.receive, message), datapath)
 
     def ports_changed(self, ports: frozenset[int], datapath: Any) -> None:
         """Pass the present ports of a connection to the session, in place of ports that still wait."""
         is_pending = datapath in self._ports
         self._ports[datapath] = ports
         if not is_pending:
-            self.post(partial(self._tell_ports, datapath), datapath)
+            self.enqueue(partial(self._tell_ports, datapath), datapath)
 
     def tick(self) -> None:
         """Have the session act on the time, unless steps are being taken."""
         if not self._busy:
-            self.post(self.session.tick)
+            self.enqueue(self.session.tick)
 
-    def assign(self, assignment: Assignment | None, generation: int) -> None:
+    def assign(self, desired: DesiredState | None, generation: int) -> None:
         """Have the session follow an assignment, or none, of the policy with this number."""
 
         def step(now: float) -> Outcome:
             self._assigned = generation
-            return self.session.assign(assignment, now)
+            return self.session.assign(desired, now)
 
-        self.post(step)
+        self.enqueue(step)
 
     def connect(self, datapath: Any, connection: SwitchFeatures) -> None:
         """Have the session begin over a connection, in place of the one in use."""
@@ -117,11 +117,11 @@ class KnownSwitch:
             self._use(datapath)
             return self.session.connected(connection, now)
 
-        self.post(step)
+        self.enqueue(step)
 
     def contest(self, addresses: Sequence[str]) -> None:
         """Report the addresses that contest the datapath id; none where a single connection claims it."""
-        self.post(partial(self.session.contested, addresses))
+        self.enqueue(partial(self.session.contested, addresses))
 
     def disconnect(self, datapath: Any) -> None:
         """Report the end of a connection to the session; one that is no longer in use is ignored."""
@@ -130,7 +130,7 @@ class KnownSwitch:
             self._use(None)
             return self.session.disconnected(now, why_ended(datapath))
 
-        self.post(step, datapath)
+        self.enqueue(step, datapath)
 
     def _tell_ports(self, datapath: Any, now: float) -> Outcome:
         return self.session.ports_changed(self._ports.pop(datapath), now)
@@ -168,9 +168,9 @@ class KnownSwitch:
 
     def _carry_out(self, outcome: Outcome) -> None:
         """Send and log the outcome of a step, and have its job done."""
-        if self._outbox is not None:
-            self._outbox.send(outcome.pieces)
-        now, is_stranger = self._now(), self.session.assignment is None
+        if self._send_queue is not None:
+            self._send_queue.send(outcome.chunks)
+        now, is_stranger = self._now(), self.session.desired is None
         if outcome.turned is not None:
             level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
@@ -184,14 +184,14 @@ class KnownSwitch:
 
     def _use(self, datapath: Any) -> None:
         """Replace the connection in use by this one, or by none."""
-        if self._outbox is not None:
-            self._outbox.close()
+        if self._send_queue is not None:
+            self._send_queue.close()
         if datapath is not None and self._datapath is not None:
             # Ryu tells every application of it, and may wait for the one that has called this.
             hub.spawn(self._datapath.close)
         self._datapath = datapath
-        self._outbox = datapath and Outbox(datapath)
+        self._send_queue = datapath and SendQueue(datapath)
 
     def __str__(self) -> str:
         dpid = f"dpid {self.session.dpid:#x}"
-        return dpid if self.session.assignment is None else f"{self.session.name} ({dpid})"
+        return dpid if self.session.desired is None else f"{self.session.name} ({dpid})"

@@ -13,12 +13,12 @@ from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.ranges import Ranges, complement
 from op25b_app.policy.model import (
-    Line,
     MailException,
     Mode,
     Policy,
     PortRole,
     SourceValidation,
+    SubscriberPort,
     Switch,
     Verdict,
 )
@@ -40,7 +40,7 @@ def would_block_nothing(policy: Policy, switch: Switch, at: float) -> str | None
     None where it blocks some. Source validation is ignored: it blocks foreign addresses, not senders of mail.
     ``at`` is in seconds since 1970.
     """
-    return _Closure(policy, at).objection(switch)
+    return _Closure(policy, at).violation(switch)
 
 
 def stops_blocking(
@@ -56,8 +56,8 @@ def stops_blocking(
     before, after = _Closure(old, at, is_over), _Closure(new, at, is_over)
     by_reason: dict[str, list[str]] = {}
     for switch, successor in pairs_of(old, new).common:
-        reason = after.objection(successor)
-        if reason is not None and before.objection(switch) is None:
+        reason = after.violation(successor)
+        if reason is not None and before.violation(switch) is None:
             by_reason.setdefault(reason, []).append(successor.name)
     return [f"{names(switches)} would block nothing: {reason}" for reason, switches in by_reason.items()]
 
@@ -73,9 +73,9 @@ class _Closure:
         self._destinations = {version: self._closed(version) for version in _VERSIONS}
         self._exceptions = [exception for exception in policy.exceptions if exception.in_force(at)]
         self._examples = list(self._pairs())
-        self._reason = self._objection_to_addresses()
+        self._reason = self._violation_of_addresses()
 
-    def objection(self, switch: Switch) -> str | None:
+    def violation(self, switch: Switch) -> str | None:
         """Return why nothing is blocked at a switch's subscriber ports; None where something is."""
         if switch.mode is Mode.MONITOR:
             return "it is in monitor mode, which counts and lets through"
@@ -84,7 +84,7 @@ class _Closure:
             return "it has no subscriber ports"
         if self._reason is not None or not self._exceptions:
             return self._reason
-        lines = (Line(switch.name, port) for port in ports)
+        lines = (SubscriberPort(switch.name, port) for port in ports)
         if any(not self._excepts(line, *pair) for line in lines for pair in self._examples):
             return None
         try:
@@ -132,7 +132,7 @@ class _Closure:
             seen += [embed(nat64, prefix) for nat64 in outer for prefix in inner]
         return complement(held_by(seen), 0, (1 << WIDTH[version]) - 1)
 
-    def _objection_to_addresses(self) -> str | None:
+    def _violation_of_addresses(self) -> str | None:
         """Return why the addresses alone leave nothing to block; None where they do not."""
         if not self._policy.dynamic:
             return "address_space.dynamic is empty"
@@ -149,11 +149,11 @@ class _Closure:
             edges = (dict.fromkeys(edge for each in found for edge in each) for found in ranges)
             yield from ((version, source, destination) for source, destination in itertools.product(*edges))
 
-    def _excepts(self, line: Line, version: int, source: int, destination: int) -> bool:
+    def _excepts(self, line: SubscriberPort, version: int, source: int, destination: int) -> bool:
         return any(
             (
                 exception.source == line
-                if isinstance(exception.source, Line)
+                if isinstance(exception.source, SubscriberPort)
                 else exception.source.contains(version, source)
             )
             and self._leads_to(exception, version, destination)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from op25b_app.policy.model import Policy, Switch
 
 
-class Pairs(NamedTuple):
+class MatchedSwitches(NamedTuple):
     """Switches of two policies: (old, new) of each that both have, and those that only one has."""
 
     common: list[tuple[Switch, Switch]]
@@ -15,7 +15,7 @@ class Pairs(NamedTuple):
     removed: list[Switch]
 
 
-def pairs_of(old: Policy, new: Policy) -> Pairs:
+def pairs_of(old: Policy, new: Policy) -> MatchedSwitches:
     """Pair switches by datapath id; where only one policy has the id, by name."""
     successors = {switch.dpid: switch for switch in new.switches.values()}
     common = [
@@ -32,4 +32,4 @@ def pairs_of(old: Policy, new: Policy) -> Pairs:
             removed.append(switch)
         else:
             common.append((switch, successor))
-    return Pairs(common, list(by_name.values()), removed)
+    return MatchedSwitches(common, list(by_name.values()), removed)

@@ -18,7 +18,7 @@ from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.ranges import Ranges
 from op25b_app.policy.canonical import meaning
-from op25b_app.policy.model import Line, Listed, MailException, Mode, Policy, Switch
+from op25b_app.policy.model import LocatedPrefix, MailException, Mode, Policy, SubscriberPort, Switch
 from op25b_app.policy.oversights import unbound_lines
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
@@ -76,7 +76,7 @@ class Effect:
     removed: tuple[str, ...]
     exceptions: tuple[ExceptionEnd, ...]
     stops_blocking: tuple[str, ...]
-    cut_off: tuple[Line, ...] = ()
+    cut_off: tuple[SubscriberPort, ...] = ()
     lines: int = 0
 
     @property
@@ -152,7 +152,7 @@ def effect(
     )
 
 
-def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator[Line]:
+def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator[SubscriberPort]:
     """Yield the lines that lose all their traffic, on switches that both policies have."""
     before = {(old.switches[line.switch].dpid, line.port) for line in unbound_lines(old)}
     common = {after.name: earlier for earlier, after in pairs_of(old, new).common}
@@ -233,7 +233,7 @@ def _of_every_switch(policy: Policy, at: float) -> Hashable:
     """Return the parts of a policy, without the switch itself, on which a switch's rules may depend."""
     bound = [entry.prefix for switch in policy.switches.values() for entry in _bound(switch)]
     exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
-    lines = [entry.source for entry in exceptions if isinstance(entry.source, Line)]
+    lines = [entry.source for entry in exceptions if isinstance(entry.source, SubscriberPort)]
     return (
         meaning(policy, without=_NOT_OF_EVERY_SWITCH),
         frozenset(meaning(entry, without=_FOR_PEOPLE) for entry in exceptions),
@@ -248,19 +248,19 @@ def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
     return (
         meaning(switch, without=_WHICH_SWITCH),
         frozenset(
-            meaning(replace(entry, source=Line("", entry.source.port)), without=_FOR_PEOPLE)
+            meaning(replace(entry, source=SubscriberPort("", entry.source.port)), without=_FOR_PEOPLE)
             for entry in exceptions
-            if isinstance(entry.source, Line) and entry.source.switch == switch.name
+            if isinstance(entry.source, SubscriberPort) and entry.source.switch == switch.name
         ),
     )
 
 
-def _bound(switch: Switch) -> Iterator[Listed]:
+def _bound(switch: Switch) -> Iterator[LocatedPrefix]:
     for binding in switch.bindings:
         yield from binding.addresses
 
 
-def _bound_to(policy: Policy, line: Line) -> frozenset[Prefix]:
+def _bound_to(policy: Policy, line: SubscriberPort) -> frozenset[Prefix]:
     switch = policy.switches.get(line.switch)
     bindings = switch.bindings if switch is not None else ()
     return frozenset(

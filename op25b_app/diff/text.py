@@ -12,7 +12,7 @@ from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
 from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
-from op25b_app.policy.model import Line, MailException, PortRole
+from op25b_app.policy.model import MailException, PortRole, SubscriberPort
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.header import UNTAGGED
@@ -293,7 +293,7 @@ def permission(exception: MailException) -> str:
     source = exception.source
     sender = (
         f"port {port_name(source.port)} of {source.switch}"
-        if isinstance(source, Line)
+        if isinstance(source, SubscriberPort)
         else prefix_text(source)
     )
     receiver = "anywhere" if exception.destination is None else prefix_text(exception.destination)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, Optional
 
 from op25b_app.net.prefix import WIDTH
-from op25b_app.net.prefix_set import Key, PrefixTable, end_of
+from op25b_app.net.prefix_set import Key, LpmTable, end_of
 
 NO, YES = 1, 2
 """Labels of a table that answers yes or no."""
@@ -56,7 +56,7 @@ class SmallestTable:
 
     def __init__(
         self,
-        table: PrefixTable[Any],
+        table: LpmTable[Any],
         says: Sequence[int],
         previous: SmallestTable | None = None,
         costs: Costs | None = None,
@@ -101,7 +101,7 @@ class _Gathering:
 
     def __init__(
         self,
-        table: PrefixTable[Any],
+        table: LpmTable[Any],
         says: Sequence[int],
         before: Mapping[Key, Part],
         parts: dict[Key, Part],
@@ -236,7 +236,7 @@ class _Weighing(_Gathering):
 
     def __init__(
         self,
-        table: PrefixTable[Any],
+        table: LpmTable[Any],
         says: Sequence[int],
         before: Mapping[Key, Part],
         parts: dict[Key, Part],

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from op25b_app.net.ortc import SmallestTable
 from op25b_app.net.prefix import WIDTH, Prefix
-from op25b_app.net.prefix_set import Label, PrefixTable, cover, difference, key_of, keys_of, prefix_of
+from op25b_app.net.prefix_set import Label, LpmTable, cover, difference, key_of, keys_of, prefix_of
 
 
 def of_version(prefixes: Iterable[Prefix], version: int) -> Iterator[Prefix]:
@@ -44,7 +44,7 @@ def minimal_table(version: int, table: Mapping[Prefix, Label], default: Label) -
     labels = list(dict.fromkeys([default, *table.values()]))
     number = {label: index for index, label in enumerate(labels)}
     numbers = {key_of(prefix): number[label] for prefix, label in table.items()}
-    smallest = SmallestTable(PrefixTable(version, numbers, 0), [1 << index for index in number.values()])
+    smallest = SmallestTable(LpmTable(version, numbers, 0), [1 << index for index in number.values()])
     return {
         prefix_of(version, key): labels[bit.bit_length() - 1]
         for bit, keys in smallest.entries.items()

@@ -102,7 +102,7 @@ def _around(width: int, key: Key, holes: Sequence[Key]) -> Iterator[Key]:
         yield from _around(width, upper, holes[middle:])
 
 
-class PrefixTable(Generic[Label]):
+class LpmTable(Generic[Label]):
     """Labels of addresses of one IP version by longest-prefix match; ``default`` where nothing matches."""
 
     def __init__(self, version: int, labels: Mapping[Key, Label], default: Label) -> None:
@@ -135,7 +135,7 @@ class PrefixTable(Generic[Label]):
         low = bisect_left(self.keys, key)
         return low, bisect_left(self.keys, end_of(self.version, key) << 8, low)
 
-    def updated(self, changes: Mapping[Key, Label | None]) -> PrefixTable[Label]:
+    def updated(self, changes: Mapping[Key, Label | None]) -> LpmTable[Label]:
         """Return a table in which some entries have other labels, or are removed (None)."""
         if not changes:
             return self
@@ -146,7 +146,7 @@ class PrefixTable(Generic[Label]):
             else:
                 labels[key] = label
         if len(changes) > FEW:
-            return PrefixTable(self.version, labels, self.default)
+            return LpmTable(self.version, labels, self.default)
         table = copy(self)
         table.labels, table.keys, table.values = labels, [*self.keys], [*self.values]
         table._lengths = sorted({*self._lengths, *(key & 0xFF for key in changes)}, reverse=True)
@@ -159,7 +159,7 @@ class PrefixTable(Generic[Label]):
             table.sizes = self._sizes_with(table, changes)
         return table
 
-    def changed(self, over: Iterable[Key], change: Callable[[Label], Label]) -> PrefixTable[Label]:
+    def changed(self, over: Iterable[Key], change: Callable[[Label], Label]) -> LpmTable[Label]:
         """Return a table with other labels for all addresses that ``over``, disjoint keys, hold."""
         changes: dict[Key, Label | None] = {}
         for key in over:
@@ -200,7 +200,7 @@ class PrefixTable(Generic[Label]):
             end, innermost = network + size, label
         return found
 
-    def _sizes_with(self, table: PrefixTable[Label], changes: Iterable[Key]) -> Mapping[Label, int]:
+    def _sizes_with(self, table: LpmTable[Label], changes: Iterable[Key]) -> Mapping[Label, int]:
         """Return the sizes of ``table``, in which the entries at ``changes`` differ from this one's."""
         sizes = Counter(self.sizes)
         for block in cover(self.version, (self._outermost(table, key) for key in changes)):
@@ -208,7 +208,7 @@ class PrefixTable(Generic[Label]):
             sizes.subtract(self._sizes(*self._range(block)))
         return +sizes
 
-    def _outermost(self, table: PrefixTable[Label], key: Key) -> Key:
+    def _outermost(self, table: LpmTable[Label], key: Key) -> Key:
         """Return the shortest entry of either table that covers ``key``, or ``key``."""
         width, network = WIDTH[self.version], key >> 8
         for length in range(key & 0xFF):

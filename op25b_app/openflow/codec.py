@@ -130,9 +130,9 @@ def encode_barrier_request(*, version: int, xid: int) -> bytes:
     return encode_message(version, _OFPT_BARRIER_REQUEST, xid, b"")
 
 
-def encode_flow_stats_request(*, version: int, xid: int, only_ours: bool = False) -> bytes:
+def encode_flow_stats_request(*, version: int, xid: int, only_managed: bool = False) -> bytes:
     """Return a request for all rules of all tables, or only for those with op25b's cookies (7.3.5.2)."""
-    cookie, mask = (COOKIE_OWNER << 48, 0xFFFF << 48) if only_ours else (0, 0)
+    cookie, mask = (COOKIE_OWNER << 48, 0xFFFF << 48) if only_managed else (0, 0)
     body = _FLOW_STATS_REQUEST.pack(_ALL_TABLES, _ANY, _ANY, cookie, mask) + encode_match(())
     return encode_multipart_request(version, _OFPMP_FLOW, xid, body)
 
@@ -171,7 +171,7 @@ def _decoded(table: int, attributes: bytes, reported: bytes) -> InstalledRule:
     priority, idle_timeout, hard_timeout, flags, cookie = _ATTRIBUTES.unpack(attributes)
     match, action = match_and_action(reported)
     rule = FlowRule(table, priority, match, action, cookie, hard_timeout)
-    if isinstance(action, Opaque) and rule.ours:
+    if isinstance(action, Opaque) and rule.is_managed:
         rule = rule._replace(action=meaning(action))
     return InstalledRule(rule, idle_timeout, flags)
 

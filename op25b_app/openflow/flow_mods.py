@@ -46,7 +46,7 @@ class Form(NamedTuple):
 class Written(NamedTuple):
     """Encoded changes, joined to pieces, and the changes that no message can express."""
 
-    pieces: tuple[bytes, ...]
+    chunks: tuple[bytes, ...]
     unwritable: tuple[Change, ...] = ()
 
 
@@ -64,7 +64,7 @@ def flags_of(change: Change) -> int:
     return 0 if does_same and before.cookie >> _ROLE_SHIFT == rule.cookie >> _ROLE_SHIFT else RESET_COUNTS
 
 
-class Group(tuple[Change, ...]):
+class UpdateStep(tuple[Change, ...]):
     """Changes that a switch may make in any order; encoded once per form for all switches."""
 
     def written(self, form: Form) -> Written:
@@ -94,7 +94,7 @@ def read_error(message: bytes) -> SwitchError:
 class Batch(NamedTuple):
     """Changes that are sent together, ``first`` before the group; as a bundle where ``bundle`` is its id."""
 
-    group: Group
+    group: UpdateStep
     first: tuple[Change, ...]
     form: Form
     bundle: int | None = None
@@ -109,7 +109,7 @@ class Batch(NamedTuple):
             group = self.group.written(self.form)
         else:
             group = _written(enumerate(self.group), self.form, self.bundle)
-        return Written((*first.pieces, *group.pieces), (*first.unwritable, *group.unwritable))
+        return Written((*first.chunks, *group.chunks), (*first.unwritable, *group.unwritable))
 
     def deletions(self, table: int) -> int:
         """Return the number of rules that are deleted from ``table``."""

@@ -153,7 +153,7 @@ class FlowRule(NamedTuple):
         return self.table, self.priority, self.match
 
     @property
-    def ours(self) -> bool:
+    def is_managed(self) -> bool:
         """True where the cookie is op25b's."""
         return self.cookie >> 48 == COOKIE_OWNER
 
@@ -163,6 +163,6 @@ class FlowRule(NamedTuple):
 
         Raises ValueError for a cookie that no op25b rule can have.
         """
-        if not self.ours:
+        if not self.is_managed:
             raise ValueError(f"cookie {self.cookie:#x} is not one of ours")
         return Role(self.cookie >> 40 & 0xFF)

@@ -13,7 +13,7 @@ from op25b_app.openflow.oxm import decode_field
 from op25b_app.openflow.stored_rule import (
     ClearLater,
     Emit,
-    Jump,
+    GotoTable,
     Later,
     MayDrop,
     MaySend,
@@ -22,7 +22,7 @@ from op25b_app.openflow.stored_rule import (
     SetField,
     Step,
     StoredRule,
-    Unmodelled,
+    Unsupported,
     WriteMetadata,
     stored,
 )
@@ -50,7 +50,7 @@ def _steps(instructions: bytes) -> Iterator[Step]:
     """Yield the steps of instructions in the order in which a switch follows them (section 5.9)."""
     for kind, body in sorted(_parts(instructions), key=lambda part: _PLACES.get(part[0], 0)):
         if kind == _GOTO_TABLE and len(body) == 4:
-            yield Jump(body[0])
+            yield GotoTable(body[0])
         elif kind == _WRITE_METADATA and len(body) == 20:
             yield WriteMetadata(*struct.unpack_from("!QQ", body, 4))
         elif kind == _APPLY_ACTIONS and len(body) >= 4:
@@ -62,7 +62,7 @@ def _steps(instructions: bytes) -> Iterator[Step]:
         elif kind == _METER:
             yield MayDrop()
         else:
-            yield Unmodelled(f"instruction {kind}")
+            yield Unsupported(f"instruction {kind}")
 
 
 def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
@@ -94,4 +94,4 @@ def _action(kind: int, body: bytes) -> Step:
         return MaySend("what a group does is not asked of the switch")
     if kind == _ACTION_METER:
         return MayDrop()
-    return Unmodelled(f"action {kind}")
+    return Unsupported(f"action {kind}")

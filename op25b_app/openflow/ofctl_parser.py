@@ -15,7 +15,7 @@ from op25b_app.openflow.stored_rule import (
     CONTROLLER_PORT,
     ClearLater,
     Emit,
-    Jump,
+    GotoTable,
     Later,
     MayDrop,
     MaySend,
@@ -27,7 +27,7 @@ from op25b_app.openflow.stored_rule import (
     SetTagPriority,
     Step,
     StoredRule,
-    Unmodelled,
+    Unsupported,
     WriteMetadata,
     sends,
 )
@@ -136,7 +136,7 @@ def _bucket(text: str) -> list[Step]:
     return list(_steps(_split(actions), (), "", {}))
 
 
-_UNKNOWN_IN_A_GROUP = (Unmodelled, MaySend, Jump, Later)
+_UNKNOWN_IN_A_GROUP = (Unsupported, MaySend, GotoTable, Later)
 """Steps that may send a packet. A bucket of Open vSwitch may also continue in another table."""
 
 
@@ -148,7 +148,7 @@ def _of_group(number: int, kind: str, buckets: list[list[Step]]) -> Iterator[Ste
     sending = [any(map(sends, bucket)) for bucket in buckets]
     unknown = [step for bucket in buckets for step in bucket if isinstance(step, _UNKNOWN_IN_A_GROUP)]
     if any(isinstance(step, SetField) for bucket in buckets for step in bucket):
-        yield Unmodelled(f"group {number} changes packets")
+        yield Unsupported(f"group {number} changes packets")
         return
     if kind == "ff":
         if any(sending) or unknown:
@@ -357,9 +357,9 @@ def _tracking(token: str, argument: str, is_last: bool) -> Iterator[Step]:
     """
     arguments = dict(part.partition("=")[::2] for part in _split(argument))
     if any(name.startswith("nat") for name in arguments):
-        yield Unmodelled(token)
+        yield Unsupported(token)
     elif "table" in arguments:
-        yield Jump(_number(arguments["table"]), tracked=True) if is_last else Unmodelled(token)
+        yield GotoTable(_number(arguments["table"]), tracked=True) if is_last else Unsupported(token)
 
 
 def _step(token: str, match: Match, is_last: bool) -> Step:
@@ -374,14 +374,14 @@ def _step(token: str, match: Match, is_last: bool) -> Step:
         field = next(_fields(_SETTERS[name], argument, {each.name: each for each in match}))
         return SetField(field.name, field.value)
     if resubmit := re.fullmatch(r"resubmit\(,(\d+)\)", token):
-        return Jump(int(resubmit[1])) if is_last else Unmodelled(token)
-    return Unmodelled(token)
+        return GotoTable(int(resubmit[1])) if is_last else Unsupported(token)
+    return Unsupported(token)
 
 
 def _output(argument: str) -> Step:
     if argument.isdecimal() or argument.startswith('"') or argument in _RESERVED_PORTS:
         return Emit(_RESERVED_PORTS.get(argument, _ANY_PORT))
-    return Unmodelled(f"output:{argument}")
+    return Unsupported(f"output:{argument}")
 
 
 def _set_field(argument: str) -> Step:
@@ -403,7 +403,7 @@ def _write_metadata(argument: str) -> Step:
 
 
 _READERS: dict[str, Callable[[str], Step]] = {
-    "goto_table": lambda argument: Jump(_number(argument)),
+    "goto_table": lambda argument: GotoTable(_number(argument)),
     "output": _output,
     "enqueue": lambda argument: Emit(_ANY_PORT),
     "set_field": _set_field,

@@ -69,7 +69,7 @@ class PushMpls(NamedTuple):
     text: str
 
 
-class Jump(NamedTuple):
+class GotoTable(NamedTuple):
     """Continue in another table and do not return; ``tracked``: through the connection tracker."""
 
     table: int
@@ -105,7 +105,7 @@ class MaySend(NamedTuple):
     doubt: str
 
 
-class Unmodelled(NamedTuple):
+class Unsupported(NamedTuple):
     """Step that the proof does not model; ``text`` as it is written."""
 
     text: str
@@ -113,7 +113,7 @@ class Unmodelled(NamedTuple):
 
 Change = SetField | PushTag | PopTag | SetTagPriority | PopMpls | PushMpls
 """Steps that change the packet."""
-Step = Emit | Change | Jump | WriteMetadata | Later | ClearLater | MayDrop | MaySend | Unmodelled
+Step = Emit | Change | GotoTable | WriteMetadata | Later | ClearLater | MayDrop | MaySend | Unsupported
 
 
 def sends(step: Step) -> bool:
@@ -133,25 +133,25 @@ class StoredRule(NamedTuple):
     text: str
 
     @property
-    def is_ours(self) -> bool:
+    def is_managed(self) -> bool:
         """True where the cookie is op25b's."""
         return self.cookie >> 48 == COOKIE_OWNER
 
     @property
     def only_counts(self) -> bool:
         """True for a monitor-mode rule, known by its cookie; it permits what enforce mode would block."""
-        return self.is_ours and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
+        return self.is_managed and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
 
 
 def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
     """Return a flow rule as a stored rule; opaque instructions stay unmodelled."""
     steps: tuple[Step, ...] = ()
     if isinstance(rule.action, Goto):
-        steps = (Jump(rule.action.table),)
+        steps = (GotoTable(rule.action.table),)
     elif isinstance(rule.action, Tagged):
-        steps = (WriteMetadata(rule.action.tag, TAG_MASK), Jump(rule.action.table))
+        steps = (WriteMetadata(rule.action.tag, TAG_MASK), GotoTable(rule.action.table))
     elif isinstance(rule.action, Output):
         steps = (Emit(rule.action.port),)
     elif isinstance(rule.action, Opaque):
-        steps = (Unmodelled(f"instructions {rule.action.instructions.hex()}"),)
+        steps = (Unsupported(f"instructions {rule.action.instructions.hex()}"),)
     return StoredRule(rule.table, rule.priority, rule.match, steps, rule.cookie, where, text)

@@ -11,7 +11,7 @@ from op25b_app.diff import effect, stops_blocking
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.policy.model import Place, Policy
+from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.openness import newly_open
 from op25b_app.policy.source_files import Read
 
@@ -98,7 +98,7 @@ def examine(
         # An error in op25b in reading one file must not cost the policy in force.
         log.exception("a mistake of op25b: please report it with %s", path)
         what = f"op25b fails to read this: {type(failure).__name__}: {failure}; please report it"
-        problem = error(Place(str(path), 1, 1), what)
+        problem = error(SourceLocation(str(path), 1, 1), what)
         return Examined(Loaded(None, (problem,), {}, ""), frozenset(named))
 
 

@@ -81,11 +81,11 @@ def _switch(session: Session, current: set[int]) -> dict[str, Any]:
         "state": status.state.value,
         "reason": status.reason,
         "since": _iso(status.since),
-        "in_policy": session.assignment is not None,
+        "in_policy": session.desired is not None,
         "current": session.dpid in current,
         "rules": status.rules,
         "revision": session.revision,
-        "mode": session.assignment.switch.mode.value if session.assignment else None,
+        "mode": session.desired.switch.mode.value if session.desired else None,
         "openflow": session.openflow_version,
     }
 

@@ -6,7 +6,7 @@ import enum
 from collections.abc import Iterable
 
 from op25b_app.net.prefix import WIDTH, Prefix
-from op25b_app.net.prefix_set import PrefixTable, key_of, keys_of
+from op25b_app.net.prefix_set import LpmTable, key_of, keys_of
 
 
 class Space(enum.IntEnum):
@@ -36,12 +36,12 @@ class AddressSpace:
             changed = (self._dynamic ^ before._dynamic) | (self._static ^ before._static)
             self.tables = {version: self._since(table, changed) for version, table in before.tables.items()}
 
-    def _table(self, version: int) -> PrefixTable[Space]:
+    def _table(self, version: int) -> LpmTable[Space]:
         labels = dict.fromkeys(keys_of(version, self._dynamic), Space.DYNAMIC)
         labels.update(dict.fromkeys(keys_of(version, self._static), Space.STATIC))
-        return PrefixTable(version, labels, Space.UNLISTED)
+        return LpmTable(version, labels, Space.UNLISTED)
 
-    def _since(self, table: PrefixTable[Space], changed: Iterable[Prefix]) -> PrefixTable[Space]:
+    def _since(self, table: LpmTable[Space], changed: Iterable[Prefix]) -> LpmTable[Space]:
         version = table.version
         return table.updated(
             {key_of(prefix): self._listed_as(prefix) for prefix in changed if prefix.version == version}

@@ -7,7 +7,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import Any
 
 from op25b_app.net.prefix import Prefix
-from op25b_app.policy.model import Listed, Place
+from op25b_app.policy.model import LocatedPrefix, SourceLocation
 
 
 def meaning(part: Any, without: Collection[str] = ()) -> Hashable:
@@ -23,16 +23,16 @@ def meaning(part: Any, without: Collection[str] = ()) -> Hashable:
         return tuple(
             (name, meaning(value))
             for name, value in named
-            if name not in without and not isinstance(value, Place)
+            if name not in without and not isinstance(value, SourceLocation)
         )
     if isinstance(part, Mapping):
         return frozenset((key, meaning(value)) for key, value in part.items())
     if type(part) is tuple:
-        return prefixes(part) if part and isinstance(part[0], Listed) else tuple(map(meaning, part))
+        return prefixes(part) if part and isinstance(part[0], LocatedPrefix) else tuple(map(meaning, part))
     assert isinstance(part, Hashable)
     return part
 
 
-def prefixes(listed: Iterable[Listed]) -> frozenset[Prefix]:
+def prefixes(listed: Iterable[LocatedPrefix]) -> frozenset[Prefix]:
     """Return the prefixes of a list as a set."""
     return frozenset(entry.prefix for entry in listed)

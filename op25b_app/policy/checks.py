@@ -9,25 +9,25 @@ from itertools import islice, zip_longest
 from op25b_app.net.nat64 import LENGTHS
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
-from op25b_app.net.prefix_set import Key, PrefixTable, end_of, key_of
+from op25b_app.net.prefix_set import Key, LpmTable, end_of, key_of
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.diagnostic import Problem, error, names_in_words, warning
+from op25b_app.policy.diagnostic import Diagnostic, error, names_in_words, warning
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
-    Line,
-    Listed,
+    LocatedPrefix,
     MailException,
-    Place,
     Policy,
     PortRole,
+    SourceLocation,
     SourceValidation,
+    SubscriberPort,
     Switch,
 )
 from op25b_app.policy.openness import openings
 from op25b_app.policy.oversights import oversights
-from op25b_app.policy.schema import PORT_LISTS, Document
-from op25b_app.policy.yaml_source import Tree
+from op25b_app.policy.schema import PORT_LISTS, PolicySchema
+from op25b_app.policy.yaml_source import YamlSource
 
 UNBOUND_SHOWN = 3
 """Number of static prefixes without a line that are named; the rest are counted."""
@@ -35,7 +35,7 @@ WIDE_SHOWN = 3
 """Number of mail destinations of more than one host that are named; the rest are counted."""
 
 
-def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Problem]:
+def check(policy: Policy, document: PolicySchema, tree: YamlSource, at: float) -> list[Diagnostic]:
     """Return the contradictions (errors) and doubtful parts (warnings) of a parsed policy.
 
     ``at`` is in seconds since 1970.
@@ -59,7 +59,7 @@ def check(policy: Policy, document: Document, tree: Tree, at: float) -> list[Pro
     ]
 
 
-def _forwarding(document: Document, tree: Tree) -> Iterator[Problem]:
+def _forwarding(document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     if not SourceValidation(document.hardening.source_validation).of_every_packet:
         return
     for name, switch in document.switches.items():
@@ -70,7 +70,7 @@ def _forwarding(document: Document, tree: Tree) -> Iterator[Problem]:
             yield error(place, f"{what}; write one from {FIRST_FOREIGN_TABLE + 1} to {LAST_FOREIGN_TABLE}")
 
 
-def _hidden_ip(document: Document, tree: Tree) -> Iterator[Problem]:
+def _hidden_ip(document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     places = tree.item_places(("hardening", "ethertypes"))
     for ethertype, place in zip(document.hardening.ethertypes, places, strict=True):
         if ethertype in _CARRIES_IP:
@@ -91,7 +91,7 @@ _CARRIES_IP = {
 }
 
 
-def _serves(policy: Policy) -> Iterator[Problem]:
+def _serves(policy: Policy) -> Iterator[Diagnostic]:
     if not any(switch.serves for switch in policy.switches.values()):
         return
     own = _addresses((*policy.dynamic, *policy.static))
@@ -102,7 +102,7 @@ def _serves(policy: Policy) -> Iterator[Problem]:
                 yield error(place, f"{what}; list it there or take it out")
 
 
-def _both_dynamic_and_static(policy: Policy) -> Iterator[Problem]:
+def _both_dynamic_and_static(policy: Policy) -> Iterator[Diagnostic]:
     both = policy.space.in_both
     dynamic = {prefix: place for prefix, place in policy.dynamic if prefix in both} if both else {}
     for prefix, place in policy.static if both else ():
@@ -110,7 +110,7 @@ def _both_dynamic_and_static(policy: Policy) -> Iterator[Problem]:
             yield error(place, f"{prefix} is dynamic as well ({dynamic[prefix]}); keep it in one of the two")
 
 
-def _nat64(policy: Policy) -> Iterator[Problem]:
+def _nat64(policy: Policy) -> Iterator[Diagnostic]:
     for prefix, place in policy.nat64_prefixes:
         if prefix.version != 6 or prefix.length not in LENGTHS:
             lengths = ", ".join(map(str, LENGTHS))
@@ -119,7 +119,7 @@ def _nat64(policy: Policy) -> Iterator[Problem]:
             )
 
 
-def _wide_mail_destinations(policy: Policy) -> Iterator[Problem]:
+def _wide_mail_destinations(policy: Policy) -> Iterator[Diagnostic]:
     """Yield one warning for all: a port-25 filter sees the first stop of a source route, not the last."""
     wide = [listed for listed in policy.mail_destinations if _is_wide(listed.prefix)]
     if not wide:
@@ -136,7 +136,7 @@ def _is_wide(prefix: Prefix) -> bool:
     return prefix.length < WIDTH[prefix.version]
 
 
-def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
+def _ports(document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     for name, switch in document.switches.items():
         taken: dict[int, str] = {}
         for key in PORT_LISTS:
@@ -151,13 +151,13 @@ def _ports(document: Document, tree: Tree) -> Iterator[Problem]:
                 taken.update((port, key) for port in ports if port not in taken)
 
 
-def _lines(policy: Policy) -> Iterator[Problem]:
+def _lines(policy: Policy) -> Iterator[Diagnostic]:
     """Check that the lines of bindings and exceptions are subscriber ports of known switches."""
     for switch in policy.switches.values():
         for binding in switch.bindings:
             yield from _line(switch, binding.port, binding.place)
     for exception in policy.exceptions:
-        if not isinstance(exception.source, Line):
+        if not isinstance(exception.source, SubscriberPort):
             continue
         name, port = exception.source
         if name in policy.switches:
@@ -167,7 +167,7 @@ def _lines(policy: Policy) -> Iterator[Problem]:
             yield error(exception.place, f"no switch is called '{name}'; the switches are {known}")
 
 
-def _vlans(policy: Policy) -> Iterator[Problem]:
+def _vlans(policy: Policy) -> Iterator[Diagnostic]:
     for switch in policy.switches.values():
         for port in switch.vlans:
             role = switch.role_of(port)
@@ -178,7 +178,7 @@ def _vlans(policy: Policy) -> Iterator[Problem]:
                 yield warning(switch.place, _no_role(switch, port))
 
 
-def _line(switch: Switch, port: int, place: Place) -> Iterator[Problem]:
+def _line(switch: Switch, port: int, place: SourceLocation) -> Iterator[Diagnostic]:
     if switch.role_of(port) is not PortRole.SUBSCRIBER:
         role = switch.role_of(port).value
         yield error(
@@ -192,7 +192,7 @@ def _no_role(switch: Switch, port: int) -> str:
     return f"port {port_name(port)} of {switch.name} has no role; add it to its subscriber_ports"
 
 
-def _datapath_ids(policy: Policy) -> Iterator[Problem]:
+def _datapath_ids(policy: Policy) -> Iterator[Diagnostic]:
     first: dict[int, Switch] = {}
     for switch in policy.switches.values():
         if not switch.dpid:
@@ -203,8 +203,8 @@ def _datapath_ids(policy: Policy) -> Iterator[Problem]:
             yield error(switch.place, f"{what}; look the dpid up on the switch")
 
 
-def _exceptions(policy: Policy, at: float) -> Iterator[Problem]:
-    first: dict[str, Place] = {}
+def _exceptions(policy: Policy, at: float) -> Iterator[Diagnostic]:
+    first: dict[str, SourceLocation] = {}
     mail = _addresses(policy.mail_destinations)
     for exception in policy.exceptions:
         if first.setdefault(exception.name, exception.place) != exception.place:
@@ -217,9 +217,9 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Problem]:
         yield from _exception_reach(policy, mail, exception)
 
 
-def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) -> Iterator[Problem]:
+def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) -> Iterator[Diagnostic]:
     source, destination, place = exception.source, exception.destination, exception.place
-    if isinstance(source, Line):
+    if isinstance(source, SubscriberPort):
         if destination is None and not _bound(policy, source):
             what = f"exception '{exception.name}' lets anybody answer from port 25 to all dynamic space"
             yield warning(place, f"{what}; name its destination, or bind the line's addresses")
@@ -235,12 +235,12 @@ def _can_speak(policy: Policy, source: Prefix, destination: Prefix) -> bool:
     return source.version == destination.version or (source.version == 6 and bool(policy.nat64_prefixes))
 
 
-def _bound(policy: Policy, line: Line) -> bool:
+def _bound(policy: Policy, line: SubscriberPort) -> bool:
     switch = policy.switches.get(line.switch)
     return switch is not None and any(binding.port == line.port for binding in switch.bindings)
 
 
-def _static_without_line(policy: Policy) -> Iterator[Problem]:
+def _static_without_line(policy: Policy) -> Iterator[Diagnostic]:
     """Yield one warning for all, at the place of the first."""
     bound = _addresses(
         listed
@@ -264,7 +264,7 @@ def _static_without_line(policy: Policy) -> Iterator[Problem]:
     yield warning(shown[0][0].place, f"{what}: any line can borrow {it}; bind {it} under a switch's bindings")
 
 
-def _unbound(table: PrefixTable[Space], bound: Intervals) -> dict[Key, int]:
+def _unbound(table: LpmTable[Space], bound: Intervals) -> dict[Key, int]:
     """Return the first address that any line can borrow of each static prefix that has one."""
     found: dict[Key, int] = {}
     following = (key >> 8 for key in islice(table.keys, 1, None))
@@ -281,7 +281,7 @@ def _unbound(table: PrefixTable[Space], bound: Intervals) -> dict[Key, int]:
     return found
 
 
-def _first_unbound(table: PrefixTable[Space], position: int, key: Key, bound: Intervals) -> int | None:
+def _first_unbound(table: LpmTable[Space], position: int, key: Key, bound: Intervals) -> int | None:
     """Return the first address of a static prefix that no binding and no dynamic prefix inside it holds.
 
     The entries inside the prefix begin at ``position`` of the table.
@@ -301,11 +301,11 @@ def _first_unbound(table: PrefixTable[Space], position: int, key: Key, bound: In
     return None
 
 
-def _addresses(listed: Iterable[Listed]) -> Intervals:
+def _addresses(listed: Iterable[LocatedPrefix]) -> Intervals:
     return Intervals(prefix for prefix, _ in listed)
 
 
-def _no_uplink(policy: Policy, tree: Tree) -> Iterator[Problem]:
+def _no_uplink(policy: Policy, tree: YamlSource) -> Iterator[Diagnostic]:
     if policy.switches and not any(switch.uplink_ports for switch in policy.switches.values()):
         what = "no switch has an uplink port, so answers to spoofed mail connections (the return leg) pass"
         yield warning(tree.key_place(("switches",)), f"{what}; name the uplink_ports")

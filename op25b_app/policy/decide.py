@@ -11,10 +11,19 @@ from dataclasses import dataclass
 
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import format_address
-from op25b_app.policy.model import Line, Mode, Place, Policy, PortRole, SourceValidation, Switch, Verdict
+from op25b_app.policy.model import (
+    Mode,
+    Policy,
+    PortRole,
+    SourceLocation,
+    SourceValidation,
+    SubscriberPort,
+    Switch,
+    Verdict,
+)
 from op25b_app.policy.packet import ETH_ARP, Packet
 from op25b_app.policy.packet_context import (
-    Case,
+    PacketContext,
     blocked_encapsulation,
     claims_what_is_not_its_own,
     has_no_address_yet,
@@ -40,12 +49,12 @@ class Decision:
     verdict: Verdict
     rule: str
     because: str
-    place: Place
+    place: SourceLocation
 
 
 def decide(policy: Policy, switch: Switch, packet: Packet, at: float) -> Decision:
     """Return the decision of ``switch`` for ``packet`` at a moment (seconds since 1970)."""
-    case = Case(policy, switch, packet, at)
+    case = PacketContext(policy, switch, packet, at)
     role = switch.role_of(packet.in_port)
     for number, question in _QUESTIONS[role]:
         answer = question(case)
@@ -60,10 +69,10 @@ def decide(policy: Policy, switch: Switch, packet: Packet, at: float) -> Decisio
     raise AssertionError("the last question always has an answer")
 
 
-_Answer = tuple[Verdict, str, Place]
+_Answer = tuple[Verdict, str, SourceLocation]
 
 
-def _under_forbidden_tag(case: Case) -> _Answer | None:
+def _under_forbidden_tag(case: PacketContext) -> _Answer | None:
     hardening, packet, switch = case.policy.hardening, case.packet, case.switch
     if not hardening.block_encapsulation:
         return None
@@ -80,7 +89,7 @@ def _under_forbidden_tag(case: Case) -> _Answer | None:
     return Verdict.BLOCK, because, hardening.encapsulation_place
 
 
-def _what_a_line_needs(case: Case) -> _Answer | None:
+def _what_a_line_needs(case: PacketContext) -> _Answer | None:
     """Judge address resolution and configuration: RA-Guard (RFC 6105), DHCPv6-Shield (RFC 7610)."""
     packet, validation = case.packet, case.policy.hardening.source_validation
     place = case.policy.hardening.source_validation_place
@@ -101,7 +110,7 @@ def _what_a_line_needs(case: Case) -> _Answer | None:
     return None
 
 
-def _no_ip_seen(case: Case) -> _Answer | None:
+def _no_ip_seen(case: PacketContext) -> _Answer | None:
     hardening, packet = case.policy.hardening, case.packet
     seen = packet.version is not None or packet.eth_type == ETH_ARP
     if case.switch.role_of(packet.in_port) is PortRole.SUBSCRIBER:
@@ -112,7 +121,7 @@ def _no_ip_seen(case: Case) -> _Answer | None:
     return Verdict.BLOCK, because, hardening.encapsulation_place
 
 
-def _tunnelled(case: Case) -> _Answer | None:
+def _tunnelled(case: PacketContext) -> _Answer | None:
     tunnels, version = case.policy.hardening.tunnels, case.packet.version
     what = blocked_encapsulation(case)
     if version is None or what is None:
@@ -122,7 +131,7 @@ def _tunnelled(case: Case) -> _Answer | None:
     return Verdict.BLOCK, f"{what} to {case.destination}", tunnels.place
 
 
-def _unreadable(case: Case) -> _Answer | None:
+def _unreadable(case: PacketContext) -> _Answer | None:
     hardening = case.policy.hardening
     if not (hardening.block_unreadable_tcp and case.packet.is_unreadable_tcp) or static_here(case):
         return None
@@ -130,7 +139,7 @@ def _unreadable(case: Case) -> _Answer | None:
     return Verdict.BLOCK, because, hardening.unreadable_tcp_place
 
 
-def _source_of_another(case: Case) -> _Answer | None:
+def _source_of_another(case: PacketContext) -> _Answer | None:
     """Validate the source (RFC 2827, RFC 3704), per switch or per line."""
     packet, hardening = case.packet, case.policy.hardening
     if packet.version is None or not hardening.source_validation.of_every_packet:
@@ -150,7 +159,7 @@ def _source_of_another(case: Case) -> _Answer | None:
     return None
 
 
-def _to_mail_destination(case: Case) -> _Answer | None:
+def _to_mail_destination(case: PacketContext) -> _Answer | None:
     mail = case.to_smtp and mail_destination(case, case.packet.destination)
     if not mail:
         return None
@@ -158,13 +167,13 @@ def _to_mail_destination(case: Case) -> _Answer | None:
     return Verdict.PERMIT, because, mail.place
 
 
-def _under_exception(case: Case) -> _Answer | None:
+def _under_exception(case: PacketContext) -> _Answer | None:
     if not case.to_smtp:
         return None
     for exception in case.policy.exceptions:
         if not exception.in_force(case.at):
             continue
-        if isinstance(exception.source, Line):
+        if isinstance(exception.source, SubscriberPort):
             from_there = exception.source == (case.switch.name, case.packet.in_port)
         else:
             from_there = exception.source.contains(case.packet.version or 0, case.packet.source)
@@ -174,14 +183,14 @@ def _under_exception(case: Case) -> _Answer | None:
     return None
 
 
-def _from_static_space(case: Case) -> _Answer | None:
+def _from_static_space(case: PacketContext) -> _Answer | None:
     listed = static_here(case) if case.to_smtp else None
     if listed is None:
         return None
     return Verdict.PERMIT, f"{case.source} is in the static space {listed.prefix}", listed.place
 
 
-def _to_smtp_otherwise(case: Case) -> _Answer | None:
+def _to_smtp_otherwise(case: PacketContext) -> _Answer | None:
     if not case.to_smtp:
         return None
     policy = case.policy
@@ -202,7 +211,7 @@ def _to_smtp_otherwise(case: Case) -> _Answer | None:
     return Verdict.BLOCK, because, listed.place
 
 
-def _own_source_at_uplink(case: Case) -> _Answer | None:
+def _own_source_at_uplink(case: PacketContext) -> _Answer | None:
     """Block own addresses as sources at an uplink (RFC 2827)."""
     if case.policy.hardening.source_validation is SourceValidation.OFF:
         return None
@@ -214,7 +223,7 @@ def _own_source_at_uplink(case: Case) -> _Answer | None:
     return Verdict.BLOCK, because, listed.place
 
 
-def _spoofed_reply(case: Case) -> _Answer | None:
+def _spoofed_reply(case: PacketContext) -> _Answer | None:
     """Block the return leg of triangular spamming (Qian et al., IEEE S&P 2010)."""
     policy, packet = case.policy, case.packet
     listed, is_static = space(case, packet.destination)
@@ -228,7 +237,7 @@ def _spoofed_reply(case: Case) -> _Answer | None:
     return Verdict.BLOCK, because, policy.inbound.spoofed_replies_place
 
 
-def _smtp_into_dynamic(case: Case) -> _Answer | None:
+def _smtp_into_dynamic(case: PacketContext) -> _Answer | None:
     listed, is_static = space(case, case.packet.destination)
     if not case.to_smtp or listed is None or is_static:
         return None
@@ -239,12 +248,12 @@ def _smtp_into_dynamic(case: Case) -> _Answer | None:
     return _expected_from_outside(case) or (Verdict.PERMIT, because, inbound.port_25_place)
 
 
-def _trusted(case: Case) -> _Answer:
+def _trusted(case: PacketContext) -> _Answer:
     because = f"port {port_name(case.packet.in_port)} of {case.switch.name} is trusted"
     return Verdict.PERMIT, because, case.switch.place
 
 
-def _expected_from_outside(case: Case) -> _Answer | None:
+def _expected_from_outside(case: PacketContext) -> _Answer | None:
     """Permit mail, and answers to mail, from sources that the policy names."""
     policy, packet = case.policy, case.packet
     is_validated = policy.hardening.source_validation is not SourceValidation.OFF
@@ -259,7 +268,7 @@ def _expected_from_outside(case: Case) -> _Answer | None:
     return None
 
 
-def _exempt(case: Case) -> _Answer | None:
+def _exempt(case: PacketContext) -> _Answer | None:
     """Permit packets that would be blocked but for a prefix in the policy."""
     tunnels, version = case.policy.hardening.tunnels, case.packet.version
     what = blocked_encapsulation(case)
@@ -274,7 +283,7 @@ def _exempt(case: Case) -> _Answer | None:
     return None
 
 
-def _everything_else(case: Case) -> _Answer:
+def _everything_else(case: PacketContext) -> _Answer:
     from_outside = case.switch.role_of(case.packet.in_port) is PortRole.UPLINK
     special = _expected_from_outside(case) if from_outside else _exempt(case)
     if special is not None:
@@ -285,7 +294,7 @@ def _everything_else(case: Case) -> _Answer:
     return Verdict.PERMIT, because, case.switch.place
 
 
-_Question = Callable[[Case], _Answer | None]
+_Question = Callable[[PacketContext], _Answer | None]
 _QUESTIONS: dict[PortRole, tuple[tuple[int, _Question], ...]] = {
     PortRole.SUBSCRIBER: (
         (1, _under_forbidden_tag),

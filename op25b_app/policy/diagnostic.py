@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
-from op25b_app.policy.model import Place
+from op25b_app.policy.model import SourceLocation
 
 
-class Problem(NamedTuple):
+class Diagnostic(NamedTuple):
     """One error (the policy cannot be used) or warning (it can, but should be checked)."""
 
-    place: Place
+    place: SourceLocation
     severity: Literal["error", "warning"]
     message: str
 
@@ -19,14 +19,14 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.severity}: {self.message}"
 
 
-def error(place: Place, message: str) -> Problem:
+def error(place: SourceLocation, message: str) -> Diagnostic:
     """Return a problem that makes the policy unusable."""
-    return Problem(place, "error", message)
+    return Diagnostic(place, "error", message)
 
 
-def warning(place: Place, message: str) -> Problem:
+def warning(place: SourceLocation, message: str) -> Diagnostic:
     """Return a problem that leaves the policy usable."""
-    return Problem(place, "warning", message)
+    return Diagnostic(place, "warning", message)
 
 
 MOST_NAMES = 20
@@ -48,21 +48,21 @@ class Errors:
     """The first errors of a file, and the number of further ones."""
 
     def __init__(self) -> None:
-        self._first: list[Problem] = []
+        self._first: list[Diagnostic] = []
         self._more = 0
 
-    def add(self, place: Place, message: str) -> None:
+    def add(self, place: SourceLocation, message: str) -> None:
         """Note an error at a place."""
         self.add_later(lambda: error(place, message))
 
-    def add_later(self, made: Callable[[], Problem]) -> None:
+    def add_later(self, made: Callable[[], Diagnostic]) -> None:
         """Note an error; ``made`` is called only if the error is one of the first."""
         if len(self._first) < MOST_TOLD:
             self._first.append(made())
         else:
             self._more += 1
 
-    def told(self) -> list[Problem]:
+    def told(self) -> list[Diagnostic]:
         """Return the first errors and, where there are more, one with their number."""
         if not self._more:
             return [*self._first]

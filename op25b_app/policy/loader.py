@@ -15,16 +15,16 @@ from pydantic import ValidationError
 from op25b_app.net.prefix import quoted
 from op25b_app.policy import checks
 from op25b_app.policy.address_space import AddressSpace
-from op25b_app.policy.diagnostic import Errors, Problem, error
+from op25b_app.policy.diagnostic import Diagnostic, Errors, error
 from op25b_app.policy.model import (
     Binding,
     Hardening,
     Inbound,
-    Listed,
+    LocatedPrefix,
     MailException,
     Mode,
-    Place,
     Policy,
+    SourceLocation,
     SourceValidation,
     Switch,
     Tunnels,
@@ -33,9 +33,9 @@ from op25b_app.policy.schema import (
     MOST_PORTS,
     PORT_LISTS,
     BindingSection,
-    Document,
     ExceptionSection,
     FileReference,
+    PolicySchema,
     PrefixEntry,
     Section,
     SwitchSection,
@@ -43,7 +43,7 @@ from op25b_app.policy.schema import (
     TunnelsSection,
 )
 from op25b_app.policy.source_files import MOST_POLICY_BYTES, Files, PrefixFile, Read, read_file
-from op25b_app.policy.yaml_source import Path, Tree, read_tree
+from op25b_app.policy.yaml_source import Path, YamlSource, read_tree
 
 MOST_PORTS_IN_ALL = 1 << 20
 """Maximum number of ports in a policy: those of 20,000 switches of 48 ports."""
@@ -54,9 +54,9 @@ class Parsed(NamedTuple):
 
     file: str
     text: str
-    tree: Tree
-    document: Document
-    problems: tuple[Problem, ...]
+    tree: YamlSource
+    document: PolicySchema
+    problems: tuple[Diagnostic, ...]
 
 
 class Memory(NamedTuple):
@@ -75,13 +75,13 @@ class Loaded(NamedTuple):
     """
 
     policy: Policy | None
-    problems: tuple[Problem, ...]
+    problems: tuple[Diagnostic, ...]
     files: Mapping[FilePath, bytes]
     digest: str
     memory: Memory = Memory()
 
     @property
-    def errors(self) -> tuple[Problem, ...]:
+    def errors(self) -> tuple[Diagnostic, ...]:
         """Problems that make the policy unusable."""
         return tuple(problem for problem in self.problems if problem.severity == "error")
 
@@ -103,7 +103,7 @@ def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | N
     """
     memory = Memory() if previous is None else previous.memory
     files = Files(read, memory.prefix_files)
-    text, problems = files.text(path, Place(str(path), 1, 1), MOST_POLICY_BYTES)
+    text, problems = files.text(path, SourceLocation(str(path), 1, 1), MOST_POLICY_BYTES)
     parsed = None
     if text is not None:
         parsed, problems = _parse(str(path), text, memory.parsed)
@@ -131,7 +131,7 @@ def digest(contents: Iterable[bytes]) -> str:
     return whole.hexdigest()
 
 
-def _parse(file: str, text: str, before: Parsed | None) -> tuple[Parsed | None, list[Problem]]:
+def _parse(file: str, text: str, before: Parsed | None) -> tuple[Parsed | None, list[Diagnostic]]:
     if before is not None and (before.file, before.text) == (file, text):
         return before, [*before.problems]
     tree, problems = read_tree(file, text)
@@ -142,12 +142,12 @@ def _parse(file: str, text: str, before: Parsed | None) -> tuple[Parsed | None, 
     return Parsed(file, text, tree, document, tuple(problems)), problems
 
 
-def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
+def _validate(tree: YamlSource) -> tuple[PolicySchema, list[Diagnostic]]:
     """Return a document of the valid parts, and a problem for each invalid part.
 
     Invalid parts are removed from ``tree``, so that the rest can still be checked.
     """
-    sections = dict(_sections(Document, tree.value, ()))
+    sections = dict(_sections(PolicySchema, tree.value, ()))
     errors = Errors()
     for path, section in sections.items():
         for key in section.required:
@@ -158,7 +158,7 @@ def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
         errors.add(tree.key_place(("switches",)), what)
     while True:
         try:
-            document = Document.model_validate(tree.value)
+            document = PolicySchema.model_validate(tree.value)
         except ValidationError as failure:
             details = failure.errors(include_url=False)
             wrong = [_path(detail["loc"]) for detail in details]
@@ -171,7 +171,7 @@ def _validate(tree: Tree) -> tuple[Document, list[Problem]]:
         tree.remove(wrong)
 
 
-def _too_many_ports(document: Document, tree: Tree, errors: Errors) -> Iterator[Path]:
+def _too_many_ports(document: PolicySchema, tree: YamlSource, errors: Errors) -> Iterator[Path]:
     """Yield the lists with more ports than a switch, or all switches of a network, may have."""
     total = 0
     for name, switch in document.switches.items():
@@ -222,7 +222,7 @@ def _below(path: Path) -> str:
     return f" under '{path[-1]}'" if path and isinstance(path[-1], str) else ""
 
 
-def _problem(tree: Tree, path: Path, detail: Any, sections: dict[Path, type[Section]]) -> Problem:
+def _problem(tree: YamlSource, path: Path, detail: Any, sections: dict[Path, type[Section]]) -> Diagnostic:
     kind, given = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return error(tree.key_place(path), _unknown_key(str(path[-1]), sections[path[:-1]]))
@@ -253,13 +253,13 @@ def _shown(value: Any) -> str:
 class _Builder:
     """Builder of the policy's values, with their places, from a checked document."""
 
-    def __init__(self, tree: Tree, folder: FilePath, files: Files) -> None:
+    def __init__(self, tree: YamlSource, folder: FilePath, files: Files) -> None:
         self._tree = tree
         self._folder = folder
         self._files = files
-        self.problems: list[Problem] = []
+        self.problems: list[Diagnostic] = []
 
-    def policy(self, document: Document, space_before: AddressSpace | None) -> Policy:
+    def policy(self, document: PolicySchema, space_before: AddressSpace | None) -> Policy:
         """Return the policy of the whole document; problems of the files it names go to ``problems``."""
         isp, space = document.isp, document.address_space
         return Policy(
@@ -290,7 +290,7 @@ class _Builder:
             space_before=space_before,
         )
 
-    def _hardening(self, document: Document) -> Hardening:
+    def _hardening(self, document: PolicySchema) -> Hardening:
         written = document.hardening
         at = ("hardening",)
         return Hardening(
@@ -348,25 +348,25 @@ class _Builder:
             place=self._tree.place(path),
         )
 
-    def _listed(self, entries: Sequence[PrefixEntry], path: Path) -> tuple[Listed, ...]:
-        listed: list[Listed] = []
+    def _listed(self, entries: Sequence[PrefixEntry], path: Path) -> tuple[LocatedPrefix, ...]:
+        listed: list[LocatedPrefix] = []
         for entry, place in zip(entries, self._tree.item_places(path), strict=True):
             if isinstance(entry, FileReference):
                 listed += self._file(self._folder / entry.file, place)
             else:
-                listed.append(Listed(entry, place))
+                listed.append(LocatedPrefix(entry, place))
         return tuple(listed)
 
-    def _file(self, path: FilePath, named_at: Place) -> tuple[Listed, ...]:
+    def _file(self, path: FilePath, named_at: SourceLocation) -> tuple[LocatedPrefix, ...]:
         listed, problems = self._files.prefixes(path, named_at)
         self.problems += problems
         return listed
 
 
-def _tunnels(written: TunnelsChoice, place: Place) -> Tunnels:
+def _tunnels(written: TunnelsChoice, place: SourceLocation) -> Tunnels:
     if not isinstance(written, TunnelsSection):
         return Tunnels(written == "block", (), frozenset(), place)
-    permit_to = tuple(Listed(prefix, place) for prefix in written.permit_to or ())
+    permit_to = tuple(LocatedPrefix(prefix, place) for prefix in written.permit_to or ())
     return Tunnels(written.permit_to is not None, permit_to, frozenset(written.block_udp_ports), place)
 
 

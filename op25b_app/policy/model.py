@@ -25,7 +25,7 @@ MOST_UDP_PORTS = 32
 """Maximum number of ports in ``tunnels``; each costs a rule for each IP version and ``permit_to`` prefix."""
 
 
-class Place(NamedTuple):
+class SourceLocation(NamedTuple):
     """The place of a text in a file; line and column count from 1."""
 
     file: str
@@ -36,11 +36,11 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}:{self.column}"
 
 
-class Listed(NamedTuple):
+class LocatedPrefix(NamedTuple):
     """A prefix and its place in a file."""
 
     prefix: Prefix
-    place: Place
+    place: SourceLocation
 
 
 class Mode(enum.Enum):
@@ -86,8 +86,8 @@ class Inbound:
 
     block_spoofed_replies: bool
     block_port_25: bool
-    spoofed_replies_place: Place
-    port_25_place: Place
+    spoofed_replies_place: SourceLocation
+    port_25_place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +99,9 @@ class Tunnels:
     """
 
     block: bool
-    permit_to: tuple[Listed, ...]
+    permit_to: tuple[LocatedPrefix, ...]
     udp_ports: frozenset[int]
-    place: Place
+    place: SourceLocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +113,12 @@ class Hardening:
     ethertypes: frozenset[int]
     tunnels: Tunnels
     block_unreadable_tcp: bool
-    source_validation_place: Place
-    encapsulation_place: Place
-    unreadable_tcp_place: Place
+    source_validation_place: SourceLocation
+    encapsulation_place: SourceLocation
+    unreadable_tcp_place: SourceLocation
 
 
-class Line(NamedTuple):
+class SubscriberPort(NamedTuple):
     """One subscriber line: a port of a named switch."""
 
     switch: str
@@ -133,11 +133,11 @@ class MailException:
     """
 
     name: str
-    source: Prefix | Line
+    source: Prefix | SubscriberPort
     destination: Prefix | None
     expires: int | None
     reason: str
-    place: Place
+    place: SourceLocation
 
     def in_force(self, at: float) -> bool:
         """Return whether the exception has not expired at a moment (seconds since 1970)."""
@@ -150,8 +150,8 @@ class Binding:
 
     port: int
     mac: int | None
-    addresses: tuple[Listed, ...]
-    place: Place
+    addresses: tuple[LocatedPrefix, ...]
+    place: SourceLocation
 
 
 class CertificateName(NamedTuple):
@@ -183,8 +183,8 @@ class Switch:
     uplink_ports: frozenset[int]
     trusted_ports: frozenset[int]
     mode: Mode
-    place: Place
-    serves: tuple[Listed, ...] | None = None
+    place: SourceLocation
+    serves: tuple[LocatedPrefix, ...] | None = None
     vlans: Mapping[int, frozenset[int | None]] = field(default_factory=lambda: MappingProxyType({}))
     bindings: tuple[Binding, ...] = ()
     forwarding_table: int | None = None
@@ -212,15 +212,15 @@ class Policy:
     """
 
     isp_name: str
-    mail_destinations: tuple[Listed, ...]
-    nat64_prefixes: tuple[Listed, ...]
-    dynamic: tuple[Listed, ...]
-    static: tuple[Listed, ...]
+    mail_destinations: tuple[LocatedPrefix, ...]
+    nat64_prefixes: tuple[LocatedPrefix, ...]
+    dynamic: tuple[LocatedPrefix, ...]
+    static: tuple[LocatedPrefix, ...]
     inbound: Inbound
     hardening: Hardening
     exceptions: tuple[MailException, ...]
     switches: Mapping[str, Switch]
-    address_space_place: Place
+    address_space_place: SourceLocation
     space_before: AddressSpace | None = field(default=None, compare=False, repr=False)
 
     @cached_property

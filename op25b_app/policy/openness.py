@@ -12,7 +12,7 @@ from op25b_app.net.nat64 import extract
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import Key, cover, difference, keys_of
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.model import Line, Listed, MailException, Place, Policy
+from op25b_app.policy.model import LocatedPrefix, MailException, Policy, SourceLocation, SubscriberPort
 
 SMALL_SHARE = 0.01
 """Share of the Internet above which an opening is reported.
@@ -57,7 +57,7 @@ class Opening(NamedTuple):
     kind: Kind
     version: int
     share: float
-    place: Place
+    place: SourceLocation
     text: str
 
 
@@ -159,7 +159,7 @@ def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Openi
     wide = {
         each.exception.source: each.exception
         for each in exceptions
-        if each.share > SMALL_SHARE and isinstance(each.exception.source, Line)
+        if each.share > SMALL_SHARE and isinstance(each.exception.source, SubscriberPort)
     }
     lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
     if len(wide) > max(FEW_LINES, lines * LARGE_SHARE):
@@ -202,7 +202,7 @@ def _source_version(exception: MailException) -> int | None:
     return exception.source.version if isinstance(exception.source, Prefix) else None
 
 
-def _size(prefix: Prefix | Line) -> int:
+def _size(prefix: Prefix | SubscriberPort) -> int:
     return 1 << WIDTH[prefix.version] - prefix.length if isinstance(prefix, Prefix) else 0
 
 
@@ -217,7 +217,7 @@ def _common_size(version: int, one: Sequence[Key], other: Sequence[Key]) -> int:
     return _total(version, one) - _total(version, difference(version, one, other))
 
 
-def _widest(listed: Sequence[Listed]) -> Place:
+def _widest(listed: Sequence[LocatedPrefix]) -> SourceLocation:
     return max(listed, key=lambda entry: -entry.prefix.length / WIDTH[entry.prefix.version]).place
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix
-from op25b_app.net.prefix_set import PrefixTable, key_of
+from op25b_app.net.prefix_set import LpmTable, key_of
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.diagnostic import Problem, warning
-from op25b_app.policy.model import Line, Listed, Mode, Policy, SourceValidation, Switch
-from op25b_app.policy.schema import Document
-from op25b_app.policy.yaml_source import Tree
+from op25b_app.policy.diagnostic import Diagnostic, warning
+from op25b_app.policy.model import LocatedPrefix, Mode, Policy, SourceValidation, SubscriberPort, Switch
+from op25b_app.policy.schema import PolicySchema
+from op25b_app.policy.yaml_source import YamlSource
 
 MOST_ALIKE = 20
 """Maximum number of warnings of one kind; further ones are counted."""
@@ -19,7 +19,7 @@ MOST_UNBOUND = 0.5
 """Share of the lines that may lack a binding, without a warning, where sources are validated by binding."""
 
 
-def oversights(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
+def oversights(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     """Yield a warning for each probable mistake."""
     for found in (
         _empty_dynamic(policy, document, tree),
@@ -34,12 +34,12 @@ def oversights(policy: Policy, document: Document, tree: Tree) -> Iterator[Probl
         yield from _first([*found])
 
 
-def unbound_lines(policy: Policy) -> list[Line]:
+def unbound_lines(policy: Policy) -> list[SubscriberPort]:
     """Return the lines that can get an address and no further, since nothing is bound to them."""
     if policy.hardening.source_validation is not SourceValidation.BINDING:
         return []
     return [
-        Line(switch.name, port)
+        SubscriberPort(switch.name, port)
         for switch in policy.switches.values()
         if switch.mode is Mode.ENFORCE
         for port in sorted(switch.subscriber_ports - _bound_ports(switch))
@@ -50,14 +50,14 @@ def _bound_ports(switch: Switch) -> set[int]:
     return {binding.port for binding in switch.bindings if binding.addresses}
 
 
-def _first(alike: Sequence[Problem]) -> Iterator[Problem]:
+def _first(alike: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
     yield from alike[:MOST_ALIKE]
     if len(alike) > MOST_ALIKE:
         what = f"and {len(alike) - MOST_ALIKE:,} more of the kind of the {MOST_ALIKE} before"
         yield warning(alike[MOST_ALIKE].place, what)
 
 
-def _empty_dynamic(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
+def _empty_dynamic(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     if document.address_space.dynamic or policy.dynamic:
         return
     if "dynamic" in tree.value.get("address_space", {}):
@@ -66,7 +66,7 @@ def _empty_dynamic(policy: Policy, document: Document, tree: Tree) -> Iterator[P
         yield warning(place, f"{what}; list the pools of changing addresses")
 
 
-def _without_effect(policy: Policy, document: Document, tree: Tree) -> Iterator[Problem]:
+def _without_effect(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     validation = policy.hardening.source_validation
     for name, switch in document.switches.items():
         if switch.serves is not None and validation is not SourceValidation.PREFIX:
@@ -80,7 +80,7 @@ def _without_effect(policy: Policy, document: Document, tree: Tree) -> Iterator[
                 yield warning(place, f"{what}; take it out, or write binding")
 
 
-def _bound_outside(policy: Policy) -> Iterator[Problem]:
+def _bound_outside(policy: Policy) -> Iterator[Diagnostic]:
     tables = policy.space.tables
     for line, (prefix, place) in _bindings(policy):
         if not _spaces(tables[prefix.version], prefix) - {Space.UNLISTED}:
@@ -89,11 +89,11 @@ def _bound_outside(policy: Policy) -> Iterator[Problem]:
             yield warning(place, f"{what}, and is in neither dynamic nor static space; {remedy}")
 
 
-def _bound_to_two_switches(policy: Policy) -> Iterator[Problem]:
+def _bound_to_two_switches(policy: Policy) -> Iterator[Diagnostic]:
     """Warn of an address bound on two switches; lines of one switch may share it (two links, say)."""
     if sum(bool(switch.bindings) for switch in policy.switches.values()) < 2:
         return
-    around: list[tuple[Line, Listed]] = []
+    around: list[tuple[SubscriberPort, LocatedPrefix]] = []
     for line, listed in sorted(_bindings(policy), key=lambda bound: (bound[1].prefix, bound[1].place)):
         while around and not around[-1][1].prefix.covers(listed.prefix):
             around.pop()
@@ -105,16 +105,16 @@ def _bound_to_two_switches(policy: Policy) -> Iterator[Problem]:
         around.append((line, listed))
 
 
-def _bindings(policy: Policy) -> Iterator[tuple[Line, Listed]]:
+def _bindings(policy: Policy) -> Iterator[tuple[SubscriberPort, LocatedPrefix]]:
     for switch in policy.switches.values():
         for binding in switch.bindings:
             for listed in binding.addresses:
-                yield Line(switch.name, binding.port), listed
+                yield SubscriberPort(switch.name, binding.port), listed
 
 
-def _exceptions_in_vain(policy: Policy) -> Iterator[Problem]:
+def _exceptions_in_vain(policy: Policy) -> Iterator[Diagnostic]:
     for exception in policy.exceptions:
-        if isinstance(exception.source, Line):
+        if isinstance(exception.source, SubscriberPort):
             continue
         spaces = _spaces(policy.space.tables[exception.source.version], exception.source)
         what = f"exception '{exception.name}' is for {exception.source}"
@@ -125,13 +125,13 @@ def _exceptions_in_vain(policy: Policy) -> Iterator[Problem]:
             yield warning(exception.place, f"{what}, which is in neither dynamic nor static space; {remedy}")
 
 
-def _spaces(table: PrefixTable[Space], prefix: Prefix) -> set[Space]:
+def _spaces(table: LpmTable[Space], prefix: Prefix) -> set[Space]:
     """Return the spaces that a prefix lies in: by its longest match, and by the prefixes inside it."""
     key = key_of(prefix)
     return {table.label(key), *(table.labels[inner] for inner in table.inside(key))}
 
 
-def _lines_without_binding(policy: Policy) -> Iterator[Problem]:
+def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:
     unbound = len(unbound_lines(policy))
     lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
     if unbound > lines * MOST_UNBOUND:
@@ -140,7 +140,7 @@ def _lines_without_binding(policy: Policy) -> Iterator[Problem]:
         yield warning(policy.hardening.source_validation_place, f"{what}; {remedy}")
 
 
-def _forgotten_version(policy: Policy, tree: Tree) -> Iterator[Problem]:
+def _forgotten_version(policy: Policy, tree: YamlSource) -> Iterator[Diagnostic]:
     """Warn of an IP version that lines lose: sources are validated, but none of its addresses is listed."""
     validation, place = policy.hardening.source_validation, policy.hardening.source_validation_place
     if validation is SourceValidation.BINDING:
@@ -167,7 +167,7 @@ def _missing(versions: Iterable[int]) -> list[int]:
     return [version for version in WIDTH if version not in there] if there else []
 
 
-def _nothing_looked_at(policy: Policy) -> Iterator[Problem]:
+def _nothing_looked_at(policy: Policy) -> Iterator[Diagnostic]:
     for switch in policy.switches.values():
         if switch.trusted_ports and not (switch.subscriber_ports or switch.uplink_ports):
             what = f"{switch.name} has trusted ports only, at which nothing is looked at"

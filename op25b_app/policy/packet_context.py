@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import Prefix, format_address
-from op25b_app.policy.model import Binding, Line, Listed, MailException, Policy, Switch
+from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SubscriberPort, Switch
 from op25b_app.policy.packet import (
     ICMPV6,
     IGMP,
@@ -59,7 +59,7 @@ _RELAYS_AND_SERVERS, _RELAYS_AND_SERVERS_MAC = Prefix.parse("ff02::1:2/128"), 0x
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class PacketContext:
     """One packet, the switch it enters, and the moment ``at`` (seconds since 1970)."""
 
     policy: Policy
@@ -118,7 +118,7 @@ def is_relayed_request(packet: Packet) -> bool:
     )
 
 
-def blocked_encapsulation(case: Case) -> str | None:
+def blocked_encapsulation(case: PacketContext) -> str | None:
     """Return the name of a blocked encapsulation; None for a packet that is none.
 
     The port of a fragment is read as 0.
@@ -149,7 +149,7 @@ def is_for_routers_and_servers(packet: Packet) -> bool:
     return packet.protocol == UDP and packet.destination_port == client_port
 
 
-def may_claim_by_arp(case: Case) -> bool:
+def may_claim_by_arp(case: PacketContext) -> bool:
     """Return whether ARP claims an address of the line; a probe claims none (RFC 5227, section 2.1.1)."""
     packet = case.packet
     if packet.arp_sender == 0:
@@ -161,7 +161,7 @@ def may_claim_by_arp(case: Case) -> bool:
     )
 
 
-def is_bound_here(case: Case, version: int, address: int) -> bool:
+def is_bound_here(case: PacketContext, version: int, address: int) -> bool:
     """Return whether ``address`` belongs to the line that the packet comes from."""
     return any(
         listed.prefix.contains(version, address)
@@ -170,7 +170,7 @@ def is_bound_here(case: Case, version: int, address: int) -> bool:
     )
 
 
-def claims_what_is_not_its_own(case: Case) -> bool:
+def claims_what_is_not_its_own(case: PacketContext) -> bool:
     """Return whether this advertises a neighbour that is neither link-local nor bound to the line."""
     packet = case.packet
     target = packet.nd_target or 0
@@ -179,7 +179,7 @@ def claims_what_is_not_its_own(case: Case) -> bool:
     return not is_bound_here(case, 6, target)
 
 
-def _bindings_here(case: Case) -> Iterable[tuple[Binding, Listed]]:
+def _bindings_here(case: PacketContext) -> Iterable[tuple[Binding, LocatedPrefix]]:
     for binding in case.switch.bindings:
         if binding.port == case.packet.in_port:
             yield from ((binding, listed) for listed in binding.addresses)
@@ -189,7 +189,7 @@ def _in(prefixes: Iterable[Prefix], version: int, address: int) -> bool:
     return any(prefix.contains(version, address) for prefix in prefixes)
 
 
-def static_here(case: Case) -> Listed | None:
+def static_here(case: PacketContext) -> LocatedPrefix | None:
     """Return the static prefix that exempts this source on this port.
 
     None where there is none, or where the address is bound to other lines only.
@@ -201,7 +201,7 @@ def static_here(case: Case) -> Listed | None:
     return listed
 
 
-def mail_destination(case: Case, address: int) -> Listed | None:
+def mail_destination(case: PacketContext, address: int) -> LocatedPrefix | None:
     """Return the mail destination that holds ``address``, also behind a NAT64; None where none does."""
     for listed in case.policy.mail_destinations:
         if _holds(case, listed, address):
@@ -209,7 +209,7 @@ def mail_destination(case: Case, address: int) -> Listed | None:
     return None
 
 
-def _holds(case: Case, listed: Listed, address: int) -> bool:
+def _holds(case: PacketContext, listed: LocatedPrefix, address: int) -> bool:
     version = case.packet.version or 0
     if listed.prefix.contains(version, address):
         return True
@@ -218,14 +218,14 @@ def _holds(case: Case, listed: Listed, address: int) -> bool:
     )
 
 
-def is_destination(case: Case, exception: MailException, address: int) -> bool:
+def is_destination(case: PacketContext, exception: MailException, address: int) -> bool:
     """Return whether ``address`` is a destination of ``exception``, also behind a NAT64."""
     if exception.destination is None:
         return True
-    return _holds(case, Listed(exception.destination, exception.place), address)
+    return _holds(case, LocatedPrefix(exception.destination, exception.place), address)
 
 
-def is_reply(case: Case, exception: MailException) -> bool:
+def is_reply(case: PacketContext, exception: MailException) -> bool:
     """Return whether the packet may be an answer from the peer of an exception in force.
 
     The dynamic address of a line without bindings is unknown, so it may be any.
@@ -233,7 +233,7 @@ def is_reply(case: Case, exception: MailException) -> bool:
     packet = case.packet
     if not (exception.in_force(case.at) and is_destination(case, exception, packet.source)):
         return False
-    if not isinstance(exception.source, Line):
+    if not isinstance(exception.source, SubscriberPort):
         return exception.source.contains(packet.version or 0, packet.destination)
     bound = [listed for line, listed in _bound(case.policy.switches.values()) if line == exception.source]
     if not bound:
@@ -241,7 +241,7 @@ def is_reply(case: Case, exception: MailException) -> bool:
     return any(listed.prefix.contains(packet.version or 0, packet.destination) for listed in bound)
 
 
-def space(case: Case, address: int) -> tuple[Listed | None, bool]:
+def space(case: PacketContext, address: int) -> tuple[LocatedPrefix | None, bool]:
     """Return the longest listed prefix around ``address``, or None, and whether it is static."""
     version = case.packet.version or 0
     dynamic = longest(case.policy.dynamic, version, address)
@@ -251,21 +251,21 @@ def space(case: Case, address: int) -> tuple[Listed | None, bool]:
     return dynamic, False
 
 
-def longest(listed: Iterable[Listed], version: int, address: int) -> Listed | None:
+def longest(listed: Iterable[LocatedPrefix], version: int, address: int) -> LocatedPrefix | None:
     """Return the longest prefix that holds ``address``; None where none does."""
     holding = (entry for entry in listed if entry.prefix.contains(version, address))
     return max(holding, key=lambda entry: entry.prefix.length, default=None)
 
 
-def lines_of(policy: Policy, version: int, address: int) -> list[Line]:
+def lines_of(policy: Policy, version: int, address: int) -> list[SubscriberPort]:
     """Return the lines that ``address`` is bound to, once for each bound prefix that holds it."""
     return [
         line for line, listed in _bound(policy.switches.values()) if listed.prefix.contains(version, address)
     ]
 
 
-def _bound(switches: Iterable[Switch]) -> Iterable[tuple[Line, Listed]]:
+def _bound(switches: Iterable[Switch]) -> Iterable[tuple[SubscriberPort, LocatedPrefix]]:
     for switch in switches:
         for binding in switch.bindings:
             for listed in binding.addresses:
-                yield Line(switch.name, binding.port), listed
+                yield SubscriberPort(switch.name, binding.port), listed

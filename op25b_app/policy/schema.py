@@ -30,7 +30,7 @@ from op25b_app.policy.model import (
     LAST_FOREIGN_TABLE,
     MOST_UDP_PORTS,
     CertificateName,
-    Line,
+    SubscriberPort,
 )
 
 MAX_PORT = 0xFFFFFF00
@@ -76,10 +76,10 @@ def _prefix_or_file(value: Any) -> Prefix | FileReference:
     return _prefix(value)
 
 
-def _source(value: Any) -> Prefix | Line:
+def _source(value: Any) -> Prefix | SubscriberPort:
     if isinstance(value, dict):
         if sorted(value) == ["port", "switch"] and isinstance(value["switch"], str):
-            return Line(value["switch"], _port(value["port"]))
+            return SubscriberPort(value["switch"], _port(value["port"]))
         raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N}")
     return _prefix(value)
 
@@ -301,7 +301,7 @@ AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SC
 PrefixEntry = Annotated[
     Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, _FILE_SCHEMA)
 ]
-Source = Annotated[Prefix | Line, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)]
+Source = Annotated[Prefix | SubscriberPort, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)]
 Port = Annotated[int, PlainValidator(_port), WithJsonSchema(_PORT_SCHEMA)]
 Ports = Annotated[
     range, PlainValidator(_ports), _any_of(_PORT_SCHEMA, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"})
@@ -455,7 +455,7 @@ class SwitchSection(Section):
     certificate: Certificate | None = None
 
 
-class Document(Section):
+class PolicySchema(Section):
     """The whole file."""
 
     required: ClassVar[tuple[str, ...]] = ("isp", "address_space", "switches")
@@ -472,6 +472,6 @@ def json_schema() -> dict[str, Any]:
     """Return the JSON Schema (2020-12) of a policy file."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **Document.model_json_schema(),
+        **PolicySchema.model_json_schema(),
         "title": "op25b policy",
     }

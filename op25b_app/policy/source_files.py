@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from op25b_app.net.prefix import Prefix
-from op25b_app.policy.diagnostic import Problem, error
-from op25b_app.policy.model import Listed, Place
+from op25b_app.policy.diagnostic import Diagnostic, error
+from op25b_app.policy.model import LocatedPrefix, SourceLocation
 
 MOST_PROBLEMS = 50
 """Maximum number of problems reported for one prefix file; further ones are counted."""
@@ -55,8 +55,8 @@ class PrefixFile(NamedTuple):
     """Prefixes of a file, in its order, and the problems of lines that cannot be read."""
 
     text: str
-    listed: tuple[Listed, ...]
-    problems: tuple[Problem, ...]
+    listed: tuple[LocatedPrefix, ...]
+    problems: tuple[Diagnostic, ...]
 
 
 class Files:
@@ -71,7 +71,9 @@ class Files:
         self.contents: dict[Path, bytes] = {}
         self.prefix_files: dict[Path, PrefixFile] = {}
 
-    def text(self, path: Path, named_at: Place, most_bytes: int) -> tuple[str | None, list[Problem]]:
+    def text(
+        self, path: Path, named_at: SourceLocation, most_bytes: int
+    ) -> tuple[str | None, list[Diagnostic]]:
         """Return a file's content without byte order mark; None and the problem where it cannot be read."""
         try:
             if path not in self.contents:
@@ -88,13 +90,15 @@ class Files:
         except UnicodeDecodeError as failure:
             before = failure.object[: failure.start]
             line = before.count(b"\n") + 1
-            place = Place(str(path), line, failure.start - before.rfind(b"\n"))
+            place = SourceLocation(str(path), line, failure.start - before.rfind(b"\n"))
             return None, [error(place, "not UTF-8 text; save the file as UTF-8")]
         except ValueError:
             what = f"cannot read {path}: no file can have such a name; name a file that is there"
             return None, [error(named_at, what)]
 
-    def prefixes(self, path: Path, named_at: Place) -> tuple[tuple[Listed, ...], list[Problem]]:
+    def prefixes(
+        self, path: Path, named_at: SourceLocation
+    ) -> tuple[tuple[LocatedPrefix, ...], list[Diagnostic]]:
         """Return the prefixes of a file; its problems are returned only the first time."""
         if path in self.prefix_files:
             return self.prefix_files[path].listed, []
@@ -136,16 +140,16 @@ def read_prefix_file(name: str, text: str, before: PrefixFile | None = None) -> 
 
 def _parse(name: str, text: str, first: int) -> PrefixFile:
     """Parse lines; ``first`` is the number of the first one."""
-    listed: list[Listed] = []
-    problems: list[Problem] = []
+    listed: list[LocatedPrefix] = []
+    problems: list[Diagnostic] = []
     wrong = 0
     for number, line in enumerate(text.split("\n"), first):
         written = line.partition("#")[0].strip()
         if not written:
             continue
-        place = Place(name, number, line.index(written) + 1)
+        place = SourceLocation(name, number, line.index(written) + 1)
         try:
-            listed.append(Listed(Prefix.parse(written), place))
+            listed.append(LocatedPrefix(Prefix.parse(written), place))
         except ValueError as failure:
             wrong += 1
             if wrong <= MOST_PROBLEMS + 1:
@@ -156,13 +160,16 @@ def _parse(name: str, text: str, first: int) -> PrefixFile:
     return PrefixFile(text, tuple(listed), tuple(problems))
 
 
-def _moved(listed: Sequence[Listed], lines: int) -> Iterable[Listed]:
+def _moved(listed: Sequence[LocatedPrefix], lines: int) -> Iterable[LocatedPrefix]:
     if lines == 0:
         return listed
-    return (Listed(prefix, Place(file, line + lines, column)) for prefix, (file, line, column) in listed)
+    return (
+        LocatedPrefix(prefix, SourceLocation(file, line + lines, column))
+        for prefix, (file, line, column) in listed
+    )
 
 
-def _line(listed: Listed) -> int:
+def _line(listed: LocatedPrefix) -> int:
     return listed.place.line
 
 

@@ -15,8 +15,8 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.reader import ReaderError
 
 from op25b_app.net.prefix import quoted
-from op25b_app.policy.diagnostic import Errors, Problem, error, names_in_words
-from op25b_app.policy.model import Place
+from op25b_app.policy.diagnostic import Diagnostic, Errors, error, names_in_words
+from op25b_app.policy.model import SourceLocation
 from op25b_app.policy.yaml_scanner import PlacingScanner, UnreadableError
 
 Path = tuple[str | int, ...]
@@ -59,7 +59,7 @@ _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udf
 
 
 @dataclass(frozen=True)
-class Tree:
+class YamlSource:
     """One YAML file: its plain value, and the place of each path in it. A key without a value is absent."""
 
     file: str
@@ -68,15 +68,15 @@ class Tree:
     _pairs: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
     """Keys and values of the mappings looked up so far, by the identity of the mapping."""
 
-    def place(self, path: Path) -> Place:
+    def place(self, path: Path) -> SourceLocation:
         """Return the place of the value at ``path``, or of the deepest existing part of the path."""
         return self._place_of(self._deepest(path)[1])
 
-    def key_place(self, path: Path) -> Place:
+    def key_place(self, path: Path) -> SourceLocation:
         """Return the place of the key of the value at ``path``; for a list item, of the item."""
         return self._place_of(self._deepest(path)[0])
 
-    def item_places(self, path: Path) -> list[Place]:
+    def item_places(self, path: Path) -> list[SourceLocation]:
         """Return the place of each item of the list at ``path``."""
         _, node, depth = self._deepest(path)
         if depth < len(path) or not isinstance(node, SequenceNode):
@@ -127,7 +127,7 @@ class Tree:
             self._pairs[id(node)] = {key.value: (key, child) for key, child in reversed(pairs)}
         return self._pairs[id(node)].get(str(step))
 
-    def _place_of(self, node: Node) -> Place:
+    def _place_of(self, node: Node) -> SourceLocation:
         return _place(self.file, node.start_mark)
 
 
@@ -139,7 +139,7 @@ def _last_first(path: Path) -> list[tuple[bool, int, str]]:
     return [(isinstance(step, int), step if isinstance(step, int) else 0, str(step)) for step in path]
 
 
-def read_tree(file: str, text: str) -> tuple[Tree | None, list[Problem]]:
+def read_tree(file: str, text: str) -> tuple[YamlSource | None, list[Diagnostic]]:
     """Parse ``text``.
 
     The tree is None where it is not YAML, not a mapping at its top, or too large with its aliases.
@@ -159,19 +159,21 @@ def read_tree(file: str, text: str) -> tuple[Tree | None, list[Problem]]:
     except ReaderError as failure:
         line = text.count("\n", 0, failure.position) + 1
         column = failure.position - text.rfind("\n", 0, failure.position)
-        return None, [error(Place(file, line, column), "a character that YAML does not allow; remove it")]
+        return None, [
+            error(SourceLocation(file, line, column), "a character that YAML does not allow; remove it")
+        ]
     if not isinstance(root, MappingNode):
-        where = _place(file, root.start_mark) if root is not None else Place(file, 1, 1)
+        where = _place(file, root.start_mark) if root is not None else SourceLocation(file, 1, 1)
         what = "the file is empty" if root is None else "a policy is a mapping"
         return None, [error(where, f"{what}; start with the keys isp:, address_space: and switches:")]
     errors = Errors()
-    if too_large := _Measure(file, errors).objection(root):
+    if too_large := _Measure(file, errors).violation(root):
         return None, [too_large]
     value = _plain(root, file, errors)
-    return Tree(file, value, root), errors.told()
+    return YamlSource(file, value, root), errors.told()
 
 
-def _too_deep(place: Place) -> Problem:
+def _too_deep(place: SourceLocation) -> Diagnostic:
     return error(place, "nested too deeply to be a policy; write it flat")
 
 
@@ -185,7 +187,7 @@ class _Measure:
         """Number of values in each node, by its identity; 0 while it is being counted."""
         self._depths: dict[int, int] = {}
 
-    def objection(self, root: Node) -> Problem | None:
+    def violation(self, root: Node) -> Diagnostic | None:
         """Return why the file must not be written out; None where it may be.
 
         An alias that contains itself is reported and removed.
@@ -328,12 +330,12 @@ def _text(node: ScalarNode, file: str, errors: Errors) -> str:
     return text
 
 
-def _syntax_problem(file: str, failure: MarkedYAMLError) -> Problem:
+def _syntax_problem(file: str, failure: MarkedYAMLError) -> Diagnostic:
     mark = failure.problem_mark or failure.context_mark
-    place = _place(file, mark) if mark is not None else Place(file, 1, 1)
+    place = _place(file, mark) if mark is not None else SourceLocation(file, 1, 1)
     what = " ".join(part[:MOST_WORDS] for part in (failure.context, failure.problem) if part)
     return error(place, f"not YAML: {what}; look at this line and the one above it")
 
 
-def _place(file: str, mark: Any) -> Place:
-    return Place(file, mark.line + 1, mark.column + 1)
+def _place(file: str, mark: Any) -> SourceLocation:
+    return SourceLocation(file, mark.line + 1, mark.column + 1)

@@ -73,7 +73,7 @@ class Admission:
                 self._ask(int.from_bytes(message[4:8], "big"), kind + 1, message)
             position += max(size, wire.HEADER_SIZE)
 
-    def objection(self, message: bytes) -> str:
+    def violation(self, message: bytes) -> str:
         """Return why a whole message is to be ignored, to continue "it sent"; empty if it is not.
 
         A hello moves the connection to its next stage, and a reply closes its request.
@@ -94,7 +94,7 @@ class Admission:
             return "" if is_next else f"a message of type {kind} before its features"
         if self.stage is Stage.ASIDE:
             return f"a message of type {kind} over a connection that is not in use"
-        return self._objection_to_news(kind, message)
+        return self._violation_of_news(kind, message)
 
     def _ask(self, xid: int, kind: int, message: bytes) -> None:
         self._asked.pop(xid, None)
@@ -110,18 +110,18 @@ class Admission:
         self.stage = Stage.FEATURES
         return ""
 
-    def _objection_to_news(self, kind: int, message: bytes) -> str:
+    def _violation_of_news(self, kind: int, message: bytes) -> str:
         if is_answer(message) or is_flow_update(message):
             return ""
         if kind in REPLIES:
-            return self._objection_to_reply(kind, message)
+            return self._violation_of_reply(kind, message)
         if kind not in TOLD or kind == _HELLO:
             return f"a message of type {kind}, which switches do not send then"
         if kind == _PACKET_IN and int.from_bytes(message[_MATCH_AT + 2 : _MATCH_AT + 4], "big") > SHORT_BYTES:
             return "a packet with more fields than there are"
         return ""
 
-    def _objection_to_reply(self, kind: int, message: bytes) -> str:
+    def _violation_of_reply(self, kind: int, message: bytes) -> str:
         if not self._is_asked_for(message):
             part = _multipart_kind(kind, message)
             which = "" if part is None else f" (multipart kind {part})"

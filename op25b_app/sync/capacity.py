@@ -59,7 +59,7 @@ def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
 
 def is_dispensable(rule: FlowRule) -> bool:
     """Return whether a rule is managed and a table without it only blocks more."""
-    return rule.ours and rule.cookie >> 40 & 0xFF in _DISPENSABLE_ROLES and rule.action is not None
+    return rule.is_managed and rule.cookie >> 40 & 0xFF in _DISPENSABLE_ROLES and rule.action is not None
 
 
 def _dispensable(wanted: Ruleset, table: int) -> list[FlowRule]:

@@ -14,12 +14,12 @@ from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.wire import OPENFLOW_13
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.diagnostic import names_in_words
-from op25b_app.policy.model import Line, Policy, Switch
+from op25b_app.policy.model import Policy, SubscriberPort, Switch
 from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.reconcile import describe
 from op25b_app.sync.remedies import settings_without
 from op25b_app.sync.update_plan import installation
-from op25b_app.verify.prove import objection
+from op25b_app.verify.prove import violation
 
 _SMALL = 1 << 8
 """Rules from which equal segments are the same object; smaller ones are compared as a whole."""
@@ -38,23 +38,23 @@ A port without a role is taken for a subscriber port. The name matters only wher
 Objection = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
 
 
-class Assignment(NamedTuple):
+class DesiredState(NamedTuple):
     """Desired state of one switch.
 
     ``wanted`` returns the rules for a time, in seconds since 1970, and a number of tables. They stay the same
     unless some have time-outs. It raises ValueError, in words, where the switch has too few tables.
-    ``objection`` takes those rules, unmanaged rules, markers and a time; it says why this table is not proven
+    ``violation`` takes those rules, unmanaged rules, markers and a time; it says why this table is not proven
     to do what the policy says, or returns None. ``digest`` is the policy's, in hexadecimal. ``revision`` is
     the policy's; None where an operator asked for this policy, which then gets the next revision after the
     one on the switch. ``settings_without`` takes keys of rules, a time and a number of tables. It names the
     settings of the policy that do without them, if any. ``prepared`` returns the rules for a number of tables
-    if they are compiled already, else None. ``is_judged`` returns whether the result of ``objection`` is
+    if they are compiled already, else None. ``is_judged`` returns whether the result of ``violation`` is
     known already.
     """
 
     switch: Switch
     wanted: Callable[[float, int], Ruleset]
-    objection: Objection
+    violation: Objection
     digest: str
     revision: int | None = None
     settings_without: Callable[[Iterable[Key], float, int], list[str]] = lambda keys, at, tables: []
@@ -62,13 +62,13 @@ class Assignment(NamedTuple):
     is_judged: Callable[[Ruleset, frozenset[FlowRule]], bool] = lambda wanted, others: False
 
 
-class Assignments:
+class DesiredStates:
     """Compiles and proves a policy for its switches, once for all that need the same.
 
     ``digest`` is the policy's. What ``previous`` has compiled is reused where nothing has changed.
     """
 
-    def __init__(self, policy: Policy, digest: str, previous: Assignments | None = None) -> None:
+    def __init__(self, policy: Policy, digest: str, previous: DesiredStates | None = None) -> None:
         self.digest = digest
         self._policy = policy
         self._compiler: Compiler = Compiler(policy, previous._compiler if previous else None)
@@ -81,7 +81,9 @@ class Assignments:
         self._settings: dict[Hashable, list[str]] = {}
         """Settings that do without rules, by switch, keys of the rules and number of tables."""
         self._definitions: dict[str, Hashable] = {}
-        self._lines = {entry.source.switch for entry in policy.exceptions if isinstance(entry.source, Line)}
+        self._lines = {
+            entry.source.switch for entry in policy.exceptions if isinstance(entry.source, SubscriberPort)
+        }
 
     def prepare(self, switch: Switch, at: float) -> None:
         """Compile what an empty switch gets; encode it for OpenFlow 1.3 if no rule has a time-out."""
@@ -97,14 +99,14 @@ class Assignments:
         """
         wanted = self._prepared.get(switch.name)
         if wanted is not None and len(wanted) <= _MOST_AHEAD:
-            self._objection(switch, wanted, frozenset(), (), at)
+            self._violation(switch, wanted, frozenset(), (), at)
 
-    def of(self, switch: Switch) -> Assignment:
+    def of(self, switch: Switch) -> DesiredState:
         """Return the assignment of one of the policy's switches."""
-        return Assignment(
+        return DesiredState(
             switch,
             partial(self._wanted, switch),
-            partial(self._objection, switch),
+            partial(self._violation, switch),
             self.digest,
             settings_without=partial(self._settings_without, switch),
             prepared=partial(self._prepared_for, switch),
@@ -144,7 +146,7 @@ class Assignments:
                 self._settings.clear()
 
             def compiled(policy: Policy) -> Mapping[Key, FlowRule]:
-                changed = Assignments(policy, self.digest, self)
+                changed = DesiredStates(policy, self.digest, self)
                 return changed._wanted(policy.switches[switch.name], at, tables).by_key
 
             self._settings[name] = settings_without(self._policy, name[1], compiled)
@@ -165,7 +167,7 @@ class Assignments:
         ending = any(rule.hard_timeout for rule in segment)
         return segment if ending else self._segments.setdefault(segment, segment)
 
-    def _objection(
+    def _violation(
         self,
         switch: Switch,
         wanted: Ruleset,
@@ -175,21 +177,21 @@ class Assignments:
     ) -> str | None:
         """Return why a table that was read is not proven; None where it is."""
         name = self._definition(switch), wanted.meaning, others
-        if (known := self._known_objection(name, wanted)) is not _UNKNOWN:
+        if (known := self._known_violation(name, wanted)) is not _UNKNOWN:
             return known
         rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *marks)]
         self._remembered += 1 + len(others)
         if self._remembered > _MOST_PROOFS:
             self._proofs.clear()
             self._remembered = 0
-        self._proofs[name] = objection(self._policy, switch, rules, at)
+        self._proofs[name] = violation(self._policy, switch, rules, at)
         return self._proofs[name]
 
     def _is_judged(self, switch: Switch, wanted: Ruleset, others: frozenset[FlowRule]) -> bool:
         name = self._definition(switch), wanted.meaning, others
-        return self._known_objection(name, wanted) is not _UNKNOWN
+        return self._known_violation(name, wanted) is not _UNKNOWN
 
-    def _known_objection(self, name: Hashable, wanted: Ruleset) -> str | None:
+    def _known_violation(self, name: Hashable, wanted: Ruleset) -> str | None:
         """Look up in one access, since another thread may forget all proofs meanwhile."""
         known = self._proofs.get(name, _UNKNOWN)
         return _UNKNOWN if known is not None and wanted.timed else known

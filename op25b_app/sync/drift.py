@@ -59,7 +59,7 @@ def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) ->
     if rule.key in wanted.by_key or (mark is not None and rule.key == mark.key):
         place = wanted.by_key.get(rule.key, mark)
         return Disturbance.NONE if rule == place and not news.gone else Disturbance.OURS
-    if rule.ours:
+    if rule.is_managed:
         return Disturbance.NONE if news.gone else Disturbance.OURS
     if rule.table == Table.ADMIT:
         # Below the managed rule that matches every packet, no packet meets it.
@@ -86,7 +86,7 @@ class Drift:
         if rule is None or is_marker(rule):
             return
         counterpart = wanted.by_key.get(rule.key)
-        if counterpart is None and not rule.ours and rule.key not in self._found:
+        if counterpart is None and not rule.is_managed and rule.key not in self._found:
             return
         if counterpart is not None and counterpart.hard_timeout:
             return

@@ -1,4 +1,4 @@
-"""Exchange messages with one switch: ask for abilities, read the table, send changes, await confirmation.
+"""Exchange messages with one switch: ask for capabilities, read the table, send changes, await confirmation.
 
 It knows neither policies nor the time: the caller says what to send and how long to wait.
 """
@@ -18,8 +18,8 @@ from op25b_app.openflow.flow_mods import (
     Batch,
     Change,
     Form,
-    Group,
     SwitchError,
+    UpdateStep,
     flags_of,
     joined,
     read_error,
@@ -30,8 +30,8 @@ from op25b_app.openflow.table_features import (
     is_table_features_reply,
 )
 from op25b_app.sync.flow_table import Key
-from op25b_app.sync.update_orders import GATE, needs_tags
-from op25b_app.sync.update_plan import Abilities, Plan
+from op25b_app.sync.update_orders import DROP_ALL, needs_tags
+from op25b_app.sync.update_plan import Capabilities, Plan
 
 MOST_WATCHED = 100
 """Most changes of a batch that the flow monitor reports; for more it is cancelled meanwhile."""
@@ -61,11 +61,11 @@ class Phase(enum.Enum):
 class Answer(NamedTuple):
     """Result of a message of the switch.
 
-    ``pieces`` are to be sent. ``table`` is the whole table once it is complete, as the messages it came in.
+    ``chunks`` are to be sent. ``table`` is the whole table once it is complete, as the messages it came in.
     ``awaited`` is true where the switch goes on with its answer; ``problem`` says why it does not.
     """
 
-    pieces: tuple[bytes, ...] = ()
+    chunks: tuple[bytes, ...] = ()
     table: list[bytes] | None = None
     awaited: bool = False
     problem: str = ""
@@ -98,12 +98,12 @@ def bound_for(wanted: int) -> Bound:
 
 
 class Limits(NamedTuple):
-    """Abilities and refusals of a switch, as values.
+    """Capabilities and refusals of a switch, as values.
 
     ``full`` are tables that had no room for a rule, with the number of rules that may be gone since.
     """
 
-    able: Abilities = Abilities()
+    able: Capabilities = Capabilities()
     refused: Mapping[Key, Refused] = {}
     full: Mapping[int, int] = {}
     was_full: bool = False
@@ -142,7 +142,7 @@ def is_news(message: bytes) -> bool:
     return message[1] in (wire.ERROR, wire.FLOW_REMOVED) or flow_monitor.is_flow_update(message)
 
 
-class Exchange:
+class SwitchProtocol:
     """Dialogue over one connection.
 
     ``refused`` has, by the rule's key, the changes that the switch did not make since :meth:`renew`.
@@ -151,7 +151,7 @@ class Exchange:
     def __init__(self, version: int) -> None:
         self.version = version
         self.phase = Phase.IDLE
-        self.abilities: Abilities | None = None
+        self.capabilities: Capabilities | None = None
         """None until the switch is asked; known once its table is read."""
         self._watching = False
         self._room_asked = self._was_full = False
@@ -176,22 +176,22 @@ class Exchange:
         self._rules = self._counted = self._bytes = 0
         self.bound = bound_for(0)
         """Most rules and bytes of the table that are read."""
-        self.only_ours = False
+        self.only_managed = False
         """True where only managed rules are read, since the whole table is too large."""
         self._batch: Batch | None = None
-        self._to_come: list[Group] = []
+        self._to_come: list[UpdateStep] = []
         self._failed = False
 
     @property
-    def able(self) -> Abilities:
-        """Abilities of the switch, without those that have failed."""
-        abilities = self.abilities or Abilities()
+    def able(self) -> Capabilities:
+        """Capabilities of the switch, without those that have failed."""
+        capabilities = self.capabilities or Capabilities()
         if not (self._bundles_fail or self._tags_fail or self._room):
-            return abilities
-        return abilities._replace(
-            bundles=abilities.bundles and not self._bundles_fail,
-            tags=abilities.tags and not self._tags_fail,
-            room={**abilities.room, **self._room},
+            return capabilities
+        return capabilities._replace(
+            bundles=capabilities.bundles and not self._bundles_fail,
+            tags=capabilities.tags and not self._tags_fail,
+            room={**capabilities.room, **self._room},
         )
 
     @property
@@ -201,7 +201,7 @@ class Exchange:
 
     @property
     def limits(self) -> Limits:
-        """Abilities and refusals of the switch so far."""
+        """Capabilities and refusals of the switch so far."""
         return Limits(
             self.able, {**self.refused}, {**self._full}, self._was_full, self._room_asked, self.all_taken
         )
@@ -219,19 +219,19 @@ class Exchange:
         they matter: an operator may have changed them.
         """
         self._room.clear()
-        self.only_ours = False
-        if reported and self._room_asked and self.abilities:
+        self.only_managed = False
+        if reported and self._room_asked and self.capabilities:
             self._room_asked = False
-            self.abilities = self.abilities._replace(room={})
+            self.capabilities = self.capabilities._replace(room={})
 
     def renew(self) -> None:
         """Forget the refusals of the last cycle."""
         self.refused, self._full, self._bundles_fail, self._tags_fail = {}, {}, False, False
 
     def begin(self) -> bytes:
-        """Return a request for the table behind a barrier; on a new connection ask for abilities first."""
+        """Return a request for the table behind a barrier; on a new connection ask for capabilities first."""
         self.renew()
-        return self._read_after(b"" if self.abilities else self._questions())
+        return self._read_after(b"" if self.capabilities else self._questions())
 
     def ask_room(self) -> bytes:
         """Ask for the capacity of the tables, and read them again. Open vSwitch's answer has 1.2 MB."""
@@ -247,14 +247,14 @@ class Exchange:
     def leave(self) -> tuple[bytes, ...]:
         """Drop the work under way, and return messages that remove the gate."""
         self.rest()
-        opened = Group([Change(Command.DELETE_STRICT, GATE, GATE)])
+        opened = UpdateStep([Change(Command.DELETE_STRICT, DROP_ALL, DROP_ALL)])
         form = Form(self.version, any_cookie=self.any_cookie)
-        return Batch(opened, (), form).written().pieces
+        return Batch(opened, (), form).written().chunks
 
     def give_up(self) -> None:
         """Drop the work under way; after a bundle without an answer, send no other on this connection."""
-        if self.abilities and self._batch is not None and self._batch.bundle is not None:
-            self.abilities = self.abilities._replace(bundles=False)
+        if self.capabilities and self._batch is not None and self._batch.bundle is not None:
+            self.capabilities = self.capabilities._replace(bundles=False)
         self.rest()
 
     def read(self) -> bytes:
@@ -266,12 +266,12 @@ class Exchange:
             watch = flow_monitor.encode_monitor_request(version=self.version, xid=self._next_xid())
             self._watching = True
         return watch + codec.encode_flow_stats_request(
-            version=self.version, xid=self._next_xid(), only_ours=self.only_ours
+            version=self.version, xid=self._next_xid(), only_managed=self.only_managed
         )
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
         """Return the first group to send; the rest follow as the switch confirms, then its table is read."""
-        self._to_come, self.all_taken = [*plan.groups] or [Group()], True
+        self._to_come, self.all_taken = [*plan.groups] or [UpdateStep()], True
         return self._send_next(plan.first, bundled=plan.bundled)
 
     def has_sent(self, xid: int) -> bool:
@@ -314,7 +314,7 @@ class Exchange:
             return NOTHING
         if xid != self._request_xid:
             # The rest of a table that is too large, before the switch comes to the smaller request.
-            return Answer(awaited=self.only_ours and self.phase is Phase.READING and is_request_xid(xid))
+            return Answer(awaited=self.only_managed and self.phase is Phase.READING and is_request_xid(xid))
         return self._flow_stats(message)
 
     def _read_after(self, questions: bytes) -> bytes:
@@ -323,9 +323,9 @@ class Exchange:
         return questions + barrier + self.read()
 
     def _questions(self) -> bytes:
-        """Ask for the optional abilities: the flow monitor, from now on, and bundles."""
+        """Ask for the optional capabilities: the flow monitor, from now on, and bundles."""
         version, self._probe = self.version, self._next_xid()
-        self.abilities, self._watching = Abilities(), True
+        self.capabilities, self._watching = Capabilities(), True
         return b"".join(
             (
                 flow_monitor.encode_monitor_request(version=version, xid=self._next_xid()),
@@ -335,16 +335,16 @@ class Exchange:
         )
 
     def _monitor_reply(self, xid: int) -> Answer:
-        ours = is_request_xid(xid)
-        if ours and self.abilities:
-            self.abilities = self.abilities._replace(monitor=True)
-        return Answer(awaited=ours and self.phase is Phase.READING)
+        is_own = is_request_xid(xid)
+        if is_own and self.capabilities:
+            self.capabilities = self.capabilities._replace(monitor=True)
+        return Answer(awaited=is_own and self.phase is Phase.READING)
 
     def _table_features(self, message: bytes, xid: int) -> Answer:
-        if is_request_xid(xid) and self.abilities:
+        if is_request_xid(xid) and self.capabilities:
             told = decode_table_features(message)
             room = {each.table: each.max_entries for each in told if each.max_entries}
-            self.abilities = self.abilities._replace(room={**self.abilities.room, **room})
+            self.capabilities = self.capabilities._replace(room={**self.capabilities.room, **room})
         return Answer(awaited=self.phase is Phase.READING)
 
     def _flow_stats(self, message: bytes) -> Answer:
@@ -374,15 +374,15 @@ class Exchange:
 
         Raises ValueError where even these are too many.
         """
-        if self.only_ours:
+        if self.only_managed:
             raise ValueError(f"{self.too_large}, under cookies of op25b alone: nothing is read or sent")
-        self.only_ours = True
+        self.only_managed = True
         return Answer((self.read(),), awaited=True)
 
     @property
     def too_large(self) -> str:
         """Words that say how the table is too large; empty where it is read as a whole."""
-        if not self.only_ours:
+        if not self.only_managed:
             return ""
         rules, size = self.bound
         return f"its table has more than {rules:,} rules or {size >> 20} MB, which is not read"
@@ -394,18 +394,18 @@ class Exchange:
         batch = self._batch = Batch(group, first, form, number)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
-        pieces, unwritable = batch.written()
+        chunks, unwritable = batch.written()
         for change in unwritable:
             self._refuse(batch, change, INEXPRESSIBLE)
         if number is None:
             self.phase = Phase.CONFIRMING
             unwatched = self._stop_watching() if len(batch) > MOST_WATCHED else b""
             barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
-            return tuple(joined((unwatched, *pieces, barrier)))
+            return tuple(joined((unwatched, *chunks, barrier)))
         self.phase = Phase.BUNDLING
         begin = bundle.encode_open(version=self.version, bundle=number, xid=number)
         end = bundle.encode_close(version=self.version, bundle=number, xid=self._next_xid())
-        return tuple(joined((begin, *pieces, end)))
+        return tuple(joined((begin, *chunks, end)))
 
     @property
     def _flags(self) -> int:
@@ -419,9 +419,9 @@ class Exchange:
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
 
     def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
-        if reply.bundle == self._probe and self.abilities:
-            able = self.abilities.bundles or reply.kind is bundle.Control.OPENED
-            self.abilities = self.abilities._replace(bundles=able)
+        if reply.bundle == self._probe and self.capabilities:
+            able = self.capabilities.bundles or reply.kind is bundle.Control.OPENED
+            self.capabilities = self.capabilities._replace(bundles=able)
             return Answer(awaited=self.phase is Phase.READING)
         if self._batch is None or reply.bundle != self._batch.bundle:
             given_up = reply.kind is bundle.Control.CLOSED and is_request_xid(reply.bundle)
@@ -453,8 +453,8 @@ class Exchange:
     def _go_on(self) -> Answer:
         """Send the next group, or read the table: at the end, and after a refusal."""
         self.pending = 0
-        pieces = self._send_next() if self._to_come and not self._failed else (self.read(),)
-        return Answer(pieces, awaited=True)
+        chunks = self._send_next() if self._to_come and not self._failed else (self.read(),)
+        return Answer(chunks, awaited=True)
 
     def _error(self, error: SwitchError) -> Answer:
         """Take an error, perhaps one for another application."""

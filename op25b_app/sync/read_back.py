@@ -12,7 +12,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from op25b_app.openflow.codec import Command, InstalledRule
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, cut_cookies
 from op25b_app.openflow.instruction_encoder import meaning
 from op25b_app.sync.flow_table import Key
@@ -41,7 +41,7 @@ class ReadBack:
     def __init__(self) -> None:
         self._images: dict[Key, tuple[FlowRule, InstalledRule]] = {}
         """Rule that was sent and the report of it, by key."""
-        self._sent: Sequence[Group] = ()
+        self._sent: Sequence[UpdateStep] = ()
         self._unheeded: dict[Key, Unheeded] = {}
 
     def copy(self) -> ReadBack:
@@ -55,7 +55,7 @@ class ReadBack:
         """True where the switch reports other cookies than were sent, and may not compare them either."""
         return any(sent.cookie != reported.rule.cookie for sent, reported in self._images.values())
 
-    def sends(self, groups: Sequence[Group]) -> None:
+    def sends(self, groups: Sequence[UpdateStep]) -> None:
         """Note changes that are sent now."""
         self._sent = groups
 

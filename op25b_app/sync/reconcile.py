@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY, Table
 from op25b_app.openflow.codec import NO_COUNTS, Command, InstalledRule
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, Opaque
 from op25b_app.openflow.ofctl import format_action, format_match
 from op25b_app.openflow.oxm import ReportedMatch
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
     the switch reports no readable match of them.
     """
 
-    repairs: Group
+    repairs: UpdateStep
     renewals: tuple[Change, ...]
     differences: tuple[Difference, ...]
     others: tuple[FlowRule, ...] = ()
@@ -74,14 +74,14 @@ def reconcile(
             present.add(id(counterpart))
             if rule == counterpart and _lasts(installed):
                 wanted.recognise(installed, counterpart)
-            elif not rule.ours and rule.table == Table.ADMIT and not _has_held(held, rule):
+            elif not rule.is_managed and rule.table == Table.ADMIT and not _has_held(held, rule):
                 others.append(rule)
             elif what := _difference(counterpart, installed, age):
                 repairs.append(Change(Command.ADD, counterpart, rule))
                 differences.append(what)
             elif counterpart.hard_timeout and _ends_early(counterpart, installed):
                 renewals.append(Change(Command.ADD, counterpart, rule))
-        elif rule.ours and _can_be_named(rule):
+        elif rule.is_managed and _can_be_named(rule):
             repairs.append(Change(Command.DELETE_STRICT, rule, rule))
             differences.append(Difference("not wanted", rule))
         else:
@@ -92,7 +92,7 @@ def reconcile(
         missing = [rule for rule in wanted.rules if id(rule) not in present]
         repairs += (Change(Command.ADD, rule) for rule in missing)
         differences += (Difference("missing", rule) for rule in missing)
-    return Comparison(Group(repairs), tuple(renewals), tuple(differences), tuple(others))
+    return Comparison(UpdateStep(repairs), tuple(renewals), tuple(differences), tuple(others))
 
 
 def markers_among(found: Sequence[InstalledRule]) -> tuple[list[FlowRule], Sequence[InstalledRule]]:
@@ -104,7 +104,7 @@ def markers_among(found: Sequence[InstalledRule]) -> tuple[list[FlowRule], Seque
     return [each.rule for each in marked], [each for each in found if id(each) not in identities]
 
 
-def difference(held: Ruleset, wanted: Ruleset) -> Group:
+def difference(held: Ruleset, wanted: Ruleset) -> UpdateStep:
     """Return the changes from ``held`` to ``wanted``, time-outs aside; quick where they share objects."""
     places = {rule.key: rule for rule in held.without(wanted)}
     changes: list[Change] = []
@@ -113,13 +113,13 @@ def difference(held: Ruleset, wanted: Ruleset) -> Group:
         if before is None or (before.action, before.cookie) != (rule.action, rule.cookie):
             changes.append(Change(Command.ADD, rule, before))
     changes += (Change(Command.DELETE_STRICT, rule, rule) for rule in places.values())
-    return Group(changes)
+    return UpdateStep(changes)
 
 
 def absent(wanted: Ruleset) -> Comparison:
     """Return the comparison with an empty table; the same objects at every call."""
     if wanted not in _absent:
-        repairs = Group(Change(Command.ADD, rule) for rule in wanted.rules)
+        repairs = UpdateStep(Change(Command.ADD, rule) for rule in wanted.rules)
         differences = tuple(Difference("missing", rule) for rule in wanted.rules)
         _absent[wanted] = Comparison(repairs, (), differences)
     return _absent[wanted]
@@ -138,7 +138,7 @@ def describe(rule: FlowRule) -> str:
 def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Difference | None:
     """Return the difference of two rules with the same key; None where the found one at most ends early."""
     rule = installed.rule
-    if not rule.ours:
+    if not rule.is_managed:
         return Difference(f"overwritten by a rule with cookie {rule.cookie:#x}", wanted)
     aspect = None
     if wanted.action != rule.action:

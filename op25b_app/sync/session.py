@@ -18,11 +18,11 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from op25b_app.openflow import codec
-from op25b_app.openflow.flow_mods import Group
+from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.model import Mode
 from op25b_app.sync.assessment import contest, count, local_port_notes, strange_ports, summary
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.drift import (
     Drift,
     decode_news,
@@ -31,7 +31,7 @@ from op25b_app.sync.drift import (
     supersedes,
 )
 from op25b_app.sync.flow_table import Ruleset
-from op25b_app.sync.protocol import Exchange, Phase, bound_for
+from op25b_app.sync.protocol import Phase, SwitchProtocol, bound_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
@@ -80,14 +80,14 @@ class Session:
 
     def __init__(self, dpid: int, now: float, audit_seconds: float = AUDIT_SECONDS) -> None:
         self.dpid = dpid
-        self.assignment: Assignment | None = None
+        self.desired: DesiredState | None = None
         self.status = Status(State.LOST, "never connected", now)
         self.revision: int | None = None
         """Revision of this switch's policy; None until it is known."""
         self._audit_seconds = audit_seconds
         self._audits = 0
         self._connection: SwitchFeatures | None = None
-        self._exchange: Exchange | None = None
+        self._protocol: SwitchProtocol | None = None
         self._connected_at = self._armed_at = now
         self._wake_at = math.inf
         self._asked = now
@@ -100,8 +100,8 @@ class Session:
         self._wanted: Ruleset | None = None
         self._closes = False
         """True where a plan of this cycle blocks too much meanwhile and the switch refused changes."""
-        self._last: tuple[Assignment, FlowRule] | None = None
-        """Assignment and marker that the switch last held completely."""
+        self._last: tuple[DesiredState, FlowRule] | None = None
+        """Desired state and marker that the switch last held completely."""
         self._settled = False
         """True where the table was as wanted and only reports may say otherwise."""
         self._has_held: Ruleset | None = None
@@ -119,7 +119,7 @@ class Session:
         self._confirmed = 0
         self._size = MOST_UNKNOWN
         """Number of rules that the policy wants, as far as known."""
-        self._objections: Sequence[str] | None = None
+        self._violations: Sequence[str] | None = None
         self._contest: list[str] = []
         """One sentence where several connections claim the datapath id, else empty."""
         self._mark: FlowRule | None = None
@@ -128,60 +128,60 @@ class Session:
     @property
     def name(self) -> str:
         """The switch's name in the policy, or its datapath id in hexadecimal."""
-        return f"{self.dpid:#x}" if self.assignment is None else self.assignment.switch.name
+        return f"{self.dpid:#x}" if self.desired is None else self.desired.switch.name
 
     @property
     def openflow_version(self) -> str | None:
         """The OpenFlow version, such as ``1.3``; None while the switch is not connected."""
         return None if self._connection is None else codec.VERSION_NAMES[self._connection.version]
 
-    def assign(self, assignment: Assignment | None, now: float) -> Outcome:
+    def assign(self, desired: DesiredState | None, now: float) -> Outcome:
         """Take a new assignment, or None where the policy does not name the switch."""
-        if self._exchange is not None and self._is_under(assignment):
-            self.assignment = assignment
+        if self._protocol is not None and self._is_under(desired):
+            self.desired = desired
             reason = "the policy was put in force once more; reading and proving"
-            if self._exchange.phase is Phase.IDLE and self._awaited is None:
+            if self._protocol.phase is Phase.IDLE and self._awaited is None:
                 return self._begin(now, State.CHECKING, reason)
             is_told = self.status.state in (*AS_WANTED, State.DEGRADED)
             return self._turn(State.CHECKING, reason, now) if is_told else Outcome()
-        removed = self.assignment is not None and assignment is None
+        removed = self.desired is not None and desired is None
         self._size = MOST_UNKNOWN
-        self.assignment = assignment
-        self.revision = None if assignment is None else assignment.revision
-        held, exchange = self._held, self._exchange
+        self.desired = desired
+        self.revision = None if desired is None else desired.revision
+        held, protocol = self._held, self._protocol
         self._forget_table()
-        if exchange is None:
+        if protocol is None:
             return Outcome()
-        if assignment is None:
+        if desired is None:
             reason = "no longer in the policy; its rules stay as they are" if removed else ""
-            pieces = exchange.leave() if removed else ()
-            return self._leave_alone(reason, now)._replace(pieces=pieces)
+            chunks = protocol.leave() if removed else ()
+            return self._leave_alone(reason, now)._replace(chunks=chunks)
         if held is None:
-            return self._read_anew(exchange, now)
-        situation = self._situation(exchange, assignment, now)
-        job = self._have_done(partial(change_over, *held, situation), partial(self._change_over, exchange))
+            return self._read_anew(protocol, now)
+        situation = self._situation(protocol, desired, now)
+        job = self._have_done(partial(change_over, *held, situation), partial(self._change_over, protocol))
         told = self._turn(State.CHECKING, "working out what a new policy changes here", now)
         return told.before(job)
 
-    def _is_under(self, assignment: Assignment | None) -> bool:
+    def _is_under(self, desired: DesiredState | None) -> bool:
         """Return whether this policy is in force: a new cycle would only forget reported changes."""
-        before = self.assignment
-        return bool(self._settled and before and assignment and before.digest == assignment.digest)
+        before = self.desired
+        return bool(self._settled and before and desired and before.digest == desired.digest)
 
     def connected(self, connection: SwitchFeatures, now: float) -> Outcome:
         """Take a new connection; read the table if the policy names the switch."""
         self._connection, self._connected_at = connection, now
-        self._exchange = Exchange(connection.version)
+        self._protocol = SwitchProtocol(connection.version)
         self._has_held = None
         self._forget_table()
-        if self.assignment is None:
+        if self.desired is None:
             return self._leave_alone("", now)
         return self._begin(now, State.CONNECTING, "reading its table")
 
     def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
         """Take the end of the connection and its reason."""
         self._rest(math.inf, now)
-        self._connection = self._exchange = None
+        self._connection = self._protocol = None
         return self._turn(State.LOST, why, now)
 
     def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
@@ -190,18 +190,18 @@ class Session:
             return Outcome()
         were_missing = self._connection.ports is None
         self._connection = self._connection._replace(ports=ports)
-        if self._objections is None:
+        if self._violations is None:
             return Outcome()
-        if were_missing and self._exchange is not None and self._exchange.phase is Phase.IDLE:
-            self._arm_next_look(self._objections, now)
-        return self._judge(self._objections, now)
+        if were_missing and self._protocol is not None and self._protocol.phase is Phase.IDLE:
+            self._arm_next_look(self._violations, now)
+        return self._judge(self._violations, now)
 
     def contested(self, addresses: Sequence[str], now: float) -> Outcome:
         """Take the addresses that claim the datapath id, the one in use first; none if only one does."""
         self._contest = contest(addresses)
-        if self._connection is None or self._objections is None:
+        if self._connection is None or self._violations is None:
             return Outcome()
-        return self._judge(self._objections, now)
+        return self._judge(self._violations, now)
 
     @property
     def due_at(self) -> float:
@@ -211,8 +211,8 @@ class Session:
         """
         if self._awaited is not None:
             return math.inf
-        at_rest = self._exchange is not None and self._exchange.phase is Phase.IDLE
-        if not self._disturbance or not at_rest or self.assignment is None:
+        at_rest = self._protocol is not None and self._protocol.phase is Phase.IDLE
+        if not self._disturbance or not at_rest or self.desired is None:
             return self._wake_at
         return min(self._wake_at, self._looks.next_at(self._disturbance))
 
@@ -222,21 +222,21 @@ class Session:
 
     def tick(self, now: float) -> Outcome:
         """Give up on a missing answer, or start the next cycle, once due."""
-        if now < self.due_at or self._exchange is None or self.assignment is None:
+        if now < self.due_at or self._protocol is None or self.desired is None:
             return Outcome()
-        if self._exchange.phase is Phase.IDLE:
+        if self._protocol.phase is Phase.IDLE:
             if now - self._room_sought >= self._audit_seconds and not self._disturbance:
-                self._seek_room(self._exchange, now)
+                self._seek_room(self._protocol, now)
             return self._begin(now)
-        reason = f"no answer for {now - self._armed_at:.0f} s while {self._exchange.phase.value}"
-        self._exchange.give_up()
+        reason = f"no answer for {now - self._armed_at:.0f} s while {self._protocol.phase.value}"
+        self._protocol.give_up()
         return self.fail(reason, now)
 
     def fail(self, reason: str, now: float) -> Outcome:
         """Give up the work under way and try again later; do nothing without a connection or a policy."""
-        if self._exchange is None or self.assignment is None:
+        if self._protocol is None or self.desired is None:
             return Outcome()
-        self._objections = None
+        self._violations = None
         self._looks.note(now - self._took, now)
         self._rest(RETRY_SECONDS, now)
         return self._turn(State.DEGRADED, reason, now)
@@ -246,36 +246,36 @@ class Session:
 
         A message for another receiver is ignored. One that breaks the format makes the switch degraded.
         """
-        if self._exchange is None:
+        if self._protocol is None:
             return Outcome()
         try:
-            told = self._hear_news(self._exchange, message, now)
-            answer = self._exchange.receive(message)
+            told = self._hear_news(self._protocol, message, now)
+            answer = self._protocol.receive(message)
         except ValueError as problem:
             return self.fail(str(problem), now)
-        if answer.table is not None and self.assignment is not None:
-            return told.before(self._review(self._exchange, self.assignment, answer.table, now))
+        if answer.table is not None and self.desired is not None:
+            return told.before(self._review(self._protocol, self.desired, answer.table, now))
         if answer.problem:
             return told.before(self.fail(answer.problem, now))
         if answer.awaited:
-            self._wait_for(self._exchange, now, asked=bool(answer.pieces))
-        return told.before(Outcome(answer.pieces))
+            self._wait_for(self._protocol, now, asked=bool(answer.chunks))
+        return told.before(Outcome(answer.chunks))
 
     def _review(
-        self, exchange: Exchange, assignment: Assignment, parts: Sequence[bytes], now: float
+        self, protocol: SwitchProtocol, desired: DesiredState, parts: Sequence[bytes], now: float
     ) -> Outcome:
         """Compare a table that was read with the desired state, in a job unless that is quick."""
-        at_once = self._is_quick(exchange, assignment, sum(map(len, parts)))
-        work = partial(review, parts, self._situation(exchange, assignment, now))
-        then = partial(self._act_on, exchange, assignment)
+        at_once = self._is_quick(protocol, desired, sum(map(len, parts)))
+        work = partial(review, parts, self._situation(protocol, desired, now))
+        then = partial(self._act_on, protocol, desired)
         return then(work(), now) if at_once else self._have_done(work, then)
 
-    def _situation(self, exchange: Exchange, assignment: Assignment, now: float) -> Situation:
+    def _situation(self, protocol: SwitchProtocol, desired: DesiredState, now: float) -> Situation:
         assert self._connection is not None
         return Situation(
-            assignment,
+            desired,
             self._connection.tables,
-            exchange.limits,
+            protocol.limits,
             self._read_back.copy(),
             now,
             self._asked,
@@ -286,92 +286,94 @@ class Session:
             self._rounds < ROUNDS,
         )
 
-    def _is_quick(self, exchange: Exchange, assignment: Assignment, size: int) -> bool:
+    def _is_quick(self, protocol: SwitchProtocol, desired: DesiredState, size: int) -> bool:
         assert self._connection is not None
-        prepared = assignment.prepared(self._connection.tables)
-        if prepared is None or exchange.refused or exchange.able.room:
+        prepared = desired.prepared(self._connection.tables)
+        if prepared is None or protocol.refused or protocol.able.room:
             return False
         return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
-    def _seek_room(self, exchange: Exchange, now: float) -> None:
-        exchange.forget_room(reported=self.status.state is State.DEGRADED)
+    def _seek_room(self, protocol: SwitchProtocol, now: float) -> None:
+        protocol.forget_room(reported=self.status.state is State.DEGRADED)
         self._room_sought = now
 
-    def _read_anew(self, exchange: Exchange, now: float) -> Outcome:
-        self._seek_room(exchange, now)
+    def _read_anew(self, protocol: SwitchProtocol, now: float) -> Outcome:
+        self._seek_room(protocol, now)
         return self._begin(now, State.INSTALLING, "reading its table for a new policy")
 
     def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
         """Drop the work under way and start a cycle; without a state it is routine."""
-        assert self._exchange is not None
+        assert self._protocol is not None
         self._start_cycle(rounds=0)
-        self._exchange.bound = bound_for(self._most_held)
-        pieces = (self._exchange.begin(),)
-        self._wait_for(self._exchange, now)
+        self._protocol.bound = bound_for(self._most_held)
+        chunks = (self._protocol.begin(),)
+        self._wait_for(self._protocol, now)
         if state is None:
-            return Outcome(pieces)
-        self._objections = None
-        return self._turn(state, reason, now)._replace(pieces=pieces)
+            return Outcome(chunks)
+        self._violations = None
+        return self._turn(state, reason, now)._replace(chunks=chunks)
 
     @property
     def _most_held(self) -> int:
         """Number of managed rules that the switch holds or is to hold, as far as known."""
-        assert self.assignment is not None
+        assert self.desired is not None
         assert self._connection is not None
-        prepared = self.assignment.prepared(self._connection.tables)
+        prepared = self.desired.prepared(self._connection.tables)
         wanted = self._size if prepared is None else len(prepared)
         return max(wanted, self._confirmed)
 
-    def _act_on(self, exchange: Exchange, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
+    def _act_on(
+        self, protocol: SwitchProtocol, desired: DesiredState, reviewed: Review, now: float
+    ) -> Outcome:
         """Send what a review of the table asks for, or conclude."""
         if reviewed.revision is not None:
             self.revision = reviewed.revision
-        if reviewed.superseded or reviewed.objections:
+        if reviewed.superseded or reviewed.violations:
             self._settled = False
-        self._take_read_back(exchange, reviewed)
+        self._take_read_back(protocol, reviewed)
         if reviewed.problem:
             return self.fail(reviewed.problem, now)
         self._wanted = reviewed.wanted
         if reviewed.needs_room:
-            pieces = (exchange.ask_room(),)
-            self._wait_for(exchange, now)
-            return Outcome(pieces)
-        exchange.note_room(reviewed.room)
+            chunks = (protocol.ask_room(),)
+            self._wait_for(protocol, now)
+            return Outcome(chunks)
+        protocol.note_room(reviewed.room)
         self._losses = reviewed.losses
         self._size = len(reviewed.wanted or ())
         if reviewed.mark is not None:
             self._mark = reviewed.mark
         if reviewed.plan is not None:
-            return self._carry_out(exchange, reviewed, now)
-        return self._conclude(assignment, reviewed, now)
+            return self._carry_out(protocol, reviewed, now)
+        return self._conclude(desired, reviewed, now)
 
-    def _take_read_back(self, exchange: Exchange, reviewed: Review) -> None:
+    def _take_read_back(self, protocol: SwitchProtocol, reviewed: Review) -> None:
         if reviewed.read_back is not None:
-            self._read_back, exchange.any_cookie = reviewed.read_back, reviewed.any_cookie
+            self._read_back, protocol.any_cookie = reviewed.read_back, reviewed.any_cookie
         if self._disturbance:
             self._read_back.was_disturbed()
 
-    def _conclude(self, assignment: Assignment, reviewed: Review, now: float) -> Outcome:
+    def _conclude(self, desired: DesiredState, reviewed: Review, now: float) -> Outcome:
         """Conclude a cycle with nothing more to send; prove the table first where it is as wanted."""
         assert self._wanted is not None
-        if self._exchange is not None and (too_large := self._exchange.too_large):
-            only_ours = f"{too_large}: rules of op25b are kept right, and nothing is proven; delete others"
-            reviewed = reviewed._replace(objections=[*reviewed.objections, only_ours])
+        if self._protocol is not None and (too_large := self._protocol.too_large):
+            only_managed = f"{too_large}: rules of op25b are kept right, and nothing is proven; delete others"
+            reviewed = reviewed._replace(violations=[*reviewed.violations, only_managed])
         self._confirmed, self._took = len(self._wanted), now - self._asked
-        self._settled = not reviewed.objections
+        self._settled = not reviewed.violations
         if not self._settled:
-            return self._end(reviewed.objections, now)
+            return self._end(reviewed.violations, now)
         assert self._mark is not None
-        self._last, self._has_held = (assignment, self._mark), self._wanted
+        self._last, self._has_held = (desired, self._mark), self._wanted
         self._rest(math.inf, now)
         others = frozenset(reviewed.others)
-        if assignment.is_judged(self._wanted, others):
-            return self._proven(assignment.objection(self._wanted, others, reviewed.marks, now), now)
-        work = partial(assignment.objection, self._wanted, others, reviewed.marks, now)
+        if desired.is_judged(self._wanted, others):
+            return self._proven(desired.violation(self._wanted, others, reviewed.marks, now), now)
+        work = partial(desired.violation, self._wanted, others, reviewed.marks, now)
         return self._have_done(work, self._proven, proves=True)
 
-    def _proven(self, objection: str | None, now: float) -> Outcome:
-        return self._end([objection] if objection else [], now)
+    def _proven(self, violation: str | None, now: float) -> Outcome:
+        return self._end([violation] if violation else [], now)
 
     def _have_done(
         self, work: Callable[[], Any], then: Callable[[Any, float], Outcome], *, proves: bool = False
@@ -392,20 +394,20 @@ class Session:
         self._awaited = None
         self._rounds, self._refused, self._closes = rounds, 0, False
 
-    def _end(self, objections: Sequence[str], now: float) -> Outcome:
+    def _end(self, violations: Sequence[str], now: float) -> Outcome:
         """End the cycle: report how the table is, and arm the next look."""
-        self._objections = objections
+        self._violations = violations
         self._looks.note(now - self._took, now)
         self._audits += 1
         self._rest(math.inf, now)
-        self._arm_next_look(objections, now)
-        return self._judge(objections, now)
+        self._arm_next_look(violations, now)
+        return self._judge(violations, now)
 
-    def _arm_next_look(self, objections: Sequence[str], now: float) -> None:
+    def _arm_next_look(self, violations: Sequence[str], now: float) -> None:
         """Arm the next audit, or an earlier look where something is wrong or missing."""
         assert self._connection is not None
         seconds = audit_delay(self._audit_seconds, self.dpid, self._audits)
-        if (objections and not self._closes) or self._connection.ports is None:
+        if (violations and not self._closes) or self._connection.ports is None:
             seconds = RETRY_SECONDS
         if again_at := self._read_back.next_at(now):
             seconds = max(seconds, again_at - now)
@@ -414,62 +416,62 @@ class Session:
     @property
     def _held(self) -> tuple[Ruleset, FlowRule] | None:
         """Rules and marker that the switch is known to hold; None where that is not certain."""
-        exchange = self._exchange
-        known = self._settled and self._objections is not None and not self._disturbance
-        if exchange is None or self._wanted is None or self._mark is None or not known:
+        protocol = self._protocol
+        known = self._settled and self._violations is not None and not self._disturbance
+        if protocol is None or self._wanted is None or self._mark is None or not known:
             return None
         if self._read_back.cuts_cookies:
             return None
-        if exchange.phase is not Phase.IDLE or not exchange.able.monitor:
+        if protocol.phase is not Phase.IDLE or not protocol.able.monitor:
             return None
         return self._wanted, self._mark
 
-    def _change_over(self, exchange: Exchange, way: ChangeOver | None, now: float) -> Outcome:
+    def _change_over(self, protocol: SwitchProtocol, way: ChangeOver | None, now: float) -> Outcome:
         """Change to the next policy without reading the table first, where ``way`` allows that."""
         if way is None or self._disturbance:
-            return self._read_anew(exchange, now)
+            return self._read_anew(protocol, now)
         self.revision, self._mark = way.revision, way.mark
         self._start_cycle(rounds=1)
-        self._wanted, self._objections = way.wanted, None
-        exchange.renew()
-        pieces = exchange.carry_out(way.plan)
-        self._wait_for(exchange, now)
+        self._wanted, self._violations = way.wanted, None
+        protocol.renew()
+        chunks = protocol.carry_out(way.plan)
+        self._wait_for(protocol, now)
         if not way.plan.groups:
             return self._turn(
                 State.CHECKING, "a new policy changes no rule here; reading and proving", now
-            ).before(Outcome(pieces))
+            ).before(Outcome(chunks))
         self._repaired = True
         changes = count(sum(map(len, way.plan.groups)), "change")
         told = self._turn(State.INSTALLING, f"sending {changes} for a new policy", now)
-        return told.before(Outcome(pieces))
+        return told.before(Outcome(chunks))
 
-    def _carry_out(self, exchange: Exchange, reviewed: Review, now: float) -> Outcome:
+    def _carry_out(self, protocol: SwitchProtocol, reviewed: Review, now: float) -> Outcome:
         plan, comparison = reviewed.plan, reviewed.comparison
         assert plan is not None
         assert comparison is not None
-        self._read_back.sends((*plan.groups, Group(plan.first)))
-        self._closes |= plan.blocks_meanwhile and bool(exchange.refused)
-        refused, self._refused = self._refused, len(exchange.refused)
+        self._read_back.sends((*plan.groups, UpdateStep(plan.first)))
+        self._closes |= plan.blocks_meanwhile and bool(protocol.refused)
+        refused, self._refused = self._refused, len(protocol.refused)
         self._rounds += refused == self._refused
-        pieces = exchange.carry_out(plan)
-        self._wait_for(exchange, now)
+        chunks = protocol.carry_out(plan)
+        self._wait_for(protocol, now)
         if not comparison.repairs:
-            return Outcome(pieces)
-        self._objections, self._repaired = None, True
+            return Outcome(chunks)
+        self._violations, self._repaired = None, True
         what = summary(comparison.differences)
         events = (_repair_event(comparison),) if self._settled else ()
-        told = Outcome(pieces, events=events)
+        told = Outcome(chunks, events=events)
         if self.status.state is State.DEGRADED:
             return told
         sending = f"sending {count(len(comparison.repairs), 'change')}: {what}"
         return self._turn(State.INSTALLING, sending, now).before(told)
 
-    def _judge(self, objections: Sequence[str], now: float) -> Outcome:
+    def _judge(self, violations: Sequence[str], now: float) -> Outcome:
         """Enter the state that a compared table and the ports lead to."""
-        assert self.assignment is not None
+        assert self.desired is not None
         assert self._connection is not None
         ports = self._connection.ports
-        if reasons := [*self._contest, *objections, *strange_ports(self.assignment.switch, ports or ())]:
+        if reasons := [*self._contest, *violations, *strange_ports(self.desired.switch, ports or ())]:
             return self._turn(State.DEGRADED, "; ".join(reasons), now)
         if self._disturbance:
             if self.status.state is State.CHECKING:
@@ -479,7 +481,7 @@ class Session:
             (
                 f"{count(self._confirmed, 'rule')} read back as wanted and proven",
                 *self._losses,
-                *local_port_notes(self.assignment.switch, ports or ()),
+                *local_port_notes(self.desired.switch, ports or ()),
             )
         )
         if ports is None and now < self._connected_at + RETRY_SECONDS:
@@ -489,18 +491,18 @@ class Session:
         if ports is None:
             remedy = "it does not describe its ports: let it connect again"
             return self._turn(State.DEGRADED, f"{confirmed}; {remedy}", now)
-        if self.assignment.switch.mode is Mode.MONITOR:
+        if self.desired.switch.mode is Mode.MONITOR:
             return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
         return self._turn(State.PROTECTED, confirmed, now)
 
-    def _hear_news(self, exchange: Exchange, message: bytes, now: float) -> Outcome:
+    def _hear_news(self, protocol: SwitchProtocol, message: bytes, now: float) -> Outcome:
         """Take reported rule changes: send drifted rules again, and have the table read."""
         # During a plan the switch reports the plan's steps too; the table is read right after it.
-        if self.assignment is None or exchange.will_read:
+        if self.desired is None or protocol.will_read:
             return Outcome()
         told = Outcome()
         for news in decode_news(message):
-            if news.xid is not None and exchange.has_sent(news.xid):
+            if news.xid is not None and protocol.has_sent(news.xid):
                 continue
             if supersedes(news, self._mark):
                 self._settled = False
@@ -508,15 +510,15 @@ class Session:
             if not disturbance:
                 continue
             self._disturbance = max(self._disturbance, disturbance)
-            self._objections = None
+            self._violations = None
             self._read_back.was_disturbed()
             if self.status.state in AS_WANTED:
                 told = told.before(self._turn(State.CHECKING, describe_news(news), now))
             if self._settled and self._wanted is not None and not news.ended:
                 self._drift.note(news, self._wanted)
-        return told.before(self._put_right(exchange, now)) if self._drift else told
+        return told.before(self._put_right(protocol, now)) if self._drift else told
 
-    def _put_right(self, exchange: Exchange, now: float) -> Outcome:
+    def _put_right(self, protocol: SwitchProtocol, now: float) -> Outcome:
         """Send drifted rules again within the repair budget; the next look repairs the rest."""
         drift, self._drift = self._drift, Drift()
         if not self._settled or self._wanted is None or self._read_back.cuts_cookies:
@@ -529,18 +531,18 @@ class Session:
         self._repaired = True
         if len(repairs) == 1:
             with suppress(ValueError):
-                return Outcome((exchange.interject(repairs[0]),), events=events)
+                return Outcome((protocol.interject(repairs[0]),), events=events)
             return Outcome()
-        plan = plan_changes(repairs, drift.table(self._wanted), self._wanted, exchange.limits.able)
+        plan = plan_changes(repairs, drift.table(self._wanted), self._wanted, protocol.limits.able)
         self._start_cycle(rounds=1)
-        exchange.renew()
-        pieces = exchange.carry_out(plan)
-        self._wait_for(exchange, now)
-        return Outcome(pieces, events=events)
+        protocol.renew()
+        chunks = protocol.carry_out(plan)
+        self._wait_for(protocol, now)
+        return Outcome(chunks, events=events)
 
     def _leave_alone(self, reason: str, now: float) -> Outcome:
         self._rest(math.inf, now)
-        self._objections = None
+        self._violations = None
         remedy = f"not in the policy, left alone: to protect it, add a switch with dpid {self.dpid:#x}"
         return self._turn(State.UNKNOWN, reason or remedy, now)
 
@@ -565,15 +567,15 @@ class Session:
 
     def _rest(self, seconds: float, now: float) -> None:
         self._awaited = None
-        if self._exchange is not None:
-            self._exchange.rest()
+        if self._protocol is not None:
+            self._protocol.rest()
         self._arm(seconds, now)
 
-    def _wait_for(self, exchange: Exchange, now: float, *, asked: bool = True) -> None:
+    def _wait_for(self, protocol: SwitchProtocol, now: float, *, asked: bool = True) -> None:
         """Give the switch the time it may need for what it is asked now, or goes on to answer."""
-        if asked and exchange.phase is Phase.READING:
+        if asked and protocol.phase is Phase.READING:
             self._asked, self._disturbance = now, Disturbance.NONE
-        self._arm(ANSWER_SECONDS + SECONDS_PER_CHANGE * exchange.pending, now)
+        self._arm(ANSWER_SECONDS + SECONDS_PER_CHANGE * protocol.pending, now)
 
     def _arm(self, seconds: float, now: float) -> None:
         self._armed_at, self._wake_at = now, now + seconds

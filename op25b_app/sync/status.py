@@ -64,7 +64,7 @@ class Job(NamedTuple):
 class Outcome(NamedTuple):
     """Result of an input: OpenFlow messages, joined to pieces to send in order; the state if new."""
 
-    pieces: tuple[bytes, ...] = ()
+    chunks: tuple[bytes, ...] = ()
     turned: Status | None = None
     events: tuple[SwitchEvent, ...] = ()
     job: Job | None = None
@@ -72,7 +72,7 @@ class Outcome(NamedTuple):
     def before(self, other: Outcome) -> Outcome:
         """Return this outcome with another one behind it; of two states or jobs the later one is kept."""
         return Outcome(
-            self.pieces + other.pieces,
+            self.chunks + other.chunks,
             other.turned or self.turned,
             self.events + other.events,
             other.job or self.job,

@@ -12,15 +12,15 @@ from typing import NamedTuple
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import InstalledRule
-from op25b_app.openflow.flow_mods import Group
+from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.sync.assessment import newer_policy, next_revision, summary
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.protocol import Limits
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison, difference, markers_among, reconcile
-from op25b_app.sync.target import Aim, Intent, aim_at, fitting
+from op25b_app.sync.target import Intent, Target, choose_target, fitting
 from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
 
 
@@ -33,7 +33,7 @@ class Situation(NamedTuple):
     where another plan may be sent.
     """
 
-    assignment: Assignment
+    desired: DesiredState
     tables: int
     limits: Limits
     read_back: ReadBack
@@ -41,7 +41,7 @@ class Situation(NamedTuple):
     asked: float
     wanted: Ruleset | None = None
     revision: int | None = None
-    last: tuple[Assignment, FlowRule] | None = None
+    last: tuple[DesiredState, FlowRule] | None = None
     held: Ruleset | None = None
     may_plan: bool = True
 
@@ -51,7 +51,7 @@ class Review(NamedTuple):
 
     ``problem`` says why the table cannot be used; ``superseded`` is true where it holds another policy that
     is as new, or newer. Where ``needs_room`` is true, the switch is to be asked for the capacity of its
-    tables. Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``objections``
+    tables. Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``violations``
     if it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``room`` is the
     capacity by table, ``marks`` are the markers and ``others`` the other rules found that stay. ``read_back``
     is the updated knowledge of how the switch reports rules; with ``any_cookie`` rules are to be deleted
@@ -67,7 +67,7 @@ class Review(NamedTuple):
     mark: FlowRule | None = None
     plan: Plan | None = None
     comparison: Comparison | None = None
-    objections: Sequence[str] = ()
+    violations: Sequence[str] = ()
     marks: Sequence[FlowRule] = ()
     others: Sequence[FlowRule] = ()
     losses: Sequence[str] = ()
@@ -89,7 +89,7 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
 
     The result has a ``problem`` for malformed messages, and for rules that need more tables.
     """
-    assignment, limits = situation.assignment, situation.limits
+    desired, limits = situation.desired, situation.limits
     try:
         told = [rule for part in parts for rule in codec.decode_flow_stats(part)]
     except ValueError as problem:
@@ -100,11 +100,11 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
     revision = situation.revision
     if revision is None:
         known = marks if situation.last is None else (*marks, situation.last[1])
-        revision = next_revision(assignment.digest, known)
-    elif refusal := newer_policy(Marker(revision, assignment.digest), marks):
+        revision = next_revision(desired.digest, known)
+    elif refusal := newer_policy(Marker(revision, desired.digest), marks):
         return Review(refusal, superseded=True)
     try:
-        wanted = situation.wanted or assignment.wanted(situation.now, situation.tables)
+        wanted = situation.wanted or desired.wanted(situation.now, situation.tables)
     except ValueError as problem:
         return Review(str(problem), revision=revision)
     reviewed = Review(wanted=wanted, revision=revision, marks=marks)
@@ -112,12 +112,12 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
         return reviewed._replace(needs_room=True)
     room = limits.room_seen(found)
     reviewed = reviewed._replace(room=room)
-    intent = Intent(wanted, marker_rule(Marker(revision, assignment.digest), wanted.last_own_table))
-    aim = _aim(situation, intent, found, room)
-    reviewed = reviewed._replace(losses=aim.losses)
-    if aim.intent is None:
-        return reviewed._replace(objections=aim.objections)
-    target, mark = aim.intent
+    intent = Intent(wanted, marker_rule(Marker(revision, desired.digest), wanted.last_own_table))
+    chosen = _target(situation, intent, found, room)
+    reviewed = reviewed._replace(losses=chosen.losses)
+    if chosen.intent is None:
+        return reviewed._replace(violations=chosen.violations)
+    target, mark = chosen.intent
     age = situation.now - situation.asked
     comparison = reconcile(target, rest, held=situation.held, age=age)
     if read_back.knows_better(comparison, rest):
@@ -129,12 +129,12 @@ def review(parts: Iterable[bytes], situation: Situation) -> Review:
         comparison=comparison,
         others=comparison.others,
         read_back=read_back,
-        any_cookie=read_back.cuts_cookies or not all(each.ours for each in marks),
+        any_cookie=read_back.cuts_cookies or not all(each.is_managed for each in marks),
     )
     plan = _plan(situation, room, comparison, rest, (mark, marks), target) if situation.may_plan else None
     if plan:
-        return reviewed._replace(plan=plan, objections=aim.objections)
-    return reviewed._replace(objections=[*aim.objections, *_not_as_sent(comparison)])
+        return reviewed._replace(plan=plan, violations=chosen.violations)
+    return reviewed._replace(violations=[*chosen.violations, *_not_as_sent(comparison)])
 
 
 def change_over(held: Ruleset, mark: FlowRule, situation: Situation) -> ChangeOver | None:
@@ -142,42 +142,42 @@ def change_over(held: Ruleset, mark: FlowRule, situation: Situation) -> ChangeOv
 
     Return None where the table should be read first.
     """
-    assignment, limits = situation.assignment, situation.limits
+    desired, limits = situation.desired, situation.limits
     try:
-        wanted = assignment.wanted(situation.now, situation.tables)
+        wanted = desired.wanted(situation.now, situation.tables)
     except ValueError:
         return None
     _, shortage = fitting(wanted, (), limits.able.room)
     if situation.revision is None:
         known = [mark] if situation.last is None else [mark, situation.last[1]]
-        revision = next_revision(assignment.digest, known)
+        revision = next_revision(desired.digest, known)
     else:
         revision = situation.revision
-        if newer_policy(Marker(revision, assignment.digest), [mark]):
+        if newer_policy(Marker(revision, desired.digest), [mark]):
             return None
     if shortage:
         return None
-    new_mark = marker_rule(Marker(revision, assignment.digest), wanted.last_own_table)
+    new_mark = marker_rule(Marker(revision, desired.digest), wanted.last_own_table)
     plan = plan_changes(difference(held, wanted), held, wanted, limits.able)
     return ChangeOver(wanted, revision, new_mark, plan._replace(first=mark_changes(new_mark, [mark])))
 
 
-def _aim(
+def _target(
     situation: Situation, wanted: Intent, found: Sequence[InstalledRule], room: Mapping[int, int]
-) -> Aim:
+) -> Target:
     def before() -> Intent | None:
         if situation.last is None:
             return None
-        assignment, mark = situation.last
+        desired, mark = situation.last
         try:
-            return Intent(assignment.wanted(situation.now, situation.tables), mark)
+            return Intent(desired.wanted(situation.now, situation.tables), mark)
         except ValueError:  # the switch came back with fewer tables
             return None
 
     def settings_without(keys: Iterable[Key]) -> list[str]:
-        return situation.assignment.settings_without(keys, situation.now, situation.tables)
+        return situation.desired.settings_without(keys, situation.now, situation.tables)
 
-    return aim_at(wanted, before, found, room, situation.limits.refused, settings_without)
+    return choose_target(wanted, before, found, room, situation.limits.refused, settings_without)
 
 
 def _plan(
@@ -195,10 +195,10 @@ def _plan(
     limits, read_back, now = situation.limits, situation.read_back, situation.now
     repairs = comparison.repairs
     if read_back.next_at(now) is not None:
-        repairs = Group(change for change in repairs if not read_back.waits(change, now))
+        repairs = UpdateStep(change for change in repairs if not read_back.waits(change, now))
     first = (*mark_changes(*marks), *comparison.renewals)
     if limits.refused:
-        repairs = Group(filterfalse(limits.has_refused, repairs))
+        repairs = UpdateStep(filterfalse(limits.has_refused, repairs))
         first = (*filterfalse(limits.has_refused, first),)
     plan = Plan((), first=first)
     if repairs:

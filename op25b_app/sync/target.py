@@ -21,7 +21,7 @@ from op25b_app.sync.capacity import fit, is_dispensable
 from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.protocol import Refused
 from op25b_app.sync.reconcile import describe
-from op25b_app.sync.update_orders import GATE
+from op25b_app.sync.update_orders import DROP_ALL
 from op25b_app.sync.update_plan import GATES, MARKERS
 
 _RESTRICTING = (Role.BLOCK, Role.WOULD_BLOCK, Role.SELECT)
@@ -35,7 +35,7 @@ class Intent(NamedTuple):
     mark: FlowRule
 
 
-class Aim(NamedTuple):
+class Target(NamedTuple):
     """Rules to aim at, and sentences on what prevents all that the policy wants.
 
     Without an ``intent`` the table is to stay as it is. ``losses`` are what the switch lacks although all
@@ -43,18 +43,18 @@ class Aim(NamedTuple):
     """
 
     intent: Intent | None
-    objections: list[str]
+    violations: list[str]
     losses: Sequence[str] = ()
 
 
-def aim_at(
+def choose_target(
     wanted: Intent,
     before: Callable[[], Intent | None],
     found: Sequence[InstalledRule],
     room: Mapping[int, int],
     refused: Mapping[Key, Refused],
     settings_without: Callable[[Iterable[Key]], list[str]] = lambda keys: [],
-) -> Aim:
+) -> Target:
     """Return the rules to aim at for a table with the rules ``found``.
 
     ``before`` returns the present intent of the policy that the switch last held completely, if any. ``room``
@@ -65,17 +65,17 @@ def aim_at(
     about_rules = {key: each for key, each in refused.items() if not is_marker(each.change.rule)}
     losses = [_without_marker(each) for key, each in refused.items() if key not in about_rules]
     refusals = _refusals(about_rules, wanted.rules, settings_without)
-    objections = [*([shortage] if shortage else ()), *refusals]
+    violations = [*([shortage] if shortage else ()), *refusals]
     if rules is not None and (taken := _acceptable(rules, refused)) is not None:
-        return Aim(wanted._replace(rules=taken), objections, losses[:1])
+        return Target(wanted._replace(rules=taken), violations, losses[:1])
     earlier, present = before(), {each.rule.key: each.rule.action for each in found}
     if earlier is not None:
         rules, shortage = fitting(earlier.rules, found, room)
         if rules is not None and not shortage and (taken := _acceptable(rules, refused)) is not None:
             kept = "it keeps the rules of the policy before"
-            return Aim(earlier._replace(rules=taken), [*objections, kept])
-    if GATE.key in present:
-        return Aim(None, [*objections, "everything is blocked, so that nothing opens"])
+            return Target(earlier._replace(rules=taken), [*violations, kept])
+    if DROP_ALL.key in present:
+        return Target(None, [*violations, "everything is blocked, so that nothing opens"])
     if earlier is not None and earlier.mark == wanted.mark:
         restricting = (
             rule
@@ -84,10 +84,10 @@ def aim_at(
             or (rule.role in _RESTRICTING and rule.key not in refused)
         )
         partial = wanted._replace(rules=Ruleset([[*restricting]]))
-        return Aim(partial, [*objections, "nothing else that permits anything is put right"])
+        return Target(partial, [*violations, "nothing else that permits anything is put right"])
     closed = all(table > Table.ADMIT or action is None for (table, _, _), action in present.items())
     kept = "no more was sent, so that nothing opens" + (", and everything is blocked" if closed else "")
-    return Aim(None, [*objections, kept])
+    return Target(None, [*violations, kept])
 
 
 def fitting(
@@ -102,7 +102,7 @@ def fitting(
     if most <= min(room.values(), default=most):
         return wanted, ""
     held = Counter(each.rule.table for each in found)
-    others = Counter(each.rule.table for each in found if not each.rule.ours)
+    others = Counter(each.rule.table for each in found if not each.rule.is_managed)
     others[wanted.last_own_table] += MARKERS
     others[Table.ADMIT] += GATES
     left = {table: max(places, held[table]) - others[table] for table, places in room.items()}

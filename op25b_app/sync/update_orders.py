@@ -29,7 +29,7 @@ from itertools import chain, groupby
 from op25b_app.compiler.pipeline import Table
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.openflow.codec import Command
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
 from op25b_app.sync.flow_table import Outcomes, Ruleset, next_tables, outcomes_of
 
@@ -37,11 +37,11 @@ TAGS = range(1, 0x100)
 STAGE_PRIORITY = 0x4000
 """Offset of the priorities of rules for tagged packets, above all rules for any packet."""
 
-GATE = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
+DROP_ALL = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
 """Rule of table 0 that blocks everything."""
 
 
-def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
     """Return the groups for a switch without rules in table 0, whose rules come last.
 
     Return None where table 0 has rules or is the only table wanted. In table 0 a packet meets its own rule or
@@ -58,7 +58,10 @@ def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> l
     }
     closed = [change for change in changes if not _opens(change)]
     closed += (Change(Command.ADD, rule) for rule in blocking.values())
-    groups = Group(closed), Group(change._replace(before=blocking.get(change.rule.key)) for change in opening)
+    groups = (
+        UpdateStep(closed),
+        UpdateStep(change._replace(before=blocking.get(change.rule.key)) for change in opening),
+    )
     return [group for group in groups if group]
 
 
@@ -66,7 +69,7 @@ def _opens(change: Change) -> bool:
     return change.rule.table == Table.ADMIT and change.rule.action is not None
 
 
-def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
     """Return the groups that change ``found``, a whole table, to ``wanted``; None where this does not suit.
 
     Tables that no packet visits before are changed first, those that none visits afterwards last. With the
@@ -90,17 +93,17 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
         else:
             by_table.setdefault(change.rule.table, []).append(change)
 
-    groups = [Group(first)]
+    groups = [UpdateStep(first)]
     for tables in _visited_together(by_table.keys(), before, after):
         chained = _chain({table: by_table[table] for table in tables}, before, after)
         if chained is None:
             return None
         groups += chained
-    groups.append(Group(last))
+    groups.append(UpdateStep(last))
     return [group for group in groups if group]
 
 
-def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
     """Return the groups that change ``found``, a whole table, to ``wanted`` by way of tagged packets.
 
     Return None where a changed table is handed over to another application: its rules for a tag are unknown.
@@ -116,17 +119,17 @@ def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[G
     stage = [_staged_rule(rule, tag, own) for rule in behind]
     plain, tagging = _tagging(admitting, found, wanted, tag, own)
     groups = [
-        Group(change for change in later if _tag_of(change.rule) not in live),
-        Group(Change(Command.ADD, rule) for rule in stage),
+        UpdateStep(change for change in later if _tag_of(change.rule) not in live),
+        UpdateStep(Change(Command.ADD, rule) for rule in stage),
         *_make_before_break(tagging),
-        Group(change for change in later if _tag_of(change.rule) in live),
-        Group(plain),
-        Group(Change(Command.DELETE_STRICT, rule, rule) for rule in stage),
+        UpdateStep(change for change in later if _tag_of(change.rule) in live),
+        UpdateStep(plain),
+        UpdateStep(Change(Command.DELETE_STRICT, rule, rule) for rule in stage),
     ]
     return [group for group in groups if group]
 
 
-def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
     """Return groups that block more, then groups that permit more; None where a table does more than that.
 
     In each of the two, deletions make room for additions.
@@ -141,30 +144,30 @@ def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> 
 
 def behind_gate(
     changes: Iterable[Change], wanted: Ruleset, makes_room: Callable[[Change], bool] = lambda change: False
-) -> list[Group]:
+) -> list[UpdateStep]:
     """Return the groups behind the gate; without a gate where nothing is blocked afterwards.
 
     Changes for which ``makes_room`` is true go before the gate; they must only block more.
     """
     gated = any(None in actions for actions in wanted.outcomes.values())
-    others = [change for change in changes if change.rule != GATE]
+    others = [change for change in changes if change.rule != DROP_ALL]
     before = [change for change in others if makes_room(change)]
     between = _going_first(change for change in others if not makes_room(change))
-    opened, closed = Change(Command.DELETE_STRICT, GATE, GATE), Change(Command.ADD, GATE)
-    groups = [Group(before), Group([closed] * gated), *between, Group([opened])]
+    opened, closed = Change(Command.DELETE_STRICT, DROP_ALL, DROP_ALL), Change(Command.ADD, DROP_ALL)
+    groups = [UpdateStep(before), UpdateStep([closed] * gated), *between, UpdateStep([opened])]
     return [group for group in groups if group]
 
 
-def _going_first(changes: Iterable[Change]) -> list[Group]:
+def _going_first(changes: Iterable[Change]) -> list[UpdateStep]:
     """Return deletions, and then all other changes."""
     going: list[Change] = []
     coming: list[Change] = []
     for change in changes:
         (going if change.command is Command.DELETE_STRICT else coming).append(change)
-    return [Group(group) for group in (going, coming) if group]
+    return [UpdateStep(group) for group in (going, coming) if group]
 
 
-def _make_before_break(changes: Iterable[Change]) -> list[Group]:
+def _make_before_break(changes: Iterable[Change]) -> list[UpdateStep]:
     """Return the order for one table."""
     new: list[Change] = []
     changed: list[Change] = []
@@ -174,20 +177,20 @@ def _make_before_break(changes: Iterable[Change]) -> list[Group]:
             gone.append(change)
         else:
             (new if change.before is None else changed).append(change)
-    groups = [*_by_priority(new, highest_first=True), Group(changed), *_by_priority(gone)]
+    groups = [*_by_priority(new, highest_first=True), UpdateStep(changed), *_by_priority(gone)]
     return [group for group in groups if group]
 
 
-def _by_priority(changes: list[Change], *, highest_first: bool = False) -> Iterator[Group]:
+def _by_priority(changes: list[Change], *, highest_first: bool = False) -> Iterator[UpdateStep]:
     ordered = sorted(changes, key=_priority, reverse=highest_first)
-    return (Group(group) for _, group in groupby(ordered, key=_priority))
+    return (UpdateStep(group) for _, group in groupby(ordered, key=_priority))
 
 
 def _priority(change: Change) -> int:
     return change.rule.priority
 
 
-def _chain(by_table: dict[int, list[Change]], before: Outcomes, after: Outcomes) -> list[Group] | None:
+def _chain(by_table: dict[int, list[Change]], before: Outcomes, after: Outcomes) -> list[UpdateStep] | None:
     """Return the order for tables that one packet may visit together; None where there is none.
 
     One table always has an order. Several have one where each only blocks or hands on, always the same way:
@@ -289,7 +292,7 @@ def _tagging(
     tagging = [change for change in changes if change.command is Command.DELETE_STRICT]
     for rule in wanted.rules:
         before = present.get(rule.key)
-        if rule.table != Table.ADMIT or not (before is None or before.ours or rule.key in by_key):
+        if rule.table != Table.ADMIT or not (before is None or before.is_managed or rule.key in by_key):
             continue
         if isinstance(rule.action, Goto) and rule.action.table in own:
             tagged = rule._replace(action=Tagged(rule.action.table, tag))

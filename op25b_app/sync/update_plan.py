@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.codec import Command
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
 from op25b_app.sync.capacity import is_dispensable
@@ -25,8 +25,8 @@ MARKERS = 2
 GATES = 1
 
 
-class Abilities(NamedTuple):
-    """Optional abilities of a switch.
+class Capabilities(NamedTuple):
+    """Optional capabilities of a switch.
 
     ``monitor`` is reporting rule changes as they happen, ``tags`` is matching and writing metadata. ``room``
     is the capacity by table in rules, as far as it is known.
@@ -45,7 +45,7 @@ class Plan(NamedTuple):
     ``blocks_meanwhile`` goes on blocking if it is not carried out to its end.
     """
 
-    groups: Sequence[Group]
+    groups: Sequence[UpdateStep]
     bundled: bool = False
     first: tuple[Change, ...] = ()
     blocks_meanwhile: bool = False
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
         return bool(self.groups or self.first)
 
 
-def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abilities) -> Plan:
+def plan_changes(changes: UpdateStep, found: Ruleset, wanted: Ruleset, capabilities: Capabilities) -> Plan:
     """Return the safest plan that the switch can carry out: see :mod:`op25b_app.sync.update_orders`.
 
     ``changes`` lead from ``found``, the whole table, to ``wanted``. Without a bundle, changes of only a
@@ -65,19 +65,19 @@ def plan_changes(changes: Group, found: Ruleset, wanted: Ruleset, abilities: Abi
     if Table.ADMIT not in found.outcomes and changes is absent(wanted).repairs:
         return Plan(installation(wanted))
     reached = visited(found.outcomes)
-    if abilities.bundles and len(changes) > 1 and len(reached) > 1:
-        return Plan([Group(sorted(changes, key=_deletions_first))], bundled=True)
-    renewed = Group(change for change in changes if _does_the_same(change))
+    if capabilities.bundles and len(changes) > 1 and len(reached) > 1:
+        return Plan([UpdateStep(sorted(changes, key=_deletions_first))], bundled=True)
+    renewed = UpdateStep(change for change in changes if _does_the_same(change))
     if renewed:
-        changes = Group(change for change in changes if not _does_the_same(change))
+        changes = UpdateStep(change for change in changes if not _does_the_same(change))
         new = {change.rule.key: change.rule for change in renewed}
         found = Ruleset([[new.get(rule.key, rule) for rule in found.rules]])
     before = [renewed] if renewed else []
     for order in _ORDERS if changes else ():
-        if order is staged and not abilities.tags:
+        if order is staged and not capabilities.tags:
             continue
         groups = order(changes, found, wanted)
-        if groups is not None and _fit(groups, found, wanted, abilities.room):
+        if groups is not None and _fit(groups, found, wanted, capabilities.room):
             return Plan([*before, *groups], blocks_meanwhile=order is closed_first)
     if not changes:
         return Plan(before)
@@ -92,7 +92,7 @@ def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...
     return (*new, *(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key))
 
 
-def installation(wanted: Ruleset) -> Sequence[Group]:
+def installation(wanted: Ruleset) -> Sequence[UpdateStep]:
     """Return the groups for an empty switch; the same objects at every call."""
     if wanted not in _installations:
         nothing, changes = Ruleset(()), absent(wanted).repairs
@@ -102,7 +102,7 @@ def installation(wanted: Ruleset) -> Sequence[Group]:
     return _installations[wanted]
 
 
-_installations: WeakKeyDictionary[Ruleset, Sequence[Group]] = WeakKeyDictionary()
+_installations: WeakKeyDictionary[Ruleset, Sequence[UpdateStep]] = WeakKeyDictionary()
 
 
 def _deletions_first(change: Change) -> bool:
@@ -121,7 +121,7 @@ def _makes_room(change: Change) -> bool:
     return goes and is_dispensable(change.rule)
 
 
-def _fit(groups: Sequence[Group], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
+def _fit(groups: Sequence[UpdateStep], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
     """Return whether tables with this room hold the most rules of a plan at any moment.
 
     A table that only loses rules always fits, however full it is.

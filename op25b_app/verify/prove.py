@@ -27,7 +27,7 @@ from op25b_app.verify.diagram import Diagram, Diagrams, count_paths
 from op25b_app.verify.header import LEVELS, SIZES
 from op25b_app.verify.specification import Specification
 from op25b_app.verify.symbolic_tables import TableVerdicts, Undecided
-from op25b_app.verify.trace import Walk, walks
+from op25b_app.verify.trace import Trace, walks
 
 LAST_PORT = 0xFFFFFEFF
 """Highest physical port number; the reserved port LOCAL is above it (OpenFlow 1.3.5, section 7.2.1)."""
@@ -56,7 +56,7 @@ class Refuted(NamedTuple):
     fields: dict[str, int]
     frame: bytes | None
     decision: Decision
-    walk: Walk
+    walk: Trace
 
 
 class CannotDecide(NamedTuple):
@@ -92,7 +92,7 @@ def prove(
     ``budget`` limits the work. The default is ten times what a table of as many op25b rules needs, and more
     for small tables.
     """
-    budget = budget or Budget(steps_for(sum(rule.is_ours for rule in rules)))
+    budget = budget or Budget(steps_for(sum(rule.is_managed for rule in rules)))
     diagrams = Diagrams(SIZES, budget)
     table = TableVerdicts(diagrams, rules, switch.forwarding_table)
     try:
@@ -131,7 +131,7 @@ def _compared(
     return undecided or Proven(classes)
 
 
-def objection(
+def violation(
     policy: Policy,
     switch: Switch,
     rules: Sequence[StoredRule],
@@ -149,17 +149,17 @@ def objection(
     moments = [at, *(moment for end in ends if abs(end - at) <= tolerance for moment in (end - 1, end))]
     failed: list[Result] = []
     for moment in dict.fromkeys(moments):
-        budget = Budget(steps_for(sum(rule.is_ours for rule in rules)), is_over)
+        budget = Budget(steps_for(sum(rule.is_managed for rule in rules)), is_over)
         result = prove(policy, switch, rules, moment, budget=budget)
         if isinstance(result, Proven):
             return None
         failed.append(result)
         if isinstance(result, TooCostly):
             break
-    return _objection_to(failed[0])
+    return _violation_of(failed[0])
 
 
-def _objection_to(result: Result) -> str:
+def _violation_of(result: Result) -> str:
     if isinstance(result, CannotDecide):
         return f"cannot be proven, because {result.where}: {result.reason}"
     if isinstance(result, TooCostly):
@@ -168,8 +168,8 @@ def _objection_to(result: Result) -> str:
     walked, words = result.walk, in_words(result.fields)
     by = "no rule"
     if walked.rule is not None:
-        ours = walked.rule.is_ours
-        by = walked.rule.text if ours else f"a rule of another application, {walked.rule.text},"
+        is_managed = walked.rule.is_managed
+        by = walked.rule.text if is_managed else f"a rule of another application, {walked.rule.text},"
     return (
         f"not proven: {by} gives {walked.verdict.value} where the policy says "
         f"{result.decision.verdict.value}, for {f'{words}, ' if words else ''}{describe(result.fields)}"

@@ -13,13 +13,13 @@ from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.openflow.fields import VLAN_PRESENT
 from op25b_app.policy.model import (
-    Line,
-    Listed,
+    LocatedPrefix,
     MailException,
     Mode,
     Policy,
     PortRole,
     SourceValidation,
+    SubscriberPort,
     Switch,
     Verdict,
 )
@@ -233,7 +233,7 @@ class _Side:
         self.source = f"ipv{version}_src"
         self.destination = f"ipv{version}_dst"
 
-    def of_version(self, listed: Iterable[Listed]) -> list[Prefix]:
+    def of_version(self, listed: Iterable[LocatedPrefix]) -> list[Prefix]:
         return [entry.prefix for entry in listed if entry.prefix.version == self.version]
 
     def icmpv6(self, kinds: Iterable[int]) -> Diagram:
@@ -365,7 +365,7 @@ class _Side:
         return _balanced(self._diagrams, conditions)
 
     def _exception(self, exception: MailException) -> Diagram:
-        if isinstance(exception.source, Line):
+        if isinstance(exception.source, SubscriberPort):
             if exception.source.switch != self._switch.name:
                 return self._diagrams.leaf(False)
             sender = self._specification.one_of("in_port", (exception.source.port,))
@@ -379,7 +379,7 @@ class _Side:
         The dynamic address of a line without bindings is unknown, so it may be any.
         """
         receiver = self._diagrams.leaf(True)
-        if isinstance(exception.source, Line):
+        if isinstance(exception.source, SubscriberPort):
             switch = self._policy.switches.get(exception.source.switch)
             bindings = switch.bindings if switch is not None else ()
             mine = [binding for binding in bindings if binding.port == exception.source.port]

@@ -18,7 +18,7 @@ from op25b_app.openflow.fields import ETHERNET_FIELDS, REGISTERS, WIDTHS
 from op25b_app.openflow.stored_rule import (
     Change,
     ClearLater,
-    Jump,
+    GotoTable,
     Later,
     MayDrop,
     MaySend,
@@ -30,7 +30,7 @@ from op25b_app.openflow.stored_rule import (
     SetTagPriority,
     Step,
     StoredRule,
-    Unmodelled,
+    Unsupported,
     WriteMetadata,
     sends,
 )
@@ -270,7 +270,7 @@ class TableVerdicts:
         try:
             yield
         finally:
-            foreign = [candidate.rule for candidate in candidates if not candidate.rule.is_ours]
+            foreign = [candidate.rule for candidate in candidates if not candidate.rule.is_managed]
             for rule in foreign:
                 self.steps[rule] += (self._diagrams.budget.spent - before) // len(foreign) + 1
 
@@ -398,13 +398,13 @@ class TableVerdicts:
     ) -> Hashable:
         changes: list[Change] = []
         metadata, sends_later = entry.metadata, entry.sends_later
-        jump: Jump | None = None
+        jump: GotoTable | None = None
         for step in rule.steps:
-            if problem := _unmodelled(step):
+            if problem := _unsupported(step):
                 return Undecided(rule.where, problem)
             if sends(step):
                 return _as_sent(permit, changes, rule.where)
-            if isinstance(step, Jump):
+            if isinstance(step, GotoTable):
                 jump = step
             elif isinstance(step, WriteMetadata):
                 metadata = metadata & ~step.mask | step.value & step.mask
@@ -457,8 +457,8 @@ def _one_by_one(diagrams: Diagrams, candidates: Iterable[_Candidate]) -> Iterato
     An unmanaged rule is a part of its own, and so is a rule whose match is uncertain. Rules of one priority
     with overlapping matches and different outcomes stay together: it is undefined which of them wins.
     """
-    ordered = sorted(candidates, key=lambda each: (each.priority, each.levels, not each.rule.is_ours))
-    ours: list[_Candidate] = []
+    ordered = sorted(candidates, key=lambda each: (each.priority, each.levels, not each.rule.is_managed))
+    managed: list[_Candidate] = []
     for _, same_priority in itertools.groupby(ordered, key=lambda candidate: candidate.priority):
         alike = list(same_priority)
         certain = [candidate for candidate in alike if candidate.doubt is None]
@@ -469,18 +469,18 @@ def _one_by_one(diagrams: Diagrams, candidates: Iterable[_Candidate]) -> Iterato
         for part in (*parts, *([[candidate]] for candidate in alike if candidate.doubt is not None)):
             first = part[0][0]
             is_alone = len(part) == len(part[0]) == 1 and first.doubt is None
-            if is_alone and first.rule.is_ours and (not ours or ours[0].levels == first.levels):
-                ours.append(first)
+            if is_alone and first.rule.is_managed and (not managed or managed[0].levels == first.levels):
+                managed.append(first)
                 continue
-            if ours:
-                yield [ours]
-                ours = []
-            if is_alone and first.rule.is_ours:
-                ours = [first]
+            if managed:
+                yield [managed]
+                managed = []
+            if is_alone and first.rule.is_managed:
+                managed = [first]
             else:
                 yield part
-    if ours:
-        yield [ours]
+    if managed:
+        yield [managed]
 
 
 def _may_compete(diagrams: Diagrams, candidates: Sequence[_Candidate]) -> bool:
@@ -675,14 +675,14 @@ def _tracking_matches(value: int, mask: int | None, tracked: bool) -> bool | Non
     return True if mask == _TRACKED else None
 
 
-def _unmodelled(step: Step) -> str | None:
+def _unsupported(step: Step) -> str | None:
     """Return why a step cannot be modelled; None where it can."""
-    if isinstance(step, Unmodelled):
+    if isinstance(step, Unsupported):
         return f"'{step.text}' is not modelled"
     if isinstance(step, Later):
         if (changed := _new_destination(step.steps)) and any(map(sends, step.steps)):
             return f"setting {changed[0].name} at the end is not modelled"
-        return next(filter(None, map(_unmodelled, step.steps)), None)
+        return next(filter(None, map(_unsupported, step.steps)), None)
     if isinstance(step, SetField):
         if step.name not in WIDTHS:
             return f"setting {step.name} is not modelled"

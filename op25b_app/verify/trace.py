@@ -9,7 +9,7 @@ from op25b_app.compiler.simulate import matches
 from op25b_app.openflow.fields import ETHERNET_FIELDS, WIDTHS
 from op25b_app.openflow.stored_rule import (
     ClearLater,
-    Jump,
+    GotoTable,
     Later,
     PopMpls,
     PopTag,
@@ -27,7 +27,7 @@ _TRACKED = 0x20
 """The bit of ``ct_state`` that is set once a connection tracker has seen the packet (ovs-fields(7))."""
 
 
-class Walk(NamedTuple):
+class Trace(NamedTuple):
     """The end of a packet's way: the verdict and the rule that gives it, None where no rule matches.
 
     ``undefined`` is True where several rules of the highest priority matched on the way.
@@ -38,18 +38,18 @@ class Walk(NamedTuple):
     undefined: bool
 
 
-def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Walk:
+def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Trace:
     """Follow a packet with these header fields (by OXM name, absent fields left out) from table 0.
 
     Steps with an unknown effect (the output of a group, say) are skipped: no proof returns a packet for which
     they matter. Where several rules of one priority match, one of them wins.
     """
-    return next(walks(rules, fields, handover_table), Walk(Verdict.BLOCK, None, undefined=True))
+    return next(walks(rules, fields, handover_table), Trace(Verdict.BLOCK, None, undefined=True))
 
 
 def walks(
     rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None
-) -> Iterator[Walk]:
+) -> Iterator[Trace]:
     """Yield every possible way of a packet: each rule of the highest matching priority may win.
 
     A way that returns to the same table or an earlier one is left out.
@@ -59,7 +59,7 @@ def walks(
         way = ways.pop()
         matching = [each for each in rules if each.table == way.table and matches(each.match, way.packet)]
         if not matching:
-            yield Walk(Verdict.BLOCK, None, way.undefined)
+            yield Trace(Verdict.BLOCK, None, way.undefined)
             continue
         highest = max(each.priority for each in matching)
         winners = [each for each in matching if each.priority == highest]
@@ -68,7 +68,7 @@ def walks(
         for rule in winners:
             end = _step_by_step(rule, way, handover_table)
             if isinstance(end, Verdict):
-                yield Walk(end, rule, undefined)
+                yield Trace(end, rule, undefined)
             elif end.is_behind(way):
                 following.append(end._replace(undefined=undefined))
         ways += reversed(following)
@@ -96,7 +96,7 @@ def _step_by_step(rule: StoredRule, way: _Way, handover_table: int | None) -> Ve
     for step in rule.steps:
         if sends(step):
             return permit
-        if isinstance(step, Jump):
+        if isinstance(step, GotoTable):
             table = step.table
             packet["ct_state"] |= _TRACKED if step.tracked else 0
         elif isinstance(step, Later):

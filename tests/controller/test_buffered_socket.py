@@ -13,14 +13,14 @@ import pytest
 from ryu.lib import hub
 
 from op25b_app.controller import buffered_socket
-from op25b_app.controller.buffered_socket import PIECE_BYTES, PatientSocket
+from op25b_app.controller.buffered_socket import PIECE_BYTES, BufferedSocket
 from tests.patience import HANG_SECONDS
 
 LIMIT = 0.1
 
 
 class Ends(NamedTuple):
-    ours: PatientSocket
+    ours: BufferedSocket
     theirs: Any
     reads: list[int]
     """How much was asked for, each time that ours was asked to read."""
@@ -41,7 +41,7 @@ def ends() -> Iterator[Ends]:
         return received
 
     socket.recv = noted
-    yield Ends(PatientSocket(socket), theirs, reads)
+    yield Ends(BufferedSocket(socket), theirs, reads)
     for each in (socket, theirs, listener):
         each.close()
 
@@ -155,7 +155,7 @@ def test_a_tls_socket_that_this_side_has_ended_is_at_its_end() -> None:
         def recv(self, size: int) -> bytes:
             raise ValueError("Read on closed or unwrapped SSL socket.")
 
-    socket = PatientSocket(Ended())
+    socket = BufferedSocket(Ended())
     with pytest.raises(ValueError, match="closed or unwrapped"):
         socket.recv(8)
     socket.shutdown(SHUT_WR)

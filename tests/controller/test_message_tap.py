@@ -17,7 +17,7 @@ from ryu.controller.handler import MAIN_DISPATCHER, register_instance, set_ev_ha
 from ryu.controller.ofp_handler import OFPHandler
 from ryu.ofproto import ofproto_parser
 
-from op25b_app.controller.message_tap import leave_unread
+from op25b_app.controller.message_tap import tap_messages
 from op25b_app.openflow import bundle, codec, wire
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 
@@ -91,7 +91,7 @@ class Socket:
 def ryu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ryu]:
     originals = dict(ofproto_parser._MSG_PARSERS)
     handler = Ryu()
-    leave_unread(handler.take, handler.wait, handler.spend)
+    tap_messages(handler.take, handler.wait, handler.spend)
     handler.logger = logging.getLogger("ryu.ofp_event")
     register_instance(handler)
     monkeypatch.setitem(app_manager.SERVICE_BRICKS, "ofp_event", handler)
@@ -277,7 +277,7 @@ def test_of_each_message_it_is_told_how_much_work_it_was(
             pass
         return taken(datapath, message)
 
-    leave_unread(take, ryu.wait, ryu.spend)
+    tap_messages(take, ryu.wait, ryu.spend)
     receive(ryu, version, slow, error(version, 5, 1, b""))
     assert [size for size, _ in ryu.spent] == [len(slow), 12, 8]
     assert ryu.spent[0][1] >= 0.05 > ryu.spent[1][1]
@@ -292,7 +292,7 @@ def test_nobody_pays_for_having_waited(ryu: Ryu, monkeypatch: pytest.MonkeyPatch
         time.sleep(0.05)
         return taken(datapath, message)
 
-    leave_unread(take, ryu.wait, ryu.spend)
+    tap_messages(take, ryu.wait, ryu.spend)
     receive(ryu, 4, error(4, 5, 1, b""))
     assert ryu.waited == len(ryu.spent) == 2
     assert all(seconds < 0.04 for _, seconds in ryu.spent)

@@ -6,7 +6,7 @@ import pytest
 from ryu.lib import hub
 
 from op25b_app.controller import send_queue
-from op25b_app.controller.send_queue import Outbox
+from op25b_app.controller.send_queue import SendQueue
 from tests.patience import HANG_SECONDS
 
 PIECES = [bytes([number]) for number in range(10)]
@@ -44,13 +44,13 @@ def datapath() -> Datapath:
 
 
 def test_what_ryu_takes_is_handed_over_at_once(datapath: Datapath) -> None:
-    Outbox(datapath).send(PIECES[: ROOM // 2])
+    SendQueue(datapath).send(PIECES[: ROOM // 2])
     assert datapath.send_q.qsize() == ROOM // 2
     assert datapath.take(ROOM // 2) == PIECES[: ROOM // 2]
 
 
 def test_more_than_that_waits_without_the_sender_and_in_order(datapath: Datapath) -> None:
-    box = Outbox(datapath)
+    box = SendQueue(datapath)
     with hub.Timeout(HANG_SECONDS):
         box.send(PIECES[:6])
         box.send(PIECES[6:])
@@ -62,7 +62,7 @@ def test_more_than_that_waits_without_the_sender_and_in_order(datapath: Datapath
 
 
 def test_what_waits_is_forgotten_with_the_connection(datapath: Datapath) -> None:
-    box = Outbox(datapath)
+    box = SendQueue(datapath)
     box.send(PIECES)
     hub.sleep(0)
     box.close()
@@ -75,7 +75,7 @@ def test_what_waits_is_forgotten_with_the_connection(datapath: Datapath) -> None
 def test_no_more_waits_than_a_plan_may_have(datapath: Datapath, monkeypatch: pytest.MonkeyPatch) -> None:
     """A switch may ask for answers and read none."""
     monkeypatch.setattr(send_queue, "MOST_PIECES", 100)
-    waiting = Outbox(datapath)
+    waiting = SendQueue(datapath)
     for _ in range(100 // len(PIECES) + 1):
         waiting.send(PIECES)
     assert len(waiting._waiting) <= 100
@@ -85,7 +85,7 @@ def test_no_more_waits_than_a_plan_may_have(datapath: Datapath, monkeypatch: pyt
 
 def test_a_connection_on_which_ryu_sends_no_more_is_closed_once_and_later(datapath: Datapath) -> None:
     datapath.send_q = None
-    box = Outbox(datapath)
+    box = SendQueue(datapath)
     box.send(PIECES)
     before = datapath.closed
     hub.sleep(0)

@@ -10,15 +10,15 @@ import pytest
 from ryu.lib import hub
 
 from op25b_app.controller import switch_registry, switch_runner
-from op25b_app.controller.send_queue import Outbox
-from op25b_app.controller.switch_registry import KnownSwitches
-from op25b_app.controller.switch_runner import KnownSwitch, Step
+from op25b_app.controller.send_queue import SendQueue
+from op25b_app.controller.switch_registry import SwitchRegistry
+from op25b_app.controller.switch_runner import Step, SwitchRunner
 from op25b_app.operate.events import Journal
 from op25b_app.sync import session
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, State, Status
 from tests.patience import HANG_SECONDS
-from tests.world import assignment
+from tests.world import desired
 
 CONNECTION = SwitchFeatures(4, 8, frozenset())
 
@@ -41,17 +41,17 @@ class Datapath:
 
 
 @pytest.fixture
-def switches() -> Iterator[KnownSwitches]:
-    known = KnownSwitches(Journal(time.time()), 300.0, time.time)
+def switches() -> Iterator[SwitchRegistry]:
+    known = SwitchRegistry(Journal(time.time()), 300.0, time.time)
     yield known
     # Its threads go on during other tests, to which no switch shall say that it is late.
     known._known.clear()
 
 
 @pytest.fixture
-def switch(switches: KnownSwitches) -> KnownSwitch:
+def switch(switches: SwitchRegistry) -> SwitchRunner:
     known = switches.make_known(1)
-    known.assign(assignment(), 1)
+    known.assign(desired(), 1)
     return known
 
 
@@ -95,20 +95,20 @@ def until(condition: Callable[[], object]) -> None:
             hub.sleep(0.01)
 
 
-def test_a_step_is_taken_where_it_comes_in(switch: KnownSwitch, taken: list[object]) -> None:
-    switch.post(says(taken, "one"))
+def test_a_step_is_taken_where_it_comes_in(switch: SwitchRunner, taken: list[object]) -> None:
+    switch.enqueue(says(taken, "one"))
     assert taken == ["one"]
 
 
 def test_a_job_holds_up_neither_its_switch_nor_another(
-    switches: KnownSwitches, switch: KnownSwitch, taken: list[object]
+    switches: SwitchRegistry, switch: SwitchRunner, taken: list[object]
 ) -> None:
     """It runs in another thread of the operating system; its result is a step behind what came meanwhile."""
     may_end = threading.Event()
-    switch.post(long_job(taken, may_end))
+    switch.enqueue(long_job(taken, may_end))
     for word in ("one", "two"):
-        switch.post(says(taken, word))
-    switches.make_known(2).post(says(taken, "other"))
+        switch.enqueue(says(taken, word))
+    switches.make_known(2).enqueue(says(taken, "other"))
     hub.sleep(0.05)
     assert taken == ["one", "two", "other"]
     may_end.set()
@@ -116,26 +116,26 @@ def test_a_job_holds_up_neither_its_switch_nor_another(
     assert taken[-1] == "done"
 
 
-def test_a_proof_holds_up_no_comparison(switches: KnownSwitches, taken: list[object]) -> None:
+def test_a_proof_holds_up_no_comparison(switches: SwitchRegistry, taken: list[object]) -> None:
     may_end, at_once = threading.Event(), threading.Event()
     at_once.set()
-    switches.make_known(1).post(long_job([], may_end, proves=True))
+    switches.make_known(1).enqueue(long_job([], may_end, proves=True))
     hub.sleep(0.05)
-    switches.make_known(2).post(long_job(taken, at_once))
+    switches.make_known(2).enqueue(long_job(taken, at_once))
     until(lambda: taken)
     may_end.set()
 
 
-def test_who_used_least_time_is_served_first(switches: KnownSwitches, taken: list[object]) -> None:
+def test_who_used_least_time_is_served_first(switches: SwitchRegistry, taken: list[object]) -> None:
     """So a switch whose tables are hard to prove makes the others wait for one proof at most."""
     hard, other, third = map(switches.make_known, (1, 2, 3))
-    hard.post(lambda now: Outcome(job=named_job(taken, "first", seconds=0.2)))
+    hard.enqueue(lambda now: Outcome(job=named_job(taken, "first", seconds=0.2)))
     until(lambda: taken == ["first"])
     may_end = threading.Event()
-    other.post(long_job(taken, may_end))
+    other.enqueue(long_job(taken, may_end))
     hub.sleep(0.05)
-    hard.post(lambda now: Outcome(job=named_job(taken, "hard")))
-    third.post(lambda now: Outcome(job=named_job(taken, "third")))
+    hard.enqueue(lambda now: Outcome(job=named_job(taken, "hard")))
+    third.enqueue(lambda now: Outcome(job=named_job(taken, "third")))
     may_end.set()
     until(lambda: len(taken) == 4)
     assert taken == ["first", "done", "third", "hard"]
@@ -153,10 +153,10 @@ def named_job(taken: list[object], name: str, seconds: float = 0.0) -> Job:
     return Job(work, take, take)
 
 
-def test_the_result_of_a_job_goes_to_no_later_connection(switch: KnownSwitch, taken: list[object]) -> None:
+def test_the_result_of_a_job_goes_to_no_later_connection(switch: SwitchRunner, taken: list[object]) -> None:
     may_end = threading.Event()
     switch.connect(Datapath(), CONNECTION)
-    switch.post(long_job(taken, may_end))
+    switch.enqueue(long_job(taken, may_end))
     switch.connect(Datapath(), CONNECTION)
     hub.sleep(0.05)
     may_end.set()
@@ -164,47 +164,47 @@ def test_the_result_of_a_job_goes_to_no_later_connection(switch: KnownSwitch, ta
     assert taken == []
 
 
-def test_a_policy_is_followed_once_its_steps_are_taken(switch: KnownSwitch) -> None:
+def test_a_policy_is_followed_once_its_steps_are_taken(switch: SwitchRunner) -> None:
     assert switch.generation == 1
     may_end = threading.Event()
-    hub.spawn(switch.post, held_up(may_end))
+    hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
-    switch.assign(assignment(), 2)
+    switch.assign(desired(), 2)
     assert switch.generation == 1
     may_end.set()
     until(lambda: switch.generation == 2)
 
 
-def test_who_comes_with_too_much_waits(switch: KnownSwitch, taken: list[object]) -> None:
+def test_who_comes_with_too_much_waits(switch: SwitchRunner, taken: list[object]) -> None:
     may_end = threading.Event()
     switch.session.receive = lambda message, now: says(taken, message)(now)  # type: ignore[method-assign]
-    hub.spawn(switch.post, held_up(may_end))
+    hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
     messages = [number.to_bytes(2, "big") for number in range(switch_runner.INBOX + 10)]
     read: list[bytes] = []
 
     def read_on() -> None:
         for message in messages:
-            switch.hear(message, None)
+            switch.on_message(message, None)
             read.append(message)
 
     hub.spawn(read_on)
     hub.sleep(0.05)
     assert len(read) == switch_runner.INBOX
-    switch.post(says(taken, "no message"))
+    switch.enqueue(says(taken, "no message"))
     may_end.set()
     until(lambda: len(taken) == len(messages) + 1)
     taken.remove("no message")
     assert taken == messages
 
 
-def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_ports_the_last_is_told(switch: SwitchRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     told: list[object] = []
     monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now: says(told, ports)(now))
     first, second = Datapath(), Datapath()
     switch.connect(first, CONNECTION)
     may_end = threading.Event()
-    hub.spawn(switch.post, held_up(may_end))
+    hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
     for number in range(1000):
         switch.ports_changed(frozenset({number}), first)
@@ -213,7 +213,7 @@ def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.Monk
     switch.ports_changed(frozenset({7}), first)
     assert told == [{999}, {7}]
     may_end.clear()
-    hub.spawn(switch.post, held_up(may_end))
+    hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
     switch.connect(second, CONNECTION)
     switch.ports_changed(frozenset({8}), first)
@@ -223,13 +223,13 @@ def test_of_ports_the_last_is_told(switch: KnownSwitch, monkeypatch: pytest.Monk
     assert told == [{999}, {7}, {9}]
 
 
-def test_what_a_former_connection_says_is_ignored(switch: KnownSwitch, taken: list[object]) -> None:
+def test_what_a_former_connection_says_is_ignored(switch: SwitchRunner, taken: list[object]) -> None:
     first, second = Datapath(), Datapath()
     switch.connect(first, CONNECTION)
-    switch.post(says(taken, "first"), first)
+    switch.enqueue(says(taken, "first"), first)
     switch.connect(second, CONNECTION)
-    switch.post(says(taken, "late"), first)
-    switch.post(says(taken, "second"), second)
+    switch.enqueue(says(taken, "late"), first)
+    switch.enqueue(says(taken, "second"), second)
     assert taken == ["first", "second"]
     assert not first.closed
     hub.sleep(0)
@@ -242,7 +242,7 @@ def test_what_a_former_connection_says_is_ignored(switch: KnownSwitch, taken: li
 
 
 def test_a_mistake_of_ours_ends_neither_its_switch_nor_the_thread_for_what_is_long(
-    switch: KnownSwitch, taken: list[object], caplog: pytest.LogCaptureFixture
+    switch: SwitchRunner, taken: list[object], caplog: pytest.LogCaptureFixture
 ) -> None:
     def mistaken(now: float = 0.0) -> Outcome:
         raise ZeroDivisionError
@@ -256,38 +256,38 @@ def test_a_mistake_of_ours_ends_neither_its_switch_nor_the_thread_for_what_is_lo
     switch.connect(Datapath(), CONNECTION)
     for step in (mistaken, lambda now: Outcome(job=Job(mistaken, never, failed))):
         caplog.clear()
-        switch.post(step)
+        switch.enqueue(step)
         until(lambda: switch.session.status.state is State.DEGRADED)
         assert "internal error" in caplog.text
-        switch.post(says(taken, "next"))
+        switch.enqueue(says(taken, "next"))
         until(lambda: taken == ["next"])
         taken.clear()
         switch.session.status = Status(State.CONNECTING, "", 0.0)
 
 
 def test_a_mistake_while_sending_is_one_of_its_switch(
-    switches: KnownSwitches, switch: KnownSwitch, taken: list[object], monkeypatch: pytest.MonkeyPatch
+    switches: SwitchRegistry, switch: SwitchRunner, taken: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     switch.connect(Datapath(), CONNECTION)
     with monkeypatch.context() as mistaken:
-        mistaken.setattr(Outbox, "send", lambda box, pieces: pieces and 1 / 0)
-        switch.post(lambda now: Outcome((b"piece",)))
+        mistaken.setattr(SendQueue, "send", lambda box, chunks: chunks and 1 / 0)
+        switch.enqueue(lambda now: Outcome((b"piece",)))
     assert switch.session.status.state is State.DEGRADED
-    switch.post(says(taken, "next"))
+    switch.enqueue(says(taken, "next"))
     assert taken == ["next"]
 
 
-def test_who_was_forgotten_takes_no_successor_along(switches: KnownSwitches, taken: list[object]) -> None:
+def test_who_was_forgotten_takes_no_successor_along(switches: SwitchRegistry, taken: list[object]) -> None:
     forgotten = switches.make_known(7)
     forgotten.assign(None, 1)
     successor = switches.make_known(7)
     successor.connect(Datapath(), CONNECTION)
-    forgotten.post(says(taken, "late"))
+    forgotten.enqueue(says(taken, "late"))
     assert taken == ["late"]
     assert [*switches] == [successor] != [forgotten]
 
 
-def test_a_switch_of_nobody_is_forgotten(switches: KnownSwitches, switch: KnownSwitch) -> None:
+def test_a_switch_of_nobody_is_forgotten(switches: SwitchRegistry, switch: SwitchRunner) -> None:
     stranger, datapath = switches.make_known(7), Datapath()
     stranger.connect(datapath, CONNECTION)
     assert [*switches] == [switch, stranger]
@@ -311,13 +311,13 @@ def ticked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_time_is_told_to_who_is_due_and_to_nobody_else(
-    ticked: list[int], switches: KnownSwitches, monkeypatch: pytest.MonkeyPatch
+    ticked: list[int], switches: SwitchRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When it is due, though nobody was due so soon when the thread for the time went to sleep."""
     began = time.time()
     monkeypatch.setattr(session, "ANSWER_SECONDS", 0.2)
     for dpid in (1, 2):
-        switches.make_known(dpid).assign(assignment(), 1)
+        switches.make_known(dpid).assign(desired(), 1)
     hub.sleep(0.01)
     silent = switches.make_known(1)
     silent.connect(Datapath(), CONNECTION)

@@ -71,7 +71,7 @@ class Channel:
         self._agreed: int | None = None
         self._stream = Stream()
         self._held: list[Message] = []
-        self._outbox: list[tuple[float, int, bytes]] = []
+        self._send_queue: list[tuple[float, int, bytes]] = []
         self._sequence = itertools.count()
         self._not_before = 0.0
         self._answers: dict[int, Callable[[Message], Iterable[bytes]]] = {
@@ -90,7 +90,7 @@ class Channel:
             Kind.ROLE_REQUEST: lambda message: grant_role(self, message),
         }
         if version is None:
-            self._post(pack(max(switch.abilities.versions), Kind.HELLO, 0, self._bitmap()), 0.0)
+            self._post(pack(max(switch.capabilities.versions), Kind.HELLO, 0, self._bitmap()), 0.0)
         else:
             self._agree(version)
 
@@ -118,7 +118,7 @@ class Channel:
 
     def next_due(self) -> float | None:
         """When there will be something due, unless something happens before; None for never."""
-        return self.switch.now if self._held else self._outbox[0][0] if self._outbox else None
+        return self.switch.now if self._held else self._send_queue[0][0] if self._send_queue else None
 
     def close(self) -> None:
         self.closed = True
@@ -183,7 +183,7 @@ class Channel:
             return
         at = max(self.switch.now + conduct.delay(message), self._not_before)
         if message.kind == Kind.BARRIER_REQUEST:
-            self._not_before = at = max([at, *(due for due, _, _ in self._outbox)])
+            self._not_before = at = max([at, *(due for due, _, _ in self._send_queue)])
         for answer in answers:
             self._post(answer, at)
 
@@ -209,26 +209,26 @@ class Channel:
                 self.close()
 
     def _post(self, message: bytes, at: float) -> None:
-        heapq.heappush(self._outbox, (at, next(self._sequence), message))
+        heapq.heappush(self._send_queue, (at, next(self._sequence), message))
 
     def _take_due(self) -> list[bytes]:
         due = []
-        while self._outbox and self._outbox[0][0] <= self.switch.now:
-            due.append(heapq.heappop(self._outbox)[2])
+        while self._send_queue and self._send_queue[0][0] <= self.switch.now:
+            due.append(heapq.heappop(self._send_queue)[2])
         return due
 
     def _reply(self, request: Message, kind: int, body: bytes = b"") -> bytes:
         return pack(self.version, kind, request.xid, body)
 
     def _bitmap(self) -> bytes:
-        bits = sum(1 << version for version in self.switch.abilities.versions)
+        bits = sum(1 << version for version in self.switch.capabilities.versions)
         return struct.pack("!HHI", 1, 8, bits)
 
     def _hello(self, message: Message) -> Iterable[bytes]:
         """Agree upon a version (6.3.1)."""
         if self._agreed is not None:
             raise RefusedError(refusals.BAD_TYPE)
-        versions = self.switch.abilities.versions
+        versions = self.switch.capabilities.versions
         if len(message.body) >= 8 and message.body[:2] == b"\0\1":
             (bits,) = struct.unpack_from("!I", message.body, 4)
             common = [version for version in versions if bits >> version & 1]
@@ -242,13 +242,13 @@ class Channel:
     def _agree(self, version: int) -> None:
         self._agreed = version
         self.monitors = Monitors(version)
-        if version >= OPENFLOW_14 and self.switch.abilities.bundles:
+        if version >= OPENFLOW_14 and self.switch.capabilities.bundles:
             self._answers[Kind.BUNDLE_CONTROL] = lambda message: self._bundle_control(message, message.body)
             self._answers[Kind.BUNDLE_ADD] = lambda message: self._bundle_add(message, message.body)
 
     def _features(self, message: Message) -> Iterable[bytes]:
         switch = self.switch
-        body = struct.pack("!QIBB2xII", switch.dpid, 0, switch.abilities.tables, 0, _CAPABILITIES, 0)
+        body = struct.pack("!QIBB2xII", switch.dpid, 0, switch.capabilities.tables, 0, _CAPABILITIES, 0)
         return [self._reply(message, Kind.FEATURES_REPLY, body)]
 
     def _get_config(self, message: Message) -> Iterable[bytes]:
@@ -265,12 +265,12 @@ class Channel:
         return ()
 
     def _read_flow_mod(self, message: Message) -> FlowMod:
-        abilities = self.switch.abilities
+        capabilities = self.switch.capabilities
         return read_flow_mod_once(
             message.raw[:4] + bytes(4) + message.raw[8:],
-            tables=abilities.tables,
-            metadata=abilities.metadata,
-            wide_masks=abilities.wide_masks,
+            tables=capabilities.tables,
+            metadata=capabilities.metadata,
+            wide_masks=capabilities.wide_masks,
         )
 
     def _apply(self, flow: FlowMod) -> list[Change]:
@@ -285,10 +285,10 @@ class Channel:
     def _experimenter(self, message: Message) -> Iterable[bytes]:
         experimenter, kind = Cursor(message.body, refusals.BAD_LENGTH).take(_EXPERIMENTER)
         body = message.body[_EXPERIMENTER.size :]
-        if (experimenter, kind) == (ONF, EXPERIMENTER_MONITOR) and self.switch.abilities.flow_monitor:
+        if (experimenter, kind) == (ONF, EXPERIMENTER_MONITOR) and self.switch.capabilities.flow_monitor:
             self.monitors.cancel(Cursor(body, refusals.BAD_LENGTH))
             return ()
-        if experimenter != ONF or self.version != OPENFLOW_13 or not self.switch.abilities.bundles:
+        if experimenter != ONF or self.version != OPENFLOW_13 or not self.switch.capabilities.bundles:
             raise RefusedError(refusals.BAD_EXPERIMENTER)
         if kind not in (EXPERIMENTER_CONTROL, EXPERIMENTER_ADD):
             raise RefusedError(refusals.BAD_EXPERIMENTER_TYPE)

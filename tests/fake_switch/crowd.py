@@ -51,7 +51,7 @@ class Crowd:
         host: str = "127.0.0.1",
         first: int = 1,
         ports: int = 4,
-        abilities: Abilities | None = None,
+        capabilities: Abilities | None = None,
     ) -> None:
         self.members = [Member(dpid) for dpid in range(first, first + switches)]
         self.diallers: list[Dialler] = []
@@ -59,7 +59,7 @@ class Crowd:
         """When a switch was last asked anything but whether it is there."""
         for member in self.members:
             switch = FakeSwitch(
-                member.dpid, abilities=abilities or Abilities(), ports=(*range(1, ports + 1), LOCAL)
+                member.dpid, capabilities=capabilities or Abilities(), ports=(*range(1, ports + 1), LOCAL)
             )
             dialler = Dialler(switch, port, host=host)
             watch = _Watch(self, member, dialler)
@@ -130,7 +130,7 @@ class _Watch:
 
 async def measure(options: argparse.Namespace) -> None:
     """Have the crowd connect, ``options.rounds`` times, and print what each switch has seen."""
-    abilities = Abilities(
+    capabilities = Abilities(
         versions=(options.version,),
         tables=options.tables,
         bundles=not options.no_bundles,
@@ -142,7 +142,7 @@ async def measure(options: argparse.Namespace) -> None:
         host=options.host,
         first=options.first_dpid,
         ports=options.ports,
-        abilities=abilities,
+        capabilities=capabilities,
     )
     rounds = []
     for _ in range(options.rounds):

@@ -58,9 +58,9 @@ def answer(channel: Channel, message: Message) -> Iterator[bytes]:
     kind, _ = cursor.take(_HEAD)
     if (monitors := _monitors_asked(channel, kind, cursor)) is not None:
         pieces = [*monitors.request(cursor, switch.tables)]
-        return _parts(version, message.xid, kind, pieces, switch.abilities.part_bytes, head_of(version))
+        return _parts(version, message.xid, kind, pieces, switch.capabilities.part_bytes, head_of(version))
     pieces = [*_pieces(switch, version, kind, cursor)]
-    return _parts(version, message.xid, kind, pieces, switch.abilities.part_bytes)
+    return _parts(version, message.xid, kind, pieces, switch.capabilities.part_bytes)
 
 
 def is_flow_request(message: Message) -> bool:
@@ -84,7 +84,7 @@ def flow_updates(version: int, updates: list[bytes]) -> bytes:
 
 def _monitors_asked(channel: Channel, kind: int, cursor: Cursor) -> Monitors | None:
     """The connection's monitors, if a request is about them."""
-    monitors = channel.monitors if channel.switch.abilities.flow_monitor else None
+    monitors = channel.monitors if channel.switch.capabilities.flow_monitor else None
     if kind == Part.FLOW_MONITOR and channel.version > OPENFLOW_13:
         return monitors
     if kind != Part.EXPERIMENTER:
@@ -128,10 +128,10 @@ def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iter
         return statistics.table_statistics(tables)
     if kind == Part.PORT_DESCRIPTION:
         return _ports(switch, version, cursor)
-    if kind == Part.TABLE_FEATURES and switch.abilities.table_features:
+    if kind == Part.TABLE_FEATURES and switch.capabilities.table_features:
         if cursor.rest:
             raise RefusedError(_SET_FEATURES_REFUSED)
-        metadata = switch.abilities.metadata
+        metadata = switch.capabilities.metadata
         return (
             statistics.table_features(tables, table, version, metadata=metadata)
             for table in range(tables.count)
@@ -141,7 +141,7 @@ def _pieces(switch: FakeSwitch, version: int, kind: int, cursor: Cursor) -> Iter
 
 def _selected(switch: FakeSwitch, cursor: Cursor) -> Iterator[Entry]:
     table, out_port, out_group, cookie, mask = cursor.take(_FLOWS)
-    wide = switch.abilities.wide_masks
+    wide = switch.capabilities.wide_masks
     match, _ = read_match(cursor.body, cursor.position, wide_masks=wide)
     return switch.tables.entries(Selection(table, match, cookie, mask, out_port, out_group))
 

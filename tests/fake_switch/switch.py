@@ -30,14 +30,14 @@ class FakeSwitch:
         self,
         dpid: int = 1,
         *,
-        abilities: Abilities = AS_OPEN_VSWITCH,
+        capabilities: Abilities = AS_OPEN_VSWITCH,
         ports: Iterable[int] = (1, 2, 3, 4, LOCAL),
     ) -> None:
         self.dpid = dpid
-        self.abilities = abilities
+        self.capabilities = capabilities
         self.conduct = Conduct()
         self.ports = set(ports)
-        self.tables = Tables(abilities.tables, abilities.room, abilities.room_of)
+        self.tables = Tables(capabilities.tables, capabilities.room, capabilities.room_of)
         self.channels: list[Channel] = []
         self.generation: int | None = None
         self.flow_mods: list[FlowMod] = []

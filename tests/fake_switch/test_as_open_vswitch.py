@@ -91,7 +91,7 @@ class Both:
 
     def __init__(self, path: Path, version: int) -> None:
         self.version = version
-        self.switch = FakeSwitch(abilities=Abilities(room_of={1: ROOM}, part_bytes=1 << 15))
+        self.switch = FakeSwitch(capabilities=Abilities(room_of={1: ROOM}, part_bytes=1 << 15))
         self.real = [Real(path, version) for _ in range(2)]
         self._fake = [Fake(self.switch.connect(version)) for _ in range(2)]
         self.real[0].ask(flow_mod(version, 0, command=3, table=255))

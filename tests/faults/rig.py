@@ -74,7 +74,7 @@ class Rig:
         self.controller.wait_for("in force", seconds=HANG_SECONDS)
         self.wait_until(self._socket.exists, lambda: f"no {self._socket}")
         self.diallers.__enter__()
-        self.steady = self.diallers.dial(FakeSwitch(self._steady_number, abilities=LITTLE))
+        self.steady = self.diallers.dial(FakeSwitch(self._steady_number, capabilities=LITTLE))
         self.wait_for(self.steady, "protected", seconds=HANG_SECONDS)
         return self
 
@@ -85,9 +85,9 @@ class Rig:
         self.controller.__exit__(kind, error, trace)
         shutil.rmtree(self.directory)
 
-    def new_switch(self, abilities: Abilities = LITTLE) -> FakeSwitch:
+    def new_switch(self, capabilities: Abilities = LITTLE) -> FakeSwitch:
         """A switch that the policy knows and that was never connected before."""
-        return FakeSwitch(next(self._unused), abilities=abilities, ports=(1, 2, 3, 4, LOCAL))
+        return FakeSwitch(next(self._unused), capabilities=capabilities, ports=(1, 2, 3, 4, LOCAL))
 
     def put_most_rules(self, switch: FakeSwitch) -> None:
         """Leave a switch with all rules that the policy asks for but a few."""

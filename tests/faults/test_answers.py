@@ -64,8 +64,8 @@ FAULTS: dict[str, tuple[Abilities, Conduct, str]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault(rig: Rig, fault: str) -> None:
-    abilities, conduct, reason = FAULTS[fault]
-    switch = rig.new_switch(abilities)
+    capabilities, conduct, reason = FAULTS[fault]
+    switch = rig.new_switch(capabilities)
     switch.conduct = conduct
     dialler = rig.dial(switch)
     rig.wait_for(dialler, "degraded", reason)
@@ -105,7 +105,7 @@ def test_slow_answers_are_answers(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("abilities", [LITTLE, WITHOUT_BUNDLES], ids=["bundles", "no bundles"])
-def test_any_order_that_barriers_leave_open(rig: Rig, abilities: Abilities) -> None:
-    switch = rig.new_switch(abilities)
+def test_any_order_that_barriers_leave_open(rig: Rig, capabilities: Abilities) -> None:
+    switch = rig.new_switch(capabilities)
     switch.conduct.shuffle = random.Random(25)
     rig.wait_for_protection(rig.dial(switch))

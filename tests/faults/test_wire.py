@@ -181,7 +181,7 @@ def test_a_lost_switch_says_why(rig: Rig, what: str, why: str) -> None:
 def test_two_switches_with_one_datapath_id(rig: Rig) -> None:
     """The first is kept as wanted, and the state tells of both for as long as they are two."""
     first = rig.new_switch()
-    second = FakeSwitch(first.dpid, abilities=LITTLE, ports=(1, 2, 3, 4, LOCAL))
+    second = FakeSwitch(first.dpid, capabilities=LITTLE, ports=(1, 2, 3, 4, LOCAL))
     one = rig.dial(first)
     rig.wait_for_protection(one)
     two = rig.dial(second)
@@ -209,7 +209,7 @@ def test_a_switch_that_connects_again_does_not_wait_for_its_former_connection(ri
     rig.wait_for_protection(former)
     rig.diallers.do(former.hang)
     began = time.monotonic()
-    again = rig.dial(FakeSwitch(switch.dpid, abilities=LITTLE, ports=(1, 2, 3, 4, LOCAL)))
+    again = rig.dial(FakeSwitch(switch.dpid, capabilities=LITTLE, ports=(1, 2, 3, 4, LOCAL)))
     rig.wait_until(lambda: rig.holds_all(again), lambda: "not filled")
     assert time.monotonic() - began < AGAIN_SECONDS
     assert "no sign of life while another connection claimed" in rig.log, "not for want of echo replies"

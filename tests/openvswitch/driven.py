@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from op25b_app.openflow.bundle import decode_control_reply
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Outcome
 from tests.fake_switch.wire import Kind, Stream, pack
@@ -41,13 +41,13 @@ class Driven:
     def close(self) -> None:
         self._socket.close()
 
-    def begin(self, assignment: Assignment, ports: frozenset[int]) -> None:
+    def begin(self, desired: DesiredState, ports: frozenset[int]) -> None:
         """Connect, with a policy."""
-        self._carry_out(self.session.assign(assignment, time.time()))
+        self._carry_out(self.session.assign(desired, time.time()))
         self._carry_out(self.session.connected(SwitchFeatures(self.version, TABLES, ports), time.time()))
 
-    def assign(self, assignment: Assignment) -> None:
-        self._carry_out(self.session.assign(assignment, time.time()))
+    def assign(self, desired: DesiredState) -> None:
+        self._carry_out(self.session.assign(desired, time.time()))
 
     def run_until(self, done: Callable[[], bool], seconds: float = SECONDS) -> None:
         """Carry messages and ticks until something is so; AssertionError if that does not come."""
@@ -79,7 +79,7 @@ class Driven:
 
     def _carry_out(self, outcome: Outcome) -> None:
         self.told += [outcome.turned.reason] if outcome.turned else []
-        for piece in outcome.pieces:
+        for piece in outcome.chunks:
             self._socket.sendall(piece)
         if outcome.job:
             self._carry_out(outcome.job.then(outcome.job.work(), time.time()))

@@ -61,14 +61,14 @@ def test_what_is_permitted_is_learned_and_what_is_blocked_never_arrives(
 
     learned = [rule for rule in rules_on(ovs, "tabled") if rule.table == 10]
     assert len(learned) >= 2
-    assert all(not rule.ours for rule in learned)
+    assert all(not rule.is_managed for rule in learned)
     assert {rule for rule in rules_on(ovs, "tabled") if rule.table < 10} == tabled.wanted("tabled")
 
 
 def test_a_reload_leaves_what_others_have_learned(ovs: PrivateOvs, tabled: Op25bController) -> None:
     ports_reached(ovs, "tabled", SUBSCRIBER, [SUBSCRIBER.to(OUTSIDE, dport=587)])
     ports_reached(ovs, "tabled", OUTSIDE, [OUTSIDE.to(SUBSCRIBER, dport=40000, sport=587)])
-    theirs = {rule for rule in rules_on(ovs, "tabled") if not rule.ours}
+    theirs = {rule for rule in rules_on(ovs, "tabled") if not rule.is_managed}
     text = tabled.policy_path.read_text().replace("192.0.2.0/24", "192.0.2.0/25")
     tabled.policy_path.write_text(text)
     assert tabled.command("reload").returncode == 0
@@ -99,7 +99,9 @@ def test_the_plain_learning_switch_in_table_0_does_no_harm(ovs: PrivateOvs, tmp_
         controller.wait_for("in force")
         ovs.add_bridge("plain", range(1, 5), dpid=0x32, controllers=[controller.target])
         controller.wait_for_state("plain", "protected")
-        wait_until(lambda: any(not rule.ours for rule in rules_on(ovs, "plain")), lambda: controller.log)
+        wait_until(
+            lambda: any(not rule.is_managed for rule in rules_on(ovs, "plain")), lambda: controller.log
+        )
         assert ports_reached(ovs, "plain", SUBSCRIBER, [SUBSCRIBER.to(OUTSIDE, dport=25)]) == {}
         assert ports_reached(ovs, "plain", SUBSCRIBER, [SUBSCRIBER.to(OUTSIDE, dport=587)]) == {
             2: 1,
@@ -109,7 +111,7 @@ def test_the_plain_learning_switch_in_table_0_does_no_harm(ovs: PrivateOvs, tmp_
         assert ports_reached(ovs, "plain", NEIGHBOUR, [NEIGHBOUR.to(SUBSCRIBER, dport=80)]) == {1: 1}
         controller.command("reload")
         controller.wait_for_state("plain", "protected")
-        assert {rule for rule in rules_on(ovs, "plain") if rule.ours} == controller.wanted("plain")
+        assert {rule for rule in rules_on(ovs, "plain") if rule.is_managed} == controller.wanted("plain")
         assert "Traceback" not in controller.log
         ovs.vsctl("del-br", "plain")
 
@@ -123,9 +125,11 @@ def test_ryu_topology_may_take_lldp_from_trusted_ports(ovs: PrivateOvs, tmp_path
     ) as controller:
         controller.wait_for("in force")
         ovs.add_bridge("topology", range(1, 6), dpid=0x33, controllers=[controller.target])
-        wait_until(lambda: any(not rule.ours for rule in rules_on(ovs, "topology")), lambda: controller.log)
+        wait_until(
+            lambda: any(not rule.is_managed for rule in rules_on(ovs, "topology")), lambda: controller.log
+        )
         controller.wait_for_state("topology", "protected")
         assert controller.command("reload").returncode == 0
         controller.wait_for_state("topology", "protected")
-        theirs = [rule for rule in rules_on(ovs, "topology") if not rule.ours]
+        theirs = [rule for rule in rules_on(ovs, "topology") if not rule.is_managed]
         assert [rule.priority for rule in theirs] == [65535]

@@ -10,7 +10,7 @@ import pytest
 
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Mode, Policy
-from op25b_app.sync.desired_state import Assignment, Assignments
+from op25b_app.sync.desired_state import DesiredState, DesiredStates
 from tests.openvswitch.driven import Driven, driven
 from tests.openvswitch.hosts import Host
 from tests.openvswitch.private_ovs import PrivateOvs
@@ -32,14 +32,14 @@ class Counted:
     def __init__(self, ovs: PrivateOvs, bridge: str, drives: Driven, policy: Policy) -> None:
         self.ovs, self.bridge, self.drives, self.policy = ovs, bridge, drives, policy
 
-    def assignment(self, mode: Mode) -> Assignment:
+    def desired(self, mode: Mode) -> DesiredState:
         switches = {name: replace(each, mode=mode) for name, each in self.policy.switches.items()}
         digest = {Mode.MONITOR: "5eed", Mode.ENFORCE: "beef"}[mode] * 16
         (switch,) = switches.values()
-        return Assignments(replace(self.policy, switches=switches), digest).of(switch)
+        return DesiredStates(replace(self.policy, switches=switches), digest).of(switch)
 
     def change_to(self, mode: Mode) -> None:
-        self.drives.assign(self.assignment(mode))
+        self.drives.assign(self.desired(mode))
         self.drives.run_until_state(MODES[mode])
 
     def packets(self, *frames: bytes) -> None:
@@ -72,7 +72,7 @@ def test_a_block_counts_nothing_that_monitor_mode_let_pass(
     with driven(ovs, bridge, version, 0x50 + version) as drives:
         drives.bundles = bundles
         world = Counted(ovs, bridge, drives, policy)
-        drives.begin(world.assignment(Mode.MONITOR), PORTS)
+        drives.begin(world.desired(Mode.MONITOR), PORTS)
         drives.run_until_state("monitoring")
         world.packets(*[SPAM] * PACKETS, SUBMISSION)
         assert world.counted(2, 10) == PACKETS, "they would be blocked"

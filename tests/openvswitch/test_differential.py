@@ -54,7 +54,7 @@ def test_open_vswitch_decides_as_the_specification_does(
     ovs.add_flows(bridge, f"table={HANDOVER_TABLE},actions=NORMAL")
     with ovs.openflow(bridge) as switch:
         assert switch.load(rules) == []
-        ours = [each.rule for each in switch.read() if each.rule.ours]
+        ours = [each.rule for each in switch.read() if each.rule.is_managed]
     assert {rule.key for rule in ours} == {rule.key for rule in rules}
     hostile = st.tuples(st.sampled_from(IN_PORTS), frames(policy))
     plain = packets(policy).map(lambda packet: (packet.in_port, frame_of(packet)))

@@ -9,7 +9,7 @@ import pytest
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.loader import load
-from op25b_app.sync.desired_state import Assignment, Assignments
+from op25b_app.sync.desired_state import DesiredState, DesiredStates
 from tests.openvswitch.driven import driven
 from tests.openvswitch.private_ovs import PrivateOvs
 from tests.openvswitch.running import policy_text, rules_on
@@ -30,13 +30,13 @@ STRANGE = {
 """Each lets mail to port 25 pass. All but the last two are those of the first report."""
 
 
-def assigned(directory: Path, switch: str) -> Assignment:
+def assigned(directory: Path, switch: str) -> DesiredState:
     path = directory / "policy.yaml"
     path.write_text(policy_text(switch))
     loaded = load(path, 0.0)
     assert loaded.policy is not None, loaded.problems
     (only,) = loaded.policy.switches.values()
-    return Assignments(loaded.policy, "5eed" * 16).of(only)
+    return DesiredStates(loaded.policy, "5eed" * 16).of(only)
 
 
 @VERSIONS
@@ -45,15 +45,15 @@ def test_a_rule_with_fields_of_its_own_goes_and_the_rest_is_put_right(
 ) -> None:
     bridge = f"strange{version}"
     ovs.add_bridge(bridge, sorted(PORTS), dpid=0x40 + version, protocols=PROTOCOLS)
-    assignment = assigned(tmp_path, f"access {0x40 + version:#x}")
-    wanted = set(assignment.wanted(0.0, 254).rules)
+    desired = assigned(tmp_path, f"access {0x40 + version:#x}")
+    wanted = set(desired.wanted(0.0, 254).rules)
     block = next(
         rule
         for rule in wanted
         if rule.role is Role.BLOCK and rule.table == Table.EGRESS_SMTP and not rule.match
     )
     with driven(ovs, bridge, version, 0x40 + version) as drives:
-        drives.begin(assignment, PORTS)
+        drives.begin(desired, PORTS)
         drives.run_until_state("protected")
         for name, match in STRANGE.items():
             line = f"cookie={block.cookie:#x},table=2,priority=999,{match},actions=NORMAL"

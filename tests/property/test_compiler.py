@@ -80,7 +80,7 @@ def test_compiling_again_later_gives_the_same_rules_and_cookies(policy: Policy) 
     assert [rule._replace(hard_timeout=0) for rule in rules] == [
         rule._replace(hard_timeout=0) for rule in later
     ]
-    assert all(rule.ours for rule in rules)
+    assert all(rule.is_managed for rule in rules)
 
 
 @settings(max_examples=100, deadline=None)

@@ -14,7 +14,7 @@ from op25b_app.net.prefix import parse_address
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import Listed, Place, Policy, Verdict
+from op25b_app.policy.model import LocatedPrefix, Policy, SourceLocation, Verdict
 from op25b_app.policy.packet import read_frame
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
@@ -32,8 +32,10 @@ PLACE_OF = {
 def in_files_of_its_own(policy: Policy) -> Policy:
     """The policy with the places of its lists told apart."""
 
-    def written(listed: tuple[Listed, ...], which: int) -> tuple[Listed, ...]:
-        return tuple(entry._replace(place=Place(str(which), line, 1)) for line, entry in enumerate(listed, 1))
+    def written(listed: tuple[LocatedPrefix, ...], which: int) -> tuple[LocatedPrefix, ...]:
+        return tuple(
+            entry._replace(place=SourceLocation(str(which), line, 1)) for line, entry in enumerate(listed, 1)
+        )
 
     tunnels = replace(
         policy.hardening.tunnels, permit_to=written(policy.hardening.tunnels.permit_to, TUNNELS)
@@ -44,7 +46,7 @@ def in_files_of_its_own(policy: Policy) -> Policy:
         static=written(policy.static, STATIC),
         hardening=replace(policy.hardening, tunnels=tunnels),
         exceptions=tuple(
-            replace(exception, name=f"ticket-{line}", place=Place(str(EXCEPTIONS), line, 1))
+            replace(exception, name=f"ticket-{line}", place=SourceLocation(str(EXCEPTIONS), line, 1))
             for line, exception in enumerate(policy.exceptions, 1)
         ),
     )

@@ -14,7 +14,7 @@ from op25b_app.net import prefix_set
 from op25b_app.net.ortc import Costs, SmallestTable
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
-from op25b_app.net.prefix_set import PrefixTable, keys_of, prefix_of
+from op25b_app.net.prefix_set import LpmTable, keys_of, prefix_of
 from op25b_app.policy.address_space import AddressSpace
 
 SHIFT = 29
@@ -28,8 +28,8 @@ short_prefixes = st.sampled_from(ALL_PREFIXES)
 tables = st.dictionaries(short_prefixes, st.sampled_from("abc"), max_size=8)
 
 
-def keyed(table: Mapping[Prefix, str]) -> PrefixTable[str]:
-    return PrefixTable(4, dict(zip(keys_of(4, table), table.values(), strict=True)), "d")
+def keyed(table: Mapping[Prefix, str]) -> LpmTable[str]:
+    return LpmTable(4, dict(zip(keys_of(4, table), table.values(), strict=True)), "d")
 
 
 def label_of(table: Mapping[Prefix, str], address: int) -> str | None:
@@ -102,7 +102,7 @@ def test_a_changed_table_changes_what_is_covered_and_nothing_else(
     before_it = keyed(table)
     assert before_it.sizes is before_it.sizes
     changed = before_it.changed(keys_of(4, minimal_cover(4, over)), str.upper)
-    assert changed.sizes == PrefixTable(4, changed.labels, changed.default).sizes
+    assert changed.sizes == LpmTable(4, changed.labels, changed.default).sizes
     labels = {prefix_of(4, key): label for key, label in changed.labels.items()}
     for address in ADDRESSES:
         before = label_of(table, address) or "d"
@@ -122,13 +122,13 @@ def test_a_table_finds_what_a_search_finds(table: dict[Prefix, str], wanted: Pre
 
 @settings(max_examples=500, deadline=None)
 @given(st.lists(tables.map(keyed), min_size=1), st.integers(1, 4))
-def test_a_table_that_knows_an_earlier_one_is_the_same(tables: list[PrefixTable[str]], part: int) -> None:
+def test_a_table_that_knows_an_earlier_one_is_the_same(tables: list[LpmTable[str]], part: int) -> None:
     """Also where parts are so small that there are several."""
     previous = None
     with pytest.MonkeyPatch.context() as patch:
         for table in tables:
             numbers = {key: "abc".index(label) for key, label in table.labels.items()}
-            numbered = PrefixTable(4, numbers, 0)
+            numbered = LpmTable(4, numbers, 0)
             patch.setattr(smallest_table, "PART", 512)
             afresh = SmallestTable(numbered, (1, 2, 4))
             patch.setattr(smallest_table, "PART", part)
@@ -138,7 +138,7 @@ def test_a_table_that_knows_an_earlier_one_is_the_same(tables: list[PrefixTable[
 
 
 def test_only_what_has_changed_is_worked_out_again() -> None:
-    table = PrefixTable(4, {number << 16 | 24: number % 3 & 1 for number in range(10_000)}, 0)
+    table = LpmTable(4, {number << 16 | 24: number % 3 & 1 for number in range(10_000)}, 0)
     before = SmallestTable(table, (1, 2))
     changed_table = table.updated({5_000 << 16 | 24: None})
     after = SmallestTable(changed_table, (1, 2), before)
@@ -172,7 +172,7 @@ def test_long_prefixes_keep_their_meaning(table: dict[Prefix, str]) -> None:
 
 def _label(table: Mapping[Prefix, str], address: int) -> str:
     labels = dict(zip(keys_of(6, table), table.values(), strict=True))
-    return PrefixTable(6, labels, "a").label(address << 8 | 128)
+    return LpmTable(6, labels, "a").label(address << 8 | 128)
 
 
 @settings(max_examples=500, deadline=None)
@@ -244,19 +244,19 @@ def small_trees(draw: st.DrawFn) -> dict[tuple[int, int], int]:
 def test_a_table_whose_entries_cost_differently_is_the_cheapest(
     before: dict[tuple[int, int], int], tree: dict[tuple[int, int], int], default: int, part: int
 ) -> None:
-    def table_of(tree: dict[tuple[int, int], int]) -> PrefixTable[int]:
+    def table_of(tree: dict[tuple[int, int], int]) -> LpmTable[int]:
         keys = {
             network << 32 - DEPTH + 8 | length: COSTS.labels.index(label)
             for (network, length), label in tree.items()
         }
-        return PrefixTable(4, keys, COSTS.labels.index(default))
+        return LpmTable(4, keys, COSTS.labels.index(default))
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(smallest_table, "PART", part)
         earlier = SmallestTable(table_of(before), COSTS.labels, None, COSTS)
         smallest = SmallestTable(table_of(tree), COSTS.labels, earlier, COSTS)
     chosen = {key: label for label, keys in smallest.entries.items() for key in keys}
-    answers = PrefixTable(4, chosen, 0)
+    answers = LpmTable(4, chosen, 0)
     for address in range(1 << DEPTH):
         key = address << 32 - DEPTH + 8 | 32
         assert answers.label(key) == COSTS.labels[table_of(tree).label(key)]

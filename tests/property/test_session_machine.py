@@ -22,7 +22,7 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, Verdict
 from op25b_app.policy.packet import Packet
-from op25b_app.sync.desired_state import Assignment, Assignments
+from op25b_app.sync.desired_state import DesiredState, DesiredStates
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, State
 from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
@@ -102,8 +102,8 @@ class Candidate:
     def __init__(self, number: int, policy: Policy, looked_at: Iterable[Packet]) -> None:
         self.mode = policy.switches[SWITCH].mode
         digest = f"{number + 1:02x}" * 32
-        self.assignment: Assignment = Assignments(policy, digest).of(policy.switches[SWITCH])
-        self.wanted = frozenset(self.assignment.wanted(NOW, 254).rules)
+        self.desired: DesiredState = DesiredStates(policy, digest).of(policy.switches[SWITCH])
+        self.wanted = frozenset(self.desired.wanted(NOW, 254).rules)
         self.passes = tuple(
             decide(policy, policy.switches[SWITCH], packet, NOW).verdict is not Verdict.BLOCK
             for packet in looked_at
@@ -115,7 +115,7 @@ class SessionMachine(RuleBasedStateMachine):
 
     @initialize(
         some=related_policies(),
-        abilities=ABILITIES,
+        capabilities=ABILITIES,
         version=st.sampled_from((4, 5, 6)),
         seed=st.one_of(st.none(), st.integers(0, 9)),
         settled=st.booleans(),
@@ -124,7 +124,7 @@ class SessionMachine(RuleBasedStateMachine):
     def begin(
         self,
         some: list[Policy],
-        abilities: Abilities,
+        capabilities: Abilities,
         version: int,
         seed: int | None,
         settled: bool,
@@ -140,7 +140,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.candidates = [Candidate(number, policy, looked_at) for number, policy in enumerate(some)]
         self.version = version
         self.now = NOW
-        self.switch = FakeSwitch(abilities=abilities)
+        self.switch = FakeSwitch(capabilities=capabilities)
         self.shuffle = None if seed is None else random.Random(seed)
         self.switch.conduct.shuffle = self.shuffle
         self.session = Session(1, NOW)
@@ -165,13 +165,13 @@ class SessionMachine(RuleBasedStateMachine):
         if self.possible is not None:
             for verdicts, passes in zip(self.possible, self.in_force.passes, strict=True):
                 verdicts.add(passes)
-        self.send(self.session.assign(self.in_force.assignment, self.now))
+        self.send(self.session.assign(self.in_force.desired, self.now))
 
     @precondition(lambda self: self.channel is None)
     @rule()
     def connect(self) -> None:
         self.channel = self.switch.connect(self.version)
-        connection = SwitchFeatures(self.version, self.switch.abilities.tables, PORTS)
+        connection = SwitchFeatures(self.version, self.switch.capabilities.tables, PORTS)
         self.send(self.session.connected(connection, self.now))
 
     @precondition(lambda self: self.channel is not None)
@@ -309,7 +309,7 @@ class SessionMachine(RuleBasedStateMachine):
         """In the end the switch is as wanted, and the session knows."""
         self.behave()
         self.do_jobs()
-        theirs = [each for each in rules_on(self.switch) if not each.ours and each != HANDOVER]
+        theirs = [each for each in rules_on(self.switch) if not each.is_managed and each != HANDOVER]
         remove(self.switch, *theirs)
         if self.in_force is None:
             self.put_in_force(0)
@@ -346,7 +346,7 @@ class SessionMachine(RuleBasedStateMachine):
         return [each for each in rules_on(self.switch) if each != HANDOVER and not is_marker(each)]
 
     def send(self, outcome: Outcome) -> None:
-        for piece in outcome.pieces:
+        for piece in outcome.chunks:
             self.to_switch += (message.raw for message in Stream().feed(piece))
         if outcome.job and self.jobs_wait:
             self.jobs.append(outcome.job)

@@ -96,7 +96,7 @@ def test_one_table_without_jumps_in_which_others_keep_their_place(policy: Policy
     assert len({rule.key for rule in rules}) == len(rules)
     assert {rule.table for rule in rules} <= {0}
     assert {rule.action for rule in rules} <= {None, NORMAL}
-    assert all(1 < rule.priority <= 0xFFFF and rule.ours for rule in rules)
+    assert all(1 < rule.priority <= 0xFFFF and rule.is_managed for rule in rules)
 
 
 @settings(max_examples=100, deadline=None)

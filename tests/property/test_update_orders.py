@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.codec import Command, InstalledRule
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import reconcile
 from op25b_app.sync.update_orders import behind_gate, closed_first, in_place, staged
-from op25b_app.sync.update_plan import Abilities, plan_changes
+from op25b_app.sync.update_plan import Capabilities, plan_changes
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import SIZES
 from op25b_app.verify.symbolic_tables import TableVerdicts
@@ -28,7 +28,7 @@ SAMPLES = 12
 """How many moments of a plan are looked at: each time at every packet."""
 
 Holding = dict[object, FlowRule]
-Order = Callable[[Group, Ruleset, Ruleset], list[Group] | None]
+Order = Callable[[UpdateStep, Ruleset, Ruleset], list[UpdateStep] | None]
 
 
 class Moment(NamedTuple):
@@ -42,24 +42,24 @@ def rules_of(policy: Policy) -> Ruleset:
     return Ruleset([compile_rules(policy, policy.switches[SWITCH], NOW)])
 
 
-def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
+def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> UpdateStep:
     return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
 
 
-def in_place_or_staged(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+def in_place_or_staged(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
     groups = in_place(changes, found, wanted)
     return staged(changes, found, wanted) if groups is None else groups
 
 
-def planned(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
-    return [*plan_changes(changes, found, wanted, Abilities()).groups]
+def planned(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
+    return [*plan_changes(changes, found, wanted, Capabilities()).groups]
 
 
-def gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+def gated(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
     return behind_gate(changes, wanted)
 
 
-def closed_first_or_gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+def closed_first_or_gated(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
     groups = closed_first(changes, found, wanted)
     return behind_gate(changes, wanted) if groups is None else groups
 

@@ -24,7 +24,7 @@ from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.decide import _QUESTIONS
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.policy.schema import Document, Section
+from op25b_app.policy.schema import PolicySchema, Section
 from op25b_app.policy.yaml_source import read_tree
 from op25b_app.sync.status import State
 from tests.patience import HANG_SECONDS
@@ -172,7 +172,7 @@ def default_as_written(default: Any) -> str | None:
 def test_every_key_is_in_the_table_with_its_default() -> None:
     table = page("docs/policy.md").partition("## isp")[0]
     rows = dict(re.findall(r"^\| `([\w.\[\]]+)` \| .* \| ([^|]+) \|$", table, re.M))
-    wanted = dict(keys(Document))
+    wanted = dict(keys(PolicySchema))
     assert rows.keys() == wanted.keys()
     assert {path: rows[path] for path, default in wanted.items() if default} == {
         path: default for path, default in wanted.items() if default

@@ -15,7 +15,7 @@ from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import stored
-from op25b_app.policy.model import Binding, Listed, MailException, Policy, SourceValidation
+from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SourceValidation
 from op25b_app.verify.prove import Proven, prove
 from tests.unit.compiler.test_compiler import HEAD, NOW, SPACE, policy_of
 
@@ -99,8 +99,8 @@ def more_exceptions(policy: Policy, count: int) -> Policy:
     return replace(policy, exceptions=tuple(exceptions))
 
 
-def listed(policy: Policy, prefixes: Iterable[Prefix]) -> tuple[Listed, ...]:
-    return tuple(Listed(prefix, policy.address_space_place) for prefix in prefixes)
+def listed(policy: Policy, prefixes: Iterable[Prefix]) -> tuple[LocatedPrefix, ...]:
+    return tuple(LocatedPrefix(prefix, policy.address_space_place) for prefix in prefixes)
 
 
 GROWN = (more_mail_destinations, more_static, more_bound, more_exceptions)

@@ -16,7 +16,7 @@ import pytest
 
 from op25b_app.compiler.compiler import _DIRECTIONS, Compiler, compile_rules
 from op25b_app.compiler.egress import source_batches
-from op25b_app.compiler.switch_context import Scope
+from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.diff import effect
 from op25b_app.diff.policy_diff import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
 from op25b_app.net.prefix import Prefix
@@ -27,27 +27,27 @@ from op25b_app.policy.model import (
     CertificateName,
     Hardening,
     Inbound,
-    Line,
-    Listed,
+    LocatedPrefix,
     MailException,
     Mode,
-    Place,
     Policy,
+    SourceLocation,
     SourceValidation,
+    SubscriberPort,
     Switch,
     Tunnels,
 )
-from op25b_app.sync.desired_state import _WITHOUT_VERDICT, Assignments
-from op25b_app.verify.prove import objection
+from op25b_app.sync.desired_state import _WITHOUT_VERDICT, DesiredStates
+from op25b_app.verify.prove import violation
 
 AT = 1_800_000_000.0
-PLACE = Place("policy.yaml", 1, 1)
-ELSEWHERE = Place("other.yaml", 9, 9)
+PLACE = SourceLocation("policy.yaml", 1, 1)
+ELSEWHERE = SourceLocation("other.yaml", 9, 9)
 NAME, PEER = "access-1", "access-2"
 
 
-def listed(*written: str) -> tuple[Listed, ...]:
-    return tuple(Listed(Prefix.parse(text), PLACE) for text in written)
+def listed(*written: str) -> tuple[LocatedPrefix, ...]:
+    return tuple(LocatedPrefix(Prefix.parse(text), PLACE) for text in written)
 
 
 def switch(name: str, dpid: int) -> Switch:
@@ -129,7 +129,7 @@ CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
     ("Tunnels", "block"): of("Tunnels", block=False),
     ("Tunnels", "permit_to"): of("Tunnels", permit_to=listed("203.0.113.0/24")),
     ("Tunnels", "udp_ports"): of("Tunnels", udp_ports=frozenset({4789})),
-    ("MailException", "source"): of("MailException", source=Line(NAME, 1)),
+    ("MailException", "source"): of("MailException", source=SubscriberPort(NAME, 1)),
     ("MailException", "destination"): of("MailException", destination=None),
     ("MailException", "expires"): of("MailException", expires=int(AT) - 1),
     ("Switch", "uplink_ports"): of("Switch", uplink_ports=frozenset({3, 5})),
@@ -163,7 +163,7 @@ def all_fields() -> set[tuple[str, str]]:
     classes = [each for _, each in inspect.getmembers(model, inspect.isclass)]
     parts = [each for each in classes if dataclasses.is_dataclass(each)]
     named = [(part, field) for part in parts for field in dataclasses.fields(part) if field.compare]
-    return {(part.__name__, field.name) for part, field in named if field.type != "Place"}
+    return {(part.__name__, field.name) for part, field in named if field.type != "SourceLocation"}
 
 
 def test_every_field_is_classified() -> None:
@@ -242,15 +242,15 @@ def test_a_proof_for_one_switch_is_none_for_another_that_differs_in_it(
 
     def counted(policy: Policy, switch: Switch, *rest: Any, **named: Any) -> str | None:
         judged.append(switch.name)
-        return objection(policy, switch, *rest, **named)
+        return violation(policy, switch, *rest, **named)
 
-    monkeypatch.setattr("op25b_app.sync.desired_state.objection", counted)
+    monkeypatch.setattr("op25b_app.sync.desired_state.violation", counted)
     policy = side_by_side(field)
-    assignments = Assignments(policy, "5eed" * 16)
-    one, other = (assignments.of(each) for each in policy.switches.values())
+    desired_states = DesiredStates(policy, "5eed" * 16)
+    one, other = (desired_states.of(each) for each in policy.switches.values())
     wanted = one.wanted(AT, 254)
-    assert one.objection(wanted, frozenset(), (), AT) is None
-    told = other.objection(wanted, frozenset(), (), AT)
+    assert one.violation(wanted, frozenset(), (), AT) is None
+    told = other.violation(wanted, frozenset(), (), AT)
     assert judged == [NAME, PEER]
     if field in CHANGES:
         assert told is not None
@@ -273,7 +273,7 @@ class _Watched:
 def test_rules_that_switches_share_depend_on_what_they_are_shared_by(validation: SourceValidation) -> None:
     policy = replace(BASE, hardening=replace(BASE.hardening, source_validation=validation))
     watched = _Watched(replace(policy.switches[NAME], serves=listed("100.64.0.0/24")))
-    scope = Scope(policy, watched, AT)  # type: ignore[arg-type]
+    scope = SwitchContext(policy, watched, AT)  # type: ignore[arg-type]
     watched.asked.clear()
     for part in (*(each for direction in _DIRECTIONS for each in direction), source_batches):
         list(part(scope))

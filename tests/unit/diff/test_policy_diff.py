@@ -25,15 +25,24 @@ from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import Line, Listed, MailException, Mode, Place, Policy, SourceValidation, Switch
+from op25b_app.policy.model import (
+    LocatedPrefix,
+    MailException,
+    Mode,
+    Policy,
+    SourceLocation,
+    SourceValidation,
+    SubscriberPort,
+    Switch,
+)
 
 AT = 1_800_000_000.0
-PLACE = Place("policy.yaml", 1, 1)
+PLACE = SourceLocation("policy.yaml", 1, 1)
 PLANS = Path(__file__).parents[4] / "shared/data/isp-prefixes"
 
 
-def listed(*written: str) -> tuple[Listed, ...]:
-    return tuple(Listed(Prefix.parse(text), PLACE) for text in written)
+def listed(*written: str) -> tuple[LocatedPrefix, ...]:
+    return tuple(LocatedPrefix(Prefix.parse(text), PLACE) for text in written)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +70,7 @@ def hardened(policy: Policy, **parts: object) -> Policy:
     return replace(policy, hardening=replace(policy.hardening, **parts))  # type: ignore[arg-type]
 
 
-def exception(source: str | Line, **parts: object) -> MailException:
+def exception(source: str | SubscriberPort, **parts: object) -> MailException:
     written = Prefix.parse(source) if isinstance(source, str) else source
     ticket = MailException("ticket", written, None, None, "", PLACE)
     return replace(ticket, **parts)  # type: ignore[arg-type]
@@ -157,7 +166,11 @@ def test_an_exception_for_a_line_is_told_with_its_port(example: Policy) -> None:
     new = replace(
         example,
         exceptions=(
-            exception(Line("access-1", 7), destination=Prefix.parse("203.0.113.0/24"), expires=int(AT) + 60),
+            exception(
+                SubscriberPort("access-1", 7),
+                destination=Prefix.parse("203.0.113.0/24"),
+                expires=int(AT) + 60,
+            ),
         ),
     )
     mail = only(example, new, Kind.MAIL)
@@ -324,7 +337,7 @@ def test_another_forwarding_is_a_difference(example: Policy) -> None:
             "exceptions permit mail from all of address_space.dynamic",
         ),
         (
-            {"exceptions": tuple(exception(Line("access-1", port)) for port in range(1, 25))},
+            {"exceptions": tuple(exception(SubscriberPort("access-1", port)) for port in range(1, 25))},
             "exceptions permit mail from all of address_space.dynamic",
         ),
     ],
@@ -345,7 +358,7 @@ def test_why_a_policy_would_block_nothing(example: Policy, parts: dict[str, obje
         {"static": listed("100.64.0.0/11", "100.96.0.0/12")},
         {"mail_destinations": listed("0.0.0.0/1")},
         {"exceptions": (exception("100.64.0.0/11"), exception("100.96.0.0/11", expires=int(AT)))},
-        {"exceptions": tuple(exception(Line("access-1", port)) for port in range(1, 24))},
+        {"exceptions": tuple(exception(SubscriberPort("access-1", port)) for port in range(1, 24))},
         {"exceptions": (exception("100.64.0.0/10", destination=Prefix.parse("0.0.0.0/1")),)},
         {"dynamic": listed("2001:db8:1000::/36"), "mail_destinations": listed("0.0.0.0/0")},
     ],
@@ -366,7 +379,7 @@ def test_a_switch_may_block_nothing_by_itself(example: Policy) -> None:
 
 def test_a_hundred_thousand_prefixes_are_no_obstacle(example: Policy) -> None:
     """Every second address of a space is dynamic, so nothing merges."""
-    many = tuple(Listed(Prefix(4, (10 << 24) + 2 * number, 32), PLACE) for number in range(100_000))
+    many = tuple(LocatedPrefix(Prefix(4, (10 << 24) + 2 * number, 32), PLACE) for number in range(100_000))
     old = replace(example, dynamic=many, static=())
     switch = old.switches["access-1"]
     begin = time.process_time()
@@ -384,11 +397,11 @@ def test_a_hundred_thousand_prefixes_are_no_obstacle(example: Policy) -> None:
 def test_from_one_address_plan_to_another(example: Policy) -> None:
     """From all that one provider has as static space to all of another: the difference of two sets."""
 
-    def plan(name: str) -> tuple[Listed, ...]:
+    def plan(name: str) -> tuple[LocatedPrefix, ...]:
         lines = (PLANS / name).read_text().splitlines()
         written = [line.partition("#")[0].strip() for line in lines]
         found = [Prefix.parse(text) for text in dict.fromkeys(written) if text]
-        return tuple(Listed(prefix, PLACE) for prefix in found if prefix.version == 4)
+        return tuple(LocatedPrefix(prefix, PLACE) for prefix in found if prefix.version == 4)
 
     one, other = plan("AS2516-kddi.txt"), plan("AS9824-jcom.txt")
     everything = listed("0.0.0.0/0")

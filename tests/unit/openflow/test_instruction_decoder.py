@@ -13,7 +13,7 @@ from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.stored_rule import (
     ClearLater,
     Emit,
-    Jump,
+    GotoTable,
     Later,
     MayDrop,
     MaySend,
@@ -21,7 +21,7 @@ from op25b_app.openflow.stored_rule import (
     PushTag,
     SetField,
     Step,
-    Unmodelled,
+    Unsupported,
     WriteMetadata,
 )
 
@@ -46,14 +46,14 @@ def write(*actions: Any) -> Any:
     [
         (
             [parser.OFPInstructionGotoTable(5), apply(parser.OFPActionOutput(3), parser.OFPActionPopVlan())],
-            (Emit(3), PopTag(), Jump(5)),
+            (Emit(3), PopTag(), GotoTable(5)),
         ),
         (
             [
                 apply(parser.OFPActionPushVlan(0x8100), parser.OFPActionSetField(vlan_vid=0x1064)),
                 parser.OFPInstructionGotoTable(5),
             ],
-            (PushTag(0x8100), SetField("vlan_vid", 0x1064), Jump(5)),
+            (PushTag(0x8100), SetField("vlan_vid", 0x1064), GotoTable(5)),
         ),
         ([apply(parser.OFPActionSetField(tcp_dst=587))], (SetField("tcp_dst", 587),)),
         ([apply(parser.OFPActionDecNwTtl(), parser.OFPActionSetQueue(1))], ()),
@@ -71,7 +71,7 @@ def write(*actions: Any) -> Any:
             ],
             (
                 MayDrop("it drops what exceeds a meter"),
-                *(Emit(3), ClearLater(), Later((Emit(4),)), WriteMetadata(5, 7), Jump(5)),
+                *(Emit(3), ClearLater(), Later((Emit(4),)), WriteMetadata(5, 7), GotoTable(5)),
             ),
         ),
         (
@@ -93,11 +93,11 @@ def test_instructions_are_read(instructions: list[Any], steps: tuple[Step, ...])
 def test_what_is_cut_short_is_never_taken_for_a_drop(length: int) -> None:
     whole = encoded(apply(parser.OFPActionOutput(3), parser.OFPActionOutput(4)))
     steps = stored_rule(FlowRule(0, 1, (), Opaque(whole[:length]), 7), "theirs").steps
-    assert any(isinstance(step, (Unmodelled, Emit)) for step in steps)
+    assert any(isinstance(step, (Unsupported, Emit)) for step in steps)
 
 
 def test_rules_like_ours_need_no_reading() -> None:
     assert stored_rule(FlowRule(0, 1, (), NORMAL, 7), "theirs").steps == (Emit(NORMAL.port),)
     assert stored_rule(FlowRule(0, 1, (), None, 7), "theirs").steps == ()
     tagged = FlowRule(0, 1, (), Tagged(5, 3), 7)
-    assert stored_rule(tagged, "theirs").steps == (WriteMetadata(3, 0xFF), Jump(5))
+    assert stored_rule(tagged, "theirs").steps == (WriteMetadata(3, 0xFF), GotoTable(5))

@@ -15,7 +15,7 @@ from op25b_app.operate.doctor.open_vswitch import OpenFlowController, OpenVSwitc
 from op25b_app.policy.model import CertificateName
 from op25b_app.sync.identity import Certificate, refusal
 from tests.unit.operate.test_states import BRIDGE, controller, expected
-from tests.world import assignment
+from tests.world import desired
 
 SHOWN = Certificate(hashlib.sha256(b"").hexdigest(), frozenset({("CN", "somebody: issue"), ("O", "ISP")}))
 TLS = {"host": "127.0.0.1", "ports": [26653], "tls": True, "asks_certificates": True}
@@ -88,7 +88,7 @@ def test_a_controller_of_an_older_version_tells_no_ports() -> None:
     assert told(older, "tcp:192.0.2.10:7").remedy == f"op25b run at that address, or {SET}tcp:HOST:PORT"
 
 
-SWITCH = replace(assignment().switch, name="access-1", dpid=1)
+SWITCH = replace(desired().switch, name="access-1", dpid=1)
 TIED = replace(SWITCH, certificate=CertificateName(None, (("CN", "access-1"),)))
 
 

@@ -131,7 +131,7 @@ def test_all_protected_means_that_none_is_in_monitor_mode(
             status=Status(state, "", 0.0),
             dpid=dpid,
             name=f"s{dpid}",
-            assignment=None,
+            desired=None,
             revision=1,
             openflow_version="1.3",
         )

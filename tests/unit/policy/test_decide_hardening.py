@@ -13,7 +13,7 @@ from op25b_app.compiler.simulate import verdict as verdict_of
 from op25b_app.net.prefix import Prefix, parse_address
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import Listed, Policy
+from op25b_app.policy.model import LocatedPrefix, Policy
 from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
 from tests.frames import arp, ethernet, icmpv6, ipv4, ipv6, tcp, udp
 
@@ -218,7 +218,9 @@ def test_a_routing_header_stops_where_a_switch_does_not_read_through_it(tmp_path
     for mode, verdict in (("block", "block"), ("permit", "permit")):
         policy = policy_of(tmp_path, unreadable_tcp=mode)
         switch = policy.switches["s"]
-        policy = replace(policy, mail_destinations=(Listed(Prefix.parse("2001:db8:25::/48"), switch.place),))
+        policy = replace(
+            policy, mail_destinations=(LocatedPrefix(Prefix.parse("2001:db8:25::/48"), switch.place),)
+        )
         assert decide(policy, switch, packet, NOW).verdict.value == verdict
         passed = trace(compile_rules(policy, switch, NOW), packet)
         assert verdict_of(passed, None).value == verdict

@@ -9,7 +9,7 @@ import pytest
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import Loaded, load
-from op25b_app.policy.model import CertificateName, Line, Mode, Policy, SourceValidation
+from op25b_app.policy.model import CertificateName, Mode, Policy, SourceValidation, SubscriberPort
 
 NOW = 1_800_000_000.0
 """2027-01-15T08:00:00Z"""
@@ -106,7 +106,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert hardening.tunnels.udp_ports == {0, 4789}
     ticket, line = policy.exceptions
     assert (ticket.name, ticket.expires) == ("4711", 1_806_418_800)
-    assert (line.source, line.expires, line.reason) == (Line("access-1", 3), None, "appliance")
+    assert (line.source, line.expires, line.reason) == (SubscriberPort("access-1", 3), None, "appliance")
     assert line.destination == Prefix.parse("2001:db8::1/128")
     access_1, access_2 = policy.switches.values()
     assert (access_1.dpid, access_2.dpid) == (0x10, 0xFF)

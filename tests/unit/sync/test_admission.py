@@ -35,7 +35,7 @@ def question(kind: int, xid: int = 7, version: int = 4) -> bytes:
 def greeted(version: int = 4) -> Admission:
     """A connection whose switch was asked what it is."""
     made = Admission()
-    assert made.objection(message(HELLO, version=version)) == ""
+    assert made.violation(message(HELLO, version=version)) == ""
     made.asked(message(5, 3, version=version))
     return made
 
@@ -48,7 +48,7 @@ def version(request: pytest.FixtureRequest) -> int:
 @pytest.fixture
 def opened(version: int) -> Admission:
     made = greeted(version)
-    assert made.objection(message(6, 3, bytes(24), version)) == ""
+    assert made.violation(message(6, 3, bytes(24), version)) == ""
     made.stage = Stage.OPEN
     return made
 
@@ -70,54 +70,54 @@ def test_every_type_is_classified(version_name: str) -> None:
 
 def test_before_the_hello_only_that_counts() -> None:
     for kind in {*range(256)} - admission.ALWAYS - {HELLO}:
-        assert "before its hello" in Admission().objection(message(kind, body=bytes(24)))
+        assert "before its hello" in Admission().violation(message(kind, body=bytes(24)))
     for kind in admission.ALWAYS:
-        assert Admission().objection(message(kind)) == ""
+        assert Admission().violation(message(kind)) == ""
 
 
 def test_before_the_features_only_those_count_and_only_where_they_were_asked_for() -> None:
     for kind in {*range(256)} - admission.ALWAYS - {6}:
-        assert "before its features" in greeted().objection(message(kind, body=bytes(24)))
-    assert greeted().objection(message(6, 4, bytes(24))) != ""
-    assert greeted().objection(message(6, 3, bytes(24))) == ""
+        assert "before its features" in greeted().violation(message(kind, body=bytes(24)))
+    assert greeted().violation(message(6, 4, bytes(24))) != ""
+    assert greeted().violation(message(6, 3, bytes(24))) == ""
 
 
 def test_a_hello_as_long_as_a_message_can_be_is_not_read() -> None:
-    assert "65535 bytes" in Admission().objection(message(HELLO, body=bytes(0xFFFF - 8)))
+    assert "65535 bytes" in Admission().violation(message(HELLO, body=bytes(0xFFFF - 8)))
 
 
 def test_what_was_asked_is_answered_once(opened: Admission, version: int) -> None:
     reply = multipart(METERS, version=version)
-    assert "multipart kind 10) that nobody asked for" in opened.objection(reply)
+    assert "multipart kind 10) that nobody asked for" in opened.violation(reply)
     opened.asked(question(METERS, version=version))
-    assert opened.objection(multipart(METERS, 8, version=version)) != "", "another xid"
-    assert opened.objection(multipart(9, version=version)) != "", "another kind"
-    assert opened.objection(message(21, version=version)) != "", "another type"
+    assert opened.violation(multipart(METERS, 8, version=version)) != "", "another xid"
+    assert opened.violation(multipart(9, version=version)) != "", "another kind"
+    assert opened.violation(message(21, version=version)) != "", "another type"
     for more in (True, True, False):
-        assert opened.objection(multipart(METERS, more=more, version=version)) == ""
-    assert opened.objection(reply) != "", "again"
+        assert opened.violation(multipart(METERS, more=more, version=version)) == ""
+    assert opened.violation(reply) != "", "again"
 
 
 @pytest.mark.parametrize("request_type", sorted(admission.REQUESTS - {wire.MULTIPART_REQUEST}))
 def test_replies_of_other_types_are_answers_too(opened: Admission, version: int, request_type: int) -> None:
     reply = message(request_type + 1, 9, version=version)
-    assert "nobody asked for" in opened.objection(reply)
+    assert "nobody asked for" in opened.violation(reply)
     opened.asked(message(request_type, 9, version=version))
-    assert opened.objection(reply) == ""
-    assert "nobody asked for" in opened.objection(reply)
+    assert opened.violation(reply) == ""
+    assert "nobody asked for" in opened.violation(reply)
 
 
 def test_an_error_is_an_answer_as_well(opened: Admission, version: int) -> None:
     opened.asked(question(METERS, version=version))
-    assert opened.objection(message(ERROR, version=version)) == ""
-    assert opened.objection(multipart(METERS, version=version)) != ""
+    assert opened.violation(message(ERROR, version=version)) == ""
+    assert opened.violation(multipart(METERS, version=version)) != ""
 
 
 def test_requests_may_be_sent_together_and_among_others(opened: Admission, version: int) -> None:
     echo = message(ECHO_REQUEST, 1, b"abc", version)
     opened.asked(echo + question(METERS, 2, version) + question(PORTS, 3, version) + echo)
-    assert opened.objection(multipart(PORTS, 3, version=version)) == ""
-    assert opened.objection(multipart(METERS, 2, version=version)) == ""
+    assert opened.violation(multipart(PORTS, 3, version=version)) == ""
+    assert opened.violation(multipart(METERS, 2, version=version)) == ""
 
 
 @pytest.mark.parametrize("sent", [b"", b"\4", bytes(8), bytes(100), message(18)[:8], message(18)[:5]])
@@ -129,32 +129,32 @@ def test_requests_that_are_never_answered_take_no_room(opened: Admission, versio
     for xid in range(10 * admission.MOST_ASKED):
         opened.asked(question(METERS, xid, version))
     assert len(vars(opened)["_asked"]) == admission.MOST_ASKED
-    assert opened.objection(multipart(METERS, xid, version=version)) == ""
+    assert opened.violation(multipart(METERS, xid, version=version)) == ""
 
 
 def test_sessions_judge_their_own_answers_and_what_a_flow_monitor_tells(
     opened: Admission, version: int
 ) -> None:
-    assert opened.objection(multipart(1, OUR_XID, version=version)) == ""
+    assert opened.violation(multipart(1, OUR_XID, version=version)) == ""
     monitor = encode_monitor_request(version=version, xid=0)
     update = monitor[:1] + bytes([wire.MULTIPART_REPLY]) + monitor[2:]
-    assert opened.objection(update) == ""
+    assert opened.violation(update) == ""
 
 
 def test_what_comes_unasked_counts(opened: Admission, version: int) -> None:
     for kind in admission.TOLD - {HELLO}:
-        assert opened.objection(message(kind, body=bytes(48), version=version)) == ""
+        assert opened.violation(message(kind, body=bytes(48), version=version)) == ""
     for kind in admission.COMMANDS | {HELLO, 99}:
-        assert opened.objection(message(kind, body=bytes(48), version=version)) != ""
+        assert opened.violation(message(kind, body=bytes(48), version=version)) != ""
 
 
 def test_what_takes_long_to_read_is_not_read(opened: Admission, version: int) -> None:
     """A port has few properties, and a packet few fields; Ryu takes 100 ms and more for as many as fit."""
-    assert opened.objection(message(PORT_STATUS, body=bytes(0xFFFF - 8), version=version)) != ""
+    assert opened.violation(message(PORT_STATUS, body=bytes(0xFFFF - 8), version=version)) != ""
     fields = struct.pack("!IHBBQ", 0, 0, 0, 0, 0) + struct.pack("!HH", 1, 0xFF00) + bytes(0xFF00 - 4)
-    assert "fields" in opened.objection(message(PACKET_IN, body=fields, version=version))
+    assert "fields" in opened.violation(message(PACKET_IN, body=fields, version=version))
     long = struct.pack("!IHBBQHH", 0, 0, 0, 0, 0, 1, 12) + bytes(9000)
-    assert opened.objection(message(PACKET_IN, body=long, version=version)) == ""
+    assert opened.violation(message(PACKET_IN, body=long, version=version)) == ""
 
 
 def test_of_ports_a_switch_tells_so_many_only(opened: Admission, version: int) -> None:
@@ -163,25 +163,25 @@ def test_of_ports_a_switch_tells_so_many_only(opened: Admission, version: int) -
         opened.asked(question(PORTS, xid, version))
         told = 0
         while not (
-            objection := opened.objection(multipart(PORTS, xid, more=True, size=size, version=version))
+            violation := opened.violation(multipart(PORTS, xid, more=True, size=size, version=version))
         ):
             told += size
             assert told < 2 * admission.PORTS_BYTES
-        assert "about its ports" in objection
+        assert "about its ports" in violation
         assert told > admission.PORTS_BYTES - 2 * size
 
 
 def test_another_version_than_is_spoken_is_not_read(opened: Admission, version: int) -> None:
     for other in {1, *VERSIONS} - {version}:
-        assert "version" in opened.objection(message(PACKET_IN, body=bytes(48), version=other))
-        assert opened.objection(message(ERROR, version=other)) == ""
+        assert "version" in opened.violation(message(PACKET_IN, body=bytes(48), version=other))
+        assert opened.violation(message(ERROR, version=other)) == ""
 
 
 def test_a_connection_that_is_not_in_use_shows_that_it_lives(opened: Admission, version: int) -> None:
     opened.stage = Stage.ASIDE
     for kind in {*range(256)} - admission.ALWAYS:
-        assert "not in use" in opened.objection(message(kind, OUR_XID, bytes(48), version))
-    assert opened.objection(message(ECHO_REQUEST, version=version)) == ""
+        assert "not in use" in opened.violation(message(kind, OUR_XID, bytes(48), version))
+    assert opened.violation(message(ECHO_REQUEST, version=version)) == ""
 
 
 def test_the_requests_of_sessions_are_answered_by_their_xid() -> None:

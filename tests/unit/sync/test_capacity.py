@@ -13,14 +13,14 @@ from op25b_app.openflow.table_features import is_table_features_reply
 from op25b_app.policy.loader import load
 from op25b_app.sync import protocol
 from op25b_app.sync.capacity import fit
-from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS
 from op25b_app.sync.target import fitting
-from op25b_app.sync.update_orders import GATE, behind_gate
+from op25b_app.sync.update_orders import DROP_ALL, behind_gate
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import put, remove, rules_on
-from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, assignment
+from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, desired
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 
@@ -51,14 +51,14 @@ class Crowded(World):
     """A switch whose table 2 has room for 30 rules."""
 
     def __init__(self, *, bundles: bool, told: bool, first: list[FlowRule]) -> None:
-        super().__init__(abilities=Abilities(room_of={2: 30}, bundles=bundles, table_features=told))
-        self.connect(assignment(first))
+        super().__init__(capabilities=Abilities(room_of={2: 30}, bundles=bundles, table_features=told))
+        self.connect(desired(first))
         self._policies = 0
 
     def change_to(self, rules: list[FlowRule]) -> None:
         self._policies += 1
         digest = f"{self._policies:064x}"
-        self.run(self.session.assign(assignment(rules)._replace(digest=digest), self.now))
+        self.run(self.session.assign(desired(rules)._replace(digest=digest), self.now))
 
 
 @BUNDLES
@@ -99,7 +99,7 @@ def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
 ) -> None:
     """Counted in the rules that were sent when the switch answered first; then at audits, at most."""
     monkeypatch.setattr(protocol, "MOST_TRIED", most)
-    world = World(abilities=Abilities(room_of={2: room}, bundles=bundles))
+    world = World(capabilities=Abilities(room_of={2: room}, bundles=bundles))
     counts: dict[float, int] = {}
 
     def count(message: bytes) -> list[bytes]:
@@ -108,7 +108,7 @@ def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
         return [message]
 
     world.on_wire = count
-    world.connect(assignment(with_rules(*permits(1, 10))))
+    world.connect(desired(with_rules(*permits(1, 10))))
     assert [*counts.values()] == ([] if asked_after is None else [asked_after])
     sent = len(world.sent)
     for _ in range(10):
@@ -149,7 +149,7 @@ def test_a_switch_that_says_less_than_it_holds_keeps_what_it_holds() -> None:
 def test_a_repair_in_a_full_table_needs_no_gate() -> None:
     world = Crowded(bundles=False, told=False, first=with_rules(*permits(1, 40)))
     seen: list[bool] = []
-    world.switch.on_handled = lambda: seen.append(GATE in world.rules)
+    world.switch.on_handled = lambda: seen.append(DROP_ALL in world.rules)
     lost = [rule for rule in world.rules if rule.table == 0 or rule.priority == 200]
     remove(world.switch, *lost)
     world.run_told()
@@ -180,11 +180,11 @@ class OneTable(World):
     """A switch with one table, and the single-table form of an example's rules."""
 
     def __init__(self, room: int, *, bundles: bool, told: bool) -> None:
-        abilities = Abilities(tables=1, room_of={0: room}, bundles=bundles, table_features=told)
-        super().__init__(abilities=abilities, ports=frozenset(range(1, 27)))
+        capabilities = Abilities(tables=1, room_of={0: room}, bundles=bundles, table_features=told)
+        super().__init__(capabilities=capabilities, ports=frozenset(range(1, 27)))
         policy = load(EXAMPLE, 0.0).policy
         assert policy is not None
-        self.assigned = Assignments(policy, "5eed" * 16).of(policy.switches["access-1"])
+        self.assigned = DesiredStates(policy, "5eed" * 16).of(policy.switches["access-1"])
         self.wanted = self.assigned.wanted(self.now, 1)
 
 
@@ -221,33 +221,33 @@ def test_a_single_table_that_was_full_of_permits_gets_another_policy(bundles: bo
     def rules(first: int, count: int) -> list[FlowRule]:
         return [rule._replace(table=0) for rule in (RULES[0], *permits(first, count))]
 
-    world = World(abilities=Abilities(tables=1, room_of={0: 30}, bundles=bundles, table_features=told))
-    world.connect(assignment(rules(1, 28)))
+    world = World(capabilities=Abilities(tables=1, room_of={0: 30}, bundles=bundles, table_features=told))
+    world.connect(desired(rules(1, 28)))
     assert world.status[0] == "protected"
     assert len(rules_on(world.switch)) == 30
     for first in (101, 201):
         blocking = [rule._replace(table=0) for rule in blocks(first, 20)]
         new = [*rules(first + 50, 5), *blocking]
-        world.run(world.session.assign(assignment(new)._replace(digest=f"{first:064x}"), world.now))
+        world.run(world.session.assign(desired(new)._replace(digest=f"{first:064x}"), world.now))
         world.wait(3 * RETRY_SECONDS)
         assert set(blocking) <= set(world.rules), world.status
         assert RULES[0]._replace(table=0) in world.rules
-        assert GATE not in world.rules
+        assert DROP_ALL not in world.rules
 
 
 def test_what_makes_room_for_the_gate_goes_before_it() -> None:
     gone, blocking = permits(1, 3), blocks(1, 3)
     changes = [Change(Command.DELETE_STRICT, rule, rule) for rule in (*gone, *blocking)]
     groups = behind_gate(changes, Ruleset([blocks(9, 1)]), lambda change: change.rule in gone)
-    assert [[change.rule for change in group] for group in groups] == [gone, [GATE], blocking, [GATE]]
+    assert [[change.rule for change in group] for group in groups] == [gone, [DROP_ALL], blocking, [DROP_ALL]]
 
 
 @pytest.mark.parametrize(("rule", "closed"), [(RULES[-1], False), (RULES[-2], True)])
 def test_a_switch_on_which_nothing_passes_is_said_to_block_everything(rule: FlowRule, closed: bool) -> None:
     """Whatever else is said of it: no more was sent, so that nothing opens."""
-    world = World(abilities=Abilities(room_of={2: 0}))
+    world = World(capabilities=Abilities(room_of={2: 0}))
     put(world.switch, rule)
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status[0] == "degraded"
     assert world.status[1].endswith(", and everything is blocked") is closed
     assert world.switch.forward({"in_port": 1}).passes is False
@@ -257,18 +257,18 @@ def test_a_switch_on_which_nothing_passes_is_said_to_block_everything(rule: Flow
 def test_a_policy_before_for_which_the_switch_has_too_few_tables_by_now_is_no_way_back(told: bool) -> None:
     """As after an update of the switch: it comes back with fewer tables, one of them too full."""
     has_tables = True
-    first = assignment(with_rules(*permits(1, 5)))
+    first = desired(with_rules(*permits(1, 5)))
 
     def wanted(at: float, tables: int) -> Ruleset:
         if not has_tables:
             raise ValueError("the policy needs more tables")
         return first.wanted(at, tables)
 
-    world = World(abilities=Abilities(room_of={2: 30}, bundles=True, table_features=told))
+    world = World(capabilities=Abilities(room_of={2: 30}, bundles=True, table_features=told))
     world.connect(first._replace(wanted=wanted))
     assert world.status[0] == "protected"
     has_tables = False
-    second = assignment(with_rules(*blocks(101, 40)))._replace(digest=f"{2:064x}")
+    second = desired(with_rules(*blocks(101, 40)))._replace(digest=f"{2:064x}")
     world.run(world.session.assign(second, world.now))
     world.wait(3 * RETRY_SECONDS)
     assert world.status[0] == "degraded"
@@ -278,8 +278,8 @@ def test_a_policy_before_for_which_the_switch_has_too_few_tables_by_now_is_no_wa
 @BUNDLES
 def test_a_capacity_that_was_raised_is_noticed_at_an_audit(bundles: bool) -> None:
     """As with Open vSwitch's flow-limit, on the same connection."""
-    world = World(abilities=Abilities(room_of={2: 10}, bundles=bundles, table_features=True))
-    world.connect(assignment(with_rules(*permits(1, 20))))
+    world = World(capabilities=Abilities(room_of={2: 10}, bundles=bundles, table_features=True))
+    world.connect(desired(with_rules(*permits(1, 20))))
     assert world.status[0] == "degraded"
     world.switch.tables.room_of = {}
     world.wait(2 * AUDIT_SECONDS)

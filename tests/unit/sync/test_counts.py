@@ -9,7 +9,7 @@ from op25b_app.openflow.flow_mods import Change, flags_of
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role, Tagged
 from tests.fake_switch import Abilities, FlowMod, Refusal
 from tests.fake_switch.rules import put
-from tests.world import OURS, RULES, World, assignment
+from tests.world import OURS, RULES, World, desired
 
 BLOCK, WOULD_BLOCK, FORWARD = (
     0x25B0 << 48 | role << 40 | 7 for role in (Role.BLOCK, Role.WOULD_BLOCK, Role.FORWARD)
@@ -54,17 +54,17 @@ def counts_on(world: World) -> dict[object, int]:
     return {(entry.flow.table, *entry.flow.key): entry.packets for entry in world.switch.entries()}
 
 
-def installed(**abilities: bool) -> World:
+def installed(**capabilities: bool) -> World:
     """A switch in monitor mode whose rules have all counted something."""
-    world = World(abilities=Abilities(**abilities))  # type: ignore[arg-type]
-    world.connect(assignment([MONITORED, *RULES[1:]]))
+    world = World(capabilities=Abilities(**capabilities))  # type: ignore[arg-type]
+    world.connect(desired([MONITORED, *RULES[1:]]))
     for entry in world.switch.entries():
         entry.packets = PACKETS
     return world
 
 
 def enforced(world: World, *rules: FlowRule) -> None:
-    world.run(world.session.assign(assignment(rules)._replace(digest="beef" * 16), world.now))
+    world.run(world.session.assign(desired(rules)._replace(digest="beef" * 16), world.now))
 
 
 @pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "groups"])
@@ -118,5 +118,5 @@ def test_a_switch_that_does_not_know_the_flag_gets_the_rules_without(bundles: bo
 
 def test_what_is_new_asks_for_no_flag() -> None:
     world = World()
-    world.connect(assignment([RULE, FlowRule(0, 100, (Field("in_port", 1),), Goto(2), OURS | 9)]))
+    world.connect(desired([RULE, FlowRule(0, 100, (Field("in_port", 1),), Goto(2), OURS | 9)]))
     assert {flow.flags for flow in world.switch.flow_mods} == {0}

@@ -17,8 +17,8 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
-from op25b_app.sync.desired_state import Assignments
-from op25b_app.verify.prove import objection
+from op25b_app.sync.desired_state import DesiredStates
+from op25b_app.verify.prove import violation
 from tests.world import World
 
 TABLES = 254
@@ -54,30 +54,30 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     def counted(policy: Policy, switch: Switch, rules: Sequence[StoredRule], at: float) -> str | None:
         proven.append(switch.name)
-        return objection(policy, switch, rules, at)
+        return violation(policy, switch, rules, at)
 
-    monkeypatch.setattr("op25b_app.sync.desired_state.objection", counted)
+    monkeypatch.setattr("op25b_app.sync.desired_state.violation", counted)
     return proven
 
 
 def test_equal_switches_share_their_rules_and_the_proof(policy: Policy, proofs: list[str]) -> None:
-    assignments = Assignments(policy, "5eed" * 16)
-    one, two, other = (assignments.of(policy.switches[name]) for name in ("one", "two", "other"))
+    desired_states = DesiredStates(policy, "5eed" * 16)
+    one, two, other = (desired_states.of(policy.switches[name]) for name in ("one", "two", "other"))
     assert one.wanted(AT, TABLES) is two.wanted(AT, TABLES)
     assert other.wanted(AT, TABLES) is not one.wanted(AT, TABLES)
     for each in (one, two, other, one):
-        assert each.objection(each.wanted(AT, TABLES), frozenset(), (), AT) is None
+        assert each.violation(each.wanted(AT, TABLES), frozenset(), (), AT) is None
     assert proofs == ["one", "other"]
 
 
 def test_a_table_is_proven_again_when_others_have_changed_it(policy: Policy, proofs: list[str]) -> None:
-    one = Assignments(policy, "5eed" * 16).of(policy.switches["one"])
+    one = DesiredStates(policy, "5eed" * 16).of(policy.switches["one"])
     wanted = one.wanted(AT, TABLES)
     for others in ((), (THEIRS,), (), (THEIRS,)):
-        assert one.objection(wanted, frozenset(others), (), AT) is None
+        assert one.violation(wanted, frozenset(others), (), AT) is None
     harm = THEIRS._replace(priority=5000)
     for _ in range(2):
-        assert "a rule of another application" in (one.objection(wanted, frozenset([harm]), (), AT) or "")
+        assert "a rule of another application" in (one.violation(wanted, frozenset([harm]), (), AT) or "")
     assert proofs == ["one"] * 3
 
 
@@ -86,20 +86,20 @@ def test_proofs_about_many_rules_of_others_are_not_remembered_for_ever(
 ) -> None:
     """Another application's rules may be as many, and as short-lived, as a subscriber likes."""
     monkeypatch.setattr("op25b_app.sync.desired_state._MOST_PROOFS", 100)
-    assignments = Assignments(policy, "5eed" * 16)
-    one = assignments.of(policy.switches["one"])
+    desired_states = DesiredStates(policy, "5eed" * 16)
+    one = desired_states.of(policy.switches["one"])
     wanted = one.wanted(AT, TABLES)
     for number in range(0, 400, 20):
         others = frozenset(THEIRS._replace(match=(Field("eth_dst", number + n),)) for n in range(20))
-        one.objection(wanted, others, (), AT)
-        assert len(assignments._proofs) <= 5
+        one.violation(wanted, others, (), AT)
+        assert len(desired_states._proofs) <= 5
 
 
 def test_a_changed_policy_keeps_the_rules_it_does_not_change_as_objects(policy: Policy) -> None:
-    before = Assignments(policy, "5eed" * 16)
+    before = DesiredStates(policy, "5eed" * 16)
     held = before.of(policy.switches["one"]).wanted(AT, TABLES)
     changed = replace(policy, static=())
-    wanted = Assignments(changed, "beef" * 16, before).of(changed.switches["one"]).wanted(AT, TABLES)
+    wanted = DesiredStates(changed, "beef" * 16, before).of(changed.switches["one"]).wanted(AT, TABLES)
     assert 0 < len(wanted.without(held)) + len(held.without(wanted)) < 10
 
 
@@ -109,23 +109,23 @@ def test_rules_that_are_asked_for_again_and_again_are_not_kept_again_and_again(p
     many = tuple(entry._replace(prefix=Prefix(4, 10 << 24 | number << 9, 24)) for number in range(300))
     exception = MailException("ticket", Prefix.parse("100.64.3.7"), None, int(AT) + 9000, "", place)
     for changed in (replace(policy, exceptions=(exception,)), replace(policy, dynamic=many)):
-        assignments = Assignments(changed, "5eed" * 16)
-        one = assignments.of(changed.switches["one"])
+        desired_states = DesiredStates(changed, "5eed" * 16)
+        one = desired_states.of(changed.switches["one"])
         for tables in (TABLES, 1):
             one.wanted(AT, tables)
-        kept = len(assignments._segments), len(assignments._rulesets)
+        kept = len(desired_states._segments), len(desired_states._rulesets)
         for moment in range(1, 5):
             for tables in (TABLES, 1):
                 one.wanted(AT + moment, tables)
-        assert (len(assignments._segments), len(assignments._rulesets)) == kept
+        assert (len(desired_states._segments), len(desired_states._rulesets)) == kept
 
 
 def test_a_switch_with_one_table_gets_the_single_table_form(policy: Policy) -> None:
-    one = Assignments(policy, "5eed" * 16).of(policy.switches["one"])
+    one = DesiredStates(policy, "5eed" * 16).of(policy.switches["one"])
     assert one.wanted(AT, 1).last_table == 0
     tabled = replace(policy.switches["one"], forwarding_table=9)
     with pytest.raises(ValueError, match="has 1 table and its rules need 10, or one if the policy said less"):
-        Assignments(policy, "5eed" * 16).of(tabled).wanted(AT, 1)
+        DesiredStates(policy, "5eed" * 16).of(tabled).wanted(AT, 1)
 
 
 @pytest.mark.parametrize("prepared", [True, False])
@@ -140,19 +140,20 @@ def test_flow_mods_are_written_once_for_equal_switches(
         return encode_flow_mod(rule, **how)
 
     monkeypatch.setattr(codec, "encode_flow_mod", counted)
-    assignments = Assignments(policy, "5eed" * 16)
+    desired_states = DesiredStates(policy, "5eed" * 16)
     wanted = {
-        name: set(assignments.of(policy.switches[name]).wanted(AT, TABLES).rules) for name in ("one", "other")
+        name: set(desired_states.of(policy.switches[name]).wanted(AT, TABLES).rules)
+        for name in ("one", "other")
     }
     if prepared:
         for switch in policy.switches.values():
-            assignments.prepare(switch, AT)
+            desired_states.prepare(switch, AT)
         assert len(written) == len(wanted["one"]) + len(wanted["other"]) + 2 * BLOCKED_FIRST
         written.clear()
     for name in ("one", "two"):
         world = World(ports=frozenset({1, 2, 3, 4}))
         world.now = AT
-        world.connect(assignments.of(policy.switches[name]))
+        world.connect(desired_states.of(policy.switches[name]))
         assert world.status[0] == "protected"
         assert set(world.rules) == wanted["one"]
     rules = [rule for rule in written if not is_marker(rule)]

@@ -9,9 +9,9 @@ import pytest
 
 from op25b_app.policy.model import CertificateName, Switch
 from op25b_app.sync.identity import Certificate, certificate, refusal
-from tests.world import assignment
+from tests.world import desired
 
-SWITCH = replace(assignment().switch, dpid=0x1A)
+SWITCH = replace(desired().switch, dpid=0x1A)
 ENCODED = b"the bytes of a certificate"
 FINGERPRINT = hashlib.sha256(ENCODED).hexdigest()
 

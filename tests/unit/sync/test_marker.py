@@ -8,7 +8,7 @@ from op25b_app.compiler.marker import MOST_REVISIONS, Marker, is_marker, marker_
 from op25b_app.openflow.flow_rule import NORMAL, Field
 from op25b_app.sync.update_plan import mark_changes
 from tests.fake_switch.rules import put, remove, rules_on
-from tests.world import DIGEST, READ_BACK, RULES, World, assignment
+from tests.world import DIGEST, READ_BACK, RULES, World, desired
 
 ANOTHER_DIGEST = "beef" * 16
 OURS = marker_rule(Marker(1, DIGEST), 2)
@@ -39,7 +39,7 @@ def test_a_marker_with_an_odd_match_says_nothing_and_goes(match: tuple[Field, ..
     assert newest_marker([odd]) is None
     world = World()
     put(world.switch, odd)
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
     assert world.marks == [OURS]
 
@@ -47,7 +47,7 @@ def test_a_marker_with_an_odd_match_says_nothing_and_goes(match: tuple[Field, ..
 def test_a_marker_that_does_something_is_made_to_do_nothing() -> None:
     assert [change.rule for change in mark_changes(OURS, [OURS._replace(action=NORMAL)])] == [OURS]
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     put(world.switch, OURS._replace(action=NORMAL, hard_timeout=60))
     world.run_told()
     world.wait(1)
@@ -56,7 +56,7 @@ def test_a_marker_that_does_something_is_made_to_do_nothing() -> None:
 
 def test_a_marker_that_somebody_deletes_is_put_back() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     remove(world.switch, OURS)
     world.run_told()
     world.wait(1)
@@ -67,9 +67,9 @@ def test_a_marker_that_somebody_deletes_is_put_back() -> None:
 
 def test_a_policy_with_other_tables_takes_its_marker_along() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     moved = [rule._replace(table=3) if rule.table == 2 else rule for rule in RULES]
-    world.run(world.session.assign(assignment(moved)._replace(digest=ANOTHER_DIGEST), world.now))
+    world.run(world.session.assign(desired(moved)._replace(digest=ANOTHER_DIGEST), world.now))
     assert [mark.table for mark in world.marks] == [3]
     assert newest_marker(rules_on(world.switch)) == Marker(2, ANOTHER_DIGEST[:32])
 
@@ -79,7 +79,7 @@ def test_of_two_controllers_with_the_same_revision_one_gives_way() -> None:
     greater, lesser = (marker_rule(Marker(1, digest * 16), 2) for digest in ("beef", "1e55"))
     for theirs, state in ((greater, "degraded"), (lesser, "protected")):
         world = World()
-        world.connect(assignment())
+        world.connect(desired())
         put(world.switch, theirs)
         world.run_told()
         world.wait(1)

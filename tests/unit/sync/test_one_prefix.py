@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from op25b_app.policy.loader import load
-from op25b_app.sync.desired_state import Assignment, Assignments
+from op25b_app.sync.desired_state import DesiredState, DesiredStates
 from tests.fake_switch import Abilities
 from tests.fake_switch.wire import Kind
 from tests.world import World
@@ -17,7 +17,7 @@ AT = 1_800_000_000.0
 MOST_MESSAGES = 10
 
 
-def assigned(prefixes: list[str]) -> Assignment:
+def assigned(prefixes: list[str]) -> DesiredState:
     text = f"""
 isp: {{mail_destinations: [192.0.2.0/24]}}
 address_space: {{dynamic: [{", ".join(prefixes)}]}}
@@ -25,12 +25,12 @@ switches: {{access-1: {{dpid: 1, subscriber_ports: [1-2], uplink_ports: [25]}}}}
 """
     loaded = load(Path("policy.yaml"), AT, lambda path: text.encode())
     assert loaded.policy is not None, loaded.problems
-    return Assignments(loaded.policy, loaded.digest).of(loaded.policy.switches["access-1"])
+    return DesiredStates(loaded.policy, loaded.digest).of(loaded.policy.switches["access-1"])
 
 
 @pytest.mark.parametrize("bundles", [True, False])
 def test_a_prefix_more_and_less(bundles: bool) -> None:
-    world = World(abilities=Abilities(bundles=bundles, part_bytes=60_000))
+    world = World(capabilities=Abilities(bundles=bundles, part_bytes=60_000))
     world.now = AT
     kinds: list[int] = []
     sizes: list[int] = []

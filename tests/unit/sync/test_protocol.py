@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from op25b_app.openflow import bundle
 from op25b_app.openflow.codec import Command, count_rules, is_flow_stats_reply
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.sync import protocol
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.protocol import (
     MOST_OF_OTHERS,
     Answer,
     Bound,
-    Exchange,
     Phase,
+    SwitchProtocol,
     bound_for,
     is_answer,
     is_news,
@@ -32,10 +32,10 @@ from op25b_app.sync.update_plan import Plan
 from tests.fake_switch import Abilities, FakeSwitch, Refusal
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, Stream, pack
-from tests.world import READ_BACK, RULES, THEIRS, World, assignment
+from tests.world import READ_BACK, RULES, THEIRS, World, desired
 
 CLOSE, COMMIT, DISCARD = 2, 4, 6
-FEWER = assignment(RULES[5:])._replace(digest="beef" * 16)
+FEWER = desired(RULES[5:])._replace(digest="beef" * 16)
 FEWER_READ_BACK = f"{len(RULES) - 5} rules read back as wanted and proven"
 
 
@@ -49,7 +49,7 @@ def control_of(message: bytes) -> int | None:
 
 def protected() -> World:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
     return world
 
@@ -68,9 +68,9 @@ def test_what_a_switch_can_do_is_known_though_another_policy_comes_while_it_is_a
     world = World()
     late: list[bytes] = []
     world.on_wire = lambda message: late.append(message) or []  # type: ignore[func-returns-value]
-    world.connect(assignment())
+    world.connect(desired())
     world.on_wire = lambda message: [message]
-    begun = world.session.assign(assignment(), world.now)
+    begun = world.session.assign(desired(), world.now)
     for message in late:
         world.run(world.deliver(message))
     world.run(begun)
@@ -84,7 +84,7 @@ def test_the_question_for_bundles_touches_no_bundle_of_another_application() -> 
     world = World()
     theirs = bundle.encode_open(version=4, bundle=0, xid=1)
     world.channel.receive(theirs, world.now)
-    world.connect(assignment())
+    world.connect(desired())
     (answer,) = world.channel.receive(bundle.encode_close(version=4, bundle=0, xid=2), world.now)
     assert control_of(answer) == CLOSE + 1
     assert bundles_open(world) == 1
@@ -125,8 +125,8 @@ def test_a_late_answer_to_a_commit_does_no_harm() -> None:
     assert world.status == ("protected", FEWER_READ_BACK)
 
 
-@pytest.mark.parametrize("policy", [assignment(), None])
-def test_a_bundle_that_another_policy_overtakes_is_discarded(policy: Assignment | None) -> None:
+@pytest.mark.parametrize("policy", [desired(), None])
+def test_a_bundle_that_another_policy_overtakes_is_discarded(policy: DesiredState | None) -> None:
     world = protected()
     late: list[bytes] = []
     world.on_wire = lambda message: late.append(message) or []  # type: ignore[func-returns-value]
@@ -171,7 +171,7 @@ def test_a_connection_that_ends_in_a_commit_leaves_what_the_next_one_finds() -> 
 def test_a_table_is_read_once_all_is_done_that_was_sent_before() -> None:
     world = protected()
     handled = handled_by(world)
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     kinds = [message.kind for message in handled]
     assert kinds[0] == Kind.BARRIER_REQUEST
     assert kinds[1] == Kind.MULTIPART_REQUEST
@@ -182,7 +182,7 @@ def test_a_switch_has_time_for_what_an_older_policy_has_sent_it() -> None:
     world.on_wire = lambda message: (
         [] if message[1] == Kind.BARRIER_REPLY and world.switch.flow_mods else [message]
     )
-    world.connect(assignment())
+    world.connect(desired())
     unconfirmed = len(world.switch.flow_mods)
     assert unconfirmed > 10
     world.session.assign(FEWER, world.now)
@@ -190,15 +190,15 @@ def test_a_switch_has_time_for_what_an_older_policy_has_sent_it() -> None:
     assert patience >= ANSWER_SECONDS + SECONDS_PER_CHANGE * unconfirmed
 
 
-def answers(asked: bytes, **abilities: object) -> Iterator[bytes]:
+def answers(asked: bytes, **capabilities: object) -> Iterator[bytes]:
     """What a switch without rules says."""
-    channel = FakeSwitch(abilities=Abilities(**abilities)).connect(4)  # type: ignore[arg-type]
+    channel = FakeSwitch(capabilities=Abilities(**capabilities)).connect(4)  # type: ignore[arg-type]
     return iter(channel.receive(asked, 0.0))
 
 
-def reading() -> tuple[Exchange, int]:
+def reading() -> tuple[SwitchProtocol, int]:
     """A dialogue in which the table is being read, and the xid of that request."""
-    dialogue = Exchange(4)
+    dialogue = SwitchProtocol(4)
     begun = dialogue.begin()
     for message in answers(begun):
         if not is_flow_stats_reply(message):
@@ -221,7 +221,7 @@ def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: Bound) -> None
     dialogue.bound = bound
     part = part_of_table(xid, MATCHES_EVERYTHING * 1_000, more=True)
     assert dialogue.receive(part).awaited
-    (piece,) = dialogue.receive(part).pieces
+    (piece,) = dialogue.receive(part).chunks
     (request,) = Stream().feed(piece)
     assert request.raw.endswith(struct.pack("!QQHH4x", 0x25B0 << 48, 0xFFFF << 48, 1, 4))
     assert dialogue.receive(part) == Answer(awaited=True), "the rest of what was asked before"
@@ -240,8 +240,8 @@ def test_a_table_of_the_size_of_two_policies_and_of_many_others_is_read() -> Non
     for _ in range(dialogue.bound.rules // 1_000):
         answer = dialogue.receive(part)
         assert answer.awaited
-        assert not answer.pieces
-    assert dialogue.receive(part).pieces
+        assert not answer.chunks
+    assert dialogue.receive(part).chunks
 
 
 @settings(deadline=None)
@@ -257,8 +257,8 @@ def test_beside_a_huge_table_rules_of_ours_are_kept_right(
     monkeypatch: pytest.MonkeyPatch, bundles: bool
 ) -> None:
     monkeypatch.setattr(protocol, "MOST_OF_OTHERS", 100)
-    world = World(abilities=Abilities(bundles=bundles))
-    world.connect(assignment()._replace(prepared=lambda tables: Ruleset([RULES])))
+    world = World(capabilities=Abilities(bundles=bundles))
+    world.connect(desired()._replace(prepared=lambda tables: Ruleset([RULES])))
     crowd = [THEIRS._replace(table=9, priority=number) for number in range(1_000, 1_200)]
     put(world.switch, *crowd, RULES[0]._replace(action=NORMAL, cookie=7))
     remove(world.switch, RULES[4])
@@ -289,11 +289,11 @@ def test_a_late_barrier_of_an_older_cycle_confirms_nothing() -> None:
     dialogue, _ = reading()
     barriers = []
     for rule in RULES[:2]:
-        pieces = dialogue.carry_out(Plan([Group([Change(Command.ADD, rule)])]))
-        *_, barrier = Stream().feed(b"".join(pieces))
+        chunks = dialogue.carry_out(Plan([UpdateStep([Change(Command.ADD, rule)])]))
+        *_, barrier = Stream().feed(b"".join(chunks))
         barriers.append(pack(4, Kind.BARRIER_REPLY, barrier.xid))
-    assert dialogue.receive(barriers[0]).pieces == ()
-    (then,) = dialogue.receive(barriers[1]).pieces
+    assert dialogue.receive(barriers[0]).chunks == ()
+    (then,) = dialogue.receive(barriers[1]).chunks
     assert then[1] == Kind.MULTIPART_REQUEST
 
 

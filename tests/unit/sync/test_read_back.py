@@ -13,7 +13,7 @@ from tests.fake_switch import Abilities
 from tests.fake_switch.messages import actions, goto, output
 from tests.fake_switch.oddities import CLEAR, OTHER_MEANING, SAME_MEANING
 from tests.fake_switch.rules import put, remove
-from tests.world import READ_BACK, RULES, World, assignment
+from tests.world import READ_BACK, RULES, World, desired
 
 ABILITIES = pytest.mark.parametrize(
     ("version", "able"),
@@ -25,7 +25,7 @@ ABILITIES = pytest.mark.parametrize(
     ids=["bundles", "neither bundles nor metadata", "1.5"],
 )
 SUBMISSION = {"in_port": 1, "eth_type": 0x0800, "ip_proto": 6, "ipv4_src": 5, "ipv4_dst": 1, "tcp_dst": 587}
-FEWER = assignment(RULES[5:])._replace(digest="beef" * 16)
+FEWER = desired(RULES[5:])._replace(digest="beef" * 16)
 
 
 @ABILITIES
@@ -33,13 +33,13 @@ FEWER = assignment(RULES[5:])._replace(digest="beef" * 16)
 @pytest.mark.parametrize("odd", SAME_MEANING)
 def test_what_means_the_same_is_not_sent_again(version: int, able: Abilities, odd: str, keeps: bool) -> None:
     """Neither when it is installed, nor at audits, nor for the marker."""
-    world = World(version=version, abilities=able)
+    world = World(version=version, capabilities=able)
     conduct = world.switch.conduct
     if keeps:
         conduct.keep = lambda flow: SAME_MEANING[odd](flow) if flow.command == 0 else flow
     else:
         conduct.report = SAME_MEANING[odd]
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
     assert len(world.switch.flow_mods) <= 2 * (len(RULES) + 1)
     closed: list[bool] = []
@@ -56,13 +56,13 @@ def test_what_means_the_same_is_not_sent_again(version: int, able: Abilities, od
 @pytest.mark.parametrize("keeps", [True, False], ids=["kept so", "told so"])
 @pytest.mark.parametrize("odd", SAME_MEANING)
 def test_repair_and_other_policies_go_on(version: int, able: Abilities, odd: str, keeps: bool) -> None:
-    world = World(version=version, abilities=able)
+    world = World(version=version, capabilities=able)
     conduct = world.switch.conduct
     if keeps:
         conduct.keep = lambda flow: SAME_MEANING[odd](flow) if flow.command == 0 else flow
     else:
         conduct.report = SAME_MEANING[odd]
-    world.connect(assignment())
+    world.connect(desired())
     remove(world.switch, world.rules[-1])
     world.run_told()
     world.wait(2 * AUDIT_SECONDS)
@@ -82,10 +82,10 @@ def test_repair_and_other_policies_go_on(version: int, able: Abilities, odd: str
 def test_what_means_something_else_is_sent_ever_more_seldom_and_said(
     version: int, able: Abilities, odd: str
 ) -> None:
-    world = World(version=version, abilities=able)
+    world = World(version=version, capabilities=able)
     world.switch.conduct.report = OTHER_MEANING[odd]
     closed: list[bool] = []
-    world.connect(assignment())
+    world.connect(desired())
     world.switch.on_handled = lambda: closed.append(not world.switch.forward(SUBMISSION).passes)
     world.switch.flow_mods.clear()
     world.wait(100)
@@ -110,7 +110,7 @@ def test_what_means_something_else_is_sent_ever_more_seldom_and_said(
 def test_what_a_switch_does_not_do_once_is_done_at_once() -> None:
     """Somebody else may have undone it just then."""
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     lost = [1]
     world.switch.conduct.swallow = lambda flow: bool(lost) and bool(lost.pop())
     remove(world.switch, RULES[0])
@@ -123,7 +123,7 @@ def test_what_a_switch_does_not_do_once_is_done_at_once() -> None:
 def test_a_rule_that_others_undo_again_and_again_is_put_back_each_time_they_are_seen_to() -> None:
     """Its change has an effect: it is not waited for as it is for a switch that does nothing."""
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     for _ in range(5):
         remove(world.switch, RULES[0])
         world.run_told()

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from op25b_app.openflow.codec import Command, InstalledRule
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Opaque
 from op25b_app.sync.flow_table import MOST_READ, Ruleset
 from op25b_app.sync.reconcile import Comparison, reconcile
@@ -39,7 +39,7 @@ def test_an_empty_table_lacks_everything() -> None:
 
 
 def test_a_table_as_wanted_gets_nothing() -> None:
-    assert compared(*reversed(WANTED)) == Comparison(Group(), (), ())
+    assert compared(*reversed(WANTED)) == Comparison(UpdateStep(), (), ())
 
 
 def test_what_is_there_is_not_sent_again() -> None:
@@ -104,7 +104,7 @@ def test_a_rule_that_differs_is_replaced(found: InstalledRule, sentence: str) ->
 def test_flags_that_do_nothing_to_a_rule_that_is_there_make_no_difference() -> None:
     """Tell of its removal, look for overlaps and reset counts as it is added."""
     found = [installed(rule, flags=1 | 2 | 4) for rule in WANTED]
-    assert reconcile(Ruleset([WANTED]), found) == Comparison(Group(), (), ())
+    assert reconcile(Ruleset([WANTED]), found) == Comparison(UpdateStep(), (), ())
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def foreign(table: int, priority: int, *match: Field) -> FlowRule:
 
 @pytest.mark.parametrize("rule", [foreign(0, 0), foreign(0, 65535), foreign(1, 500, *TCP)])
 def test_rules_of_others_are_left_alone(rule: FlowRule) -> None:
-    assert compared(*WANTED, rule) == Comparison(Group(), (), (), (rule,))
+    assert compared(*WANTED, rule) == Comparison(UpdateStep(), (), (), (rule,))
 
 
 def test_a_rule_of_others_in_the_place_of_ours_stays_in_table_0_unless_it_came_later() -> None:
@@ -177,7 +177,7 @@ rules = st.builds(
 tables = st.lists(rules, max_size=12, unique_by=lambda rule: rule.key)
 
 
-@given(wanted=tables.map(lambda table: [rule for rule in table if rule.ours]), found=tables)
+@given(wanted=tables.map(lambda table: [rule for rule in table if rule.is_managed]), found=tables)
 def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     wanted: list[FlowRule], found: list[FlowRule]
 ) -> None:
@@ -187,8 +187,8 @@ def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
         if command is Command.ADD:
             table[rule.key] = rule
         else:
-            assert table.pop(rule.key).ours
-    kept = {rule.key: rule for rule in found if not rule.ours}
+            assert table.pop(rule.key).is_managed
+    kept = {rule.key: rule for rule in found if not rule.is_managed}
     ours = {rule.key: rule for rule in wanted if rule.table > 0 or rule.key not in kept}
     assert table == kept | ours
     assert not reconcile(Ruleset([wanted]), [*map(installed, table.values())]).repairs

@@ -7,7 +7,7 @@ import pytest
 from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
 from tests.fake_switch.rules import put, remove
-from tests.world import RULES, THEIRS, World, assignment
+from tests.world import RULES, THEIRS, World, desired
 
 ABOVE = THEIRS._replace(priority=500)
 
@@ -57,7 +57,7 @@ def test_rules_of_others_wait_for_twenty_times_what_a_look_took() -> None:
 def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
     """The time at which a step ends is known only afterwards."""
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     began, ended = world.now, world.now + 4.0
     world.session.ended(began, ended)
     put(world.switch, ABOVE)
@@ -73,7 +73,7 @@ def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
 
 def test_a_disturbance_after_a_quiet_time_is_looked_at_at_once() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     world.now += world.session.due_at - world.now - 1.0
     put(world.switch, FlowRule(0, 101, (Field("in_port", 2),), None, 7))
     world.run_told()

@@ -28,8 +28,8 @@ from tests.world import (
     THEIRS,
     Messages,
     World,
-    assignment,
     at,
+    desired,
 )
 
 
@@ -37,7 +37,7 @@ from tests.world import (
 def test_a_new_switch_becomes_protected(version: int) -> None:
     world = World(version=version)
     assert world.status == ("lost", "never connected")
-    world.connect(assignment())
+    world.connect(desired())
     assert world.states == ["connecting", "installing", "protected"]
     assert world.status == ("protected", READ_BACK)
     assert world.session.status.rules == len(RULES)
@@ -50,7 +50,7 @@ def test_a_new_switch_becomes_protected(version: int) -> None:
 def test_a_switch_that_has_its_rules_is_read_and_not_written() -> None:
     world = World()
     put(world.switch, *RULES, THEIRS)
-    world.connect(assignment())
+    world.connect(desired())
     assert world.states == ["connecting", "protected"]
     assert world.sent == []
 
@@ -59,7 +59,7 @@ def test_a_switch_is_patched_and_rules_of_others_stay() -> None:
     world = World()
     surplus = FlowRule(2, 300, (Field("in_port", 2),), NORMAL, OURS | 99)
     put(world.switch, *RULES[3:], surplus, THEIRS)
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
     assert set(world.rules) == {*RULES, THEIRS}
     assert Counter(flow.command for flow in world.sent) == {Command.ADD: 3, Command.DELETE_STRICT: 1}
@@ -67,7 +67,7 @@ def test_a_switch_is_patched_and_rules_of_others_stay() -> None:
 
 def test_monitor_mode_says_so() -> None:
     world = World()
-    world.connect(assignment(mode=Mode.MONITOR))
+    world.connect(desired(mode=Mode.MONITOR))
     assert world.status == ("monitoring", f"{READ_BACK}; blocks are counted and let through")
 
 
@@ -75,7 +75,7 @@ def test_a_barrier_is_not_acceptance() -> None:
     """A switch that drops a rule without a word is not protected, whatever it answers."""
     world = World()
     world.switch.conduct.swallow = lambda flow: at(flow) == (1, 200)
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == (
         "degraded",
         "its table is not as sent: missing: "
@@ -89,7 +89,7 @@ def test_a_barrier_is_not_acceptance() -> None:
 def test_a_refused_rule_is_named_and_tried_again() -> None:
     world = World()
     world.switch.conduct.refuse = lambda flow: Refusal(4, 6) if at(flow) == (1, 200) else None
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == (
         "degraded",
         "refused 1 rule: it cannot match on a field of the rule (BAD_MATCH/BAD_FIELD), "
@@ -107,8 +107,8 @@ def test_a_refused_rule_is_named_and_tried_again() -> None:
 
 def test_a_full_table_is_told_with_numbers() -> None:
     """What blocks is there, and as much of what permits as fits."""
-    world = World(abilities=Abilities(room_of={2: 12}))
-    world.connect(assignment())
+    world = World(capabilities=Abilities(room_of={2: 12}))
+    world.connect(desired())
     assert world.status == (
         "degraded",
         "room for 10 of 21 rules in table 2: what the others would permit is blocked",
@@ -123,15 +123,15 @@ def test_a_switch_that_cannot_hold_the_rules_gets_nothing() -> None:
     def wanted(at: float, tables: int) -> Ruleset:
         raise ValueError(f"has {tables} tables and its rules need 3: nothing was sent")
 
-    world = World(abilities=Abilities(tables=2))
-    world.connect(assignment()._replace(wanted=wanted))
+    world = World(capabilities=Abilities(tables=2))
+    world.connect(desired()._replace(wanted=wanted))
     assert world.status == ("degraded", "has 2 tables and its rules need 3: nothing was sent")
     assert world.switch.flow_mods == []
 
 
 def test_ports_without_a_role_are_named_until_they_have_one() -> None:
     world = World(ports=PORTS | {7, 9})
-    world.connect(assignment())
+    world.connect(desired())
     assert set(world.rules) == set(RULES)
     assert world.status == (
         "degraded",
@@ -147,7 +147,7 @@ def test_ports_without_a_role_are_named_until_they_have_one() -> None:
 
 def test_while_another_claims_its_datapath_id_a_switch_is_degraded_and_kept_as_wanted() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     world.run(world.session.contested(["192.0.2.1:5", "192.0.2.2:6"], world.now))
     reason = (
         "two connections claim this datapath id, from 192.0.2.1:5 and 192.0.2.2:6: "
@@ -156,7 +156,7 @@ def test_while_another_claims_its_datapath_id_a_switch_is_degraded_and_kept_as_w
     assert world.status == ("degraded", reason)
     world.wait(AUDIT_SECONDS)
     assert world.status == ("degraded", reason), "an audit does not change that"
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("degraded", reason), "nor does a connection that follows"
     assert set(world.rules) == set(RULES)
     world.run(world.session.contested(["192.0.2.1:5", "192.0.2.2:6", "192.0.2.3:7"], world.now))
@@ -167,7 +167,7 @@ def test_while_another_claims_its_datapath_id_a_switch_is_degraded_and_kept_as_w
 
 def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protected_until_then() -> None:
     world = World(ports=None)
-    world.connect(assignment())
+    world.connect(desired())
     assert set(world.rules) == set(RULES)
     assert world.status == ("installing", f"{READ_BACK}; it has not described its ports yet")
     world.run(world.session.ports_changed(PORTS, world.now))
@@ -176,7 +176,7 @@ def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protec
 
 def test_a_table_that_was_read_before_the_ports_came_is_not_read_again_before_the_next_audit() -> None:
     world = World(ports=None)
-    world.connect(assignment())
+    world.connect(desired())
     world.run(world.session.ports_changed(PORTS, world.now))
     due = world.session.due_at
     assert due - world.now > RETRY_SECONDS
@@ -187,7 +187,7 @@ def test_a_table_that_was_read_before_the_ports_came_is_not_read_again_before_th
 
 def test_a_switch_that_never_describes_its_ports_is_degraded_after_a_while() -> None:
     world = World(ports=None)
-    world.connect(assignment())
+    world.connect(desired())
     world.wait(RETRY_SECONDS)
     remedy = "it does not describe its ports: let it connect again"
     assert world.status == ("degraded", f"{READ_BACK}; {remedy}")
@@ -197,24 +197,24 @@ def test_a_switch_that_never_describes_its_ports_is_degraded_after_a_while() -> 
 
 def test_what_is_wrong_is_told_before_the_ports_are_known() -> None:
     world = World(ports=None)
-    world.connect(assignment()._replace(objection=lambda *_: "not proven"))
+    world.connect(desired()._replace(violation=lambda *_: "not proven"))
     assert world.status == ("degraded", "not proven")
 
 
 def test_a_table_that_is_not_proven_is_never_called_protected() -> None:
     world = World()
-    world.connect(assignment()._replace(objection=lambda wanted, *_: f"not proven: {len(wanted)} rules"))
+    world.connect(desired()._replace(violation=lambda wanted, *_: f"not proven: {len(wanted)} rules"))
     assert world.status == ("degraded", f"not proven: {len(RULES)} rules")
 
 
 def test_rules_of_others_that_change_a_verdict_degrade_and_stay() -> None:
-    def objection(wanted: Ruleset, others: frozenset[FlowRule], *_: object) -> str | None:
+    def violation(wanted: Ruleset, others: frozenset[FlowRule], *_: object) -> str | None:
         return "not proven: a rule of another application" if others else None
 
     world = World()
     intruder = FlowRule(1, 500, TCP, NORMAL, cookie=7)
     put(world.switch, intruder)
-    world.connect(assignment()._replace(objection=objection))
+    world.connect(desired()._replace(violation=violation))
     assert world.status == ("degraded", "not proven: a rule of another application")
     assert set(world.rules) == {*RULES, intruder}
     remove(world.switch, intruder)
@@ -232,7 +232,7 @@ def test_an_unknown_switch_is_left_alone_until_the_policy_names_it() -> None:
     )
     world.wait(AUDIT_SECONDS)
     assert world.sent == []
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     assert world.states == ["unknown", "installing", "installing", "protected"]
     world.run(world.session.assign(None, world.now))
     assert world.status == ("unknown", "no longer in the policy; its rules stay as they are")
@@ -241,10 +241,10 @@ def test_an_unknown_switch_is_left_alone_until_the_policy_names_it() -> None:
 
 def test_a_new_policy_changes_what_differs_and_no_more() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     world.switch.flow_mods.clear()
     new = FlowRule(2, 131, (*TCP, Field("ipv4_src", 0x64400000, 0xFFFFFFFE)), NORMAL, OURS | 77)
-    world.run(world.session.assign(assignment([*RULES[1:], new]), world.now))
+    world.run(world.session.assign(desired([*RULES[1:], new]), world.now))
     assert world.states[3:] == ["checking", "installing", "protected"]
     assert len(world.sent) == 2
     assert set(world.rules) == {*RULES[1:], new}
@@ -261,14 +261,14 @@ def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
         late.append(message)
         return []
 
-    world.connect(assignment(RULES[3:]))
+    world.connect(desired(RULES[3:]))
     world.on_wire = hold_back
     world.switch.conduct.refuse = lambda flow: Refusal(5, 1) if at(flow) == (2, 10) else None
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     assert world.session.status.state is State.INSTALLING
     world.on_wire = lambda message: [message]
     world.switch.conduct.refuse = lambda flow: None
-    begun = world.session.assign(assignment(RULES[1:]), world.now)
+    begun = world.session.assign(desired(RULES[1:]), world.now)
     for message in late:
         world.run(world.deliver(message))
     world.run(begun)
@@ -284,7 +284,7 @@ def test_a_new_policy_in_the_middle_of_an_old_one_wins() -> None:
 def test_a_silent_switch_is_degraded_and_tried_again(silent: int, doing: str) -> None:
     world = World()
     world.on_wire = lambda message: [] if message[1] == silent else [message]
-    world.connect(assignment())
+    world.connect(desired())
     world.wait(ANSWER_SECONDS + 1)
     state, reason = world.status
     assert state == "degraded"
@@ -304,7 +304,7 @@ def test_a_long_table_may_take_its_time_while_it_moves() -> None:
         return [message]
 
     world.on_wire = slowly
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
 
 
@@ -312,7 +312,7 @@ def test_unreadable_statistics_are_told() -> None:
     world = World()
     put(world.switch, *RULES)
     world.on_wire = lambda message: [message[:-4]] if message[1] == 19 else [message]
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status[0] == "degraded"
     assert "unreadable flow statistics at byte" in world.status[1]
     assert world.sent == []
@@ -323,7 +323,7 @@ def test_a_refused_reading_is_told() -> None:
     world.on_wire = lambda message: [
         struct.pack("!BBHIHH", 4, 1, 12, *struct.unpack_from("!I", message, 4), 1, 5)
     ]
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == (
         "degraded",
         "refused while reading its table: the switch does not permit it (BAD_REQUEST/EPERM)",
@@ -337,7 +337,7 @@ def test_errors_of_other_applications_are_theirs() -> None:
     error = struct.pack("!BBHIHH", 4, 1, 12 + len(stranger), 0x2500_0001, 5, 1) + stranger
     world.on_wire = lambda message: [error, message]
     world.switch.conduct.swallow = lambda flow: at(flow) == (1, 200)
-    world.connect(assignment())
+    world.connect(desired())
     state, reason = world.status
     assert state == "degraded"
     assert reason.startswith("its table is not as sent: missing: table 1 priority 200")
@@ -349,14 +349,14 @@ def test_answers_to_other_applications_are_theirs() -> None:
     empty_table = struct.pack("!BBHIHHxxxx", 4, 19, 16, 0x1234, 1, 0)
     barrier = struct.pack("!BBHI", 4, 21, 8, 0x1234)
     world.on_wire = lambda message: [empty_table, barrier, message]
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
 
 
 def test_an_audit_repairs_what_somebody_broke_and_nobody_told_of() -> None:
-    world = World(abilities=Abilities(flow_monitor=False))
+    world = World(capabilities=Abilities(flow_monitor=False))
     world.on_wire = lambda message: [message] if message[1] != Kind.FLOW_REMOVED else []
-    world.connect(assignment())
+    world.connect(desired())
     world.wait(2 * AUDIT_SECONDS)
     assert world.states == ["connecting", "installing", "protected"]
     remove(world.switch, RULES[0])
@@ -376,7 +376,7 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
         return [block, permit] if left > 0 else [block]
 
     world = World()
-    world.connect(assignment()._replace(wanted=lambda at, tables: Ruleset([rules(at)])))
+    world.connect(desired()._replace(wanted=lambda at, tables: Ruleset([rules(at)])))
     while world.now < expires - 1:
         world.wait(min(1000.0, expires - 1 - world.now))
         assert len(world.rules) == 2, world.now
@@ -390,13 +390,13 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
 def test_a_lost_switch_is_lost_and_comes_back() -> None:
     world = World()
     world.on_wire = lambda message: [] if message[1] == 19 else [message]
-    world.connect(assignment())
+    world.connect(desired())
     world.run(world.session.disconnected(world.now))
     assert world.status == ("lost", "connection closed")
     world.wait(AUDIT_SECONDS)
     assert world.states == ["connecting", "lost"]
     world.on_wire = lambda message: [message]
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
 
 
@@ -411,7 +411,7 @@ def test_many_rules_leave_in_pieces() -> None:
         return [*receive(piece, now)]
 
     world.channel.receive = measured  # type: ignore[assignment, method-assign]
-    world.connect(assignment(many))
+    world.connect(desired(many))
     assert world.status == ("protected", "3000 rules read back as wanted and proven")
     assert len(sizes) < 10
     assert max(sizes) < 1 << 17
@@ -419,11 +419,11 @@ def test_many_rules_leave_in_pieces() -> None:
 
 def test_a_policy_has_a_revision_on_the_switch() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     assert newest_marker(world.marks) == Marker(1, DIGEST[:32])
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     assert (world.session.revision, len(world.marks)) == (1, 1)
-    other = assignment(RULES[1:])._replace(digest="beef" * 16)
+    other = desired(RULES[1:])._replace(digest="beef" * 16)
     world.run(world.session.assign(other, world.now))
     assert world.marks == [marker_rule(Marker(2, "beef" * 16), 2)]
     assert world.session.revision == 2
@@ -433,19 +433,19 @@ def test_who_merely_follows_never_writes_over_a_newer_policy() -> None:
     world = World()
     newer = marker_rule(Marker(7, "beef" * 16), 2)
     put(world.switch, *RULES[2:], newer)
-    world.connect(assignment()._replace(revision=6))
+    world.connect(desired()._replace(revision=6))
     assert world.status[0] == "degraded"
     assert world.status[1].startswith("holds revision 7 of another policy, and this one is revision 6")
     assert set(rules_on(world.switch)) == {*RULES[2:], newer}
     assert world.switch.flow_mods == []
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     assert world.status == ("protected", READ_BACK)
     assert world.session.revision == 8
 
 
 def test_a_policy_put_in_force_elsewhere_is_not_written_over() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     put(world.switch, marker_rule(Marker(2, "beef" * 16), 2))
     remove(world.switch, RULES[0])
     world.run_told()
@@ -457,8 +457,8 @@ def test_a_policy_put_in_force_elsewhere_is_not_written_over() -> None:
 @pytest.mark.parametrize("version", [4, 5, 6])
 @pytest.mark.parametrize("monitor", [True, False])
 def test_a_rule_that_somebody_deletes_is_put_back_within_a_second(version: int, monitor: bool) -> None:
-    world = World(version=version, abilities=Abilities(versions=(version,), flow_monitor=monitor))
-    world.connect(assignment())
+    world = World(version=version, capabilities=Abilities(versions=(version,), flow_monitor=monitor))
+    world.connect(desired())
     remove(world.switch, RULES[0])
     world.run_told()
     world.wait(1)
@@ -471,7 +471,7 @@ def test_a_rule_that_somebody_deletes_is_put_back_within_a_second(version: int, 
 
 def test_what_others_do_in_their_own_tables_is_no_disturbance() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     put(world.switch, FlowRule(9, 5, (), NORMAL, cookie=7))
     world.run_told()
     assert world.session.due_at - world.now > 60
@@ -480,13 +480,13 @@ def test_what_others_do_in_their_own_tables_is_no_disturbance() -> None:
 def test_a_rule_written_over_is_taken_back_in_tables_of_ours_and_where_it_was_confirmed() -> None:
     world = World()
     put(world.switch, RULES[-1]._replace(action=NORMAL, cookie=7), RULES[0]._replace(action=NORMAL, cookie=7))
-    world.connect(assignment())
+    world.connect(desired())
     assert {rule.cookie for rule in world.rules if rule.key in (RULES[-1].key, RULES[0].key)} == {
         7,
         RULES[0].cookie,
     }
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     put(world.switch, RULES[-1]._replace(action=NORMAL, cookie=7))
     world.run_told()
     world.wait(1)
@@ -496,21 +496,21 @@ def test_a_rule_written_over_is_taken_back_in_tables_of_ours_and_where_it_was_co
 
 @pytest.mark.parametrize("version", [4, 5, 6])
 def test_a_new_policy_comes_all_at_once_or_not_at_all(version: int) -> None:
-    world = World(version=version, abilities=Abilities(versions=(version,)))
-    world.connect(assignment())
+    world = World(version=version, capabilities=Abilities(versions=(version,)))
+    world.connect(desired())
     seen: set[frozenset[FlowRule]] = set()
     world.switch.on_handled = lambda: seen.add(frozenset(world.rules))
     new = [*RULES[5:], *(rule._replace(table=3) for rule in RULES[:3])]
-    world.run(world.session.assign(assignment(new), world.now))
+    world.run(world.session.assign(desired(new), world.now))
     assert world.status[0] == "protected"
     assert seen <= {frozenset(RULES), frozenset(new)}
 
 
 def test_a_bundle_that_does_not_fit_changes_nothing_and_what_fits_is_closed() -> None:
-    world = World(abilities=Abilities(room_of={2: 30}))
-    world.connect(assignment())
+    world = World(capabilities=Abilities(room_of={2: 30}))
+    world.connect(desired())
     more = [rule._replace(match=(Field("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
-    world.run(world.session.assign(assignment([*RULES, *more]), world.now))
+    world.run(world.session.assign(desired([*RULES, *more]), world.now))
     state, reason = world.status
     assert (state, reason) == (
         "degraded",

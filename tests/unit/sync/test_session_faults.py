@@ -9,18 +9,18 @@ import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
-from op25b_app.sync.desired_state import Assignment
+from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.read_back import TIMES_AT_ONCE
 from op25b_app.sync.resync_schedule import LookBudget
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
 from op25b_app.sync.status import Outcome, State
-from op25b_app.sync.update_orders import GATE
+from op25b_app.sync.update_orders import DROP_ALL
 from tests.fake_switch import Abilities, Refusal
 from tests.fake_switch.flow_mod import Command
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, Message, pack
-from tests.world import OURS, PORTS, READ_BACK, RULES, STATIC, TCP, Messages, World, assignment, at
+from tests.world import OURS, PORTS, READ_BACK, RULES, STATIC, TCP, Messages, World, at, desired
 
 ANOTHER_DIGEST = "beef" * 16
 ONWARD = (
@@ -33,16 +33,16 @@ ONWARD = (
     FlowRule(0, 100, (), Goto(1), OURS | 4),
 )
 """What no order of changes in place leads to from the rules of the other policy."""
-ANOTHER = assignment(ONWARD)._replace(digest=ANOTHER_DIGEST)
+ANOTHER = desired(ONWARD)._replace(digest=ANOTHER_DIGEST)
 CANNOT_MATCH = Refusal(4, 6)
 ADD_TO_BUNDLE = (2301).to_bytes(4, "big")
 TO_ADDRESS_5 = b"\x80\x00\x18\x04\x00\x00\x00\x05"
 """A field of a match."""
 
 
-def installed(**abilities: bool) -> World:
-    world = World(abilities=Abilities(**abilities))  # type: ignore[arg-type]
-    world.connect(assignment())
+def installed(**capabilities: bool) -> World:
+    world = World(capabilities=Abilities(**capabilities))  # type: ignore[arg-type]
+    world.connect(desired())
     assert world.status[0] == "protected"
     world.switch.flow_mods.clear()
     return world
@@ -95,7 +95,7 @@ def test_what_was_refused_of_an_old_policy_does_not_spoil_the_new_one() -> None:
     world.on_wire = lambda message: [message]
     handled: list[int] = []
     world.channel.on_handled = lambda message: handled.append(message.kind)
-    world.run(world.session.assign(assignment(ONWARD[1:])._replace(digest="f00d" * 16), world.now))
+    world.run(world.session.assign(desired(ONWARD[1:])._replace(digest="f00d" * 16), world.now))
     assert world.status[0] == "protected"
     assert handled.count(Kind.MULTIPART_REQUEST) == 2, "its table is read before and after"
 
@@ -103,7 +103,7 @@ def test_what_was_refused_of_an_old_policy_does_not_spoil_the_new_one() -> None:
 def test_ports_that_come_in_order_do_not_make_a_table_whole() -> None:
     """The last judgement of the table is void once it is known to be broken."""
     world = World(ports=PORTS | {7})
-    world.connect(assignment())
+    world.connect(desired())
     assert world.status[0] == "degraded"
     remove(world.switch, RULES[0])
     world.switch.conduct.swallow = lambda flow: at(flow) == (2, 10)
@@ -122,7 +122,7 @@ def test_what_fails_without_a_connection_is_not_tried_again() -> None:
     assert session.due_at == math.inf
 
 
-def exception_until(expires: float) -> Assignment:
+def exception_until(expires: float) -> DesiredState:
     """A policy with an exception that ends then."""
 
     def wanted(now: float, tables: int) -> Ruleset:
@@ -130,7 +130,7 @@ def exception_until(expires: float) -> Assignment:
         permit = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 99, left)
         return Ruleset([RULES, (permit,) * (left > 0)])
 
-    return assignment()._replace(wanted=wanted, digest=f"{expires:064.0f}")
+    return desired()._replace(wanted=wanted, digest=f"{expires:064.0f}")
 
 
 @pytest.mark.parametrize("seconds", [0.0, 5.0])
@@ -177,7 +177,7 @@ def test_an_exception_that_ends_while_its_table_is_read_is_not_missed() -> None:
 def test_a_place_of_ours_in_table_0_is_taken_back_where_something_else_is_wrong_as_well() -> None:
     """Whether it had been ours does not depend on how the table was when somebody took it."""
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     world.switch.conduct.refuse = lambda flow: Refusal(5, 4) if flow.table == 2 else None
     remove(world.switch, RULES[3])
     world.run_told()
@@ -200,7 +200,7 @@ SAVED = LookBudget.MOST_SAVED / LookBudget.LEAST_COST
 def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: bool) -> None:
     """Neither where they are put right each time, nor where a newer policy forbids that."""
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     if standing_by:
         put(world.switch, marker_rule(Marker(7, ANOTHER_DIGEST), 2))
     asked: list[int] = []
@@ -221,7 +221,7 @@ def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: b
 @pytest.mark.parametrize("kind", [1871, 1872])
 def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int) -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     told = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, kind))
     world.now += 10
     world.run(world.deliver(told))
@@ -235,7 +235,7 @@ def test_what_permits_and_is_refused_keeps_no_other_from_coming() -> None:
     low = FlowRule(2, 200, (), NORMAL, OURS | 300)
     world.switch.conduct.refuse = lambda flow: CANNOT_MATCH if flow.priority >= 300 else None
     new = [*RULES, *odd, low]
-    world.run(world.session.assign(assignment(new)._replace(digest=ANOTHER_DIGEST), world.now))
+    world.run(world.session.assign(desired(new)._replace(digest=ANOTHER_DIGEST), world.now))
     assert low in world.rules
     assert world.status[0] == "degraded"
     assert world.status[1].startswith(f"refused {len(odd)} rules")
@@ -245,24 +245,24 @@ def test_a_switch_that_never_has_what_it_was_sent_is_not_sent_it_for_ever() -> N
     world = installed(bundles=False)
     world.switch.conduct.swallow = lambda flow: at(flow) == (2, 131)
     new = [*RULES, FlowRule(2, 131, (), NORMAL, OURS | 300)]
-    world.run(world.session.assign(assignment(new)._replace(digest=ANOTHER_DIGEST), world.now))
+    world.run(world.session.assign(desired(new)._replace(digest=ANOTHER_DIGEST), world.now))
     assert world.status[1].startswith("its table is not as sent: missing: table 2 priority 131")
     assert len(world.sent) == 1 + TIMES_AT_ONCE, "with the new policy, and when it was seen to be missing"
 
 
 def test_a_switch_that_leaves_the_policy_while_it_is_behind_a_gate_is_let_out() -> None:
     world = installed(bundles=False, metadata=False)
-    world.on_wire = lambda message: [] if GATE in world.rules else [message]
+    world.on_wire = lambda message: [] if DROP_ALL in world.rules else [message]
     world.run(world.session.assign(ANOTHER, world.now))
-    assert GATE in world.rules
+    assert DROP_ALL in world.rules
     world.run(world.session.assign(None, world.now))
-    assert GATE not in world.rules
+    assert DROP_ALL not in world.rules
     assert world.status == ("unknown", "no longer in the policy; its rules stay as they are")
 
 
 def test_a_rule_that_goes_while_the_rest_of_the_table_is_read_is_not_thought_to_be_there() -> None:
-    world = World(abilities=Abilities(part_bytes=200))
-    world.connect(assignment())
+    world = World(capabilities=Abilities(part_bytes=200))
+    world.connect(desired())
     parts: list[bytes] = []
 
     def remove_what_was_read(message: bytes) -> Messages:
@@ -273,7 +273,7 @@ def test_a_rule_that_goes_while_the_rest_of_the_table_is_read_is_not_thought_to_
         return [*world.channel.due(world.now), message]
 
     world.on_wire = remove_what_was_read
-    world.run(world.session.assign(assignment()._replace(digest="beef" * 16), world.now))
+    world.run(world.session.assign(desired()._replace(digest="beef" * 16), world.now))
     assert len(parts) > 5
     assert RULES[-1] not in world.rules
     world.wait(1)
@@ -282,7 +282,7 @@ def test_a_rule_that_goes_while_the_rest_of_the_table_is_read_is_not_thought_to_
 
 def test_a_table_that_was_not_put_right_is_read_before_another_policy_changes_it() -> None:
     world = World()
-    world.connect(assignment())
+    world.connect(desired())
     remove(world.switch, RULES[0])
     world.switch.conduct.swallow = lambda flow: at(flow) == (2, 10)
     world.on_wire = lambda message: [message] if message[1] != Kind.BARRIER_REPLY else []

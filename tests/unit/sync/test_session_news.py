@@ -13,7 +13,7 @@ from op25b_app.sync.status import AS_WANTED, Job, Outcome
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import put, remove
 from tests.fake_switch.wire import Kind, pack
-from tests.world import DIGEST, OURS, READ_BACK, RULES, TCP, THEIRS, World, assignment
+from tests.world import DIGEST, OURS, READ_BACK, RULES, TCP, THEIRS, World, desired
 
 OPEN = FlowRule(0, 500, (*TCP, Field("tcp_dst", 25)), NORMAL, cookie=7)
 XID_OF_ANOTHER = 0x1234
@@ -22,8 +22,8 @@ XID_OF_ANOTHER = 0x1234
 class Watched(World):
     """A world whose jobs wait until they are done by hand, and that counts how often its table is read."""
 
-    def __init__(self, version: int, **abilities: bool) -> None:
-        super().__init__(abilities=Abilities(versions=(version,), **abilities), version=version)  # type: ignore[arg-type]
+    def __init__(self, version: int, **capabilities: bool) -> None:
+        super().__init__(capabilities=Abilities(versions=(version,), **capabilities), version=version)  # type: ignore[arg-type]
         self.jobs: list[Job] = []
         self.by_hand = False
         self.read = 0
@@ -44,9 +44,9 @@ class Watched(World):
             self.run(self.do(self.jobs.pop(0)))
 
 
-def protected(version: int = 4, **abilities: bool) -> Watched:
-    world = Watched(version, **abilities)
-    world.connect(assignment())
+def protected(version: int = 4, **capabilities: bool) -> Watched:
+    world = Watched(version, **capabilities)
+    world.connect(desired())
     assert world.status == ("protected", READ_BACK)
     world.now += 100
     world.read = 0
@@ -161,20 +161,20 @@ def test_a_check_that_finds_nothing_moves_no_time() -> None:
 def test_a_policy_that_changes_nothing_here_moves_no_time(digest: str) -> None:
     world = protected()
     since = world.session.status.since
-    world.run(world.session.assign(assignment()._replace(digest=digest), world.now))
+    world.run(world.session.assign(desired()._replace(digest=digest), world.now))
     assert world.read == 1
     assert world.status == ("protected", READ_BACK)
     assert world.session.status.since == since
     assert world.sent == []
     world.now += 5
-    world.run(world.session.assign(assignment(RULES[1:])._replace(digest="feed" * 16), world.now))
+    world.run(world.session.assign(desired(RULES[1:])._replace(digest="feed" * 16), world.now))
     assert world.session.status.since == world.now
 
 
 def test_while_the_same_policy_is_put_in_force_again_repairs_go_on() -> None:
     world = protected()
     world.on_wire = lambda message: []
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     assert world.read == 1, "its answer does not come"
     remove(world.switch, RULES[0])
     for message in world.channel.due(world.now):
@@ -207,7 +207,7 @@ def test_a_proof_that_fails_stops_no_repair(monitor: bool) -> None:
 
 def test_a_repair_waits_for_no_proof() -> None:
     world = protected()
-    world.run(world.session.assign(assignment()._replace(digest="beef" * 16), world.now))
+    world.run(world.session.assign(desired()._replace(digest="beef" * 16), world.now))
     world.by_hand = True
     put(world.switch, OPEN)
     world.run_told()
@@ -239,10 +239,10 @@ def test_a_repair_waits_for_no_comparison() -> None:
 def test_the_result_for_a_policy_that_is_no_longer_meant_is_ignored() -> None:
     world = protected()
     world.by_hand = True
-    world.run(world.session.assign(assignment(RULES[1:]), world.now))
+    world.run(world.session.assign(desired(RULES[1:]), world.now))
     [job] = world.jobs
     world.by_hand = False
-    world.run(world.session.assign(assignment(), world.now))
+    world.run(world.session.assign(desired(), world.now))
     assert job.then(job.work(), world.now) == Outcome()
     assert job.fail("it broke", world.now) == Outcome()
     assert set(world.rules) == set(RULES)
@@ -279,7 +279,7 @@ def test_an_audit_alone_ends_no_protection() -> None:
 def test_what_an_install_and_its_proof_took_delays_no_check() -> None:
     world = Watched(4)
     world.by_hand = True
-    world.connect(assignment())
+    world.connect(desired())
     for took in (100.0, 0.0, 100.0):
         job = world.jobs.pop()
         world.now += took

@@ -11,17 +11,17 @@ from hypothesis import strategies as st
 
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import Command
-from op25b_app.openflow.flow_mods import Change, Form, Group
+from op25b_app.openflow.flow_mods import Change, Form, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Role
 from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.oxm import ReportedMatch, decode_match, encode_match
-from op25b_app.openflow.stored_rule import Unmodelled
+from op25b_app.openflow.stored_rule import Unsupported
 from op25b_app.sync.reconcile import describe
 from op25b_app.sync.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities
 from tests.fake_switch.rules import remove
 from tests.fake_switch.wire import Kind
-from tests.world import RULES, Messages, World, assignment
+from tests.world import RULES, Messages, World, desired
 
 BLOCK = 0x25B0 << 48 | Role.BLOCK << 40 | 7
 THEIRS = 7
@@ -84,7 +84,7 @@ class Haunted(World):
     """A world whose switch reports one rule more than it holds, and tells of it before."""
 
     def __init__(self, version: int, cookie: int, rest: bytes) -> None:
-        super().__init__(version=version, abilities=Abilities(versions=(version,)))
+        super().__init__(version=version, capabilities=Abilities(versions=(version,)))
         self.entry = described(version, cookie, rest)
         self.on_wire = self._haunt
 
@@ -102,7 +102,7 @@ def test_a_rule_that_cannot_be_read_or_deleted_keeps_no_other_from_repair(
 ) -> None:
     rest = rest_of(STRANGE[strange], version) if strange in STRANGE else BROKEN[strange]
     world = Haunted(version, cookie, rest)
-    world.connect(assignment()._replace(objection=lambda wanted, others, *_: f"{len(others)} others"))
+    world.connect(desired()._replace(violation=lambda wanted, others, *_: f"{len(others)} others"))
     assert set(world.rules) == set(RULES)
     assert world.status[0] == "degraded"
     assert "internal error" not in world.status[1]
@@ -122,7 +122,7 @@ def test_a_rule_under_our_cookie_is_deleted_by_the_bytes_in_which_it_was_told(
     world = Haunted(version, BLOCK, rest_of(STRANGE[strange], version))
     handled: list[bytes] = []
     world.channel.on_handled = lambda message: handled.append(message.raw)
-    world.connect(assignment())
+    world.connect(desired())
     deletions = [raw for raw in handled if command_of(raw) == Command.DELETE_STRICT]
     assert deletions
     assert all(raw.endswith(match_of(STRANGE[strange])) for raw in deletions)
@@ -138,8 +138,8 @@ def command_of(raw: bytes) -> int | None:
 @pytest.mark.parametrize("strange", [*STRANGE, *BROKEN])
 def test_news_that_cannot_be_read_has_the_table_read(version: int, strange: str) -> None:
     rest = rest_of(STRANGE[strange], 4) if strange in STRANGE else BROKEN[strange]
-    world = World(version=version, abilities=Abilities(versions=(version,)))
-    world.connect(assignment())
+    world = World(version=version, capabilities=Abilities(versions=(version,)))
+    world.connect(desired())
     world.now += 10
     world.run(world.deliver(news(version, updated(version, BLOCK, rest))))
     assert world.status[0] == "checking"
@@ -164,9 +164,9 @@ def test_whatever_a_switch_reports_can_be_described_judged_and_deleted_or_left(d
         assert describe(rule)
         assert stored_rule(rule, "text").table == 2
         deletion = Change(Command.DELETE_STRICT, rule, rule)
-        written = Group([deletion, Change(Command.ADD, RULES[0])]).written(Form(version))
+        written = UpdateStep([deletion, Change(Command.ADD, RULES[0])]).written(Form(version))
         assert written.unwritable in ((), (deletion,))
-        assert encode_match(RULES[0].match) in written.pieces[0]
+        assert encode_match(RULES[0].match) in written.chunks[0]
 
 
 @settings(deadline=None)
@@ -188,7 +188,7 @@ def test_what_a_broken_rule_does_is_never_taken_for_known() -> None:
         message = struct.pack("!BBHIHHxxxx", 4, 19, 16, 7, 1, 0)
         (found,) = codec.decode_flow_stats(with_entry(message, described(4, THEIRS, rest)))
         steps = stored_rule(found.rule, "text").steps
-        assert any(isinstance(step, Unmodelled) for step in steps), rest.hex()
+        assert any(isinstance(step, Unsupported) for step in steps), rest.hex()
 
 
 def test_a_reported_match_is_equal_to_the_fields_it_has_and_keeps_its_bytes() -> None:
@@ -202,7 +202,7 @@ def test_a_reported_match_is_equal_to_the_fields_it_has_and_keeps_its_bytes() ->
 def test_a_change_that_no_message_can_express_is_named_and_the_others_are_sent() -> None:
     world = World()
     odd = FlowRule(2, 300, (Field("tcp_dst", 1 << 20),), NORMAL, BLOCK)
-    world.connect(assignment([*RULES[:5], odd, *RULES[5:]]))
+    world.connect(desired([*RULES[:5], odd, *RULES[5:]]))
     assert world.status[0] == "degraded"
     assert "refused 1 rule: no OpenFlow message can express it, so it was not sent" in world.status[1]
     assert {rule for rule in RULES if rule.table} - {*world.rules} == set()

@@ -11,12 +11,12 @@ import pytest
 from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Hardening, Inbound, Policy, SourceValidation
-from op25b_app.sync.desired_state import Assignments
+from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.remedies import alternatives
 from op25b_app.sync.session import AUDIT_SECONDS
 from tests.fake_switch import Abilities, FlowMod, Refusal
 from tests.fake_switch.rules import remove
-from tests.world import READ_BACK, RULES, World, assignment
+from tests.world import READ_BACK, RULES, World, desired
 
 BAD_FIELD, BAD_MASK, BAD_VALUE = Refusal(4, 6), Refusal(4, 8), Refusal(4, 7)
 PORTS = frozenset(range(1, 27))
@@ -48,9 +48,9 @@ def policy(
 
 
 def connected(wanted: Policy, refuse: Callable[[FlowMod], Refusal | None], *, strict: bool = False) -> World:
-    world = World(abilities=Abilities(wide_masks=not strict), ports=PORTS)
+    world = World(capabilities=Abilities(wide_masks=not strict), ports=PORTS)
     world.switch.conduct.refuse = refuse
-    world.connect(Assignments(wanted, "5eed" * 16).of(wanted.switches["access-1"]))
+    world.connect(DesiredStates(wanted, "5eed" * 16).of(wanted.switches["access-1"]))
     return world
 
 
@@ -119,7 +119,7 @@ def test_a_setting_that_was_named_does_without() -> None:
     assert "'hardening.encapsulation: permit'" in world.status[1]
     hardening = replace(policy().hardening, block_encapsulation=False)
     milder = replace(policy(), hardening=hardening)
-    new = Assignments(milder, "beef" * 16).of(milder.switches["access-1"])
+    new = DesiredStates(milder, "beef" * 16).of(milder.switches["access-1"])
     world.run(world.session.assign(new, world.now))
     assert world.status[0] == "protected"
 
@@ -150,9 +150,9 @@ def test_without_tunnels_no_udp_port_is_blocked_either(block: bool) -> None:
 
 @pytest.mark.parametrize("bundles", [True, False])
 def test_a_refused_marker_leaves_the_switch_protected_and_says_what_is_lost(bundles: bool) -> None:
-    world = World(abilities=Abilities(bundles=bundles))
+    world = World(capabilities=Abilities(bundles=bundles))
     world.switch.conduct.refuse = lambda flow: BAD_FIELD if flow.priority == MARKER else None
-    world.connect(assignment())
+    world.connect(desired())
     state, reason = world.status
     assert state == "protected"
     assert reason.startswith(
@@ -167,7 +167,7 @@ def test_a_refused_marker_leaves_the_switch_protected_and_says_what_is_lost(bund
     world.wait(1)
     assert RULES[0] in world.rules
     fewer = [*RULES[:3], RULES[4]._replace(action=NORMAL), *RULES[5:]]
-    world.run(world.session.assign(assignment(fewer)._replace(digest="beef" * 16), world.now))
+    world.run(world.session.assign(desired(fewer)._replace(digest="beef" * 16), world.now))
     assert world.status[0] == "protected"
     assert set(world.rules) == set(fewer)
     world.switch.conduct.refuse = lambda flow: None

@@ -17,12 +17,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.openflow.codec import Command, InstalledRule
-from op25b_app.openflow.flow_mods import Change, Group
+from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import reconcile
 from op25b_app.sync.update_orders import (
-    GATE,
+    DROP_ALL,
     STAGE_PRIORITY,
     behind_gate,
     closed_first,
@@ -42,8 +42,8 @@ PACKETS = [*product(range(4), range(4))]
 ALL = (1 << len(PACKETS)) - 1
 
 Rules = frozenset[FlowRule]
-Order = Callable[[Group, Ruleset, Ruleset], "list[Group] | None"]
-Arrangement = Callable[[Group], Sequence[Change]]
+Order = Callable[[UpdateStep, Ruleset, Ruleset], "list[UpdateStep] | None"]
+Arrangement = Callable[[UpdateStep], Sequence[Change]]
 
 
 class Verdicts(NamedTuple):
@@ -227,7 +227,7 @@ def moments(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) ->
         assert group
         for change in arranged(group):
             if change.command is Command.ADD:
-                assert change.rule == GATE or change.before == holding.get(change.rule.key)
+                assert change.rule == DROP_ALL or change.before == holding.get(change.rule.key)
                 holding[change.rule.key] = change.rule
             elif holding.get(change.rule.key) == change.rule:
                 del holding[change.rule.key]
@@ -239,17 +239,17 @@ def sorted_rules(rules: Iterable[FlowRule]) -> Sequence[FlowRule]:
     return sorted(rules, key=lambda rule: (rule[:2], str(rule.match)))
 
 
-def filled(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group] | None:
+def filled(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
     return opened_last(changes, found, wanted) or in_place(changes, found, wanted)
 
 
-def gated(changes: Group, found: Ruleset, wanted: Ruleset) -> list[Group]:
+def gated(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
     return behind_gate(changes, wanted)
 
 
 def meant(found: Rules, wanted: Rules) -> Rules:
     """What a switch is to hold in the end: rules of others stay, and where they stand none of ours comes."""
-    theirs = {rule.key: rule for rule in found if not rule.ours and rule.table == 0}
+    theirs = {rule.key: rule for rule in found if not rule.is_managed and rule.table == 0}
     return frozenset({**{rule.key: rule for rule in wanted}, **theirs}.values())
 
 
@@ -323,7 +323,7 @@ def rule(table: int, priority: int, action: Action, *match: Field) -> FlowRule:
     return FlowRule(table, priority, match, action, OURS)
 
 
-def planned(order: Order, found: Iterable[FlowRule], wanted: Iterable[FlowRule]) -> list[Group] | None:
+def planned(order: Order, found: Iterable[FlowRule], wanted: Iterable[FlowRule]) -> list[UpdateStep] | None:
     before, after = Ruleset([[*found]]), Ruleset([[*wanted]])
     changes = reconcile(after, [InstalledRule(rule, 0, 0) for rule in before.rules]).repairs
     return order(changes, before, after)
@@ -493,5 +493,5 @@ def test_nothing_passes_a_gate() -> None:
 def test_nothing_is_gated_where_nothing_is_blocked_afterwards() -> None:
     groups = planned(gated, (*LEADING, rule(1, 6, None, ONE)), LEADING)
     assert groups is not None
-    gate = [change.command for group in groups for change in group if change.rule == GATE]
+    gate = [change.command for group in groups for change in group if change.rule == DROP_ALL]
     assert gate == [Command.DELETE_STRICT]

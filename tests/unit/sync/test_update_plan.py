@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.codec import Command, InstalledRule
-from op25b_app.openflow.flow_mods import Group
+from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Policy
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import reconcile
-from op25b_app.sync.update_orders import GATE, needs_tags
-from op25b_app.sync.update_plan import Abilities, Plan, mark_changes, plan_changes
+from op25b_app.sync.update_orders import DROP_ALL, needs_tags
+from op25b_app.sync.update_plan import Capabilities, Plan, mark_changes, plan_changes
 from tests.generated import NOW, SWITCH, policies
 from tests.world import RULES
 
 BLOCK = 0x25B0 << 48 | Role.BLOCK << 40
-BUNDLES = Abilities(bundles=True)
+BUNDLES = Capabilities(bundles=True)
 
 
 def blocks(first: int, count: int) -> list[FlowRule]:
@@ -33,25 +33,27 @@ def blocks(first: int, count: int) -> list[FlowRule]:
     ]
 
 
-def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> Group:
+def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> UpdateStep:
     return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
 
 
-def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], abilities: Abilities) -> Plan:
+def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], capabilities: Capabilities) -> Plan:
     after = Ruleset([wanted])
-    return plan_changes(changes_from(found, after), Ruleset([found]), after, abilities)
+    return plan_changes(changes_from(found, after), Ruleset([found]), after, capabilities)
 
 
-def planned(found: Sequence[FlowRule], wanted: Sequence[FlowRule], **abilities: Any) -> Sequence[Group]:
+def planned(
+    found: Sequence[FlowRule], wanted: Sequence[FlowRule], **capabilities: Any
+) -> Sequence[UpdateStep]:
     """The groups of a plan without a bundle."""
-    return plan(found, wanted, Abilities(**abilities)).groups
+    return plan(found, wanted, Capabilities(**capabilities)).groups
 
 
-def rules_in(groups: Iterable[Group]) -> set[FlowRule]:
+def rules_in(groups: Iterable[UpdateStep]) -> set[FlowRule]:
     return {change.rule for group in groups for change in group}
 
 
-def commands(groups: Iterable[Group]) -> list[Command]:
+def commands(groups: Iterable[UpdateStep]) -> list[Command]:
     return [change.command for group in groups for change in group]
 
 
@@ -90,7 +92,7 @@ def test_changes_are_made_in_place_where_there_is_room_for_old_and_new() -> None
 
 def test_what_blocks_waits_behind_a_gate_for_the_room_of_what_blocked() -> None:
     closed, *between, opened = planned(BEFORE, AFTER, room={0: 9, 2: 42})
-    assert rules_in([closed]) == rules_in([opened]) == {GATE}
+    assert rules_in([closed]) == rules_in([opened]) == {DROP_ALL}
     assert commands(between) == [Command.DELETE_STRICT] * 20 + [Command.ADD] * 20
 
 
@@ -106,8 +108,8 @@ def test_a_stage_is_built_where_there_are_tags_and_room_for_both() -> None:
     assert tagged
     assert not [*filter(needs_tags, rules_in(planned(RULES, further, tags=False)))]
     held = Counter(rule.table for rule in (*RULES, *further))
-    assert GATE not in rules_in(planned(RULES, further, room={3: 4, 2: held[2]}))
-    assert GATE in rules_in(planned(RULES, further, room={3: 4, 2: held[2] - 1}))
+    assert DROP_ALL not in rules_in(planned(RULES, further, room={3: 4, 2: held[2]}))
+    assert DROP_ALL in rules_in(planned(RULES, further, room={3: 4, 2: held[2] - 1}))
 
 
 @settings(max_examples=150, deadline=None)

@@ -17,7 +17,7 @@ from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
-from op25b_app.verify.prove import Proven, Refuted, TooCostly, objection, prove
+from op25b_app.verify.prove import Proven, Refuted, TooCostly, prove, violation
 from tests.generated import NOW
 
 SWITCH = "access-1"
@@ -68,10 +68,10 @@ def test_a_table_that_grows_fourfold_a_rule_ends_and_names_the_rules(plain: Poli
     rules = table(plain, one_bit_each("", "resubmit(,1)"))
     result = prove(plain, plain.switches[SWITCH], rules, NOW)
     assert isinstance(result, TooCostly)
-    assert {rule.text for rule in result.rules} == {rule.text for rule in rules if not rule.is_ours}
-    told = objection(plain, plain.switches[SWITCH], rules, NOW)
+    assert {rule.text for rule in result.rules} == {rule.text for rule in rules if not rule.is_managed}
+    told = violation(plain, plain.switches[SWITCH], rules, NOW)
     assert told is not None
-    own = sum(rule.is_ours for rule in rules)
+    own = sum(rule.is_managed for rule in rules)
     assert told.startswith(
         f"cannot be proven within {steps_for(own):,} steps, because of rules of other applications: "
         "table=0, priority=300,ip,nw_src="
@@ -81,7 +81,7 @@ def test_a_table_that_grows_fourfold_a_rule_ends_and_names_the_rules(plain: Poli
 
 def test_a_caller_may_end_it_by_the_clock(plain: Policy) -> None:
     asked = itertools.count()
-    told = objection(
+    told = violation(
         plain,
         plain.switches[SWITCH],
         table(plain, one_bit_each("", "resubmit(,1)")),
@@ -100,7 +100,7 @@ def test_thousands_of_exceptions_that_end_now_are_not_as_many_proofs(tmp_path: P
     policy = policy_of(f"{SPACE}exceptions:\n{ends}{PLAIN.removeprefix(SPACE)}", tmp_path)
     asked = itertools.count()
     rules = table(policy)[1:]
-    told = objection(policy, policy.switches[SWITCH], rules, NOW, is_over=lambda: next(asked) < 0)
+    told = violation(policy, policy.switches[SWITCH], rules, NOW, is_over=lambda: next(asked) < 0)
     assert told is not None
     assert "not proven" in told
     assert next(asked) < 100
@@ -128,7 +128,7 @@ def test_tables_entered_with_ever_other_registers_end(plain: Policy) -> None:
     rules = table(plain, ["table=0,priority=300,in_port=1 actions=resubmit(,7)", *chain])
     result = prove(plain, plain.switches[SWITCH], rules, NOW)
     assert isinstance(result, TooCostly)
-    assert not any(rule.is_ours for rule in result.rules)
+    assert not any(rule.is_managed for rule in result.rules)
 
 
 SHAPES = {

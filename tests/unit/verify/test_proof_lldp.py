@@ -10,7 +10,7 @@ from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.policy.loader import load
-from op25b_app.verify.prove import objection
+from op25b_app.verify.prove import violation
 
 AT = 1_800_000_000.0
 SWITCH = "access-1"
@@ -31,7 +31,7 @@ switches:
     switch = policy.switches[SWITCH]
     ours = map(format_rule, compile_rules(policy, switch, AT))
     rule = LLDP.format(**{"where": "", "to": NEAREST, "kind": "0x88cc", **written})
-    return objection(policy, switch, read_dump("flows", "\n".join([*ours, rule])), AT)
+    return violation(policy, switch, read_dump("flows", "\n".join([*ours, rule])), AT)
 
 
 def test_the_rule_of_ryu_topology_beside_trusted_ports_is_no_objection() -> None:

@@ -28,7 +28,10 @@ def proven_with(*lines: str, groups: str = "") -> Result:
     switch = policy.switches["access-1"]
     ours = [stored(rule, "ours", "ours") for rule in compile_rules(policy, switch, NOW)]
     return prove(
-        policy, switch, [*ours, *read_dump("flows", "\n".join(lines), read_groups("groups", groups))], NOW
+        policy,
+        switch,
+        [*ours, *read_dump("flows", "\n".join(lines), read_groups("groups", groups))],
+        NOW,
     )
 
 

@@ -99,9 +99,9 @@ class Attack:
                 with suppress(BaseException):
                     await task
 
-    def switch(self, dpid: int | None = None, abilities: Abilities = LITTLE) -> FakeSwitch:
+    def switch(self, dpid: int | None = None, capabilities: Abilities = LITTLE) -> FakeSwitch:
         """A fake switch, of this slot's own datapath id unless another is given."""
-        return FakeSwitch(dpid or self.dpid, abilities=abilities, ports=(1, 2, 3, 4, LOCAL))
+        return FakeSwitch(dpid or self.dpid, capabilities=capabilities, ports=(1, 2, 3, 4, LOCAL))
 
 
 class Connection:

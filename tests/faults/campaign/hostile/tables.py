@@ -136,7 +136,7 @@ async def have_unknown_fields(attack: Attack) -> None:
         attack.did("answers")
         return (part(xid_of(message), message[16:] + unknown, more=False),)
 
-    switch = attack.switch(abilities=Abilities(tables=8, part_bytes=20_000))
+    switch = attack.switch(capabilities=Abilities(tables=8, part_bytes=20_000))
     async with attack.playing(switch, bend):
         await _undo(attack, switch, 1.0, _VISIT_SECONDS)
 
@@ -188,7 +188,7 @@ async def stop_reading(attack: Attack) -> None:
 
 
 async def _misbehave(attack: Attack, conduct: Conduct) -> None:
-    switch = attack.switch(abilities=Abilities(tables=8, bundles=attack.chance.random() < 0.5))
+    switch = attack.switch(capabilities=Abilities(tables=8, bundles=attack.chance.random() < 0.5))
     switch.conduct = conduct
     async with attack.playing(switch):
         for _ in range(10):
