@@ -29,7 +29,7 @@ from benchmarks.requirements import missing
 from benchmarks.results import CacheSize, ProcessorTime, ProofCost
 from benchmarks.run import Run, read_run, write_run
 from benchmarks.switches import switch_times
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = tuple(ROOT / name for name in ("README.md", "docs/speed.md", "docs/cost.md", "docs/scale.md"))

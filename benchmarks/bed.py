@@ -19,7 +19,7 @@ from benchmarks.network import new_network, wire
 from benchmarks.policies import LINES, UPLINK, Space
 from benchmarks.processes import cpu_nanoseconds
 from benchmarks.traffic import Arrival
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 _BRIDGE = "cost"
 _BURST = 160

@@ -29,7 +29,7 @@ from benchmarks.table_sizes import TableSizes
 from benchmarks.tap import Tap
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import of_version
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 SIZE = 10_000
 TAP_PORT = 6633

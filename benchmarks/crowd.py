@@ -19,8 +19,8 @@ from benchmarks.controllers import longest_lag
 from benchmarks.policies import UPLINK
 from benchmarks.processes import cpu_nanoseconds, peak_megabytes
 from op25b_app.operate.endpoint import NoControllerError, ask
-from tests.fake_switch.conduct import Abilities
-from tests.fake_switch.crowd import Crowd
+from testing.fake_switch.conduct import Abilities
+from testing.fake_switch.crowd import Crowd
 
 _PART_BYTES = 60_000
 """Open vSwitch fills each part of a table's description up to 64 KiB (measured on 3.1)."""

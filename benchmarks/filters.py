@@ -21,7 +21,7 @@ from op25b_app.compiler.pipeline import SMTP, Table
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, of_version
 from op25b_app.openflow.flow_rule import NORMAL, Action, FlowRule, Goto, match_of
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 _TRACKED = {
     Table.EGRESS_SMTP: "ip_dst,ipv6_dst,ip_src",

@@ -31,7 +31,7 @@ from benchmarks.traffic import (
     plain_connections,
     port_scan,
 )
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 
 class Workload(NamedTuple):

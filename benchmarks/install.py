@@ -32,7 +32,7 @@ from benchmarks.rulesets import (
     write_plain_ryu,
 )
 from benchmarks.tap import Tap
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 SIZES = (1_000, 10_000, 100_000)
 REST_FIREWALL_SIZE = 1_000

@@ -14,7 +14,7 @@ from benchmarks.policies import LINES, SEED, UPLINK, Space, mail_destinations
 from benchmarks.traffic import outside
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.packet import ETH_IPV4, TCP, Packet
-from tests.frames import frame_of
+from testing.frames import frame_of
 
 PACKETS_PER_SECOND = 400
 _DIFFERENT = 1000

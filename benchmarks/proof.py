@@ -19,7 +19,7 @@ from benchmarks.processes import apart
 from benchmarks.results import ProofCost
 from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.verify.prove import Proven, prove
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 FILTERS = (DEFAULTS, BINDING)
 _BRIDGE = "cost"

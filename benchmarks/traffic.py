@@ -10,7 +10,7 @@ from typing import NamedTuple
 from benchmarks.policies import SEED, UPLINK, Space, Subscriber, mail_destinations, subscribers
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, UDP, Packet
-from tests.frames import frame_of
+from testing.frames import frame_of
 
 CONNECTIONS = 2000
 SCANNED_PORTS = 2000

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from op25b_app.net.prefix import parse_address
 from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6
-from tests.frames import arp, icmpv6, ipv4, ipv6, tcp, udp
+from testing.frames import arp, icmpv6, ipv4, ipv6, tcp, udp
 from tests.generated import ETHERTYPES, MACS, PORTS_OF_INTEREST, UDP_TUNNELS, edges
 
 Kind = Callable[[st.DrawFn, Policy], tuple[int, bytes]]

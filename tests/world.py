@@ -13,8 +13,8 @@ from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, Status, SwitchEvent
-from tests.fake_switch import Abilities, FakeSwitch, FlowMod
-from tests.fake_switch.rules import rules_on
+from testing.fake_switch import Abilities, FakeSwitch, FlowMod
+from testing.fake_switch.rules import rules_on
 
 OURS = 0x25B0 << 48 | Role.PORT << 40
 LOCAL = 0xFFFFFFFE

@@ -8,9 +8,9 @@ import urllib.request
 from typing import Any
 
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
-from tests.fake_switch.flow_mod import Command, write_flow_mod
-from tests.fake_switch.rules import flow_of
-from tests.openvswitch.openflow_client import OpenFlowClient
+from testing.fake_switch.flow_mod import Command, write_flow_mod
+from testing.fake_switch.rules import flow_of
+from testing.openflow_client import OpenFlowClient
 
 THEIR_COOKIE = 0
 _WHOLE_COOKIE = (1 << 64) - 1

@@ -24,7 +24,7 @@ from benchmarks.convergence.world import Site, World
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.policy.packet import Packet, read_frame
-from tests.openvswitch.private_ovs import OvsError
+from testing.private_ovs import OvsError
 
 SITES = (
     Site("bundles-13"),

@@ -21,7 +21,7 @@ from op25b_app.policy.packet import (
     Packet,
     read_frame,
 )
-from tests.frames import arp, ethernet, frame_of, icmpv6, ipv4, ipv6, tcp, udp
+from testing.frames import arp, ethernet, frame_of, icmpv6, ipv4, ipv6, tcp, udp
 
 _OUTSIDE = {4: Prefix.parse("203.0.113.0/24"), 6: Prefix.parse("2001:db8:ffff::/48")}
 _SAMPLED = 120

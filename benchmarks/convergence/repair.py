@@ -30,10 +30,10 @@ from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.operate.endpoint import ask
 from op25b_app.policy.loader import load
-from tests.fake_switch.flow_mod import Command
-from tests.openvswitch.openflow_client import OpenFlowClient
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController
+from testing.fake_switch.flow_mod import Command
+from testing.openflow_client import OpenFlowClient
+from testing.private_ovs import PrivateOvs
+from testing.running import Op25bController
 
 BRIDGE = "repair"
 _QUIET_SECONDS = 0.5

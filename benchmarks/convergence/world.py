@@ -19,9 +19,9 @@ from benchmarks.convergence.traffic import BUFFER_BYTES, Traffic, Wires
 from benchmarks.network import enlarge_packet_buffers, new_network, two_way_wire
 from op25b_app.operate.endpoint import NoControllerError, ask
 from op25b_app.sync.status import AS_WANTED
-from tests.controller.process import port_of, reserve_port
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController
+from testing.private_ovs import PrivateOvs
+from testing.process import port_of, reserve_port
+from testing.running import Op25bController
 
 _AS_WANTED = {state.value for state in AS_WANTED}
 _POLL_SECONDS = 0.02

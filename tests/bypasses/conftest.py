@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 ROOT = Path(__file__).parents[2]
 

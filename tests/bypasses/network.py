@@ -27,12 +27,12 @@ from isp import (
 from mail_server import Credentials, MailExchanger, MailServer, hosts_file, make_credentials
 
 from benchmarks.network import enlarge_packet_buffers
+from testing.private_ovs import PrivateOvs
 from tests.bypasses.accomplice import Accomplice
 from tests.bypasses.bends import Bend
 from tests.bypasses.namespaces import Namespace, ip, open_tap
 from tests.bypasses.rulesets import MAIL_SERVER_NUMBER, Binding, Lines
 from tests.bypasses.wires import Aftr, Neighbour, Program, Unpacking, Wire, Wires
-from tests.openvswitch.private_ovs import PrivateOvs
 
 _BUFFER_BYTES = 1 << 24
 """Of each port of the switch: no frame is lost there while a loaded machine does not let the switch run."""

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from op25b_app.policy.packet import ETH_IPV4, Packet
-from tests.frames import ethernet
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.frames import ethernet
+from testing.private_ovs import PrivateOvs
 
 ROUTER, VICTIM, FLOODERS = 1, 2, (3, 4)
 MAC_OF_ROUTER, MAC_OF_VICTIM = 0x02_25_00_00_00_01, 0x02_25_00_00_00_02

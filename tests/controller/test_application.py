@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.process import COMMANDS, UNHURRIED, Controller
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.process import COMMANDS, UNHURRIED, Controller
 
 POLICY = """\
 isp: {name: Test ISP, mail_destinations: [192.0.2.0/24]}

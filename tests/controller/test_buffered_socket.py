@@ -14,7 +14,7 @@ from ryu.lib import hub
 
 from op25b_app.controller import buffered_socket
 from op25b_app.controller.buffered_socket import PIECE_BYTES, BufferedSocket
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 LIMIT = 0.1
 

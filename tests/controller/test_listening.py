@@ -14,9 +14,9 @@ import pytest
 from ryu.lib import hub
 
 from op25b_app.controller import accepting, listening
-from tests.controller.process import COMMANDS, Controller
-from tests.openvswitch.running import policy_text
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.process import COMMANDS, Controller
+from testing.running import policy_text
 
 KNOCKING = 100
 

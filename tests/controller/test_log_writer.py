@@ -17,9 +17,9 @@ import pytest
 from op25b_app.controller import log_writer
 from op25b_app.controller.log_writer import LogHandler
 from op25b_app.operate.endpoint import NoControllerError, ask
-from tests.controller.process import COMMANDS, Controller, free_port
-from tests.openvswitch.running import policy_text
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.process import COMMANDS, Controller, free_port
+from testing.running import policy_text
 
 MANY = 3000
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.process import COMMANDS, HERE, Controller, free_port
+from testing.patience import HANG_SECONDS
+from testing.process import COMMANDS, HERE, Controller, free_port
 from tests.controller.test_signals import OTHER, RUNNERS
-from tests.patience import HANG_SECONDS
 
 MANAGER = COMMANDS / "ryu-manager"
 LAUNCHER = RUNNERS["launcher"]

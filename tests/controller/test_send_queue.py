@@ -7,7 +7,7 @@ from ryu.lib import hub
 
 from op25b_app.controller import send_queue
 from op25b_app.controller.send_queue import SendQueue
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 PIECES = [bytes([number]) for number in range(10)]
 ROOM = 4

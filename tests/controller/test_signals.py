@@ -12,8 +12,8 @@ import eventlet.event
 import pytest
 
 from op25b_app.controller.signals import STOP_SECONDS, Reloads
-from tests.controller.process import COMMANDS, Controller
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.process import COMMANDS, Controller
 
 LAUNCHER = (
     "from op25b_app.controller import launcher; "

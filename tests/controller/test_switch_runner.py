@@ -17,7 +17,7 @@ from op25b_app.operate.events import Journal
 from op25b_app.sync import session
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, State, Status
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 from tests.world import desired
 
 CONNECTION = SwitchFeatures(4, 8, frozenset())

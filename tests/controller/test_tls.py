@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from op25b_app.operate.endpoint import ask
-from tests.controller.process import COMMANDS, HERE, Controller, free_port
+from testing.patience import HANG_SECONDS
+from testing.process import COMMANDS, HERE, Controller, free_port
+from testing.running import policy_text
 from tests.controller.test_manager import IDLE
 from tests.controller.test_signals import RUNNERS
 from tests.faults.strangers import introduce, is_ended
-from tests.openvswitch.running import policy_text
-from tests.patience import HANG_SECONDS
 
 LAUNCHER = RUNNERS["launcher"]
 HELLO = b"\x00\x00\x08"

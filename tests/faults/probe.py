@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.fake_switch import Kind, Message
-from tests.fake_switch.wire import pack
+from testing.fake_switch import Kind, Message
+from testing.fake_switch.wire import pack
 from tests.faults.rig import Rig
 
 

@@ -14,13 +14,13 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 from op25b_app.operate.endpoint import NoControllerError, ask
-from tests.fake_switch import Abilities, FakeSwitch, Kind, Message
-from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.dialler import Dialler, Diallers, Fault
-from tests.fake_switch.rules import put, rules_on
-from tests.fake_switch.wire import pack
-from tests.openvswitch.running import Op25bController, policy_text
-from tests.patience import HANG_SECONDS
+from testing.fake_switch import Abilities, FakeSwitch, Kind, Message
+from testing.fake_switch.actions import LOCAL
+from testing.fake_switch.dialler import Dialler, Diallers, Fault
+from testing.fake_switch.rules import put, rules_on
+from testing.fake_switch.wire import pack
+from testing.patience import HANG_SECONDS
+from testing.running import Op25bController, policy_text
 
 HURRIED = str(Path(__file__).parent / "hurried.py")
 EVERY_LINE = str(Path(__file__).parent / "every_line.py")

@@ -10,8 +10,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from tests.fake_switch.wire import MOST_BYTES, Kind, pack
-from tests.patience import HANG_SECONDS
+from testing.fake_switch.wire import MOST_BYTES, Kind, pack
+from testing.patience import HANG_SECONDS
 
 METER_CONFIGURATIONS = 10
 METERS = pack(

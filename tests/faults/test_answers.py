@@ -8,10 +8,10 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.fake_switch import Abilities, FlowMod, Kind, Message, Refusal
-from tests.fake_switch.bundles import EXPERIMENTER_CONTROL, Control
-from tests.fake_switch.conduct import Conduct
-from tests.fake_switch.multipart import is_flow_request, is_port_description_request
+from testing.fake_switch import Abilities, FlowMod, Kind, Message, Refusal
+from testing.fake_switch.bundles import EXPERIMENTER_CONTROL, Control
+from testing.fake_switch.conduct import Conduct
+from testing.fake_switch.multipart import is_flow_request, is_port_description_request
 from tests.faults.rig import LITTLE, Rig
 
 WITHOUT_BUNDLES = Abilities(tables=8, bundles=False)

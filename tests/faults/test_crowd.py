@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from testing.patience import HANG_SECONDS
 from tests.faults.probe import Probe
 from tests.faults.rig import Rig
-from tests.patience import HANG_SECONDS
 
 SWITCHES = 1000
 PROBE_SECONDS = 5.0
@@ -37,7 +37,7 @@ def rig() -> Iterator[Rig]:
 @pytest.fixture
 def crowd(rig: Rig) -> Iterator[subprocess.Popen[str]]:
     """Connects, then all at once again; its switches keep their rules."""
-    command = [sys.executable, "-m", "tests.fake_switch.crowd", "--port", str(rig.controller.port)]
+    command = [sys.executable, "-m", "testing.fake_switch.crowd", "--port", str(rig.controller.port)]
     options = ["--switches", str(SWITCHES), "--tables", "8", "--rounds", "2", "--hold"]
     options += ["--seconds", str(HANG_SECONDS)]
     with subprocess.Popen(

@@ -11,11 +11,11 @@ import pytest
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow.flow_rule import FlowRule
-from tests.fake_switch import Abilities, FakeSwitch
-from tests.fake_switch.dialler import FLAWLESS, Fault
-from tests.fake_switch.rules import put, rules_on
+from testing.fake_switch import Abilities, FakeSwitch
+from testing.fake_switch.dialler import FLAWLESS, Fault
+from testing.fake_switch.rules import put, rules_on
+from testing.patience import HANG_SECONDS
 from tests.faults.rig import Rig
-from tests.patience import HANG_SECONDS
 
 SWITCHES = 16
 SMALL = """

@@ -12,7 +12,7 @@ from tests.faults.rig import Rig
 
 POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]
 STALL_SECONDS = 8.0
-"""Longer than Ryu's time-out for sending; ours is longer still here (tests/controller/unhurried.py)."""
+"""Longer than Ryu's time-out for sending; ours is longer still here (testing/unhurried.py)."""
 
 pytestmark = pytest.mark.slow
 

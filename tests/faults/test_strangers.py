@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.fake_switch.wire import MOST_BYTES, Kind, pack
+from testing.fake_switch.wire import MOST_BYTES, Kind, pack
+from testing.patience import HANG_SECONDS
 from tests.faults.probe import Probe
 from tests.faults.rig import Rig
 from tests.faults.strangers import HELLO, METERS, connect, is_ended, open_as_switch, streaming
-from tests.patience import HANG_SECONDS
 
 FLOOD_SECONDS = 3.0
 ANSWER_SECONDS = 0.5

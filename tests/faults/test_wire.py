@@ -10,15 +10,15 @@ from collections.abc import Callable
 import pytest
 
 from op25b_app.sync.claims import LIFE_SECONDS
-from tests.fake_switch import Kind
-from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.dialler import Dialler, Fault
-from tests.fake_switch.rules import rules_on
-from tests.fake_switch.switch import FakeSwitch
-from tests.fake_switch.wire import HEADER, MOST_BYTES, pack
+from testing.fake_switch import Kind
+from testing.fake_switch.actions import LOCAL
+from testing.fake_switch.dialler import Dialler, Fault
+from testing.fake_switch.rules import rules_on
+from testing.fake_switch.switch import FakeSwitch
+from testing.fake_switch.wire import HEADER, MOST_BYTES, pack
+from testing.patience import HANG_SECONDS
 from tests.faults.rig import LITTLE, Rig
 from tests.faults.strangers import is_ended, open_as_switch, xid_of
-from tests.patience import HANG_SECONDS
 
 QUARREL_SECONDS = 6.0
 """Longer than it takes until the one in use is asked again whether it lives."""

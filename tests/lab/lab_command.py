@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 ROOT = Path(__file__).parent.parent.parent
 LAB_SOURCES = ROOT / "mininet"

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 import pytest
 
+from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import OP25B, lab
-from tests.patience import HANG_SECONDS
 
 
 class Process(NamedTuple):

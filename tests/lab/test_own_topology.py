@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import LAB_SOURCES, ROOT, lab
-from tests.patience import HANG_SECONDS
 
 OWN = """\
 import sys

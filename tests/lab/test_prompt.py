@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import LAB_SOURCES, OP25B
-from tests.patience import HANG_SECONDS
 
 
 class Terminal:

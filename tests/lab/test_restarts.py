@@ -7,8 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import LAB_SOURCES
-from tests.patience import HANG_SECONDS
 
 CAMPAIGN = [sys.executable, str(LAB_SOURCES / "campaign.py")]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 
 @pytest.fixture(scope="session")

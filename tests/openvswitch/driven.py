@@ -14,8 +14,8 @@ from op25b_app.openflow.bundle import decode_control_reply
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.session import Session, SwitchFeatures
 from op25b_app.sync.status import Outcome
-from tests.fake_switch.wire import Kind, Stream, pack
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.fake_switch.wire import Kind, Stream, pack
+from testing.private_ovs import PrivateOvs
 
 SECONDS = 20.0
 TABLES = 254

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from op25b_app.net.prefix import parse_address
 from op25b_app.policy.packet import TCP, Packet
-from tests.frames import frame_of
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.frames import frame_of
+from testing.private_ovs import PrivateOvs
 
 SETTLE_SECONDS = 0.2
 """In which a frame has crossed a bridge, and a controller if need be."""

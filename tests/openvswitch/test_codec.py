@@ -6,7 +6,7 @@ import pytest
 
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Opaque, Tagged
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 IPV4_TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
 IPV6_TCP = (Field("eth_type", 0x86DD), Field("ip_proto", 6))

@@ -11,8 +11,8 @@ from op25b_app.openflow import bundle, codec, errors
 from op25b_app.openflow.bundle import Control, ControlReply
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
-from tests.openvswitch.openflow_client import ERROR, OpenFlowClient
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.openflow_client import ERROR, OpenFlowClient
+from testing.private_ovs import PrivateOvs
 
 PROTOCOLS = "OpenFlow13,OpenFlow14,OpenFlow15"
 NUMBER = 25

@@ -20,9 +20,9 @@ from op25b_app.openflow.flow_monitor import (
 from op25b_app.openflow.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto
 from op25b_app.openflow.wire import OPENFLOW_13
-from tests.openvswitch.openflow_client import OpenFlowClient
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.patience import HANG_SECONDS
+from testing.openflow_client import OpenFlowClient
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
 
 PROTOCOLS = "OpenFlow13,OpenFlow14,OpenFlow15"
 MATCH = (Field("eth_type", 0x0800), Field("ip_proto", 6), Field("ipv4_src", 10 << 24, 0xFF000000))

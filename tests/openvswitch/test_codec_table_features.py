@@ -11,7 +11,7 @@ from op25b_app.openflow.table_features import (
     encode_table_features_request,
     is_table_features_reply,
 )
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 
 @pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.running import Op25bController, policy_text, rules_on, wait_until
 from tests.openvswitch.hosts import Host, ports_reached
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
-from tests.patience import HANG_SECONDS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "learning_switch.py"
 SUBSCRIBER = Host(1, "100.64.0.1")

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on
+from testing.private_ovs import PrivateOvs
+from testing.running import Op25bController, policy_text, rules_on
 
 HELLO, FEATURES_REQUEST, FEATURES_REPLY, MULTIPART_REQUEST, MULTIPART_REPLY = 0, 5, 6, 18, 19
 BARRIER_REQUEST, BARRIER_REPLY = 20, 21

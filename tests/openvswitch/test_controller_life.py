@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.process import COMMANDS, Controller, free_port
-from tests.openvswitch.hosts import Host
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import (
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS, Controller, free_port
+from testing.running import (
     Op25bController,
     policy_text,
     rules_on,
     wait_until,
 )
-from tests.patience import HANG_SECONDS
+from tests.openvswitch.hosts import Host
 
 SUBSCRIBER = Host(1, "100.64.0.1")
 OUTSIDE = Host(4, "203.0.113.9")

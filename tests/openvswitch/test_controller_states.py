@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import pytest
 
 from op25b_app.openflow.flow_rule import FlowRule, Role
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on
+from testing.private_ovs import PrivateOvs
+from testing.running import Op25bController, policy_text, rules_on
 
 SWITCHES = (
     "v13 0x1304",

@@ -29,7 +29,7 @@ from benchmarks.convergence.world import (
     PLAIN_15,
     World,
 )
-from tests.openvswitch.running import wait_until
+from testing.running import wait_until
 
 pytestmark = pytest.mark.slow
 LISTS = Path(__file__).parents[3] / "shared/data/isp-prefixes"

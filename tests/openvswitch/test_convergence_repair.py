@@ -15,9 +15,9 @@ from benchmarks.convergence.repair import delete, repairs
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.running import Op25bController, policy_text, rules_on, wait_until
 
 EXAMPLE = Path(__file__).parents[2] / "example.yaml"
 SWITCHES = {"mended-13": 4, "mended-14": 5, "mended-15": 6}

@@ -8,7 +8,7 @@ from benchmarks.filters import DEFAULTS, UNHARDENED
 from benchmarks.flow_cache import WORKLOADS, cache_sizes
 from benchmarks.policies import generated_space
 from benchmarks.results import CacheSize
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.private_ovs import PrivateOvs
 
 Sizes = dict[tuple[str, str, int], CacheSize]
 FEW, MANY = 10, 10_000

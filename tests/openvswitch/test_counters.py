@@ -11,10 +11,10 @@ import pytest
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Mode, Policy
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
+from testing.private_ovs import PrivateOvs
+from testing.running import policy_text, wait_until
 from tests.openvswitch.driven import Driven, driven
 from tests.openvswitch.hosts import Host
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import policy_text, wait_until
 
 PROTOCOLS = "OpenFlow13,OpenFlow14,OpenFlow15"
 PORTS = frozenset({1, 2, 3, 4})

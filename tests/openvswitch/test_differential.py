@@ -14,10 +14,10 @@ from op25b_app.openflow.flow_rule import COOKIE_OWNER, Role
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import read_frame
-from tests.frames import frame_of
+from testing.frames import frame_of
+from testing.private_ovs import PrivateOvs
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
-from tests.openvswitch.private_ovs import PrivateOvs
 
 HANDOVER_TABLE = 7
 _NORMAL = re.compile(r"^ +NORMAL$", re.MULTILINE)

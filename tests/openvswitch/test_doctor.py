@@ -17,13 +17,13 @@ import pytest
 from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look
 from op25b_app.operate.doctor.table_checks import TRACKED_BY_DEFAULT
-from tests.controller.process import COMMANDS, Controller
+from testing.frames import frame_of
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS, Controller
+from testing.running import Op25bController, policy_text, wait_until
 from tests.controller.test_tls import Certificates
-from tests.frames import frame_of
 from tests.generated import packet
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, wait_until
-from tests.patience import HANG_SECONDS
 
 BRIDGE, NAME, DPID = "br-doctor", "access-1", 0x91
 PREFIXES = {

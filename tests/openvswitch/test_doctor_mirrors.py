@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.frames import frame_of
+from testing.frames import frame_of
+from testing.private_ovs import PrivateOvs
+from testing.running import Op25bController, policy_text, wait_until
 from tests.generated import packet
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, wait_until
 from tests.openvswitch.test_doctor import Diagnosis, doctor
 
 BRIDGE, NAME, DPID = "br-mirror", "access-1", 0xA1

@@ -6,8 +6,8 @@ import os
 import signal
 from pathlib import Path
 
+from testing.running import Op25bController, policy_text
 from tests.controller.hub_watch import MADE
-from tests.openvswitch.running import Op25bController, policy_text
 
 WATCH = str(Path(__file__).parents[1] / "controller" / "hub_watch.py")
 

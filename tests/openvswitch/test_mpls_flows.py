@@ -8,9 +8,9 @@ import struct
 import pytest
 
 from op25b_app.policy.packet import Packet
-from tests.frames import ethernet
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import wait_until
+from testing.frames import ethernet
+from testing.private_ovs import PrivateOvs
+from testing.running import wait_until
 
 MPLS, BOTTOM_OF_STACK = 0x8847, 1 << 8
 LINE, UPLINK, COUNT = 1, 2, 5

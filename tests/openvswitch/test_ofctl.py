@@ -20,9 +20,9 @@ from op25b_app.openflow.flow_rule import (
 )
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.model import Policy
+from testing.private_ovs import PrivateOvs
+from testing.running import rules_on
 from tests.generated import NOW, SWITCH, policies
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import rules_on
 
 IPV4, ARP, IPV6 = {"eth_type": 0x0800}, {"eth_type": 0x0806}, {"eth_type": 0x86DD}
 EACH_FIELD = (

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.process import COMMANDS, Controller
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS, Controller
+from testing.running import Op25bController, policy_text, rules_on
 
 BRIDGE, NAME, DPID = "kept", "access-1", 0x81
 Start = Callable[..., AbstractContextManager[Op25bController]]

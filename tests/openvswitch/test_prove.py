@@ -19,9 +19,9 @@ from op25b_app.openflow.ofctl_parser import read_dump, read_groups
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 from op25b_app.verify.prove import CannotDecide, Proven, Refuted, prove
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
 from tests.generated import NOW
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.patience import HANG_SECONDS
 
 BRIDGE = "prove"
 POLICY = """\

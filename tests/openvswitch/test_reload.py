@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.process import COMMANDS
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS
+from testing.running import Op25bController, policy_text, rules_on, wait_until
 
 SWITCHES = ("first 0x71", "second 0x72", "away 0x73")
 DYNAMIC = 'dynamic: [100.64.0.0/10, "2001:db8:1000::/36"]'

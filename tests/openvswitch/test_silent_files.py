@@ -14,11 +14,11 @@ import pytest
 
 from benchmarks.convergence.repair import delete
 from op25b_app.openflow.flow_rule import FlowRule, Role
-from tests.controller.process import COMMANDS
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import Op25bController, policy_text, rules_on, wait_until
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS
+from testing.running import Op25bController, policy_text, rules_on, wait_until
 from tests.openvswitch.silent_files import GONE, VARIABLE
-from tests.patience import HANG_SECONDS
 
 BRIDGE, NAME, DPID = "silent", "access-1", 0x85
 SILENT_FILES = str(Path(__file__).parent / "silent_files.py")

@@ -9,11 +9,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.openflow.ofctl import format_rule
-from tests.frames import frame_of
+from testing.frames import frame_of
+from testing.private_ovs import PrivateOvs
+from testing.running import rules_on
 from tests.generated import packets
 from tests.generated_frames import frames
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import rules_on
 from tests.openvswitch.test_differential import assert_agree
 from tests.property.test_single_table import PORTS, rules_of, sayable_policies
 

@@ -10,8 +10,8 @@ import pytest
 from op25b_app.net.prefix import parse_address
 from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, Packet
-from tests.frames import ethernet, tcp
-from tests.openvswitch.private_ovs import PrivateOvs
+from testing.frames import ethernet, tcp
+from testing.private_ovs import PrivateOvs
 
 BAD_MATCH, BAD_FIELD = 4, 6
 ROUTING_HEADER = 1 << 5

@@ -10,9 +10,9 @@ from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.loader import load
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
+from testing.private_ovs import PrivateOvs
+from testing.running import policy_text, rules_on
 from tests.openvswitch.driven import driven
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import policy_text, rules_on
 
 VERSIONS = pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])
 PROTOCOLS = "OpenFlow13,OpenFlow14,OpenFlow15"

@@ -25,10 +25,10 @@ from op25b_app.policy.packet import Packet
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
 from op25b_app.sync.status import Job, Outcome, State
-from tests.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
-from tests.fake_switch.flow_mod import Command
-from tests.fake_switch.rules import put, remove, rules_on
-from tests.fake_switch.wire import Stream
+from testing.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
+from testing.fake_switch.flow_mod import Command
+from testing.fake_switch.rules import put, remove, rules_on
+from testing.fake_switch.wire import Stream
 from tests.generated import NOW, SWITCH, packets, policies
 
 RESPECTS = ("dynamic", "static", "mail_destinations", "inbound", "hardening", "exceptions", "switches")

@@ -19,6 +19,7 @@ from typing import Any
 
 from benchmarks.convergence.record import Record
 from benchmarks.convergence.traffic import Traffic
+from testing.patience import HANG_SECONDS
 from tests.faults.campaign.disturb import Disturber
 from tests.faults.campaign.heartbeat import WRITE_SECONDS
 from tests.faults.campaign.hostile import KINDS
@@ -33,7 +34,6 @@ from tests.faults.campaign.world import (
     memory_of,
     seconds_of,
 )
-from tests.patience import HANG_SECONDS
 
 RATE = 15.0
 """Packets a second on each honest switch."""

@@ -12,10 +12,10 @@ from urllib.error import HTTPError
 
 from benchmarks.convergence.interference import Interferer, Kind
 from op25b_app.openflow.flow_rule import Field, FlowRule, Output, Role
-from tests.fake_switch.flow_mod import Command
+from testing.fake_switch.flow_mod import Command
+from testing.openflow_client import OpenFlowClient
 from tests.faults.campaign.watch import Deviation, Table
 from tests.faults.campaign.world import LINE, UPLINK, Honest, World
-from tests.openvswitch.openflow_client import OpenFlowClient
 
 CLEARED, OPENED, OPENED_BESIDE = "all rules deleted beside us", "opened by a tool", "opened beside us"
 """What others do that is not about one rule of ours; to open is to put a rule of theirs above all of ours."""

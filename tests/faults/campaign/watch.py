@@ -19,9 +19,9 @@ from op25b_app.openflow.flow_monitor import FlowEvent, decode_updates, encode_mo
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.operate.endpoint import NoControllerError
 from op25b_app.sync.flow_table import Key
-from tests.fake_switch.wire import Stream
+from testing.fake_switch.wire import Stream
+from testing.openflow_client import SET_CONFIG
 from tests.faults.campaign.world import Honest, World, descriptors_of, memory_of, seconds_of, waited_by
-from tests.openvswitch.openflow_client import SET_CONFIG
 
 READ_SECONDS = 0.1
 """How often each table is read."""

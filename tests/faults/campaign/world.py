@@ -22,12 +22,12 @@ from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, Packet, read_frame
-from tests.controller.process import COMMANDS, Controller
+from testing.frames import frame_of
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS, Controller
+from testing.running import policy_text
 from tests.controller.test_tls import Certificates
 from tests.faults.campaign.heartbeat import VARIABLE
-from tests.frames import frame_of
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.openvswitch.running import policy_text
 
 LINE, UPLINK = 1, 4
 FIRST_HOSTILE, TWIN = 0x1001, 0x1000

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from op25b_app.cli.main import main
-from tests.frames import frame_of
+from testing.frames import frame_of
 from tests.generated import packet
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.controller.process import free_port
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.process import free_port
 
 OP25B = Path(sys.executable).with_name("op25b")
 

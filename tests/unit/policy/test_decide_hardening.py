@@ -15,7 +15,7 @@ from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import LocatedPrefix, Policy
 from op25b_app.policy.packet import ETH_ARP, Packet, read_frame
-from tests.frames import arp, ethernet, icmpv6, ipv4, ipv6, tcp, udp
+from testing.frames import arp, ethernet, icmpv6, ipv4, ipv6, tcp, udp
 
 NOW = 1_800_000_000.0
 MAC, OTHER_MAC = 0x020000000003, 0x020000000009

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from op25b_app.net.prefix import parse_address
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, Packet, read_frame
-from tests.frames import ethernet, frame_of, ipv4, ipv6, tcp, udp
+from testing.frames import ethernet, frame_of, ipv4, ipv6, tcp, udp
 
 SOURCE4, DESTINATION4 = parse_address("100.64.0.1")[1], parse_address("203.0.113.25")[1]
 SOURCE6, DESTINATION6 = parse_address("2001:db8:1000::1")[1], parse_address("2001:db8:ffff::25")[1]

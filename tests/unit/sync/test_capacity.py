@@ -18,8 +18,8 @@ from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS
 from op25b_app.sync.target import fitting
 from op25b_app.sync.update_orders import DROP_ALL, behind_gate
-from tests.fake_switch import Abilities
-from tests.fake_switch.rules import put, remove, rules_on
+from testing.fake_switch import Abilities
+from testing.fake_switch.rules import put, remove, rules_on
 from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, desired
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"

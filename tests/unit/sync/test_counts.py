@@ -7,8 +7,8 @@ import pytest
 from op25b_app.openflow.codec import RESET_COUNTS, Command
 from op25b_app.openflow.flow_mods import Change, flags_of
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role, Tagged
-from tests.fake_switch import Abilities, FlowMod, Refusal
-from tests.fake_switch.rules import put
+from testing.fake_switch import Abilities, FlowMod, Refusal
+from testing.fake_switch.rules import put
 from tests.world import OURS, RULES, World, desired
 
 BLOCK, WOULD_BLOCK, FORWARD = (

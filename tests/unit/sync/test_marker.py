@@ -7,7 +7,7 @@ import pytest
 from op25b_app.compiler.marker import MOST_REVISIONS, Marker, is_marker, marker_rule, newest_marker
 from op25b_app.openflow.flow_rule import NORMAL, Field
 from op25b_app.sync.update_plan import mark_changes
-from tests.fake_switch.rules import put, remove, rules_on
+from testing.fake_switch.rules import put, remove, rules_on
 from tests.world import DIGEST, READ_BACK, RULES, World, desired
 
 ANOTHER_DIGEST = "beef" * 16

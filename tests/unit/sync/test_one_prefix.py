@@ -8,8 +8,8 @@ import pytest
 
 from op25b_app.policy.loader import load
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
-from tests.fake_switch import Abilities
-from tests.fake_switch.wire import Kind
+from testing.fake_switch import Abilities
+from testing.fake_switch.wire import Kind
 from tests.world import World
 
 PREFIXES = [f"10.{number // 250}.{number % 250}.0/25" for number in range(10_000)]

@@ -29,9 +29,9 @@ from op25b_app.sync.protocol import (
 )
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
 from op25b_app.sync.update_plan import Plan
-from tests.fake_switch import Abilities, FakeSwitch, Refusal
-from tests.fake_switch.rules import put, remove
-from tests.fake_switch.wire import Kind, Message, Stream, pack
+from testing.fake_switch import Abilities, FakeSwitch, Refusal
+from testing.fake_switch.rules import put, remove
+from testing.fake_switch.wire import Kind, Message, Stream, pack
 from tests.world import READ_BACK, RULES, THEIRS, World, desired
 
 CLOSE, COMMIT, DISCARD = 2, 4, 6

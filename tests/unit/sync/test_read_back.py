@@ -9,10 +9,10 @@ import pytest
 from op25b_app.openflow.flow_rule import NORMAL, Goto, Opaque
 from op25b_app.openflow.instruction_encoder import encode_action, meaning
 from op25b_app.sync.session import AUDIT_SECONDS
-from tests.fake_switch import Abilities
-from tests.fake_switch.messages import actions, goto, output
-from tests.fake_switch.oddities import CLEAR, OTHER_MEANING, SAME_MEANING
-from tests.fake_switch.rules import put, remove
+from testing.fake_switch import Abilities
+from testing.fake_switch.messages import actions, goto, output
+from testing.fake_switch.oddities import CLEAR, OTHER_MEANING, SAME_MEANING
+from testing.fake_switch.rules import put, remove
 from tests.world import READ_BACK, RULES, World, desired
 
 ABILITIES = pytest.mark.parametrize(

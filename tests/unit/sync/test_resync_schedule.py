@@ -6,7 +6,7 @@ import pytest
 
 from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
-from tests.fake_switch.rules import put, remove
+from testing.fake_switch.rules import put, remove
 from tests.world import RULES, THEIRS, World, desired
 
 ABOVE = THEIRS._replace(priority=500)

@@ -15,9 +15,9 @@ from op25b_app.policy.model import Mode
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS
 from op25b_app.sync.status import State
-from tests.fake_switch import Abilities, Command, Refusal
-from tests.fake_switch.rules import put, remove, rules_on
-from tests.fake_switch.wire import Kind
+from testing.fake_switch import Abilities, Command, Refusal
+from testing.fake_switch.rules import put, remove, rules_on
+from testing.fake_switch.wire import Kind
 from tests.world import (
     DIGEST,
     OURS,

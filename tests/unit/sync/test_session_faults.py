@@ -16,10 +16,10 @@ from op25b_app.sync.resync_schedule import LookBudget
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
 from op25b_app.sync.status import Outcome, State
 from op25b_app.sync.update_orders import DROP_ALL
-from tests.fake_switch import Abilities, Refusal
-from tests.fake_switch.flow_mod import Command
-from tests.fake_switch.rules import put, remove
-from tests.fake_switch.wire import Kind, Message, pack
+from testing.fake_switch import Abilities, Refusal
+from testing.fake_switch.flow_mod import Command
+from testing.fake_switch.rules import put, remove
+from testing.fake_switch.wire import Kind, Message, pack
 from tests.world import OURS, PORTS, READ_BACK, RULES, STATIC, TCP, Messages, World, at, desired
 
 ANOTHER_DIGEST = "beef" * 16

@@ -10,9 +10,9 @@ from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.sync.resync_schedule import RepairBudget
 from op25b_app.sync.status import AS_WANTED, Job, Outcome
-from tests.fake_switch import Abilities
-from tests.fake_switch.rules import put, remove
-from tests.fake_switch.wire import Kind, pack
+from testing.fake_switch import Abilities
+from testing.fake_switch.rules import put, remove
+from testing.fake_switch.wire import Kind, pack
 from tests.world import DIGEST, OURS, READ_BACK, RULES, TCP, THEIRS, World, desired
 
 OPEN = FlowRule(0, 500, (*TCP, Field("tcp_dst", 25)), NORMAL, cookie=7)

@@ -9,10 +9,10 @@ import pytest
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, SwitchFeatures
-from tests.fake_switch import Abilities, FlowMod, Refusal
-from tests.fake_switch.flow_mod import Command
-from tests.fake_switch.rules import remove
-from tests.fake_switch.wire import Kind
+from testing.fake_switch import Abilities, FlowMod, Refusal
+from testing.fake_switch.flow_mod import Command
+from testing.fake_switch.rules import remove
+from testing.fake_switch.wire import Kind
 from tests.world import OURS, PORTS, RULES, TCP, World, at, desired
 
 SMTP = (*TCP, Field("tcp_dst", 25))

@@ -18,9 +18,9 @@ from op25b_app.openflow.oxm import ReportedMatch, decode_match, encode_match
 from op25b_app.openflow.stored_rule import Unsupported
 from op25b_app.sync.reconcile import describe
 from op25b_app.sync.session import AUDIT_SECONDS
-from tests.fake_switch import Abilities
-from tests.fake_switch.rules import remove
-from tests.fake_switch.wire import Kind
+from testing.fake_switch import Abilities
+from testing.fake_switch.rules import remove
+from testing.fake_switch.wire import Kind
 from tests.world import RULES, Messages, World, desired
 
 BLOCK = 0x25B0 << 48 | Role.BLOCK << 40 | 7

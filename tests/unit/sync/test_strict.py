@@ -14,8 +14,8 @@ from op25b_app.policy.model import Hardening, Inbound, Policy, SourceValidation
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.remedies import alternatives
 from op25b_app.sync.session import AUDIT_SECONDS
-from tests.fake_switch import Abilities, FlowMod, Refusal
-from tests.fake_switch.rules import remove
+from testing.fake_switch import Abilities, FlowMod, Refusal
+from testing.fake_switch.rules import remove
 from tests.world import READ_BACK, RULES, World, desired
 
 BAD_FIELD, BAD_MASK, BAD_VALUE = Refusal(4, 6), Refusal(4, 8), Refusal(4, 7)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
-from tests.fake_switch import Abilities, FakeSwitch, Kind, Message
-from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.wire import HEADER, MOST_BYTES, OPENFLOW_13, Stream, pack
+from testing.fake_switch import Abilities, FakeSwitch, Kind, Message
+from testing.fake_switch.actions import LOCAL
+from testing.fake_switch.wire import HEADER, MOST_BYTES, OPENFLOW_13, Stream, pack
 
 PIECE_BYTES = 1 << 16
 LITTLE = Abilities(tables=8)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import struct
 
-from tests.fake_switch import Kind
-from tests.fake_switch.monitor import EXPERIMENTER_MONITOR
-from tests.fake_switch.wire import MOST_BYTES, ONF, OPENFLOW_13, pack
+from testing.fake_switch import Kind
+from testing.fake_switch.monitor import EXPERIMENTER_MONITOR
+from testing.fake_switch.wire import MOST_BYTES, ONF, OPENFLOW_13, pack
 from tests.faults.campaign.hostile.attack import Attack, block_of
 from tests.faults.campaign.hostile.handshakes import FLOOD_BYTES, meter_configs
 from tests.faults.campaign.hostile.registry import hostile

@@ -7,8 +7,8 @@ import ssl
 import struct
 from contextlib import suppress
 
-from tests.fake_switch import Kind
-from tests.fake_switch.wire import MOST_BYTES, OPENFLOW_13, pack
+from testing.fake_switch import Kind
+from testing.fake_switch.wire import MOST_BYTES, OPENFLOW_13, pack
 from tests.faults.campaign.hostile.attack import Attack, announced
 from tests.faults.campaign.hostile.registry import hostile
 

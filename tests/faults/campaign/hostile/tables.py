@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from random import Random
 
 from op25b_app.openflow.flow_rule import Field, FlowRule, Goto
-from tests.fake_switch import Abilities, FakeSwitch, Kind, Message, Refusal
-from tests.fake_switch.conduct import Conduct
-from tests.fake_switch.messages import match, oxm
-from tests.fake_switch.rules import put
-from tests.fake_switch.wire import HEADER, MOST_BYTES, OPENFLOW_13, pack
+from testing.fake_switch import Abilities, FakeSwitch, Kind, Message, Refusal
+from testing.fake_switch.conduct import Conduct
+from testing.fake_switch.messages import match, oxm
+from testing.fake_switch.rules import put
+from testing.fake_switch.wire import HEADER, MOST_BYTES, OPENFLOW_13, pack
 from tests.faults.campaign.hostile.attack import Attack, block_of
 from tests.faults.campaign.hostile.registry import hostile
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from tests.fake_switch.actions import (
+from testing.fake_switch.actions import (
     CONTROLLER,
     COPY_TTL_IN,
     COPY_TTL_OUT,
@@ -18,8 +18,8 @@ from tests.fake_switch.actions import (
     SET_TTL,
     Action,
 )
-from tests.fake_switch.match import VLAN_PRESENT, Fields, visible
-from tests.fake_switch.tables import Entry, Tables
+from testing.fake_switch.match import VLAN_PRESENT, Fields, visible
+from testing.fake_switch.tables import Entry, Tables
 
 
 class Passage(NamedTuple):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.fake_switch.wire import ONF, OPENFLOW_14, Refusal
+from testing.fake_switch.wire import ONF, OPENFLOW_14, Refusal
 
 HELLO_INCOMPATIBLE = Refusal(0, 0)
 

@@ -6,8 +6,8 @@ import itertools
 import struct
 from collections.abc import Callable, Iterator
 
-from tests.fake_switch.flow_mod import FlowMod
-from tests.fake_switch.messages import (
+from testing.fake_switch.flow_mod import FlowMod
+from testing.fake_switch.messages import (
     action,
     actions,
     bundle_add,
@@ -22,7 +22,7 @@ from tests.fake_switch.messages import (
     set_field,
     write_metadata,
 )
-from tests.fake_switch.wire import ONF, Kind, pack
+from testing.fake_switch.wire import ONF, Kind, pack
 
 Odd = Callable[[FlowMod], FlowMod]
 """What a switch makes of a rule, or tells of it."""

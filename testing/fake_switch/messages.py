@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import struct
 
-from tests.fake_switch.flow_mod import ALL_TABLES, ANY
-from tests.fake_switch.match import BASIC
-from tests.fake_switch.wire import ONF, OPENFLOW_13, Kind, pack
+from testing.fake_switch.flow_mod import ALL_TABLES, ANY
+from testing.fake_switch.match import BASIC
+from testing.fake_switch.wire import ONF, OPENFLOW_13, Kind, pack
 
 
 def oxm(number: int, octets: int, value: int, mask: int | None = None, oxm_class: int = BASIC) -> bytes:

@@ -9,13 +9,13 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from tests.fake_switch import multipart, refusals, statistics
-from tests.fake_switch.bundles import EXPERIMENTER_ADD, EXPERIMENTER_CONTROL, Bundled, Bundles
-from tests.fake_switch.flow_mod import SEND_FLOW_REMOVED, FlowMod, read_flow_mod
-from tests.fake_switch.monitor import EXPERIMENTER_MONITOR, Monitors
-from tests.fake_switch.roles import Role, grant_role
-from tests.fake_switch.tables import Change, Happened
-from tests.fake_switch.wire import (
+from testing.fake_switch import multipart, refusals, statistics
+from testing.fake_switch.bundles import EXPERIMENTER_ADD, EXPERIMENTER_CONTROL, Bundled, Bundles
+from testing.fake_switch.flow_mod import SEND_FLOW_REMOVED, FlowMod, read_flow_mod
+from testing.fake_switch.monitor import EXPERIMENTER_MONITOR, Monitors
+from testing.fake_switch.roles import Role, grant_role
+from testing.fake_switch.tables import Change, Happened
+from testing.fake_switch.wire import (
     ONF,
     OPENFLOW_13,
     OPENFLOW_14,
@@ -30,7 +30,7 @@ from tests.fake_switch.wire import (
 )
 
 if TYPE_CHECKING:
-    from tests.fake_switch.switch import FakeSwitch
+    from testing.fake_switch.switch import FakeSwitch
 
 _CAPABILITIES = 0b111
 """FLOW_STATS, TABLE_STATS, PORT_STATS."""

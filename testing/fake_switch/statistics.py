@@ -8,10 +8,10 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterable, Iterator
 
-from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.match import FIELDS, write_match
-from tests.fake_switch.tables import Change, Entry, Tables
-from tests.fake_switch.wire import OPENFLOW_13, OPENFLOW_15, pad8
+from testing.fake_switch.actions import LOCAL
+from testing.fake_switch.match import FIELDS, write_match
+from testing.fake_switch.tables import Change, Entry, Tables
+from testing.fake_switch.wire import OPENFLOW_13, OPENFLOW_15, pad8
 
 _FLOW_STATS = struct.Struct("!HBxIIHHHHHxxQQQ")
 _FLOW_DESCRIPTION = struct.Struct("!HxxBxHHHHHQ")

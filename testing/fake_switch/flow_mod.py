@@ -6,10 +6,10 @@ import enum
 import struct
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.instructions import Program, read_instructions
-from tests.fake_switch.match import Match, read_match, write_match
-from tests.fake_switch.wire import HEADER, OPENFLOW_14, Cursor, Kind, RefusedError, pack
+from testing.fake_switch import refusals
+from testing.fake_switch.instructions import Program, read_instructions
+from testing.fake_switch.match import Match, read_match, write_match
+from testing.fake_switch.wire import HEADER, OPENFLOW_14, Cursor, Kind, RefusedError, pack
 
 ALL_TABLES, ANY = 0xFF, 0xFFFFFFFF
 SEND_FLOW_REMOVED, CHECK_OVERLAP, RESET_COUNTS, NO_PACKET_COUNTS, NO_BYTE_COUNTS = 1, 2, 4, 8, 16

@@ -10,8 +10,8 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.wire import Cursor, RefusedError
+from testing.fake_switch import refusals
+from testing.fake_switch.wire import Cursor, RefusedError
 
 Match = tuple[tuple[str, int, int], ...]
 Fields = Mapping[str, int]

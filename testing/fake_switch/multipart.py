@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tests.fake_switch import refusals, statistics
-from tests.fake_switch.match import read_match
-from tests.fake_switch.monitor import EXPERIMENTER_MONITOR, Monitors, head_of
-from tests.fake_switch.tables import Entry, Selection
-from tests.fake_switch.wire import (
+from testing.fake_switch import refusals, statistics
+from testing.fake_switch.match import read_match
+from testing.fake_switch.monitor import EXPERIMENTER_MONITOR, Monitors, head_of
+from testing.fake_switch.tables import Entry, Selection
+from testing.fake_switch.wire import (
     HEADER,
     ONF,
     OPENFLOW_13,
@@ -26,8 +26,8 @@ from tests.fake_switch.wire import (
 )
 
 if TYPE_CHECKING:
-    from tests.fake_switch.channel import Channel
-    from tests.fake_switch.switch import FakeSwitch
+    from testing.fake_switch.channel import Channel
+    from testing.fake_switch.switch import FakeSwitch
 
 _HEAD = struct.Struct("!HHxxxx")
 _FLOWS = struct.Struct("!BxxxIIxxxxQQ")

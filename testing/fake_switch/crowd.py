@@ -1,6 +1,6 @@
 """A crowd of fake switches at one controller.
 
-``python -m tests.fake_switch.crowd --port 6653 --switches 1000`` prints one JSON object. For each time that
+``python -m testing.fake_switch.crowd --port 6653 --switches 1000`` prints one JSON object. For each time that
 all switches connected at once, ``rounds`` has the seconds, from that moment on, until each was connected,
 until it had confirmed changes for the last time (a barrier or a bundle's commit behind flow-mods; none where
 nothing was to change), and until its table was read for the last time; and how many flow-mods it got.
@@ -19,12 +19,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.conduct import Abilities
-from tests.fake_switch.dialler import Dialler
-from tests.fake_switch.multipart import is_flow_request
-from tests.fake_switch.switch import FakeSwitch
-from tests.fake_switch.wire import Kind, Message
+from testing.fake_switch.actions import LOCAL
+from testing.fake_switch.conduct import Abilities
+from testing.fake_switch.dialler import Dialler
+from testing.fake_switch.multipart import is_flow_request
+from testing.fake_switch.switch import FakeSwitch
+from testing.fake_switch.wire import Kind, Message
 
 CONFIRMING = (Kind.BARRIER_REQUEST, Kind.BUNDLE_CONTROL, Kind.EXPERIMENTER)
 
@@ -167,7 +167,7 @@ async def measure(options: argparse.Namespace) -> None:
 
 
 def options_of(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.fake_switch.crowd", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m testing.fake_switch.crowd", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, required=True, help="the controller's OpenFlow port")
     parser.add_argument("--switches", type=int, default=1000)

@@ -18,8 +18,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
 
-from tests.openvswitch.openflow_client import OpenFlowClient, openflow_client
-from tests.patience import HANG_SECONDS
+from testing.openflow_client import OpenFlowClient, openflow_client
+from testing.patience import HANG_SECONDS
 
 SCHEMA = Path("/usr/share/openvswitch/vswitch.ovsschema")
 

@@ -11,8 +11,8 @@ import struct
 from collections.abc import Callable
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.wire import HEADER, Cursor, Kind, Message, RefusedError
+from testing.fake_switch import refusals
+from testing.fake_switch.wire import HEADER, Cursor, Kind, Message, RefusedError
 
 EXPERIMENTER_CONTROL, EXPERIMENTER_ADD = 2300, 2301
 ATOMIC, ORDERED = 1, 2

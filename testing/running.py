@@ -15,9 +15,9 @@ from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from tests.controller.process import COMMANDS, UNHURRIED, Controller
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
+from testing.process import COMMANDS, UNHURRIED, Controller
 
 SPACE = """
 isp:
@@ -42,7 +42,7 @@ def policy_text(*switches: str) -> str:
 class Op25bController(Controller):
     """``ryu-manager op25b_app.app`` with a policy file and a control socket of its own.
 
-    It is not hurried (see tests/controller/unhurried.py), unless ``applications`` make it so.
+    It is not hurried (see testing/unhurried.py), unless ``applications`` make it so.
     """
 
     def __init__(

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parent
 UNHURRIED = str(HERE / "unhurried.py")
 COMMANDS = Path(sys.executable).parent
 _reserved: list[socket.socket] = []
@@ -60,7 +60,10 @@ class Controller:
         self.port = port or own_port
         port_option = "--ofp-ssl-listen-port" if "--ctl-cert" in command else "--ofp-tcp-listen-port"
         ports = [port_option, str(self.port), "--wsapi-port", str(self.web_port)]
-        own = {"PYTHONPATH": f"{HERE}:{ROOT}", "OP25B_STATE_DIRECTORY": str(directory / "state")}
+        own = {
+            "PYTHONPATH": f"{ROOT / 'tests/controller'}:{ROOT}",
+            "OP25B_STATE_DIRECTORY": str(directory / "state"),
+        }
         with self.path.open("wb") as stderr:
             self.process = subprocess.Popen(
                 [*command, *ports],

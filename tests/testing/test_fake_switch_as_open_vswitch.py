@@ -18,8 +18,8 @@ from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import decode_updates, is_flow_update
 from op25b_app.openflow.oxm import match_size
 from op25b_app.openflow.oxs import decode_statistics
-from tests.fake_switch import Abilities, Channel, FakeSwitch, Kind, Message
-from tests.fake_switch.messages import (
+from testing.fake_switch import Abilities, Channel, FakeSwitch, Kind, Message
+from testing.fake_switch.messages import (
     actions,
     bundle_add,
     bundle_control,
@@ -33,10 +33,10 @@ from tests.fake_switch.messages import (
     role_request,
     write_metadata,
 )
-from tests.fake_switch.oddities import bundle_messages, odd_messages
-from tests.fake_switch.wire import Stream, pack
-from tests.openvswitch.private_ovs import PrivateOvs
-from tests.patience import HANG_SECONDS
+from testing.fake_switch.oddities import bundle_messages, odd_messages
+from testing.fake_switch.wire import Stream, pack
+from testing.patience import HANG_SECONDS
+from testing.private_ovs import PrivateOvs
 
 VERSIONS = pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])
 FLUSH_XID = 0x7FFFFFFF

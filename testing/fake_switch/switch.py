@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.fake_switch.actions import LOCAL
-from tests.fake_switch.channel import Channel
-from tests.fake_switch.conduct import Abilities, Conduct
-from tests.fake_switch.flow_mod import Command, FlowMod
-from tests.fake_switch.forwarding import Passage, forward
-from tests.fake_switch.tables import Change, Entry, Tables
+from testing.fake_switch.actions import LOCAL
+from testing.fake_switch.channel import Channel
+from testing.fake_switch.conduct import Abilities, Conduct
+from testing.fake_switch.flow_mod import Command, FlowMod
+from testing.fake_switch.forwarding import Passage, forward
+from testing.fake_switch.tables import Change, Entry, Tables
 
 AS_OPEN_VSWITCH = Abilities()
 

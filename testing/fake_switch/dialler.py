@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
-from tests.fake_switch.channel import Channel
-from tests.fake_switch.switch import FakeSwitch
-from tests.fake_switch.wire import Message
-from tests.patience import HANG_SECONDS
+from testing.fake_switch.channel import Channel
+from testing.fake_switch.switch import FakeSwitch
+from testing.fake_switch.wire import Message
+from testing.patience import HANG_SECONDS
 
 REDIAL_SECONDS = 0.05
 """How long after a refused connection the next one is tried."""

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.flow_mod import (
+from testing.fake_switch import refusals
+from testing.fake_switch.flow_mod import (
     ALL_TABLES,
     ANY,
     CHECK_OVERLAP,
@@ -19,8 +19,8 @@ from tests.fake_switch.flow_mod import (
     Command,
     FlowMod,
 )
-from tests.fake_switch.match import Fields, Match, overlap, within
-from tests.fake_switch.wire import RefusedError
+from testing.fake_switch.match import Fields, Match, overlap, within
+from testing.fake_switch.wire import RefusedError
 
 Key = tuple[int, Match]
 

@@ -6,9 +6,9 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.match import BASIC, BY_NAME, BY_NUMBER, VLAN_PRESENT, prerequisites_met
-from tests.fake_switch.wire import OPENFLOW_15, Cursor, Refusal, RefusedError
+from testing.fake_switch import refusals
+from testing.fake_switch.match import BASIC, BY_NAME, BY_NUMBER, VLAN_PRESENT, prerequisites_met
+from testing.fake_switch.wire import OPENFLOW_15, Cursor, Refusal, RefusedError
 
 OUTPUT, COPY_TTL_OUT, COPY_TTL_IN, PUSH_VLAN, POP_VLAN, SET_QUEUE, GROUP = 0, 11, 12, 17, 18, 21, 22
 SET_TTL, DECREMENT_TTL, SET_FIELD = 23, 24, 25

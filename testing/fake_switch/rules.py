@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from op25b_app.openflow.flow_rule import TAG_MASK, Action, Field, FlowRule, Goto, Opaque, Output, Tagged
-from tests.fake_switch.actions import OUTPUT
-from tests.fake_switch.actions import Action as SwitchAction
-from tests.fake_switch.flow_mod import Command, FlowMod
-from tests.fake_switch.instructions import Program, write_instructions
-from tests.fake_switch.match import BY_NAME
-from tests.fake_switch.switch import FakeSwitch
-from tests.fake_switch.tables import Entry
+from testing.fake_switch.actions import OUTPUT
+from testing.fake_switch.actions import Action as SwitchAction
+from testing.fake_switch.flow_mod import Command, FlowMod
+from testing.fake_switch.instructions import Program, write_instructions
+from testing.fake_switch.match import BY_NAME
+from testing.fake_switch.switch import FakeSwitch
+from testing.fake_switch.tables import Entry
 
 
 def put(switch: FakeSwitch, *rules: FlowRule, idle_timeout: int = 0) -> None:

@@ -6,11 +6,11 @@ import enum
 import struct
 from typing import TYPE_CHECKING
 
-from tests.fake_switch import refusals
-from tests.fake_switch.wire import Cursor, Kind, Message, RefusedError, pack
+from testing.fake_switch import refusals
+from testing.fake_switch.wire import Cursor, Kind, Message, RefusedError, pack
 
 if TYPE_CHECKING:
-    from tests.fake_switch.channel import Channel
+    from testing.fake_switch.channel import Channel
 
 _REQUEST = struct.Struct("!IxxxxQ")
 _STATUS = struct.Struct("!IBxxxQ")

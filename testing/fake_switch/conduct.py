@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.fake_switch.flow_mod import FlowMod
-from tests.fake_switch.wire import OPENFLOW_13, Message, Refusal
+from testing.fake_switch.flow_mod import FlowMod
+from testing.fake_switch.wire import OPENFLOW_13, Message, Refusal
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ryu.base import app_manager
 
 from op25b_app.controller import buffered_socket, signals
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 
 class Unhurried(app_manager.RyuApp):

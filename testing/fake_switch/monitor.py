@@ -11,11 +11,11 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.flow_mod import ALL_TABLES, ANY
-from tests.fake_switch.match import Match, read_match, write_match
-from tests.fake_switch.tables import Change, Entry, Happened, Selection, Tables
-from tests.fake_switch.wire import NICIRA, ONF, OPENFLOW_13, Cursor, Refusal, RefusedError
+from testing.fake_switch import refusals
+from testing.fake_switch.flow_mod import ALL_TABLES, ANY
+from testing.fake_switch.match import Match, read_match, write_match
+from testing.fake_switch.tables import Change, Entry, Happened, Selection, Tables
+from testing.fake_switch.wire import NICIRA, ONF, OPENFLOW_13, Cursor, Refusal, RefusedError
 
 EXPERIMENTER_MONITOR = 1870
 _INITIAL, _INSTRUCTIONS, _NO_ABBREVIATION, _ONLY_OWN = 1, 16, 32, 64

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_rule import FlowRule
-from tests.patience import HANG_SECONDS
+from testing.patience import HANG_SECONDS
 
 HELLO, ERROR, SET_CONFIG = 0, 1, 9
 BARRIER = 0x2525_2525

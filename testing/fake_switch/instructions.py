@@ -5,10 +5,10 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from tests.fake_switch import refusals
-from tests.fake_switch.actions import GROUP, OUTPUT, Action, read_actions, read_parts, write_output
-from tests.fake_switch.match import Match, known_fields
-from tests.fake_switch.wire import OPENFLOW_15, RefusedError
+from testing.fake_switch import refusals
+from testing.fake_switch.actions import GROUP, OUTPUT, Action, read_actions, read_parts, write_output
+from testing.fake_switch.match import Match, known_fields
+from testing.fake_switch.wire import OPENFLOW_15, RefusedError
 
 _GOTO, _METADATA, _WRITE, _APPLY, _CLEAR, _METER = range(1, 7)
 
