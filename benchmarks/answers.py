@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from benchmarks.markdown_table import table
 from benchmarks.run import Run
-from benchmarks.tables import readable_seconds, table
+from benchmarks.tables import readable_seconds
 
 _RULES = 10_000
 

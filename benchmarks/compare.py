@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import click
 
+from benchmarks.markdown_table import table
 from benchmarks.results import Spread
 from benchmarks.run import Run, read_run
-from benchmarks.tables import table
 
 _PATH = click.Path(exists=True, dir_okay=False, path_type=Path)
 

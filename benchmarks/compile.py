@@ -22,10 +22,10 @@ from typing import Any, NamedTuple, TypeVar
 import click
 import netaddr  # type: ignore[import-untyped]
 
+from benchmarks.markdown_table import table
 from benchmarks.policies import AT, SWITCH, VERSIONS, generated_space, scattered_space, write_policy
 from benchmarks.processes import apart, peak_megabytes
 from benchmarks.results import Spread, spread_of
-from benchmarks.tables import table
 from op25b_app.compiler.compiler import Compiler
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_set import Key, cover, keys_of, prefix_of

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import click
 
+from benchmarks.markdown_table import table
 from benchmarks.results import Switches
 from benchmarks.run import Run, read_run
-from benchmarks.tables import table
 
 SWITCHES, SUBSCRIBERS = 100_000, 100
 

@@ -7,9 +7,10 @@ from statistics import median
 from typing import NamedTuple
 
 from benchmarks.filters import DEFAULTS
+from benchmarks.markdown_table import table
 from benchmarks.results import Install, Spread
 from benchmarks.run import Run
-from benchmarks.tables import readable_seconds, table
+from benchmarks.tables import readable_seconds
 
 
 class Goal(NamedTuple):

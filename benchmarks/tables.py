@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from benchmarks.markdown_table import table
 from benchmarks.results import CacheSize, ProcessorTime, Spread
-
-if TYPE_CHECKING:
-    from benchmarks.run import Run
+from benchmarks.run import Run
 
 _COMPARED_CACHE = "unhardened"
 _NONE = "-"
@@ -27,11 +26,6 @@ def sections(run: Run) -> dict[str, str]:
     }
     about = "Measured: " + "; ".join(f"{name} {value}" for name, value in run.about.items()) + "."
     return {**{name: make(run) for name, (rows, make) in found.items() if rows}, "about": about}
-
-
-def table(heads: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(heads) - 1)]
-    return "\n".join("| " + " | ".join(cells) + " |" for cells in (heads, rule, *lines))
 
 
 def _install(run: Run) -> str:

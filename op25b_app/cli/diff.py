@@ -77,7 +77,8 @@ def _policies_or_exit(*paths: Path, at: float, as_json: bool) -> tuple[Policy, P
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:
-    from op25b_app.diff.text import alike_text, exception_text, names, network_notes
+    from op25b_app.diff.text import alike_text, exception_text, network_notes
+    from op25b_app.diff.words import names
 
     yield from network_notes(effect)
     if effect.treats_all_alike:

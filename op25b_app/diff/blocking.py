@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from op25b_app.diff.address_text import held_by
 from op25b_app.diff.match_switches import pairs_of
-from op25b_app.diff.text import names
+from op25b_app.diff.words import names
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.ranges import Ranges, complement

@@ -13,7 +13,6 @@ from op25b_app.diff.blocking import stops_blocking
 from op25b_app.diff.comparison import Judgement
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.switch_diff import SwitchDifference
-from op25b_app.diff.text import summary
 from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.ranges import Ranges
@@ -86,10 +85,6 @@ class Effect:
             switch.traffic or switch.untold or switch.forwarding_table[0] != switch.forwarding_table[1]
             for switch in self.switches
         )
-
-    def summary(self) -> list[str]:
-        """Return the most important changes in at most ten lines."""
-        return summary(self)
 
 
 _NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions"})

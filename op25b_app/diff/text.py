@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
 from op25b_app.diff.address_text import AddressSet, Piece
+from op25b_app.diff.policy_diff import Effect, ExceptionEnd, RuleChanges, SwitchEffect
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
+from op25b_app.diff.words import joined, names
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
@@ -17,12 +18,9 @@ from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.header import UNTAGGED
 
-if TYPE_CHECKING:
-    from op25b_app.diff.policy_diff import Effect, ExceptionEnd, RuleChanges, SwitchEffect
-
 MOST_INLINE = 2
 """Maximum number of prefixes in a sentence; more are listed below it."""
-_MOST_NAMES = 3
+_MOST_LISTED = 3
 _MOST_LINES = 10
 _EXACT_UNTIL = 10**9
 
@@ -43,14 +41,6 @@ _MODES = {
     VerdictChange.LET_THROUGH: "monitor mode: everything that was blocked is counted and let through",
     VerdictChange.ENFORCED: "enforce mode: everything that was counted and let through is blocked",
 }
-
-
-def names(switches: Sequence[str]) -> str:
-    """Return ``a``, ``a and b``, or ``a, b and 998 more switches``."""
-    if len(switches) > _MOST_NAMES:
-        rest = len(switches) - _MOST_NAMES + 1
-        return f"{', '.join(switches[: _MOST_NAMES - 1])} and {rest:,} more switches"
-    return _joined(switches)
 
 
 def headline(traffic: Traffic) -> str:
@@ -201,11 +191,11 @@ def summary(effect: Effect) -> list[str]:
                 more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
                 lines.append(f"{who}: {sentence(found[0])}{more}")
         lines.append(f"{who}: rules {rules_text(switch)}")
-    if len(effect.exceptions) > _MOST_NAMES:
+    if len(effect.exceptions) > _MOST_LISTED:
         lines.append(f"{len(effect.exceptions):,} exceptions begin, end, or end at another time")
     else:
         lines += map(exception_text, effect.exceptions)
-    last = list(effect.stops_blocking)[:_MOST_NAMES]
+    last = list(effect.stops_blocking)[:_MOST_LISTED]
     room = _MOST_LINES - len(last)
     if len(lines) > room:
         lines[room - 1 :] = [f"and {len(lines) - room + 1:,} more changes; `op25b diff` tells all"]
@@ -235,9 +225,9 @@ def _addresses(addresses: AddressSet) -> str:
     if len(written) > MOST_INLINE:
         return f"{len(written):,} prefixes ({amount(addresses.version, addresses.count)})"
     return (
-        _joined(written)
+        joined(written)
         if addresses.count == 1
-        else f"{_joined(written)} ({amount(addresses.version, addresses.count)})"
+        else f"{joined(written)} ({amount(addresses.version, addresses.count)})"
     )
 
 
@@ -245,16 +235,12 @@ def _first(written: Sequence[str]) -> str:
     """Return the first words and the number of further ones."""
     rest = len(written) - MOST_INLINE
     if rest <= 1:
-        return _joined(written)
+        return joined(written)
     return f"{', '.join(written[:MOST_INLINE])} and {rest:,} more"
 
 
-def _joined(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
 def _few(words: Sequence[str]) -> str:
-    return _joined(words) if len(words) <= MOST_NAMES else names_in_words(words)
+    return joined(words) if len(words) <= MOST_NAMES else names_in_words(words)
 
 
 def _number(count: int) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from op25b_app.diff import effect, stops_blocking
+from op25b_app.diff.text import summary
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
 from op25b_app.policy.loader import Loaded, load
@@ -112,7 +113,7 @@ def _compared(
     if not with_effect:
         return Examined(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)), opens=opens)
     told = effect(old, new, at)
-    return Examined(loaded, frozenset(named), tuple(told.summary()), told.stops_blocking, opens)
+    return Examined(loaded, frozenset(named), tuple(summary(told)), told.stops_blocking, opens)
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

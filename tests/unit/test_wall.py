@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[2] / "op25b_app"
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "op25b_app"
+FOLDERS = ("op25b_app", "benchmarks", "topologies", "mininet")
 FRAMEWORKS = {"ryu", "eventlet", "greenlet", "os_ken", "oslo_config"}
 OUTSIDE = {*FRAMEWORKS, "socket", "time", "threading", "subprocess", "requests", "asyncio"}
 MAY_KNOW = {
@@ -39,6 +41,14 @@ def imported(path: Path) -> Iterator[str]:
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             yield node.module or ""
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    """Yield what a file imports: modules, and each name of a module as if that were a package."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    yield from imported(path)
 
 
 @pytest.mark.parametrize("path", CORE, ids=lambda path: str(path.relative_to(PACKAGE)))
@@ -74,3 +84,16 @@ def test_ryu_and_eventlet_stay_out_of_the_process_as_well() -> None:
     loaded = set(printed.stdout.split())
     assert "op25b_app" in loaded
     assert not loaded & {"ryu", "eventlet"}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    tree = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts): path
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    waiting = {name: set(imported_modules(path)) & tree.keys() - {name} for name, path in tree.items()}
+    while ready := [name for name, needs in waiting.items() if not needs & waiting.keys()]:
+        for name in ready:
+            del waiting[name]
+    assert not waiting

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 
 from op25b_app.cli.main import main
 from op25b_app.diff import effect
+from op25b_app.diff.text import summary
 from op25b_app.policy.loader import load
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
@@ -119,7 +120,7 @@ def test_lines_that_lose_everything_come_first(tmp_path: Path) -> None:
     policies = [load(path, 1_800_000_000.0).policy for path in (EXAMPLE, new)]
     assert policies[0] is not None
     assert policies[1] is not None
-    assert effect(policies[0], policies[1], 1_800_000_000.0).summary()[0] == sentence
+    assert summary(effect(policies[0], policies[1], 1_800_000_000.0))[0] == sentence
 
 
 def test_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from op25b_app.diff import (
 from op25b_app.diff.address_text import AddressSet, held_by
 from op25b_app.diff.comparison import Judgement
 from op25b_app.diff.switch_diff import SwitchDifference
-from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text
+from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text, summary
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import (
@@ -282,10 +282,10 @@ def test_equal_switches_are_told_once(example: Policy) -> None:
     (switch,) = result.switches
     assert len(switch.names) == 1000
     assert rules_text(switch).endswith("unchanged on each")
-    assert result.summary()[0].startswith(
+    assert summary(result)[0].startswith(
         "access-1, access-2 and 998 more switches: becomes blocked: mail from"
     )
-    assert len(result.summary()) <= 10
+    assert len(summary(result)) <= 10
 
 
 def test_switches_come_go_and_get_other_names(example: Policy) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.diff import effect, stops_blocking
-from op25b_app.diff.text import notes
+from op25b_app.diff.text import notes, summary
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.openflow.stored_rule import StoredRule
@@ -190,7 +190,7 @@ def test_an_effect_that_costs_too_much_says_so(plain: Policy, tmp_path: Path) ->
     assert not found.treats_all_alike
     assert switch.rules[SWITCH].changed + switch.rules[SWITCH].added > 0
     assert "what becomes blocked and what becomes permitted cannot be told within" in "".join(notes(switch))
-    assert any("cannot be told within" in line for line in found.summary())
+    assert any("cannot be told within" in line for line in summary(found))
     assert effect(plain, other, NOW).switches[0].untold is None
 
 

@@ -1,0 +1,20 @@
+"""Join words for a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+_MOST_NAMES = 3
+
+
+def joined(words: Sequence[str]) -> str:
+    """Return ``a``, ``a and b``, or ``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def names(switches: Sequence[str]) -> str:
+    """Return ``a``, ``a and b``, or ``a, b and 998 more switches``."""
+    if len(switches) > _MOST_NAMES:
+        rest = len(switches) - _MOST_NAMES + 1
+        return f"{', '.join(switches[: _MOST_NAMES - 1])} and {rest:,} more switches"
+    return joined(switches)
