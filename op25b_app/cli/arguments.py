@@ -74,14 +74,14 @@ class Port(click.ParamType):  # type: ignore[type-arg]
 
 policy_argument = click.argument("path", metavar="POLICY", type=click.Path(path_type=Path))
 switch_option = click.option(
-    "--switch", "switch_name", metavar="NAME", required=True, help="Its name in the policy."
+    "--switch", "switch_name", metavar="NAME", required=True, help="The switch, by its name in the policy."
 )
 at_option = click.option(
     "--at",
     type=Moment(),
     default=time.time,
     metavar="TIME",
-    help="When, as 2027-03-31T00:00:00Z or in seconds since 1970 [now].",
+    help="The time, as 2027-03-31T00:00:00Z or in seconds since 1970 [now].",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -126,5 +126,6 @@ def switch_or_fail(policy: Policy, name: str) -> Switch:
         from op25b_app.policy.diagnostic import names_in_words
 
         known = names_in_words([*policy.switches])
-        raise click.BadParameter(f"no switch is called '{name}'; there are {known}", param_hint="--switch")
+        reason = f"no switch is called '{name}'; the switches are {known}"
+        raise click.BadParameter(reason, param_hint="--switch")
     return switch

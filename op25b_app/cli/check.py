@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from op25b_app.policy.model import Switch
 
 
-@click.command(short_help="Tell everything that is wrong with a policy file.")
+@click.command(short_help="Report all errors and warnings of a policy file.")
 @policy_argument
-@click.option("--verbose", is_flag=True, help="Tell, too, how each switch was understood.")
+@click.option("--verbose", is_flag=True, help="Also show each switch as op25b reads it.")
 @at_option
 @json_option
 def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
-    """Tell everything that is wrong with POLICY, each line with its place and the remedy.
+    """Report all errors and warnings of POLICY, each with its place and the remedy.
 
-    Exits with 0 where there is no error, warnings or not; with 1 otherwise.
+    Exits with 0 where POLICY has no errors (it may have warnings); with 1 otherwise.
     """
     from op25b_app.policy.diagnostic import names_in_words
     from op25b_app.policy.loader import load

@@ -58,6 +58,6 @@ def ask_or_exit(
     if "error" in answer.body:
         give_up(f"the controller says: {answer.body['error']}", as_json=as_json)
     if has is not None and has not in answer.body:
-        trouble = "the controller that runs is of an older version of op25b: start it again"
+        trouble = "the running controller has an older version of op25b: start it again"
         give_up(trouble, as_json=as_json)
     return answer.body

@@ -30,22 +30,22 @@ MOST_LINES = 20
 """Maximum number of lines of one list without ``--all``."""
 
 
-@click.command(short_help="Tell what another policy would change.")
+@click.command(short_help="Show the changes from one policy to another.")
 @click.argument("old_path", metavar="OLD", type=click.Path(path_type=Path))
 @click.argument("new_path", metavar="NEW", type=click.Path(path_type=Path))
-@click.option("--switch", "switch_name", metavar="NAME", help="Only this switch.")
+@click.option("--switch", "switch_name", metavar="NAME", help="Compare only this switch.")
 @click.option("--all", "show_all", is_flag=True, help=f"List more than {MOST_LINES} prefixes and kinds.")
 @at_option
 @json_option
 def command(
     old_path: Path, new_path: Path, switch_name: str | None, show_all: bool, at: float, as_json: bool
 ) -> None:
-    """Tell what becomes blocked, what becomes permitted and how many flow rules change on each switch when
-    the policy NEW takes the place of OLD.
+    """Show what becomes blocked, what becomes permitted and how many flow rules change on each switch when
+    the policy NEW replaces OLD.
 
-    It is told for every packet, not by samples.
+    The comparison covers every packet, not samples.
 
-    Exits with 0 whatever changes; with 1 where one of them has errors.
+    Exits with 0 where the changes are shown; with 1 where one of the policies has errors.
     """
     from op25b_app.diff import effect
     from op25b_app.policy.diagnostic import names_in_words
@@ -54,7 +54,7 @@ def command(
     old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
-        reason = f"no switch is called '{switch_name}'; there are {names_in_words([*known])}"
+        reason = f"no switch is called '{switch_name}'; the switches are {names_in_words([*known])}"
         raise click.BadParameter(reason, param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
     opens = newly_open(old, new, at)

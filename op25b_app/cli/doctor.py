@@ -25,27 +25,27 @@ LATELY_SECONDS = 120.0
 """Seconds for which a refused certificate is reported; a switch tries again every few seconds."""
 
 
-@click.command(short_help="Look for what is wrong with Open vSwitch and the controller.")
+@click.command(short_help="Find faults of Open vSwitch and the controller.")
 @click.option(
     "--bridge",
     "bridges",
     multiple=True,
     metavar="BR",
-    help="May be repeated [those of the policy, else all].",
+    help="A bridge to check; repeatable [those of the policy, else all].",
 )
 @click.option(
-    "--db", "database", metavar="SERVER", help="The database of Open vSwitch, as ovs-vsctl --db has it."
+    "--db", "database", metavar="SERVER", help="The database of Open vSwitch, as for ovs-vsctl --db."
 )
 @socket_option
 @json_option
 def command(bridges: tuple[str, ...], database: str | None, path: Path | None, as_json: bool) -> None:
-    """Look at Open vSwitch and the controller on this machine: what is wrong, why it matters, the remedy.
+    """Find faults of Open vSwitch and the controller on this machine; show why they matter, and the remedies.
 
-    OVS_RUNDIR and the like lead to an Open vSwitch elsewhere, as they lead its own tools. Nothing is changed.
+    Nothing is changed. OVS_RUNDIR and the like choose another Open vSwitch, as they do for its own tools.
 
     A switch of the policy that is neither protected nor monitoring is an error.
 
-    Exits with 0 where there is no error, warnings or not; with 1 otherwise.
+    Exits with 0 where there are no errors (there may be warnings); with 1 otherwise.
     """
     from op25b_app.operate.doctor.examination import examine
     from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look

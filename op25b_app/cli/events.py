@@ -16,16 +16,16 @@ from op25b_app.cli.controller import ASK_SECONDS, ask_or_exit, socket_option
 POLL_SECONDS = 0.5
 
 
-@click.command(short_help="Tell what has happened: states, reloads, refusals.")
-@click.option("--follow", "-f", is_flag=True, help="Go on with what happens from now on.")
+@click.command(short_help="Show the last events: states, reloads, refusals.")
+@click.option("--follow", "-f", is_flag=True, help="Go on with new events.")
 @socket_option
 @json_option
 def command(follow: bool, path: Path | None, as_json: bool) -> None:
-    """Tell the last events of the controller that runs on this machine, the oldest first.
+    """Show the last events of the controller on this machine, the oldest first.
 
-    With --json, each event is a line of its own. With --follow, it goes on until the controller ends.
+    With --json, each event is a line. With --follow, the command goes on until the controller ends.
 
-    Exits with 0 where they are told, whatever they say; with 1 where no controller answers, or no longer.
+    Exits with 0 where the events are shown; with 1 where no controller answers, or no longer.
     """
     for report in _reports(path, follow=follow, as_json=as_json):
         if report["missed"]:

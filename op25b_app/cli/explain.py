@@ -29,26 +29,30 @@ LAST_PORT = 0xFFFFFFFE
 _PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
 
 
-@click.command(short_help="Tell what happens to a packet, and why.")
+@click.command(short_help="Show the verdict for a packet, and its reason.")
 @policy_argument
 @switch_option
-@click.option("--in-port", type=Port(), required=True, metavar="N", help="The port it comes in at, or LOCAL.")
+@click.option("--in-port", type=Port(), required=True, metavar="N", help="The port of arrival, or LOCAL.")
 @click.option("--src", metavar="ADDRESS", help="Source address.")
 @click.option("--dst", metavar="ADDRESS", help="Destination address.")
 @click.option("--proto", default="tcp", metavar="NAME", help="tcp (default), udp, icmp, icmpv6 or a number.")
-@click.option("--sport", type=click.IntRange(0, 65535), default=49152, metavar="N", help="[49152]")
-@click.option("--dport", type=click.IntRange(0, 65535), default=25, metavar="N", help="[25]")
+@click.option(
+    "--sport", type=click.IntRange(0, 65535), default=49152, metavar="N", help="Source port [49152]."
+)
+@click.option(
+    "--dport", type=click.IntRange(0, 65535), default=25, metavar="N", help="Destination port [25]."
+)
 @click.option("--mac", metavar="MAC", help="Ethernet source.")
-@click.option("--vlan", type=click.IntRange(0, 4095), metavar="N", help="The number in its 802.1Q tag.")
-@click.option("--packet", "frame", metavar="HEX", help="A whole Ethernet frame instead of the fields above.")
+@click.option("--vlan", type=click.IntRange(0, 4095), metavar="N", help="Number of the 802.1Q tag.")
+@click.option("--packet", "frame", metavar="HEX", help="A whole frame instead of the fields above.")
 @at_option
 @json_option
 def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool, **fields: Any) -> None:
-    """Tell what one switch does with a packet: the verdict, the line of POLICY that decides, and the flow
-    rule that does it.
+    """Show what one switch does with a packet: the verdict, the line of POLICY that decides, and the flow
+    rule that applies it.
 
-    Exits with 0 where that is told, for permit and block alike: read the verdict. Exits with 1 where POLICY
-    has errors, or its flow rules say otherwise than POLICY, which is a mistake in op25b.
+    Exits with 0 where the verdict is shown, permit or block. Exits with 1 where POLICY has errors, or its
+    flow rules do not do what POLICY says, which is an error of op25b.
     """
     from op25b_app.compiler.compiler import compile_rules
     from op25b_app.compiler.simulate import deciding, trace, verdict

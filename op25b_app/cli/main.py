@@ -41,7 +41,7 @@ def main() -> None:
     TCP port 25 from dynamic addresses reaches the mail destinations of the ISP and nothing else; 465 and 587
     stay open; static addresses are exempt.
 
-    Exit code 0 means yes, warnings or not: valid, proven, as wanted; or that the question is answered,
-    whatever the answer says. 1 means no (invalid, not proven, not protected), or that nobody answers; 2 means
-    wrong usage. The help of each command says what they mean there.
+    Exit code 0 means yes (valid, proven, protected), also with warnings, or that the answer is shown. 1 means
+    no (invalid, not proven, not protected), or that no controller answers. 2 means wrong usage. The help of
+    each command has the details.
     """

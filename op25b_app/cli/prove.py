@@ -58,16 +58,16 @@ def command(
     at: float,
     as_json: bool,
 ) -> None:
-    """Prove that a whole table, rules of other applications among them, gives every packet the verdict that
-    POLICY gives it, or show a packet for which it does not.
+    """Prove that a table, with the rules of other applications, gives every packet the verdict of POLICY.
+    Otherwise show a counterexample.
 
-    Exits with 0 only where it is proven; with 1 where a packet shows that it is not, where it cannot be
-    decided, and where POLICY has errors.
+    Exits with 0 only where the table is proven; with 1 where there is a counterexample, where the proof
+    cannot decide, and where POLICY has errors.
     """
     if (flows is None) == (bridge is None):
         raise click.UsageError("give either --flows FILE or --bridge BR")
     if groups is not None and flows is None:
-        raise click.UsageError("--groups goes with --flows; of a bridge they are read from there")
+        raise click.UsageError("--groups goes with --flows; with --bridge, groups are read from the bridge")
     from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
     from op25b_app.verify.prove import CannotDecide, Proven, TooCostly, culprits, prove
 

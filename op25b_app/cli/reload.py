@@ -22,14 +22,14 @@ MOST_SWITCHES = 20
 """Maximum number of switches printed; those that do not hold the policy come first."""
 
 
-@click.command(short_help="Have a running controller read its policy again.")
+@click.command(short_help="Let a running controller read its policy again.")
 @click.option(
     "--yes",
     is_flag=True,
-    help="Even if it stops blocking on a switch that blocks now, or opens far more than now.",
+    help="Accept a policy that stops blocking on a switch, or opens far more than now.",
 )
-@click.option("--dry-run", is_flag=True, help="Tell what would change; change nothing.")
-@click.option("--no-effect", is_flag=True, help="Do not work out first what changes.")
+@click.option("--dry-run", is_flag=True, help="Show the changes, but do not make them.")
+@click.option("--no-effect", is_flag=True, help="Do not compare the policies first.")
 @click.option(
     "--wait",
     "seconds",
@@ -37,21 +37,23 @@ MOST_SWITCHES = 20
     default=30.0,
     show_default=True,
     metavar="SECONDS",
-    help="How long to wait for the switches.",
+    help="Longest wait for the switches.",
 )
 @socket_option
 @json_option
 def command(
     yes: bool, dry_run: bool, no_effect: bool, seconds: float, path: Path | None, as_json: bool
 ) -> None:
-    """Have the controller that runs on this machine read its policy file again, as SIGHUP does.
+    """Let the controller on this machine read its policy file again, as SIGHUP does.
 
-    Tells what changes, which takes long for many prefixes, then waits until each connected switch holds the
-    new policy. A policy that has errors, that blocks nothing on a switch that blocks now, or that opens far
-    more, is refused: the one in force stays in force.
+    The command shows the changes, which takes long for many prefixes. Then it waits until each connected
+    switch holds the new policy.
+
+    A policy is refused if it has errors. It is also refused if it blocks nothing on a switch that blocks now,
+    or opens far more. After a refusal, the policy in force stays in force.
 
     Exits with 0 where the policy is in force and each connected switch is protected or monitoring; with
-    --dry-run, where it would be taken. Exits with 1 where it is refused, where a connected switch does not
+    --dry-run, where it would be accepted. Exits with 1 where it is refused, where a connected switch does not
     follow in time, and where no controller answers.
     """
     if math.isnan(seconds):
@@ -75,10 +77,10 @@ def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
     for line in [*answer["problems"], *answer["effect"], *answer["stops_blocking"], *answer["opens"]]:
         click.echo(line)
     if answer["refused"]:
-        remedy = "" if answer["refused"] == "errors" else "; to have it all the same: op25b reload --yes"
+        remedy = "" if answer["refused"] == "errors" else "; to accept it: op25b reload --yes"
         click.echo(f"op25b: refused; the policy in force stays in force{remedy}")
     else:
-        click.echo(f"op25b: the policy {'would be taken' if dry_run else 'is in force'}")
+        click.echo(f"op25b: the policy {'would be accepted' if dry_run else 'is in force'}")
     if answer.get("keep_error"):
         click.echo(f"op25b: warning: {answer['keep_error']}")
 
@@ -118,4 +120,4 @@ def _print_switches(switches: dict[str, Any], seconds: float) -> None:
         click.echo(f"{name}: {line}")
     if more := len(switches) - len(told):
         bad = sum(not _good(switch) for _, switch in by_need[MOST_SWITCHES:])
-        click.echo(f"and {more:,} more, {bad:,} of them not as wanted; 'op25b status' tells all")
+        click.echo(f"and {more:,} more, {bad:,} of them not as wanted; 'op25b status' shows all")

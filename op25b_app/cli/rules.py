@@ -40,9 +40,9 @@ Names = Mapping[int, str]
 @click.option("--single-table", is_flag=True, help="For a switch that has only one table.")
 @at_option
 def command(path: Path, switch_name: str, form: str, single_table: bool, at: float) -> None:
-    """Print the flow rules that POLICY means for one switch, in the order in which they are sent.
+    """Print the flow rules of POLICY for one switch, in the order in which they are sent.
 
-    With --single-table, what one table cannot express is an error.
+    With --single-table, a setting that one table cannot express is an error.
 
     Exits with 0 where rules are printed; with 1 where there are errors.
     """

@@ -16,13 +16,13 @@ import click
     "--policy",
     metavar="POLICY",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Without it: OP25B_POLICY in the environment, or policy in section [op25b] of --config-file.",
+    help="The policy file [OP25B_POLICY, else policy in section [op25b] of --config-file].",
 )
-@click.option("--reload-on-change", is_flag=True, help="Reload when files of the policy have changed.")
+@click.option("--reload-on-change", is_flag=True, help="Reload when files of the policy change.")
 @click.option(
     "--yes",
     is_flag=True,
-    help="Start even if the policy stops blocking where the last one blocked, or opens far more.",
+    help="Accept a policy that stops blocking on a switch, or opens far more than the last one.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RYU-MANAGER OPTIONS] [RYU APPS]")
 @click.pass_context
@@ -35,7 +35,7 @@ def command(
 ) -> None:
     """Run the controller: ryu-manager with op25b and, if named, other Ryu applications.
 
-    A policy that is refused at the start gives way to the last one that was in force, if there is one.
+    If the policy is refused at the start, the last one in force is used, if there is one.
 
     SIGHUP reads the policy again. SIGINT and SIGTERM stop the controller; switches keep their rules. The REST
     interface listens on 127.0.0.1 unless --wsapi-host says otherwise.

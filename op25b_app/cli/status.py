@@ -13,15 +13,15 @@ from op25b_app.cli.arguments import json_option
 from op25b_app.cli.controller import ASK_SECONDS, COLOURS, ask_or_exit, socket_option
 
 
-@click.command(short_help="Ask a running controller whether every switch is as wanted.")
+@click.command(short_help="Show the state of every switch of a running controller.")
 @socket_option
 @json_option
 def command(path: Path | None, as_json: bool) -> None:
-    """Ask the controller that runs on this machine for the state of its switches.
+    """Show the state of every switch of the controller on this machine.
 
-    Exits with 0 where every switch of the policy is as wanted: protected or, in monitor mode, monitoring.
-    Exits with 1 otherwise, and where no controller answers. With --json, all_as_wanted says the same as the
-    exit code; all_protected is true only where every switch is protected, and none in monitor mode.
+    Exits with 0 where every switch of the policy is protected or, in monitor mode, monitoring. Exits with 1
+    otherwise, and where no controller answers. With --json, all_as_wanted says the same as the exit code;
+    all_protected is true only where every switch is protected, and none in monitor mode.
     """
     status = ask_or_exit(path, "GET", "/status", as_json=as_json, seconds=ASK_SECONDS, has="all_as_wanted")
     if as_json:
@@ -53,7 +53,7 @@ def _policy_line(policy: dict[str, Any]) -> str:
     since = policy["since"].removesuffix("+00:00").replace("T", " ")
     line = f"policy {policy['file']} (sha256 {policy['sha256'][:12]}), in force since {since}"
     if policy["kept"]:
-        line += "\nkept from before: the file was refused at the start; op25b reload --dry-run tells why"
+        line += "\nkept from before: the file was refused at the start; op25b reload --dry-run shows why"
     if refused := policy["refused"]:
         at = refused["at"].removesuffix("+00:00").replace("T", " ")
         line += f"\nthe file was refused at {at}: {refused['because']}"

@@ -53,7 +53,7 @@ def test_a_reload_tells_what_changes_and_waits_for_every_switch(
     done = controller.command("reload", "--dry-run")
     assert done.returncode == 0
     assert "198.51.100.0/24" in done.stdout
-    assert "op25b: the policy would be taken" in done.stdout
+    assert "op25b: the policy would be accepted" in done.stdout
     assert "first:" not in done.stdout
     assert controller.log.count("in force for") == 1
     assert rules_on(ovs, "first") == before

@@ -61,4 +61,4 @@ def test_switches_after_a_reload(capsys: pytest.CaptureFixture[str]) -> None:
     reload._print_switches({**many, **away}, 30)
     lines = capsys.readouterr().out.splitlines()
     assert lines[:2] == ["away: not connected; it gets the policy when it connects", "bad0: degraded: so"]
-    assert lines[20:] == ["and 1,006 more, 6 of them not as wanted; 'op25b status' tells all"]
+    assert lines[20:] == ["and 1,006 more, 6 of them not as wanted; 'op25b status' shows all"]

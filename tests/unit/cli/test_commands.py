@@ -126,7 +126,7 @@ def test_events_without_a_controller_are_told_as_json(tmp_path: Path) -> None:
             ["prove", str(EXAMPLE), "--switch", "access-1", "--bridge", "-V"],
             "'-V' is not the name of a bridge",
         ),
-        (["rules", str(EXAMPLE), "--switch", "x"], "no switch is called 'x'; there are access-1"),
+        (["rules", str(EXAMPLE), "--switch", "x"], "no switch is called 'x'; the switches are access-1"),
         (["rules", str(EXAMPLE)], "Missing option '--switch'"),
         (["rules", str(EXAMPLE), "--switch", "access-1", "--at", "noon"], "'noon' is not a moment"),
         (["check", str(EXAMPLE), "--at", "nan"], "'nan' is not a moment"),

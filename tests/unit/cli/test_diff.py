@@ -148,7 +148,7 @@ def test_one_switch_of_several(tmp_path: Path) -> None:
     assert told(EXAMPLE, new, "--switch", "access-9")["added"] == ["access-9"]
     result = diff(EXAMPLE, new, "--switch", "x")
     assert result.exit_code == 2
-    assert "no switch is called 'x'; there are access-1, access-9" in result.stderr
+    assert "no switch is called 'x'; the switches are access-1, access-9" in result.stderr
 
 
 def test_the_problems_of_both_policies_are_told(tmp_path: Path) -> None:

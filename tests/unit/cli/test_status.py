@@ -45,6 +45,4 @@ def test_a_controller_of_an_older_version_is_told_as_one(monkeypatch: pytest.Mon
     monkeypatch.setattr(endpoint, "ask", lambda *_: endpoint.Response(200, old))
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1
-    assert done.stderr == (
-        "op25b: the controller that runs is of an older version of op25b: start it again\n"
-    )
+    assert done.stderr == "op25b: the running controller has an older version of op25b: start it again\n"
