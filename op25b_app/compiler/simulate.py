@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from op25b_app.compiler.pipeline import VLAN_PRESENT
-from op25b_app.openflow.flow_rule import FlowRule, Goto, Match, Role
+from op25b_app.openflow.fields import VLAN_PRESENT
+from op25b_app.openflow.flow_rule import FlowRule, Goto, Role, matches
 from op25b_app.policy.model import Verdict
 from op25b_app.policy.packet import ETH_ARP, ICMPV6, TCP, UDP, Packet
 
@@ -39,15 +39,6 @@ def headers(packet: Packet) -> dict[str, int]:
         fields["icmpv6_type"] = packet.icmp_type or 0
         fields["ipv6_nd_target"] = packet.nd_target or 0
     return fields
-
-
-def matches(match: Match, fields: Mapping[str, int]) -> bool:
-    """Return whether a packet with these header fields matches; a field that it lacks never matches."""
-    for name, value, mask in match:
-        have = fields.get(name)
-        if have is None or (have if mask is None else have & mask) != value:
-            return False
-    return True
 
 
 def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -89,6 +89,15 @@ OXM_ORDER = {
 def match_of(fields: Iterable[Field]) -> Match:
     """Return a match of ``fields``, which may come in any order and repeat."""
     return tuple(sorted(set(fields), key=lambda field: OXM_ORDER[field.name]))
+
+
+def matches(match: Match, fields: Mapping[str, int]) -> bool:
+    """Return whether a packet with these header fields matches; a field that it lacks never matches."""
+    for name, value, mask in match:
+        have = fields.get(name)
+        if have is None or (have if mask is None else have & mask) != value:
+            return False
+    return True
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from op25b_app.compiler.simulate import matches
 from op25b_app.openflow.fields import ETHERNET_FIELDS, WIDTHS
+from op25b_app.openflow.flow_rule import matches
 from op25b_app.openflow.stored_rule import (
     ClearLater,
     GotoTable,

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.compiler.simulate import headers, matches
+from op25b_app.compiler.simulate import headers
+from op25b_app.openflow.flow_rule import matches
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
