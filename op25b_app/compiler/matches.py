@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from op25b_app.compiler.pipeline import ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMPV6, IP_TCP, IP_UDP, VLAN_PRESENT
+from op25b_app.compiler.pipeline import ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMPV6, IP_TCP, IP_UDP
 from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.openflow.fields import VLAN_PRESENT
 from op25b_app.openflow.flow_rule import Field
 
 Fields = tuple[Field, ...]

@@ -46,9 +46,6 @@ ROUTER_ADVERTISEMENT, NEIGHBOUR_ADVERTISEMENT = 134, 136
 SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
 """ICMPv6 types of multicast listener discovery, router solicitation and neighbour discovery."""
 
-VLAN_PRESENT = 0x1000
-"""OFPVID_PRESENT; without it a frame is untagged (OpenFlow 1.3.5, section 7.2.3.7)."""
-
 
 class Table(enum.IntEnum):
     """Tables of the pipeline; a frame only ever goes on to a later one."""

@@ -11,9 +11,9 @@ from op25b_app.compiler.matches import IP
 from op25b_app.net.ortc import NO, YES, SmallestTable
 from op25b_app.net.prefix import WIDTH
 from op25b_app.net.prefix_set import Key
+from op25b_app.openflow.fields import OXM_ORDER
 from op25b_app.openflow.flow_rule import (
     COOKIE_OWNER,
-    OXM_ORDER,
     Action,
     Field,
     FlowRule,

@@ -23,13 +23,14 @@ from op25b_app.compiler.address_labels import VERSIONS, prefixes_of
 from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_rules
 from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
 from op25b_app.compiler.matches import IP, in_port, source, tagged
-from op25b_app.compiler.pipeline import SMTP, VLAN_PRESENT, Egress, EgressSmtp, Table
+from op25b_app.compiler.pipeline import SMTP, Egress, EgressSmtp, Table
 from op25b_app.compiler.rule_factory import rule_of, rules_of
 from op25b_app.compiler.subscriber import line_rules
 from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import prefix_of
+from op25b_app.openflow.fields import VLAN_PRESENT
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Match, Role
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error

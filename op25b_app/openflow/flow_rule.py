@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from op25b_app.openflow.fields import OXM_ORDER
+
 COOKIE_OWNER = 0x25B0
 """Top 16 bits of every op25b cookie; an unmanaged rule is touched only in the place of a managed one."""
 
@@ -53,37 +55,6 @@ class Field(NamedTuple):
 
 Match = tuple[Field, ...]
 """Match fields in OXM order, prerequisites included."""
-
-OXM_ORDER = {
-    name: position
-    for position, name in enumerate(
-        (
-            "in_port",
-            "metadata",
-            "eth_dst",
-            "eth_src",
-            "eth_type",
-            "vlan_vid",
-            "vlan_pcp",
-            "ip_proto",
-            "ipv4_src",
-            "ipv4_dst",
-            "tcp_src",
-            "tcp_dst",
-            "udp_src",
-            "udp_dst",
-            "icmpv4_type",
-            "arp_op",
-            "arp_spa",
-            "arp_sha",
-            "ipv6_src",
-            "ipv6_dst",
-            "icmpv6_type",
-            "ipv6_nd_target",
-        )
-    )
-}
-"""Positions of match fields (by OXM field number, OpenFlow 1.3.5, section 7.2.3.7)."""
 
 
 def match_of(fields: Iterable[Field]) -> Match:

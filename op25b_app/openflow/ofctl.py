@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable, Mapping
 
 from op25b_app.net.port_number import port_name
+from op25b_app.openflow.fields import BY_NAME, Notation
 from op25b_app.openflow.flow_rule import (
     NORMAL,
     TAG_MASK,
@@ -17,17 +19,6 @@ from op25b_app.openflow.flow_rule import (
     Tagged,
 )
 
-_ADDRESS = {"ipv4_src", "ipv4_dst", "arp_spa", "ipv6_src", "ipv6_dst", "ipv6_nd_target"}
-_MAC = {"eth_src", "eth_dst", "arp_sha"}
-_HEX = {"eth_type", "metadata", "vlan_vid"}
-_OFCTL_NAMES = {
-    "ipv4_src": "ip_src",
-    "ipv4_dst": "ip_dst",
-    "icmpv4_type": "icmp_type",
-    "ipv6_nd_target": "nd_target",
-}
-"""Names in ``ovs-ofctl`` of fields that it does not know by their OXM names."""
-
 
 def format_rule(rule: FlowRule) -> str:
     """Return a rule as one line for ``ovs-ofctl``.
@@ -37,7 +28,7 @@ def format_rule(rule: FlowRule) -> str:
     parts = [f"cookie={rule.cookie:#x}", f"table={int(rule.table)}", f"priority={int(rule.priority)}"]
     if rule.hard_timeout:
         parts.append(f"hard_timeout={rule.hard_timeout}")
-    parts += [f"{_OFCTL_NAMES.get(field.name, field.name)}={_value(field)}" for field in rule.match]
+    parts += [f"{_name(field)}={_value(field)}" for field in rule.match]
     return f"{','.join(parts)},actions={format_action(rule.action)}"
 
 
@@ -62,18 +53,30 @@ def format_action(action: Action) -> str:
     return "NORMAL" if action == NORMAL else f"output:{action.port}"
 
 
+def format_value(name: str, value: int) -> str:
+    """Return a value of the match field ``name`` as text; a number for an unknown field."""
+    return _FORMATS[_notation(name)](value)
+
+
+def _name(field: Field) -> str:
+    known = BY_NAME.get(field.name)
+    return known.ofctl if known and known.ofctl else field.name
+
+
+def _notation(name: str) -> Notation:
+    return BY_NAME[name].notation if name in BY_NAME else Notation.NUMBER
+
+
 def _value(field: Field) -> str:
     name, value, mask = field
-    if name in _ADDRESS:
-        address = ipaddress.IPv6Address if name.startswith("ipv6") else ipaddress.IPv4Address
-        return str(address(value)) if mask is None else f"{address(value)}/{_length(mask) or address(mask)}"
-    if name in _MAC:
-        return _mac(value) if mask is None else f"{_mac(value)}/{_mac(mask)}"
-    if name == "in_port" and mask is None:
-        return port_name(value)
-    if name in _HEX:
-        return f"{value:#x}" if mask is None else f"{value:#x}/{mask:#x}"
-    return f"{value}" if mask is None else f"{value}/{mask:#x}"
+    if mask is None:
+        return format_value(name, value)
+    notation = _notation(name)
+    if notation in (Notation.IPV4, Notation.IPV6):
+        return f"{_FORMATS[notation](value)}/{_length(mask) or _FORMATS[notation](mask)}"
+    if notation is Notation.MAC:
+        return f"{_mac(value)}/{_mac(mask)}"
+    return f"{value:#x}/{mask:#x}" if notation is Notation.HEX else f"{value}/{mask:#x}"
 
 
 def _length(mask: int) -> int | None:
@@ -85,3 +88,13 @@ def _length(mask: int) -> int | None:
 
 def _mac(value: int) -> str:
     return ":".join(f"{octet:02x}" for octet in value.to_bytes(6, "big"))
+
+
+_FORMATS: Mapping[Notation, Callable[[int], str]] = {
+    Notation.NUMBER: str,
+    Notation.HEX: hex,
+    Notation.PORT: port_name,
+    Notation.MAC: _mac,
+    Notation.IPV4: lambda value: str(ipaddress.IPv4Address(value)),
+    Notation.IPV6: lambda value: str(ipaddress.IPv6Address(value)),
+}

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from op25b_app.openflow.fields import REGISTERS, WIDTHS
+from op25b_app.openflow.fields import MATCH_FIELDS, REGISTERS, WIDTHS
 from op25b_app.openflow.flow_rule import Field, Match
 from op25b_app.openflow.stored_rule import (
     CONTROLLER_PORT,
@@ -56,32 +56,14 @@ _KEYWORDS = {
     "icmp6": (Field("eth_type", 0x86DD), Field("ip_proto", 58)),
 }
 _NAMES = {
-    "dl_src": "eth_src",
-    "dl_dst": "eth_dst",
-    "dl_type": "eth_type",
-    "nw_proto": "ip_proto",
-    "nw_src": "ipv4_src",
-    "nw_dst": "ipv4_dst",
-    "ip_src": "ipv4_src",
-    "ip_dst": "ipv4_dst",
-    "nw_ecn": "ip_ecn",
-    "nw_ttl": "ip_ttl",
-    "ipv6_label": "ipv6_flabel",
-    "nd_target": "ipv6_nd_target",
-    "nd_sll": "ipv6_nd_sll",
-    "nd_tll": "ipv6_nd_tll",
-    "tun_id": "tunnel_id",
+    written: field.name for field in MATCH_FIELDS for written in (field.ofctl, *field.aliases) if written
 }
+"""OpenFlow names by the names of ``ovs-ofctl``."""
 _BY_PROTOCOL = {
-    "tp_src": {6: "tcp_src", 17: "udp_src", 132: "sctp_src"},
-    "tp_dst": {6: "tcp_dst", 17: "udp_dst", 132: "sctp_dst"},
-    "icmp_type": {1: "icmpv4_type", 58: "icmpv6_type"},
-    "icmp_code": {1: "icmpv4_code", 58: "icmpv6_code"},
+    shared: {field.needs.ip_proto: field.name for field in MATCH_FIELDS if field.shared == shared}
+    for shared in sorted({field.shared for field in MATCH_FIELDS if field.shared})
 }
-_FLAGS_OF = {
-    "tcp_flags": ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns"),
-    "ct_state": ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat"),
-}
+_FLAGS_OF = {field.name: field.flags for field in MATCH_FIELDS if field.flags}
 """Names of flags by match field, the lowest bit first."""
 _STATISTICS = {"cookie", "duration", "table", "n_packets", "n_bytes", "idle_age", "hard_age", "priority"}
 _IGNORED = {"idle_timeout", "hard_timeout", "importance"}

@@ -13,6 +13,7 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
+from op25b_app.openflow.fields import MATCH_FIELDS, Masking
 from op25b_app.openflow.flow_rule import Field, Match
 
 BASIC = 0x8000
@@ -43,58 +44,12 @@ class OxmField(NamedTuple):
     maskable: bool
 
 
-def _field(name: str, number: int, bits: int, *, length: int = 0, maskable: bool = False) -> OxmField:
-    return OxmField(name, number, length or (bits + 7) // 8, (1 << bits) - 1, maskable)
-
-
-FIELDS = (
-    _field("in_port", 0, 32),
-    _field("in_phy_port", 1, 32),
-    _field("metadata", 2, 64, maskable=True),
-    _field("eth_dst", 3, 48, maskable=True),
-    _field("eth_src", 4, 48, maskable=True),
-    _field("eth_type", 5, 16),
-    _field("vlan_vid", 6, 13, maskable=True),
-    _field("vlan_pcp", 7, 3),
-    _field("ip_dscp", 8, 6),
-    _field("ip_ecn", 9, 2),
-    _field("ip_proto", 10, 8),
-    _field("ipv4_src", 11, 32, maskable=True),
-    _field("ipv4_dst", 12, 32, maskable=True),
-    _field("tcp_src", 13, 16),
-    _field("tcp_dst", 14, 16),
-    _field("udp_src", 15, 16),
-    _field("udp_dst", 16, 16),
-    _field("sctp_src", 17, 16),
-    _field("sctp_dst", 18, 16),
-    _field("icmpv4_type", 19, 8),
-    _field("icmpv4_code", 20, 8),
-    _field("arp_op", 21, 16),
-    _field("arp_spa", 22, 32, maskable=True),
-    _field("arp_tpa", 23, 32, maskable=True),
-    _field("arp_sha", 24, 48, maskable=True),
-    _field("arp_tha", 25, 48, maskable=True),
-    _field("ipv6_src", 26, 128, maskable=True),
-    _field("ipv6_dst", 27, 128, maskable=True),
-    _field("ipv6_flabel", 28, 20, length=4, maskable=True),
-    _field("icmpv6_type", 29, 8),
-    _field("icmpv6_code", 30, 8),
-    # OpenFlow 1.3 permits no mask here. Open vSwitch accepts one; a switch that does not refuses the rule.
-    _field("ipv6_nd_target", 31, 128, maskable=True),
-    _field("ipv6_nd_sll", 32, 48),
-    _field("ipv6_nd_tll", 33, 48),
-    _field("mpls_label", 34, 20, length=4),
-    _field("mpls_tc", 35, 3),
-    _field("mpls_bos", 36, 1),
-    _field("pbb_isid", 37, 24, maskable=True),
-    _field("tunnel_id", 38, 64, maskable=True),
-    _field("ipv6_exthdr", 39, 9, maskable=True),
-    _field("pbb_uca", 41, 1),
-    _field("tcp_flags", 42, 12, maskable=True),
-    _field("actset_output", 43, 32),
-    _field("packet_type", 44, 32),
+FIELDS = tuple(
+    OxmField(field.name, field.oxm, field.length, (1 << field.bits) - 1, field.masking is not Masking.NEVER)
+    for field in sorted(MATCH_FIELDS, key=lambda field: (field.oxm is None, field.oxm))
+    if field.oxm is not None
 )
-"""Fields of the basic class by number; those from 41 on came with OpenFlow 1.4 and 1.5."""
+"""Fields of the basic class by number."""
 
 _NUMBER = itemgetter(0)
 _BY_NAME = {field.name: field for field in FIELDS}

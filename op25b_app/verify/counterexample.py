@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ipaddress
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from op25b_app.net.port_number import port_name
+from op25b_app.openflow.fields import HEADER_FIELDS, VLAN_PRESENT
+from op25b_app.openflow.ofctl import format_value
 from op25b_app.policy.packet import (
     ETH_ARP,
     ETH_IPV4,
@@ -108,7 +109,7 @@ def frame_of(header: Mapping[str, int]) -> bytes | None:
 
 def describe(fields: Mapping[str, int]) -> str:
     """Return header fields as text: ``name=value`` with commas, addresses in their usual notation."""
-    return ",".join(f"{name}={_shown(name, value)}" for name, value in fields.items())
+    return ",".join(f"{name}={format_value(name, value)}" for name, value in fields.items())
 
 
 def in_words(fields: Mapping[str, int]) -> str | None:
@@ -121,16 +122,6 @@ def in_words(fields: Mapping[str, int]) -> str | None:
 def trace_command(in_port: int, frame: bytes) -> str:
     """Return the command that traces the frame through a bridge; replace BRIDGE with its name."""
     return f"ovs-appctl ofproto/trace BRIDGE in_port={port_name(in_port)} {frame.hex()}"
-
-
-def _shown(name: str, value: int) -> str:
-    if name.startswith("ipv4") or name == "arp_spa":
-        return str(ipaddress.IPv4Address(value))
-    if name.startswith("ipv6"):
-        return str(ipaddress.IPv6Address(value)) if name != "ipv6_flabel" else hex(value)
-    if name in ("eth_src", "eth_dst", "arp_sha"):
-        return ":".join(f"{octet:02x}" for octet in value.to_bytes(6, "big"))
-    return hex(value) if name in ("eth_type", "vlan_vid", "metadata") else str(value)
 
 
 def _ipv4(header: Mapping[str, int]) -> bytes:
@@ -174,31 +165,10 @@ def _transport(header: Mapping[str, int]) -> bytes:
 
 def openflow_fields(header: Mapping[str, int]) -> dict[str, int]:
     """Return the match fields of a packet with this header (OpenFlow 1.3.5, table 11), by OXM name."""
-    names = ["in_port", "eth_src", "eth_dst", "eth_type"]
-    if header["vlan_vid"]:
-        names.append("vlan_pcp")
-    names += _OF_ETHERTYPE.get(header["eth_type"], ())
-    if header["eth_type"] in (ETH_IPV4, ETH_IPV6):
-        names += _OF_PROTOCOL.get((header["eth_type"], header["ip_proto"]), ())
-        names += _OF_PROTOCOL.get((0, header["ip_proto"]), ())
-    fields = {name: header[name] for name in names}
-    fields["vlan_vid"] = 0x1000 | header["vlan_vid"] - 1 if header["vlan_vid"] else 0
+    fields = {
+        field.name: header[field.name]
+        for field in HEADER_FIELDS
+        if field.name != "vlan_vid" and field.needs.are_met(header)
+    }
+    fields["vlan_vid"] = VLAN_PRESENT | header["vlan_vid"] - 1 if header["vlan_vid"] else 0
     return fields
-
-
-_IP = ("ip_proto", "ip_dscp", "ip_ecn", "ip_ttl")
-_OF_ETHERTYPE: Mapping[int, tuple[str, ...]] = {
-    ETH_IPV4: (*_IP, "ipv4_src", "ipv4_dst"),
-    ETH_IPV6: (*_IP, "ipv6_src", "ipv6_dst", "ipv6_flabel"),
-    ETH_ARP: ("arp_op", "arp_spa", "arp_tpa", "arp_sha", "arp_tha"),
-    0x8847: ("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl"),
-    0x8848: ("mpls_label", "mpls_tc", "mpls_bos", "mpls_ttl"),
-}
-_OF_PROTOCOL: Mapping[tuple[int, int], tuple[str, ...]] = {
-    (0, TCP): ("tcp_src", "tcp_dst", "tcp_flags"),
-    (0, UDP): ("udp_src", "udp_dst"),
-    (0, 132): ("sctp_src", "sctp_dst"),
-    (ETH_IPV4, 1): ("icmpv4_type", "icmpv4_code"),
-    (ETH_IPV6, ICMPV6): ("icmpv6_type", "icmpv6_code", "ipv6_nd_target", "ipv6_nd_sll", "ipv6_nd_tll"),
-}
-"""Match fields by ethertype (0 for both IP versions) and IP protocol."""

@@ -1,62 +1,19 @@
 """Header fields of the proof: their order in the diagrams and their values.
 
-The order keeps diagrams small. Fields of every packet are first, then ports, then addresses. Fields that
-identify a line are last: thousands of lines may each have their own addresses, MAC address and tag.
+The order is that of the ranks in ``openflow/fields.py``.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from op25b_app.openflow.fields import VLAN_PRESENT, WIDTHS
+from op25b_app.openflow.fields import HEADER_FIELDS, VLAN_PRESENT, WIDTHS
 
 MOST_INTERVALS = 1 << 12
 """Maximum number of intervals for a mask with holes; above it, the mask is not modelled."""
 
-FIELDS = (
-    "vlan_pcp",
-    "eth_type",
-    "ip_proto",
-    "ip_dscp",
-    "ip_ecn",
-    "tcp_dst",
-    "tcp_src",
-    "tcp_flags",
-    "udp_dst",
-    "udp_src",
-    "sctp_dst",
-    "sctp_src",
-    "icmpv4_type",
-    "icmpv4_code",
-    "icmpv6_type",
-    "icmpv6_code",
-    "ipv6_flabel",
-    "ip_ttl",
-    "mpls_label",
-    "mpls_tc",
-    "mpls_bos",
-    "mpls_ttl",
-    "arp_op",
-    "eth_dst",
-    "arp_spa",
-    "arp_tpa",
-    "arp_sha",
-    "arp_tha",
-    "ipv6_nd_sll",
-    "ipv6_nd_tll",
-    "ipv6_nd_target",
-    "ipv4_dst",
-    "ipv4_src",
-    "ipv6_dst",
-    "ipv6_src",
-    "eth_src",
-    "vlan_vid",
-    "in_port",
-)
+FIELDS = tuple(field.name for field in sorted(HEADER_FIELDS, key=lambda field: field.rank or 0))
 """Every header field of a packet, in the order of the diagrams."""
-if set(FIELDS) != set(WIDTHS):
-    raise AssertionError("every field has its place in the order of the diagrams")
-
 LEVELS = {name: level for level, name in enumerate(FIELDS)}
 UNTAGGED = 0
 """Value of vlan_vid for a packet without a tag; VLAN id N has the value N + 1."""
