@@ -1,4 +1,4 @@
-"""Tables of the pipeline, and the priorities of the rules in each.
+"""Tables of the pipeline: what each matches, where it leads, and the priorities of its rules.
 
 The TCP port is tested before any address, and the directions are apart, so a switch's flow cache stays the
 same size however many prefixes there are.
@@ -7,6 +7,8 @@ same size however many prefixes there are.
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.model import FIRST_FOREIGN_TABLE
@@ -48,27 +50,128 @@ SERVICE_ICMPV6 = (130, 131, 132, 133, 135, 136, 143)
 
 
 class Table(enum.IntEnum):
-    """Tables of the pipeline; a frame only ever goes on to a later one."""
+    """Tables of the pipeline; ``PIPELINE`` describes each."""
 
     ADMIT = 0
-    """Role of the port, which decides the direction."""
     EGRESS = 1
-    """Frames from a subscriber, by protocol and port."""
     EGRESS_SMTP = 2
-    """Mail, or possible mail, from a subscriber, by source and destination."""
     INGRESS = 3
-    """Frames from an uplink, by port."""
     INGRESS_REPLIES = 4
-    """Frames from an uplink and port 25, by address: the return leg of the triangle."""
     INGRESS_SMTP = 5
-    """Frames from an uplink to port 25, by address."""
     EGRESS_SOURCE = 6
-    """Frames from a subscriber, by source; only where every packet's source is validated."""
 
 
 LAST_TABLE = Table.INGRESS_SMTP
 """Last table that op25b uses in every policy."""
 assert LAST_TABLE + 1 == FIRST_FOREIGN_TABLE == Table.EGRESS_SOURCE
+
+
+class Way(NamedTuple):
+    """Way out of a table: the packets that take it, and the next table, None for forwarding.
+
+    ``setting`` is what the policy must say for a rule to lead there; empty if nothing.
+    """
+
+    packets: str
+    to: Table | None
+    setting: str = ""
+
+
+class TableDescription(NamedTuple):
+    """What a table is for, which match fields its rules may have and where they may lead.
+
+    README draws ``question``, if there is one; docs/decisions.md has ``sees`` and ``asks``. Markers and the
+    tags of updates are matched beside ``matches``, in any table.
+    """
+
+    sees: str
+    asks: str
+    matches: frozenset[str]
+    question: str = ""
+    ways: tuple[Way, ...] = ()
+    tracked: tuple[str, ...] = ()
+    """Fields whose prefixes Open vSwitch is to track.
+
+    Three fit, and those of remote addresses matter (docs/cost.md).
+    """
+
+    @property
+    def next_tables(self) -> frozenset[Table]:
+        """Tables to which a rule of this table may lead."""
+        return frozenset(way.to for way in self.ways if way.to is not None)
+
+
+_SOURCES = frozenset({"eth_type", "ipv4_src", "ipv6_src"})
+_ADDRESSES = _SOURCES | {"ipv4_dst", "ipv6_dst"}
+_TO_PORT = frozenset({"eth_type", "ip_proto", "tcp_dst"})
+_SERVICES = frozenset(
+    {"udp_src", "udp_dst", "icmpv6_type", "ipv6_nd_target", "arp_spa", "arp_sha", "eth_dst"}
+)
+_LINE = frozenset({"in_port", "eth_src"})
+_TO_SOURCES = Way("permitted", Table.EGRESS_SOURCE, "`source_validation: prefix` or `binding`")
+
+PIPELINE: Mapping[Table, TableDescription] = {
+    Table.ADMIT: TableDescription(
+        sees="every frame",
+        asks="the port's role and the tag",
+        question="which port, which tag?",
+        matches=frozenset({"in_port", "vlan_vid"}),
+        ways=(
+            Way("trusted port", None),
+            Way("subscriber port", Table.EGRESS),
+            Way("uplink port", Table.INGRESS),
+        ),
+    ),
+    Table.EGRESS: TableDescription(
+        sees="frames from subscribers",
+        asks="protocol and TCP port; services, tunnels",
+        question="which TCP port?",
+        matches=_TO_PORT | _ADDRESSES | _SERVICES | _LINE,
+        ways=(Way("to 25", Table.EGRESS_SMTP), Way("any other", None), _TO_SOURCES),
+    ),
+    Table.EGRESS_SMTP: TableDescription(
+        sees="of these, TCP to port 25 and unreadable TCP",
+        asks="destination, exception, source",
+        question="to a mail destination, under an exception, from a static address? ─▶ forward, else drop",
+        matches=_TO_PORT | _ADDRESSES | {"in_port"},
+        ways=(_TO_SOURCES,),
+        tracked=("ipv4_dst", "ipv6_dst", "ipv4_src"),
+    ),
+    Table.INGRESS: TableDescription(
+        sees="frames from uplinks",
+        asks="TCP ports; under `prefix` and `binding` the source",
+        question="which TCP port?",
+        matches=_TO_PORT | _SOURCES | {"tcp_src"},
+        ways=(
+            Way("from 25", Table.INGRESS_REPLIES),
+            Way("to 25", Table.INGRESS_SMTP),
+            Way("any other", None),
+        ),
+        tracked=("ipv4_src", "ipv6_src"),
+    ),
+    Table.INGRESS_REPLIES: TableDescription(
+        sees="of these, TCP from port 25",
+        asks="source and destination",
+        question="an answer that a dynamic line cannot have asked for? ─▶ drop, else forward",
+        matches=_ADDRESSES,
+        ways=(Way("permitted", Table.INGRESS_SMTP, "`inbound.port_25: block`"),),
+        tracked=("ipv4_src", "ipv6_src", "ipv4_dst"),
+    ),
+    Table.INGRESS_SMTP: TableDescription(
+        sees="of these, TCP to port 25",
+        asks="source and destination",
+        question="a forged source, or closed to mail from outside? ─▶ drop, else forward",
+        matches=_TO_PORT | _ADDRESSES,
+        tracked=("ipv4_src", "ipv6_src", "ipv4_dst"),
+    ),
+    Table.EGRESS_SOURCE: TableDescription(
+        sees="under `prefix` and `binding`, what 1 and 2 permit",
+        asks="the source of every packet",
+        matches=_SOURCES | _LINE,
+        tracked=("ipv4_src", "ipv6_src"),
+    ),
+}
+"""Every table. A frame only ever goes on to a later one."""
 
 
 MARKER_PRIORITY = 2
