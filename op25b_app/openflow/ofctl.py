@@ -28,7 +28,7 @@ def format_rule(rule: FlowRule) -> str:
     parts = [f"cookie={rule.cookie:#x}", f"table={int(rule.table)}", f"priority={int(rule.priority)}"]
     if rule.hard_timeout:
         parts.append(f"hard_timeout={rule.hard_timeout}")
-    parts += [f"{_name(field)}={_value(field)}" for field in rule.match]
+    parts += [f"{ofctl_name(field.name)}={_value(field)}" for field in rule.match]
     return f"{','.join(parts)},actions={format_action(rule.action)}"
 
 
@@ -53,14 +53,15 @@ def format_action(action: Action) -> str:
     return "NORMAL" if action == NORMAL else f"output:{action.port}"
 
 
+def ofctl_name(name: str) -> str:
+    """Return the name by which Open vSwitch reads a match field."""
+    known = BY_NAME.get(name)
+    return known.ofctl if known and known.ofctl else name
+
+
 def format_value(name: str, value: int) -> str:
     """Return a value of the match field ``name`` as text; a number for an unknown field."""
     return _FORMATS[_notation(name)](value)
-
-
-def _name(field: Field) -> str:
-    known = BY_NAME.get(field.name)
-    return known.ofctl if known and known.ofctl else field.name
 
 
 def _notation(name: str) -> Notation:

@@ -8,10 +8,12 @@ from importlib.metadata import version
 from typing import Any
 
 from op25b_app.compiler.compiler import compile_rules
+from op25b_app.compiler.pipeline import PIPELINE
 from op25b_app.openflow.wire import TCP_PORT, TCP_PORT_OLD
 from op25b_app.policy.model import Policy, Switch
 
-ADDRESS_FIELDS = ("ipv4_src", "ipv4_dst", "ipv6_src", "ipv6_dst")
+ADDRESS_FIELDS = frozenset(name for table in PIPELINE.values() for name in table.tracked)
+"""Match fields whose prefixes Open vSwitch can track."""
 
 
 def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str, Any]:

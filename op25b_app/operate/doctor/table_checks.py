@@ -5,20 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from op25b_app.compiler.pipeline import PIPELINE, TableDescription
+from op25b_app.openflow.ofctl import ofctl_name
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
 from op25b_app.sync.assessment import count
 
 TRACKED_BY_DEFAULT = (3, 5)
 """Release of Open vSwitch from which IPv6 addresses are tracked, too."""
-PREFIXES = {
-    2: ("ip_dst", "ipv6_dst", "ip_src"),
-    3: ("ip_src", "ipv6_src"),
-    4: ("ip_src", "ipv6_src", "ip_dst"),
-    5: ("ip_src", "ipv6_src", "ip_dst"),
-    6: ("ip_src", "ipv6_src"),
-}
-"""Fields to track, by table: three fit, and those of remote addresses matter (docs/cost.md)."""
 
 
 def check_tables(
@@ -83,10 +77,10 @@ def _check_prefixes(
     if release is not None and release >= TRACKED_BY_DEFAULT:
         by_default |= {"ipv6_src", "ipv6_dst"}
     untracked = {
-        number: wanted
-        for number, wanted in PREFIXES.items()
-        if str(number) in needed
-        and not _tracked(bridge.tables.get(number), by_default) >= _used(wanted, needed[str(number)])
+        int(table): [ofctl_name(name) for name in described.tracked]
+        for table, described in PIPELINE.items()
+        if str(int(table)) in needed
+        and not _tracked(bridge.tables.get(table), by_default) >= _used(described, needed[str(int(table))])
     }
     if untracked:
         yield warning(
@@ -103,9 +97,9 @@ def _tracked(table: FlowTable | None, by_default: set[str]) -> set[str]:
     return by_default if table is None or table.prefixes is None else set(table.prefixes)
 
 
-def _used(wanted: Iterable[str], table: Mapping[str, Any]) -> set[str]:
-    """Return the wanted fields, in Open vSwitch's names, by which rules of the table match."""
-    return {name for name in wanted if name.replace("ip_", "ipv4_") in table["addresses"]}
+def _used(described: TableDescription, table: Mapping[str, Any]) -> set[str]:
+    """Return the fields to track, in Open vSwitch's names, by which rules of the table match."""
+    return {ofctl_name(name) for name in described.tracked if name in table["addresses"]}
 
 
 def _track(bridge: Bridge, number: int, wanted: Iterable[str]) -> str:
