@@ -21,14 +21,13 @@ from ryu.controller.handler import (
 )
 from ryu.lib import hub
 
-from op25b_app.controller import event_loop, hardware_addresses, listening, log_writer, settings, signals
+from op25b_app.controller import log_writer, ryu_patches, settings, signals
 from op25b_app.controller.accepting import open_as_many_files_as_allowed
 from op25b_app.controller.background import EXAMINING, PROVING, in_background
 from op25b_app.controller.claimants import Claimants
-from op25b_app.controller.connection import Connection, Rank, make_room, serve_with_limits
+from op25b_app.controller.connection import Connection, Rank, make_room
 from op25b_app.controller.control_endpoint import ControlEndpoint, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
-from op25b_app.controller.message_tap import tap_messages
 from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import SwitchRunner
 from op25b_app.openflow import codec
@@ -88,11 +87,11 @@ class Application(app_manager.RyuApp):
         self._desired_states: DesiredStates | None = None
         self._control: ControlEndpoint | None = None
         open_as_many_files_as_allowed()
-        tap_messages(self._take, self._await_turn, Connection.spend)
-        serve_with_limits()
-        listening.listen_for_many()
-        event_loop.serve_few_on_end()
-        hardware_addresses.write_quickly()
+        ryu_patches.tap_messages(self._take, self._await_turn, Connection.spend)
+        ryu_patches.limit_connections()
+        ryu_patches.listen_for_many()
+        ryu_patches.format_hardware_addresses()
+        ryu_patches.serve_few_on_end()
 
     def start(self) -> None:
         """Put the policy in force; start the control endpoint and the green threads."""

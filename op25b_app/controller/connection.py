@@ -144,11 +144,6 @@ def settle(newcomer: Newcomer) -> None:
     _newcomers.go(newcomer)
 
 
-def serve_with_limits() -> None:
-    """Make Ryu serve connections with the class below. Call it before Ryu's controller starts."""
-    controller.datapath_connection_factory = _serve
-
-
 class Connection(controller.Datapath):
     """A connection of a switch, or of a peer that claims to be one."""
 
@@ -283,7 +278,7 @@ class Connection(controller.Datapath):
         self.refuse(f"did not say within {HANDSHAKE_SECONDS:g} s what it is, as a switch does")
 
 
-def _serve(socket: Any, address: Any) -> None:
+def serve(socket: Any, address: Any) -> None:
     """Serve a connection and close it at the end (Ryu's datapath connection factory)."""
     with closing(socket):
         if lookup_service_brick("ofp_event") is None:  # Ryu is stopping

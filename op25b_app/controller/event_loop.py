@@ -6,11 +6,7 @@ thousand switches answer at once, that takes 50 to 200 ms.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
-
-from eventlet import hubs
-from eventlet.hubs import epolls
 
 from op25b_app.controller.garbage import collector
 
@@ -18,15 +14,12 @@ MOST_ON_END = 16
 """Maximum number of connections served in one turn; the kernel reports the rest next."""
 
 
-def serve_few_on_end() -> None:
-    """Patch this thread's event loop to serve few connections a turn and collect garbage between turns."""
-    event_loop: Any = hubs.get_hub()
-    if isinstance(event_loop, epolls.Hub):
-        event_loop.do_poll = partial(_few_ready, event_loop.poll)
-        collector.collect_between_turns_only()
+def collect_between_turns() -> None:
+    """Leave garbage collection to :func:`few_ready`."""
+    collector.collect_between_turns_only()
 
 
-def _few_ready(epoll: Any, seconds: float) -> list[tuple[int, int]]:
+def few_ready(epoll: Any, seconds: float) -> list[tuple[int, int]]:
     """Return ready descriptors, each with its events; wait for one for ``seconds`` at most."""
     collector.between_turns()
     ready: list[tuple[int, int]] = epoll.poll(seconds, MOST_ON_END)

@@ -10,9 +10,8 @@ import logging
 import os
 import re
 import sys
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial, partialmethod
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -46,20 +45,22 @@ def run(
         os.environ["OP25B_RELOAD_ON_CHANGE"] = "1"
     if yes:
         os.environ["OP25B_YES"] = "1"
-    _patch_standard_library(threads="--enable-debugger" not in arguments)
+    from op25b_app.controller import ryu_patches
+
+    ryu_patches.patch_standard_library(threads="--enable-debugger" not in arguments)
     from oslo_config import cfg
     from ryu.cmd import manager
 
-    from op25b_app.controller import options, signals, tls
+    from op25b_app.controller import options, signals
 
-    tls.install()
+    ryu_patches.serve_tls()
     logging.getLogger().setLevel(logging.INFO)
     for name, value in DEFAULTS.items():
         manager.CONF.set_default(name, value)
     were_read = _call_when_options_are_read()
-    manager._parse_user_flags = partial(_read_user_flags, arguments, manager._parse_user_flags)
-    cfg.ConfigOpts._validate_cli_options = options.check_types  # type: ignore[assignment,method-assign]
-    argparse.ArgumentParser.error = partialmethod(_wrong_usage, own_options)  # type: ignore[assignment]
+    ryu_patches.read_user_flags(partial(_read_user_flags, arguments))
+    ryu_patches.check_options()
+    ryu_patches.report_wrong_usage(partial(_wrong_usage, own_options))
     try:
         manager.main(args=list(arguments), prog="op25b run")
     except KeyboardInterrupt:  # stopped while applications were starting
@@ -85,14 +86,6 @@ def run(
         print("op25b: the controller ended by itself; the messages above say why", file=sys.stderr)
         return 1
     return 0
-
-
-def _patch_standard_library(*, threads: bool) -> None:
-    """Patch all of it at once and before Ryu is imported, as eventlet requires."""
-    warnings.filterwarnings("ignore", r"\s*Eventlet is deprecated")
-    import eventlet
-
-    eventlet.monkey_patch(all=True, thread=threads)
 
 
 def _remedy(error: Exception) -> str:
@@ -127,13 +120,13 @@ def _call_when_options_are_read() -> Callable[[], bool]:
 
     Returns a function that returns whether the options were read.
     """
-    from ryu import cfg, log
+    from ryu import cfg
 
-    from op25b_app.controller import log_writer
+    from op25b_app.controller import log_writer, ryu_patches
 
     read = False
 
-    def init_log(init_log: Any = log.init_log) -> None:
+    def init_log(init_log: Callable[[], None]) -> None:
         nonlocal read
         read = True
         _set_up(cfg.CONF, init_log)
@@ -144,7 +137,7 @@ def _call_when_options_are_read() -> Callable[[], bool]:
         others = [name for name in cfg.CONF.app_lists if name != APPLICATION]
         cfg.CONF.set_override("app_lists", [APPLICATION, *others])
 
-    log.init_log = init_log
+    ryu_patches.set_up_log(init_log)
     return lambda: read
 
 
@@ -183,7 +176,7 @@ def _in_words(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
-def _wrong_usage(parser: argparse.ArgumentParser, own_options: Sequence[str], message: str) -> NoReturn:
+def _wrong_usage(own_options: Sequence[str], parser: argparse.ArgumentParser, message: str) -> NoReturn:
     """Print what is wrong with the options, and which one may be meant; exit with code 2."""
     known = [*own_options, *re.findall(r"--[a-z0-9-]+", parser.format_usage())]
     print(f"op25b run: {message}", file=sys.stderr)

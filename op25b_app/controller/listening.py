@@ -10,9 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 
-# Ryu's controller cannot be imported before it.
-import ryu.base.app_manager  # noqa: F401
-from ryu.controller import controller
 from ryu.lib import hub
 
 from op25b_app.controller.accepting import accepted
@@ -23,9 +20,8 @@ MOST_ON_END = 16
 """Maximum number of connections accepted before other green threads have a turn."""
 
 
-def listen_for_many() -> None:
-    """Patch Ryu to listen for switches like this. Call it before Ryu's controller starts."""
-    server: Any = controller.StreamServer
+def for_many(server: Any) -> Any:
+    """Return a subclass of a server of Ryu's, which listens for switches like this."""
 
     class ForMany(server):
         def __init__(self, *arguments: Any, **named: Any) -> None:
@@ -38,4 +34,4 @@ def listen_for_many() -> None:
                     hub.spawn(self.handle, *accepted(self.server.accept, "no switch can connect"))
                 hub.sleep(0)
 
-    controller.StreamServer = ForMany
+    return ForMany

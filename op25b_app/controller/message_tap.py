@@ -72,12 +72,10 @@ _MOST_CONTENT = 1 << 11
 log = logging.getLogger("op25b")
 
 
-def tap_messages(take: Take, wait: Wait, spend: Spend) -> None:
-    """Put this module between Ryu's connections and its parsers; it replaces every registered parser."""
-    for version in range(256):
-        parser = _PARSERS.get(version)
-        parse = partial(_timed, wait, spend, take, parser.msg_parser) if parser else _refuse
-        ofproto_parser.register_msg_parser(version)(parse)
+def tapped_parser(version: int, take: Take, wait: Wait, spend: Spend) -> Parser:
+    """Return the parser for messages of a version: of an unknown one it closes the connection."""
+    parser = _PARSERS.get(version)
+    return partial(_timed, wait, spend, take, parser.msg_parser) if parser else _refuse
 
 
 def _refuse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:

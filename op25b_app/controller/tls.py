@@ -10,7 +10,6 @@ from typing import Any
 
 import eventlet
 from eventlet.green import ssl
-from ryu.controller import controller
 from ryu.lib import hub
 
 from op25b_app.controller.connection import settle, welcome
@@ -22,11 +21,6 @@ NO_TLS = "WRONG_VERSION_NUMBER"
 _log = logging.getLogger("op25b")
 
 Handle = Callable[[Any, Any], None]
-
-
-def install() -> None:
-    """Make Ryu await switches with the server below. Call it before Ryu's controller starts."""
-    controller.StreamServer = _StreamServer
 
 
 def is_used(conf: Any) -> bool:
@@ -63,7 +57,7 @@ def _context(certificate: str, key: str, authorities: str | None) -> Any:
     return context
 
 
-class _StreamServer(hub.StreamServer):
+class TlsServer(hub.StreamServer):
     """Ryu's server with a time limit for the handshake, whose failure is one line in the log."""
 
     def __init__(self, address: Any, handle: Handle, **tls: Any) -> None:

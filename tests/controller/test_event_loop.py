@@ -12,7 +12,7 @@ from eventlet import hubs
 from eventlet.green import socket
 from ryu.lib import hub
 
-from op25b_app.controller import event_loop
+from op25b_app.controller import event_loop, ryu_patches
 from op25b_app.controller.garbage import Collector
 from tests.cyclic_garbage import make_in_another_thread
 
@@ -22,7 +22,7 @@ CONNECTIONS = 200
 @pytest.fixture(autouse=True)
 def few_on_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(event_loop, "collector", Collector())
-    event_loop.serve_few_on_end()
+    ryu_patches.serve_few_on_end()
     yield
     del hubs.get_hub().do_poll
     gc.enable()

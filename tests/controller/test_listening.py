@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import ryu.base.app_manager  # noqa: F401  Ryu's controller cannot be imported before it
+from ryu.controller import controller as ryu_controller
 from ryu.lib import hub
 
-from op25b_app.controller import accepting, listening
-from testing.patience import HANG_SECONDS
+from op25b_app.controller import accepting, listening, ryu_patches
 from testing.process import COMMANDS, Controller
 from testing.running import policy_text
+from testing.patience import HANG_SECONDS
 
 KNOCKING = 100
 
@@ -24,9 +26,8 @@ KNOCKING = 100
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Ryu's, as it listens from now on, at a free port of this machine."""
-    ryu_controller = vars(listening)["controller"]
     monkeypatch.setattr(ryu_controller, "StreamServer", ryu_controller.StreamServer)
-    listening.listen_for_many()
+    ryu_patches.listen_for_many()
     made = ryu_controller.StreamServer(("127.0.0.1", 0))
     yield made
     made.server.close()

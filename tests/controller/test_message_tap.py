@@ -17,7 +17,7 @@ from ryu.controller.handler import MAIN_DISPATCHER, register_instance, set_ev_ha
 from ryu.controller.ofp_handler import OFPHandler
 from ryu.ofproto import ofproto_parser
 
-from op25b_app.controller.message_tap import tap_messages
+from op25b_app.controller.ryu_patches import tap_messages
 from op25b_app.openflow import bundle, codec, wire
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 
