@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 LAST_PORT = 0xFFFFFFFE
 """Number of the switch's own port, LOCAL: OpenFlow 1.3.5, 7.2.1."""
-_PROTOCOLS = {"tcp": 6, "udp": 17, "icmp": 1, "icmpv6": 58}
+_Value = TypeVar("_Value")
 
 
 @click.command(short_help="Show the verdict for a packet, and its reason.")
@@ -116,30 +116,16 @@ def _packet_of_frame(in_port: int, fields: dict[str, Any]) -> Packet:
 
 
 def _packet_of_fields(in_port: int, fields: dict[str, Any]) -> Packet:
-    from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, TCP, UDP, Packet
+    from op25b_app.policy.packet_text import make_packet, read_mac, read_protocol
 
-    source_version, source = _address(fields, "src")
-    version, destination = _address(fields, "dst")
-    if source_version != version:
-        raise click.BadParameter("one address is IPv4 and the other IPv6", param_hint="--src, --dst")
-    protocol = _protocol(fields["proto"])
-    has_ports = protocol in (TCP, UDP)
-    optional: dict[str, Any] = {}
-    if fields["mac"] is not None:
-        optional["eth_source"] = _mac(fields["mac"])
-    if fields["vlan"] is not None:
-        optional["tags"] = (fields["vlan"],)
-    return Packet(
-        in_port=in_port,
-        eth_type=ETH_IPV4 if version == 4 else ETH_IPV6,
-        version=version,
-        source=source,
-        destination=destination,
-        protocol=protocol,
-        source_port=fields["sport"] if has_ports else None,
-        destination_port=fields["dport"] if has_ports else None,
-        **optional,
-    )
+    source, destination = _address(fields, "src"), _address(fields, "dst")
+    protocol = _read(read_protocol, fields["proto"], "--proto")
+    mac = None if fields["mac"] is None else _read(read_mac, fields["mac"], "--mac")
+    ports = fields["sport"], fields["dport"]
+    try:
+        return make_packet(in_port, source, destination, protocol, ports, mac, fields["vlan"])
+    except ValueError as failure:
+        raise click.BadParameter(str(failure), param_hint="--src, --dst") from None
 
 
 def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
@@ -147,25 +133,12 @@ def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
 
     if fields[name] is None:
         raise click.UsageError(f"--{name} is missing (or give a whole frame with --packet)")
+    return _read(parse_address, fields[name], f"--{name}")
+
+
+def _read(reader: Callable[[str], _Value], text: str, option: str) -> _Value:
+    """Return the value of an option. Raises click.BadParameter where ``reader`` raises ValueError."""
     try:
-        return parse_address(fields[name])
+        return reader(text)
     except ValueError as failure:
-        raise click.BadParameter(str(failure), param_hint=f"--{name}") from None
-
-
-def _protocol(name: str) -> int:
-    number = _PROTOCOLS.get(name.lower(), int(name) if re.fullmatch(r"[0-9]{1,3}", name) else 256)
-    if number > 255:
-        known = ", ".join(_PROTOCOLS)
-        raise click.BadParameter(f"'{name}' is no protocol; write {known} or 0 to 255", param_hint="--proto")
-    return number
-
-
-def _mac(text: str) -> int:
-    octets = text.split(":")
-    try:
-        if len(octets) == 6 and text.isascii():
-            return int.from_bytes(bytes(int(octet, 16) for octet in octets), "big")
-    except ValueError:
-        pass
-    raise click.BadParameter(f"'{text}' is not a MAC address", param_hint="--mac")
+        raise click.BadParameter(str(failure), param_hint=option) from None

@@ -1,0 +1,203 @@
+"""The public Python API, which ``import op25b_app as op25b`` offers. See ``docs/api.md``.
+
+Addresses are text here, and a time that is not given is now. The packages below know neither.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from op25b_app.compiler import compiler
+from op25b_app.diff.policy_diff import Effect, effect
+from op25b_app.net.prefix import parse_address
+from op25b_app.openflow.flow_rule import FlowRule
+from op25b_app.openflow.instruction_decoder import stored_rule
+from op25b_app.openflow.ofctl import format_rule
+from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
+from op25b_app.openflow.stored_rule import StoredRule
+from op25b_app.policy import decide, loader
+from op25b_app.policy.decide import Decision
+from op25b_app.policy.diagnostic import Problem, names_in_words
+from op25b_app.policy.model import Policy as PolicyModel
+from op25b_app.policy.model import Switch, Verdict
+from op25b_app.policy.packet import Packet, read_frame
+from op25b_app.policy.packet_text import (
+    SMTP_PORT,
+    USUAL_SOURCE_PORT,
+    make_packet,
+    read_mac,
+    read_protocol,
+)
+from op25b_app.verify import prove as prover
+from op25b_app.verify.prove import CannotDecide, Proven, Refuted, Result, TooCostly
+
+__all__ = [
+    "CannotDecide",
+    "Decision",
+    "Effect",
+    "FlowRule",
+    "Policy",
+    "PolicyError",
+    "Problem",
+    "Proven",
+    "Refuted",
+    "TooCostly",
+    "Verdict",
+    "compile_rules",
+    "diff",
+    "format_rule",
+    "load",
+    "prove",
+]
+
+Time = float | datetime | None
+"""Seconds since 1970, or a datetime with a time zone; None is now."""
+
+
+class PolicyError(ValueError):
+    """A policy file that has errors. ``problems`` holds all of them, and the warnings."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+@dataclass(frozen=True)
+class Policy:
+    """A policy without errors. ``problems`` holds its warnings; ``model`` is it as the compiler takes it."""
+
+    model: PolicyModel
+    problems: tuple[Problem, ...] = ()
+
+    @property
+    def switches(self) -> Mapping[str, Switch]:
+        """Switches by name."""
+        return self.model.switches
+
+    def decide(
+        self,
+        switch: str,
+        in_port: int,
+        src: str,
+        dst: str,
+        *,
+        proto: str = "tcp",
+        sport: int = USUAL_SOURCE_PORT,
+        dport: int = SMTP_PORT,
+        mac: str | None = None,
+        vlan: int | None = None,
+        at: Time = None,
+    ) -> Decision:
+        """Return the decision of a switch for a packet with these fields.
+
+        ``proto`` is tcp, udp, icmp, icmpv6 or a number. ``vlan`` is the number in its 802.1Q tag. Raises
+        ValueError where an address, a protocol or a MAC address is malformed, and KeyError for an unknown
+        switch.
+        """
+        packet = make_packet(
+            in_port,
+            parse_address(src),
+            parse_address(dst),
+            read_protocol(proto),
+            (sport, dport),
+            None if mac is None else read_mac(mac),
+            vlan,
+        )
+        return self._decision(switch, packet, at)
+
+    def decide_frame(self, switch: str, in_port: int, frame: bytes, *, at: Time = None) -> Decision:
+        """Return the decision of a switch for an Ethernet frame, from its destination address on.
+
+        Raises ValueError for less than an Ethernet header, and KeyError for an unknown switch.
+        """
+        return self._decision(switch, read_frame(in_port, frame), at)
+
+    def _decision(self, switch: str, packet: Packet, at: Time) -> Decision:
+        return decide.decide(self.model, _switch(self, switch), packet, _seconds(at))
+
+
+def load(path: str | Path, *, at: Time = None) -> Policy:
+    """Return the policy of a file, read with the prefix files that it names.
+
+    ``at`` decides which exceptions are past. Raises PolicyError, with every problem, where there are errors.
+    """
+    loaded = loader.load(Path(path), _seconds(at))
+    if loaded.policy is None:
+        raise PolicyError(loaded.problems)
+    return Policy(loaded.policy, loaded.problems)
+
+
+def compile_rules(policy: Policy, switch: str, *, at: Time = None) -> tuple[FlowRule, ...]:
+    """Return the flow rules of a switch, in an order that is safe to install.
+
+    Raises KeyError for an unknown switch.
+    """
+    return compiler.compile_rules(policy.model, _switch(policy, switch), _seconds(at))
+
+
+def prove(
+    policy: Policy, switch: str, flows: str | Iterable[FlowRule], *, groups: str = "", at: Time = None
+) -> Result:
+    """Prove for every packet that a whole table does what the policy says of a switch.
+
+    ``flows`` is the table, as ``ovs-ofctl dump-flows`` prints it, or as flow rules. ``groups`` are the groups
+    that it uses, as ``ovs-ofctl dump-groups`` prints them. Returns Proven, Refuted (with a packet that shows
+    it), CannotDecide or TooCostly. Raises KeyError for an unknown switch.
+    """
+    known_switch, moment = _switch(policy, switch), _seconds(at)
+    try:
+        rules = [*_table(flows, groups)]
+    except DumpError as problem:
+        return CannotDecide(problem.where, problem.reason)
+    return prover.prove(policy.model, known_switch, rules, moment)
+
+
+def diff(old: Policy, new: Policy, *, switches: Collection[str] | None = None, at: Time = None) -> Effect:
+    """Return what becomes blocked and permitted where ``new`` takes the place of ``old``.
+
+    ``switches`` are names of switches of either policy; None for all.
+    """
+    return effect(old.model, new.model, _seconds(at), switches)
+
+
+def _switch(policy: Policy, name: str) -> Switch:
+    switch = policy.switches.get(name)
+    if switch is None:
+        raise KeyError(f"no switch is called '{name}'; there are {names_in_words([*policy.switches])}")
+    return switch
+
+
+def _table(flows: str | Iterable[FlowRule], groups: str) -> Iterator[StoredRule]:
+    if isinstance(flows, str):
+        yield from read_dump("flows", flows, read_groups("groups", groups))
+    else:
+        yield from (stored_rule(rule, format_rule(rule)) for rule in flows)
+
+
+def _seconds(at: Time) -> float:
+    """Return seconds since 1970. Raises ValueError for a datetime without a time zone."""
+    if at is None:
+        return time.time()
+    if not isinstance(at, datetime):
+        return at
+    if at.tzinfo is None:
+        raise ValueError(f"{at} has no time zone; write datetime(..., tzinfo=timezone.utc)")
+    return at.timestamp()
+
+
+class _CallablePackage(ModuleType):
+    """Makes the package ``op25b_app.diff`` callable as the function ``diff``, whose name it takes."""
+
+    def __call__(self, *policies: Policy, **settings: Any) -> Effect:
+        """Compare two policies, as ``diff`` does."""
+        return diff(*policies, **settings)
+
+
+sys.modules["op25b_app.diff"].__class__ = _CallablePackage
