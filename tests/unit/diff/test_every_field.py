@@ -257,6 +257,49 @@ def test_a_proof_for_one_switch_is_none_for_another_that_differs_in_it(
         assert told.startswith("not proven: ")
 
 
+def bound_at_the_peer(*lines: tuple[int, str]) -> Policy:
+    """A policy with addresses bound at the other switch, and an exception of its line 1."""
+    bindings = tuple(Binding(port, None, listed(prefix), PLACE) for port, prefix in lines)
+    switches = {**BASE.switches, PEER: replace(BASE.switches[PEER], bindings=bindings)}
+    mail = MailException("line", Line(PEER, 1), Prefix.parse("203.0.113.0/24"), None, "", PLACE)
+    return replace(BASE, exceptions=(mail,), switches=MappingProxyType(switches))
+
+
+ELSEWHERE_BOUND = {
+    "a static address is static on its own line only": (
+        bound_at_the_peer(),
+        bound_at_the_peer((2, "100.64.9.0/24")),
+    ),
+    "an answer is for the addresses of the line with the exception": (
+        bound_at_the_peer((1, "100.64.1.0/24"), (2, "100.64.2.0/24")),
+        bound_at_the_peer((2, "100.64.1.0/24"), (1, "100.64.2.0/24")),
+    ),
+}
+
+
+@pytest.mark.parametrize("change", ELSEWHERE_BOUND)
+def test_a_binding_of_another_switch_is_told_where_packets_feel_it(change: str) -> None:
+    old, new = (
+        replace(policy, static=listed("100.64.8.0/24", "100.64.9.0/24")) for policy in ELSEWHERE_BOUND[change]
+    )
+    told = effect(old, new, AT, only=[NAME])
+    assert told.untouched == ()
+    assert any(found.traffic for found in told.switches)
+
+
+def test_a_proof_is_of_one_name_where_a_line_has_an_exception() -> None:
+    """Two switches that differ in their names alone: an exception is of a line of one of them."""
+    twin = BASE.switches[PEER]
+    mail = MailException("line", Line(PEER, 1), Prefix.parse("203.0.113.0/24"), None, "", PLACE)
+    switches = {PEER: twin, "access-3": replace(twin, name="access-3", dpid=3)}
+    policy = replace(BASE, exceptions=(mail,), switches=MappingProxyType(switches))
+    assignments = Assignments(policy, "5eed" * 16)
+    one, other = (assignments.of(each) for each in policy.switches.values())
+    wanted = one.wanted(AT, 254)
+    assert one.objection(wanted, frozenset(), (), AT) is None
+    assert other.objection(wanted, frozenset(), (), AT) is not None
+
+
 class _Watched:
     """A switch that remembers which of its fields were asked for."""
 
