@@ -1,8 +1,8 @@
 """The documentation says what is so: its commands run, its policies load, its links lead somewhere.
 
-In README.md and docs/, a ``console`` block is a session in the project's folder (a line ``...`` leaves lines
-out), and a ``yaml`` block is a policy whose missing parts are those of example.yaml. In docs/policy.md, a row
-of a table "Written | Said" is a change of example.yaml and what is said to it.
+In README.md, CONTRIBUTING.md, SECURITY.md and docs/, a ``console`` block is a session in the project's folder
+(a line ``...`` leaves lines out), and a ``yaml`` block is a policy; parts left out are those of example.yaml.
+In docs/policy.md, a row of a table "Written | Said" is a change of example.yaml and what is said to it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ from testing.patience import HANG_SECONDS
 from tests.unit.test_wall import MAY_KNOW
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 EXAMPLE = (ROOT / "example.yaml").read_text()
 NOW = 1_798_761_600.0
 """2027-01-01, when the exception of example.yaml is in force."""
@@ -244,3 +247,40 @@ def test_what_pages_say_of_the_code_is_there(name: str) -> None:
 def test_the_table_of_packages_says_what_the_wall_holds() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", page("docs/architecture.md"), re.M)
     assert rows == [*MAY_KNOW, "cli", "controller"]
+
+
+def named_tests() -> dict[str, list[str]]:
+    """Return the tests that CONTRIBUTING.md names for each module of op25b_app, or for a whole package."""
+    table = page("CONTRIBUTING.md").partition("| Source | Tests |\n")[2].partition("\n\n")[0]
+    rows = [[re.findall(r"`([^`]+)`", cell) for cell in row.split("|")[1:3]] for row in table.splitlines()]
+    return {source: tests for sources, tests in rows for source in sources}
+
+
+def test_every_module_has_tests_by_its_name_or_in_the_table() -> None:
+    package, named = ROOT / "op25b_app", named_tests()
+    modules = [path.relative_to(package) for path in package.rglob("*.py") if path.stem != "__init__"]
+    assert [
+        str(module)
+        for module in modules
+        if str(module) not in named
+        and f"{module.parent}/*.py" not in named
+        and not any(
+            (ROOT / "tests" / folder / module.parent / f"test_{module.name}").is_file()
+            for folder in ("unit", "")
+        )
+    ] == []
+
+
+def test_the_table_of_tests_names_files_that_are_there() -> None:
+    named = named_tests()
+    sources = [ROOT / "op25b_app" / source for source in named]
+    assert [source for source in sources if not any(source.parent.glob(source.name))] == []
+    assert [test for tests in named.values() for test in tests if not (ROOT / "tests" / test).is_file()] == []
+    folders = re.findall(r"^\| `tests/(\w+)` \|", page("CONTRIBUTING.md"), re.M)
+    there = {path.name for path in (ROOT / "tests").iterdir() if any(path.rglob("test_*.py"))}
+    assert set(folders) == there
+
+
+def test_the_source_distribution_has_the_pages_of_the_project() -> None:
+    included = page("MANIFEST.in").split()
+    assert {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} <= set(included)
