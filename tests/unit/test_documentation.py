@@ -8,6 +8,7 @@ In docs/policy.md, a row of a table "Written | Said" is a change of example.yaml
 from __future__ import annotations
 
 import ast
+import configparser
 import hashlib
 import json
 import os
@@ -284,3 +285,11 @@ def test_the_table_of_tests_names_files_that_are_there() -> None:
 def test_the_source_distribution_has_the_pages_of_the_project() -> None:
     included = page("MANIFEST.in").split()
     assert {"CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"} <= set(included)
+
+
+def test_the_changelog_begins_with_this_version() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    headings = re.findall(r"^## (.*)$", page("CHANGELOG.md"), re.M)
+    assert headings[0] == "[Unreleased]"
+    assert re.fullmatch(rf"\[{re.escape(setup['metadata']['version'])}\] - \d{{4}}-\d\d-\d\d", headings[1])
