@@ -25,8 +25,7 @@ from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy import decide, loader
 from op25b_app.policy.decide import Decision
 from op25b_app.policy.diagnostic import Problem, names_in_words
-from op25b_app.policy.model import Policy as PolicyModel
-from op25b_app.policy.model import Switch, Verdict
+from op25b_app.policy.model import Policy, Switch, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.policy.packet_text import (
     SMTP_PORT,
@@ -43,7 +42,7 @@ __all__ = [
     "Decision",
     "Effect",
     "FlowRule",
-    "Policy",
+    "LoadedPolicy",
     "PolicyError",
     "Problem",
     "Proven",
@@ -70,10 +69,10 @@ class PolicyError(ValueError):
 
 
 @dataclass(frozen=True)
-class Policy:
-    """A policy without errors. ``problems`` holds its warnings; ``model`` is it as the compiler takes it."""
+class LoadedPolicy:
+    """A policy without errors. ``problems`` holds its warnings, and ``model`` its values."""
 
-    model: PolicyModel
+    model: Policy
     problems: tuple[Problem, ...] = ()
 
     @property
@@ -123,7 +122,7 @@ class Policy:
         return decide.decide(self.model, _switch(self, switch), packet, _seconds(at))
 
 
-def load(path: str | Path, *, at: Time = None) -> Policy:
+def load(path: str | Path, *, at: Time = None) -> LoadedPolicy:
     """Return the policy of a file, read with the prefix files that it names.
 
     ``at`` decides which exceptions are past. Raises PolicyError, with every problem, where there are errors.
@@ -131,10 +130,10 @@ def load(path: str | Path, *, at: Time = None) -> Policy:
     loaded = loader.load(Path(path), _seconds(at))
     if loaded.policy is None:
         raise PolicyError(loaded.problems)
-    return Policy(loaded.policy, loaded.problems)
+    return LoadedPolicy(loaded.policy, loaded.problems)
 
 
-def compile_rules(policy: Policy, switch: str, *, at: Time = None) -> tuple[FlowRule, ...]:
+def compile_rules(policy: LoadedPolicy, switch: str, *, at: Time = None) -> tuple[FlowRule, ...]:
     """Return the flow rules of a switch, in an order that is safe to install.
 
     Raises KeyError for an unknown switch.
@@ -143,7 +142,7 @@ def compile_rules(policy: Policy, switch: str, *, at: Time = None) -> tuple[Flow
 
 
 def prove(
-    policy: Policy, switch: str, flows: str | Iterable[FlowRule], *, groups: str = "", at: Time = None
+    policy: LoadedPolicy, switch: str, flows: str | Iterable[FlowRule], *, groups: str = "", at: Time = None
 ) -> Result:
     """Prove for every packet that a whole table does what the policy says of a switch.
 
@@ -159,7 +158,9 @@ def prove(
     return prover.prove(policy.model, known_switch, rules, moment)
 
 
-def diff(old: Policy, new: Policy, *, switches: Collection[str] | None = None, at: Time = None) -> Effect:
+def diff(
+    old: LoadedPolicy, new: LoadedPolicy, *, switches: Collection[str] | None = None, at: Time = None
+) -> Effect:
     """Return what becomes blocked and permitted where ``new`` takes the place of ``old``.
 
     ``switches`` are names of switches of either policy; None for all.
@@ -167,7 +168,7 @@ def diff(old: Policy, new: Policy, *, switches: Collection[str] | None = None, a
     return effect(old.model, new.model, _seconds(at), switches)
 
 
-def _switch(policy: Policy, name: str) -> Switch:
+def _switch(policy: LoadedPolicy, name: str) -> Switch:
     switch = policy.switches.get(name)
     if switch is None:
         raise KeyError(f"no switch is called '{name}'; there are {names_in_words([*policy.switches])}")
@@ -195,7 +196,7 @@ def _seconds(at: Time) -> float:
 class _CallablePackage(ModuleType):
     """Makes the package ``op25b_app.diff`` callable as the function ``diff``, whose name it takes."""
 
-    def __call__(self, *policies: Policy, **settings: Any) -> Effect:
+    def __call__(self, *policies: LoadedPolicy, **settings: Any) -> Effect:
         """Compare two policies, as ``diff`` does."""
         return diff(*policies, **settings)
 

@@ -27,7 +27,7 @@ DYNAMIC, OUTSIDE = "100.64.0.1", "203.0.113.5"
 
 
 @pytest.fixture(scope="module")
-def policy() -> op25b.Policy:
+def policy() -> op25b.LoadedPolicy:
     return op25b.load(EXAMPLE, at=AT)
 
 
@@ -107,7 +107,7 @@ def test_a_policy_with_errors_raises_all_of_them(tmp_path: Path) -> None:
     assert str(raised.value).splitlines() == [str(problem) for problem in told]
 
 
-def test_it_decides_as_the_core_does(policy: op25b.Policy) -> None:
+def test_it_decides_as_the_core_does(policy: op25b.LoadedPolicy) -> None:
     core = policy.model
     packet = make_packet(
         1, (4, 0x64400001), (4, 0xCB007105), read_protocol("UDP"), (1, 2), read_mac("02:00:00:00:00:09"), 7
@@ -122,7 +122,9 @@ def test_it_decides_as_the_core_does(policy: op25b.Policy) -> None:
     )
 
 
-def test_the_time_is_now_unless_it_is_given(policy: op25b.Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_time_is_now_unless_it_is_given(
+    policy: op25b.LoadedPolicy, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The exception of example.yaml ends on 2027-03-31."""
     end = datetime(2027, 3, 31, tzinfo=timezone.utc)
 
@@ -149,13 +151,15 @@ def test_the_time_is_now_unless_it_is_given(policy: op25b.Policy, monkeypatch: p
         ({"mac": "02:00"}, "'02:00' is not a MAC address"),
     ],
 )
-def test_malformed_fields_raise_value_errors(policy: op25b.Policy, named: dict[str, str], said: str) -> None:
+def test_malformed_fields_raise_value_errors(
+    policy: op25b.LoadedPolicy, named: dict[str, str], said: str
+) -> None:
     fields = {"src": DYNAMIC, "dst": OUTSIDE, **named}
     with pytest.raises(ValueError, match=said):
         policy.decide(SWITCH, 1, **fields)  # type: ignore[arg-type]
 
 
-def test_an_unknown_switch_raises_key_error(policy: op25b.Policy) -> None:
+def test_an_unknown_switch_raises_key_error(policy: op25b.LoadedPolicy) -> None:
     for ask in (
         lambda: policy.decide("access-9", 1, DYNAMIC, OUTSIDE),
         lambda: op25b.compile_rules(policy, "access-9"),
@@ -165,13 +169,13 @@ def test_an_unknown_switch_raises_key_error(policy: op25b.Policy) -> None:
             ask()
 
 
-def test_a_table_that_cannot_be_read_is_not_decided(policy: op25b.Policy) -> None:
+def test_a_table_that_cannot_be_read_is_not_decided(policy: op25b.LoadedPolicy) -> None:
     told = op25b.prove(policy, SWITCH, "no table at all")
     assert isinstance(told, op25b.CannotDecide)
     assert told.where == "flows:1"
 
 
-def test_groups_of_a_table_are_followed(policy: op25b.Policy) -> None:
+def test_groups_of_a_table_are_followed(policy: op25b.LoadedPolicy) -> None:
     rules = [op25b.format_rule(rule) for rule in op25b.compile_rules(policy, SWITCH, at=AT)]
     flows = "\n".join([*rules, "table=0,priority=300,tcp,in_port=1,tp_dst=25,actions=group:1"])
     told = op25b.prove(policy, SWITCH, flows, groups="group_id=1,type=all,bucket=actions=output:25", at=AT)
