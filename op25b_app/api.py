@@ -24,7 +24,7 @@ from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy import decide, loader
 from op25b_app.policy.decide import Decision
-from op25b_app.policy.diagnostic import Problem, names_in_words
+from op25b_app.policy.diagnostic import Diagnostic, names_in_words
 from op25b_app.policy.model import Policy, Switch, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.policy.packet_text import (
@@ -40,11 +40,11 @@ from op25b_app.verify.prove import CannotDecide, Proven, Refuted, Result, TooCos
 __all__ = [
     "CannotDecide",
     "Decision",
+    "Diagnostic",
     "Effect",
     "FlowRule",
     "LoadedPolicy",
     "PolicyError",
-    "Problem",
     "Proven",
     "Refuted",
     "TooCostly",
@@ -63,7 +63,7 @@ Time = float | datetime | None
 class PolicyError(ValueError):
     """A policy file that has errors. ``problems`` holds all of them, and the warnings."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Diagnostic]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
@@ -73,7 +73,7 @@ class LoadedPolicy:
     """A policy without errors. ``problems`` holds its warnings, and ``model`` its values."""
 
     model: Policy
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[Diagnostic, ...] = ()
 
     @property
     def switches(self) -> Mapping[str, Switch]:

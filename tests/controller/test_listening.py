@@ -16,9 +16,9 @@ from ryu.controller import controller as ryu_controller
 from ryu.lib import hub
 
 from op25b_app.controller import accepting, listening, ryu_patches
+from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, Controller
 from testing.running import policy_text
-from testing.patience import HANG_SECONDS
 
 KNOCKING = 100
 

@@ -16,17 +16,17 @@ from typing import Any
 import pytest
 
 from op25b_app.compiler.compiler import Compiler, compile_rules
-from op25b_app.compiler.switch_context import Scope
+from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.diff import Kind, VerdictChange, effect
 from op25b_app.policy import model
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Hardening, Inbound, Policy, Switch, Tunnels, Verdict
 from op25b_app.policy.packet import UDP
-from op25b_app.policy.packet_context import Case
+from op25b_app.policy.packet_context import PacketContext
 from op25b_app.policy.packet_text import make_packet
-from op25b_app.policy.schema import Choice, Document, HardeningSection
-from op25b_app.sync.desired_state import Assignments
+from op25b_app.policy.schema import Choice, HardeningSection, PolicySchema
+from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.remedies import alternatives
 from op25b_app.verify.specification import Specification
 from tests.unit import test_documentation
@@ -43,7 +43,7 @@ class HardeningSectionWithTrialKey(HardeningSection):
     udp_25: Choice = "permit"
 
 
-class DocumentWithTrialKey(Document):
+class DocumentWithTrialKey(PolicySchema):
     """The whole file with the trial key."""
 
     hardening: HardeningSectionWithTrialKey = HardeningSectionWithTrialKey()
@@ -105,7 +105,7 @@ def _readings(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return with_known_keys
 
-    for each, position in ((Case, 0), (Scope, 0), (Specification, 1)):
+    for each, position in ((PacketContext, 0), (SwitchContext, 0), (Specification, 1)):
         monkeypatch.setattr(each, "__init__", reading(each.__init__, position))
 
 
@@ -132,16 +132,16 @@ def test_diff_tells_it(where: str) -> None:
 
 @pytest.mark.parametrize("where", AS_KEY)
 def test_a_proof_without_it_is_none_with_it(where: str) -> None:
-    before = Assignments(WITHOUT, DIGEST)
-    after = Assignments(AS_KEY[where], DIGEST, before)
+    before = DesiredStates(WITHOUT, DIGEST)
+    after = DesiredStates(AS_KEY[where], DIGEST, before)
     old, new = before.of(WITHOUT.switches[NAME]), after.of(AS_KEY[where].switches[NAME])
     table = old.wanted(AT, 254)
-    assert old.objection(table, frozenset(), (), AT) is None
+    assert old.violation(table, frozenset(), (), AT) is None
     assert not new.is_judged(table, frozenset())
-    told = new.objection(table, frozenset(), (), AT)
+    told = new.violation(table, frozenset(), (), AT)
     assert told is not None
     assert "gives permit where the policy says block" in told
-    assert new.objection(new.wanted(AT, 254), frozenset(), (), AT) is None
+    assert new.violation(new.wanted(AT, 254), frozenset(), (), AT) is None
 
 
 def test_a_proof_for_a_switch_without_it_is_none_for_its_twin_with_it() -> None:
@@ -153,12 +153,12 @@ def test_a_proof_for_a_switch_without_it_is_none_for_its_twin_with_it() -> None:
             {PEER: switch, "access-3": replace(switch, name="access-3", dpid=3, udp_25=True)}  # type: ignore[call-arg]
         ),
     )
-    assignments = Assignments(policy, DIGEST)
+    assignments = DesiredStates(policy, DIGEST)
     one, other = (assignments.of(each) for each in policy.switches.values())
     table = one.wanted(AT, 254)
-    assert one.objection(table, frozenset(), (), AT) is None
+    assert one.violation(table, frozenset(), (), AT) is None
     assert not other.is_judged(table, frozenset())
-    assert other.objection(table, frozenset(), (), AT) is not None
+    assert other.violation(table, frozenset(), (), AT) is not None
 
 
 def test_the_compiler_takes_no_rules_over_from_a_policy_without_it() -> None:
@@ -210,7 +210,7 @@ def without_remedy(policy: Policy) -> set[str]:
         name
         for section in ("inbound", "hardening")
         for name, value in values_of(getattr(policy, section)).items()
-        if not isinstance(value, model.Place)
+        if not isinstance(value, model.SourceLocation)
         and all(getattr(getattr(changed, section), name) == value for changed in less)
     }
 
@@ -225,7 +225,7 @@ def parts(value: Any) -> Iterator[Any]:
     """Yield a part of the policy and all parts that it is made of."""
     if isinstance(value, MappingProxyType):
         value = tuple(value.values())
-    if isinstance(value, tuple) and not isinstance(value, model.Place):
+    if isinstance(value, tuple) and not isinstance(value, model.SourceLocation):
         for each in value:
             yield from parts(each)
     if dataclasses.is_dataclass(value):
@@ -244,6 +244,6 @@ def parts(value: Any) -> Iterator[Any]:
 )
 def test_what_is_compared_depends_on_every_field_but_places(part: Any, name: str) -> None:
     field = next(each for each in dataclasses.fields(part) if each.name == name)
-    is_place = isinstance(getattr(part, name), model.Place)
+    is_place = isinstance(getattr(part, name), model.SourceLocation)
     changed = replace(part, **{name: ELSEWHERE if is_place else frozenset({"another value"})})
     assert (meaning(changed) == meaning(part)) is (is_place or not field.compare)

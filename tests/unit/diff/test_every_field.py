@@ -261,7 +261,7 @@ def bound_at_the_peer(*lines: tuple[int, str]) -> Policy:
     """A policy with addresses bound at the other switch, and an exception of its line 1."""
     bindings = tuple(Binding(port, None, listed(prefix), PLACE) for port, prefix in lines)
     switches = {**BASE.switches, PEER: replace(BASE.switches[PEER], bindings=bindings)}
-    mail = MailException("line", Line(PEER, 1), Prefix.parse("203.0.113.0/24"), None, "", PLACE)
+    mail = MailException("line", SubscriberPort(PEER, 1), Prefix.parse("203.0.113.0/24"), None, "", PLACE)
     return replace(BASE, exceptions=(mail,), switches=MappingProxyType(switches))
 
 
@@ -290,14 +290,14 @@ def test_a_binding_of_another_switch_is_told_where_packets_feel_it(change: str) 
 def test_a_proof_is_of_one_name_where_a_line_has_an_exception() -> None:
     """Two switches that differ in their names alone: an exception is of a line of one of them."""
     twin = BASE.switches[PEER]
-    mail = MailException("line", Line(PEER, 1), Prefix.parse("203.0.113.0/24"), None, "", PLACE)
+    mail = MailException("line", SubscriberPort(PEER, 1), Prefix.parse("203.0.113.0/24"), None, "", PLACE)
     switches = {PEER: twin, "access-3": replace(twin, name="access-3", dpid=3)}
     policy = replace(BASE, exceptions=(mail,), switches=MappingProxyType(switches))
-    assignments = Assignments(policy, "5eed" * 16)
-    one, other = (assignments.of(each) for each in policy.switches.values())
+    desired_states = DesiredStates(policy, "5eed" * 16)
+    one, other = (desired_states.of(each) for each in policy.switches.values())
     wanted = one.wanted(AT, 254)
-    assert one.objection(wanted, frozenset(), (), AT) is None
-    assert other.objection(wanted, frozenset(), (), AT) is not None
+    assert one.violation(wanted, frozenset(), (), AT) is None
+    assert other.violation(wanted, frozenset(), (), AT) is not None
 
 
 class _Watched:
