@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         format_rule,
         load,
         prove,
+        summary,
     )
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "format_rule",
     "load",
     "prove",
+    "summary",
 ]
 
 if not TYPE_CHECKING:  # A type checker would take every name for a public one.

@@ -16,6 +16,7 @@ from typing import Any
 
 from op25b_app.compiler import compiler
 from op25b_app.diff.policy_diff import Effect, effect
+from op25b_app.diff.text import summary
 from op25b_app.net.prefix import parse_address
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_decoder import stored_rule
@@ -54,6 +55,7 @@ __all__ = [
     "format_rule",
     "load",
     "prove",
+    "summary",
 ]
 
 Time = float | datetime | None

@@ -180,7 +180,7 @@ def test_the_list_of_fields_misses_it(part: Any, monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_documentation_misses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(test_documentation, "Document", DocumentWithTrialKey)
+    monkeypatch.setattr(test_documentation, "PolicySchema", DocumentWithTrialKey)
     with pytest.raises(AssertionError, match=r"hardening\.udp_25"):
         test_documentation.test_every_key_is_in_the_table_with_its_default()
 
