@@ -561,7 +561,7 @@ class Session:
         return Outcome(turned=self.status)
 
     def _forget_table(self) -> None:
-        self._awaited = self._wanted = self._mark = None
+        self._awaited = self._wanted = self._mark = self._violations = None
         self._settled = False
         self._drift = Drift()
 

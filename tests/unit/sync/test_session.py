@@ -517,3 +517,16 @@ def test_a_bundle_that_does_not_fit_changes_nothing_and_what_fits_is_closed() ->
         "room for 28 of 41 rules in table 2: what the others would permit is blocked",
     )
     assert RULES[0] in world.rules
+
+
+def test_ports_do_not_protect_a_switch_whose_next_policy_is_being_worked_out() -> None:
+    """Its table is that of the policy before."""
+    world = World()
+    world.connect(desired())
+    told = world.session.assign(desired(RULES[:-4] + RULES[-3:]), world.now)
+    assert told.job is not None
+    assert world.session.ports_changed(PORTS, world.now).turned is None
+    assert world.session.contested((), world.now).turned is None
+    assert world.session.status.state is State.CHECKING
+    world.run(told)
+    assert world.status[0] == "protected"
