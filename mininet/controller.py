@@ -14,9 +14,8 @@ from pathlib import Path
 import environment
 from errors import LabError
 
-from op25b_app.sync.status import AS_WANTED
+from op25b_app.sync.status import is_converged
 
-_AS_WANTED = {state.value for state in AS_WANTED}
 START_TIMEOUT = 300.0
 """Seconds, for a loaded machine; a switch that lost its controller takes up to ten to call again."""
 
@@ -69,7 +68,7 @@ class LabController:
             if self._process is None or self._process.poll() is not None:
                 raise LabError(f"the controller has ended:\n{self._log_end()}")
             states, told = self._ask()
-            if all(states.get(name) in _AS_WANTED for name in names):
+            if all(is_converged(states.get(name, "")) for name in names):
                 return time.monotonic() - began
             time.sleep(0.2)
         raise LabError(f"after {timeout:.0f} s: {told}\n{self._log_end()}")

@@ -18,12 +18,11 @@ from benchmarks.convergence.record import Record
 from benchmarks.convergence.traffic import BUFFER_BYTES, Traffic, Wires
 from benchmarks.network import enlarge_packet_buffers, new_network, two_way_wire
 from op25b_app.operate.endpoint import NoControllerError, ask
-from op25b_app.sync.status import AS_WANTED
-from testing.private_ovs import PrivateOvs
+from op25b_app.sync.status import is_converged
 from testing.process import port_of, reserve_port
+from testing.private_ovs import PrivateOvs
 from testing.running import Op25bController
 
-_AS_WANTED = {state.value for state in AS_WANTED}
 _POLL_SECONDS = 0.02
 _LIMIT_SECONDS = 300.0
 
@@ -176,7 +175,7 @@ class World:
             status = self.status()
             for name in self.names:
                 switch = status.get(name)
-                if name not in seen and switch and switch["current"] and switch["state"] in _AS_WANTED:
+                if name not in seen and switch and switch["current"] and is_converged(switch["state"]):
                     seen[name] = time.time()
             assert time.monotonic() < end, f"after {_LIMIT_SECONDS:.0f} s: {status}\n{self.log[-4000:]}"
             time.sleep(_POLL_SECONDS)

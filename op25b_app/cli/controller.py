@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from op25b_app.cli.arguments import give_up
-from op25b_app.sync import status
 
 COLOURS = {
     "connecting": None,
@@ -21,9 +20,6 @@ COLOURS = {
     "unknown": "yellow",
 }
 """Colours by state of a switch."""
-AS_WANTED = frozenset(state.value for state in status.AS_WANTED)
-ON_THE_WAY = frozenset(state.value for state in status.ON_THE_WAY)
-"""States that a switch leaves by itself, soon: a reload waits for that."""
 
 ASK_SECONDS = 10.0
 """Seconds to wait for an answer that a controller gives at once unless it is stopped."""

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 import click
 
 from op25b_app.cli.arguments import json_option
-from op25b_app.cli.controller import AS_WANTED, COLOURS, ON_THE_WAY, ask_or_exit, socket_option
+from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
+from op25b_app.sync.status import is_converged, is_transient
 
 EXAMINE_SECONDS = 900.0
 """Seconds that a controller may take to read and compare a policy; a million prefixes take minutes."""
@@ -99,12 +100,12 @@ def _wait_for_switches(path: Path | None, seconds: float, *, as_json: bool) -> d
 def _has_answered(switch: dict[str, Any]) -> bool:
     if switch["openflow"] is None:
         return True
-    return bool(switch["current"]) and switch["state"] not in ON_THE_WAY
+    return bool(switch["current"]) and not is_transient(switch["state"])
 
 
 def _good(switch: dict[str, Any]) -> bool:
     """Return whether a switch holds the policy, or is not connected."""
-    return switch["openflow"] is None or (_has_answered(switch) and switch["state"] in AS_WANTED)
+    return switch["openflow"] is None or (_has_answered(switch) and is_converged(switch["state"]))
 
 
 def _print_switches(switches: dict[str, Any], seconds: float) -> None:

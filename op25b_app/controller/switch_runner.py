@@ -21,7 +21,7 @@ from op25b_app.controller.send_queue import SendQueue
 from op25b_app.operate.events import Journal
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.session import Session, SwitchFeatures
-from op25b_app.sync.status import AS_WANTED, ON_THE_WAY, Job, Outcome
+from op25b_app.sync.status import Job, Outcome, needs_operator
 
 INBOX = 256
 """Maximum number of waiting steps; beyond it, messages of the switch are not read."""
@@ -29,8 +29,6 @@ ROOM_SECONDS = 0.02
 """Seconds between looks for room among the waiting steps."""
 MOST_SECONDS_ON_END = 0.01
 """Seconds of waiting steps before other green threads have a turn."""
-
-CALM = {*AS_WANTED, *ON_THE_WAY}
 
 INTERNAL_ERROR = "internal error of op25b; its log says more"
 
@@ -172,7 +170,7 @@ class SwitchRunner:
             self._send_queue.send(outcome.chunks)
         now, is_stranger = self._now(), self.session.desired is None
         if outcome.turned is not None:
-            level = logging.INFO if outcome.turned.state in CALM else logging.WARNING
+            level = logging.WARNING if needs_operator(outcome.turned.state) else logging.INFO
             text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
             log.log(level, "%s: %s", self, text)
             self._journal.record(now, self.session.name, "state", text, stranger=is_stranger)

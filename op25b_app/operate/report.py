@@ -10,7 +10,7 @@ from typing import Any
 from op25b_app.operate.in_force import Examined, Refusal, problem_lines
 from op25b_app.operate.policies import Policies, RefusedPolicy
 from op25b_app.sync.session import Session
-from op25b_app.sync.status import AS_WANTED, State
+from op25b_app.sync.status import State, is_converged
 
 STATUS: dict[Refusal | None, str] = {
     None: "200 OK",
@@ -44,7 +44,7 @@ def status_report(
             "keep_error": policies.keep_error,
             "refused": refused and _refused(refused),
         },
-        "all_as_wanted": all(state in AS_WANTED for state in states),
+        "all_as_wanted": all(map(is_converged, states)),
         "all_protected": all(state is State.PROTECTED for state in states),
         "switches": switches | {session.name: _switch(session, up_to_date) for session in others},
     }

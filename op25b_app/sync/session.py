@@ -35,8 +35,9 @@ from op25b_app.sync.protocol import Phase, SwitchProtocol, bound_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
-from op25b_app.sync.status import AS_WANTED, Job, Outcome, State, Status, SwitchEvent
+from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_converged
 from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_over, review
+from op25b_app.sync.transitions import Input, next_state
 from op25b_app.sync.update_plan import plan_changes
 
 ANSWER_SECONDS = 10.0
@@ -141,9 +142,8 @@ class Session:
             self.desired = desired
             reason = "the policy was put in force once more; reading and proving"
             if self._protocol.phase is Phase.IDLE and self._awaited is None:
-                return self._begin(now, State.CHECKING, reason)
-            is_told = self.status.state in (*AS_WANTED, State.DEGRADED)
-            return self._turn(State.CHECKING, reason, now) if is_told else Outcome()
+                return self._begin(now, Input.POLICY_AGAIN, reason)
+            return self._turn(Input.POLICY_AGAIN_BUSY, reason, now)
         removed = self.desired is not None and desired is None
         self._size = MOST_UNKNOWN
         self.desired = desired
@@ -155,12 +155,12 @@ class Session:
         if desired is None:
             reason = "no longer in the policy; its rules stay as they are" if removed else ""
             chunks = protocol.leave() if removed else ()
-            return self._leave_alone(reason, now)._replace(chunks=chunks)
+            return self._leave_alone(Input.UNNAMED, reason, now)._replace(chunks=chunks)
         if held is None:
             return self._read_anew(protocol, now)
         situation = self._situation(protocol, desired, now)
         job = self._have_done(partial(change_over, *held, situation), partial(self._change_over, protocol))
-        told = self._turn(State.CHECKING, "working out what a new policy changes here", now)
+        told = self._turn(Input.POLICY_KNOWN, "working out what a new policy changes here", now)
         return told.before(job)
 
     def _is_under(self, desired: DesiredState | None) -> bool:
@@ -175,14 +175,14 @@ class Session:
         self._has_held = None
         self._forget_table()
         if self.desired is None:
-            return self._leave_alone("", now)
-        return self._begin(now, State.CONNECTING, "reading its table")
+            return self._leave_alone(Input.CONNECTED_UNNAMED, "", now)
+        return self._begin(now, Input.CONNECTED, "reading its table")
 
     def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
         """Take the end of the connection and its reason."""
         self._rest(math.inf, now)
         self._connection = self._protocol = None
-        return self._turn(State.LOST, why, now)
+        return self._turn(Input.DISCONNECTED, why, now)
 
     def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
         """Take all port numbers of the switch."""
@@ -239,7 +239,7 @@ class Session:
         self._violations = None
         self._looks.note(now - self._took, now)
         self._rest(RETRY_SECONDS, now)
-        return self._turn(State.DEGRADED, reason, now)
+        return self._turn(Input.FAILED, reason, now)
 
     def receive(self, message: bytes, now: float) -> Outcome:
         """Take a whole message of the switch, header included.
@@ -299,19 +299,19 @@ class Session:
 
     def _read_anew(self, protocol: SwitchProtocol, now: float) -> Outcome:
         self._seek_room(protocol, now)
-        return self._begin(now, State.INSTALLING, "reading its table for a new policy")
+        return self._begin(now, Input.POLICY_UNREAD, "reading its table for a new policy")
 
-    def _begin(self, now: float, state: State | None = None, reason: str = "") -> Outcome:
-        """Drop the work under way and start a cycle; without a state it is routine."""
+    def _begin(self, now: float, given: Input | None = None, reason: str = "") -> Outcome:
+        """Drop the work under way and start a cycle; without an input it is routine."""
         assert self._protocol is not None
         self._start_cycle(rounds=0)
         self._protocol.bound = bound_for(self._most_held)
         chunks = (self._protocol.begin(),)
         self._wait_for(self._protocol, now)
-        if state is None:
+        if given is None:
             return Outcome(chunks)
         self._violations = None
-        return self._turn(state, reason, now)._replace(chunks=chunks)
+        return self._turn(given, reason, now)._replace(chunks=chunks)
 
     @property
     def _most_held(self) -> int:
@@ -438,11 +438,11 @@ class Session:
         self._wait_for(protocol, now)
         if not way.plan.groups:
             return self._turn(
-                State.CHECKING, "a new policy changes no rule here; reading and proving", now
+                Input.POLICY_EQUAL, "a new policy changes no rule here; reading and proving", now
             ).before(Outcome(chunks))
         self._repaired = True
         changes = count(sum(map(len, way.plan.groups)), "change")
-        told = self._turn(State.INSTALLING, f"sending {changes} for a new policy", now)
+        told = self._turn(Input.POLICY_SENT, f"sending {changes} for a new policy", now)
         return told.before(Outcome(chunks))
 
     def _carry_out(self, protocol: SwitchProtocol, reviewed: Review, now: float) -> Outcome:
@@ -461,10 +461,8 @@ class Session:
         what = summary(comparison.differences)
         events = (_repair_event(comparison),) if self._settled else ()
         told = Outcome(chunks, events=events)
-        if self.status.state is State.DEGRADED:
-            return told
         sending = f"sending {count(len(comparison.repairs), 'change')}: {what}"
-        return self._turn(State.INSTALLING, sending, now).before(told)
+        return self._turn(Input.UPDATING, sending, now).before(told)
 
     def _judge(self, violations: Sequence[str], now: float) -> Outcome:
         """Enter the state that a compared table and the ports lead to."""
@@ -472,11 +470,9 @@ class Session:
         assert self._connection is not None
         ports = self._connection.ports
         if reasons := [*self._contest, *violations, *strange_ports(self.desired.switch, ports or ())]:
-            return self._turn(State.DEGRADED, "; ".join(reasons), now)
+            return self._turn(Input.VIOLATED, "; ".join(reasons), now)
         if self._disturbance:
-            if self.status.state is State.CHECKING:
-                return Outcome()
-            return self._turn(State.CHECKING, "its rules were changed again while its table was read", now)
+            return self._turn(Input.DISTURBED, "its rules were changed again while its table was read", now)
         confirmed = "; ".join(
             (
                 f"{count(self._confirmed, 'rule')} read back as wanted and proven",
@@ -486,14 +482,15 @@ class Session:
         )
         if ports is None and now < self._connected_at + RETRY_SECONDS:
             # Most switches do so a moment later; no report is needed then.
-            self._turn(State.INSTALLING, f"{confirmed}; it has not described its ports yet", now)
+            self._turn(Input.PORTS_AWAITED, f"{confirmed}; it has not described its ports yet", now)
             return Outcome()
         if ports is None:
             remedy = "it does not describe its ports: let it connect again"
-            return self._turn(State.DEGRADED, f"{confirmed}; {remedy}", now)
+            return self._turn(Input.VIOLATED, f"{confirmed}; {remedy}", now)
         if self.desired.switch.mode is Mode.MONITOR:
-            return self._turn(State.MONITORING, f"{confirmed}; blocks are counted and let through", now)
-        return self._turn(State.PROTECTED, confirmed, now)
+            reason = f"{confirmed}; blocks are counted and let through"
+            return self._turn(Input.PROVEN_MONITORING, reason, now)
+        return self._turn(Input.PROVEN, confirmed, now)
 
     def _hear_news(self, protocol: SwitchProtocol, message: bytes, now: float) -> Outcome:
         """Take reported rule changes: send drifted rules again, and have the table read."""
@@ -512,8 +509,8 @@ class Session:
             self._disturbance = max(self._disturbance, disturbance)
             self._violations = None
             self._read_back.was_disturbed()
-            if self.status.state in AS_WANTED:
-                told = told.before(self._turn(State.CHECKING, describe_news(news), now))
+            if next_state(self.status.state, Input.REPORTED) is not None:
+                told = told.before(self._turn(Input.REPORTED, describe_news(news), now))
             if self._settled and self._wanted is not None and not news.ended:
                 self._drift.note(news, self._wanted)
         return told.before(self._put_right(protocol, now)) if self._drift else told
@@ -540,23 +537,24 @@ class Session:
         self._wait_for(protocol, now)
         return Outcome(chunks, events=events)
 
-    def _leave_alone(self, reason: str, now: float) -> Outcome:
+    def _leave_alone(self, given: Input, reason: str, now: float) -> Outcome:
         self._rest(math.inf, now)
         self._violations = None
         remedy = f"not in the policy, left alone: to protect it, add a switch with dpid {self.dpid:#x}"
-        return self._turn(State.UNKNOWN, reason or remedy, now)
+        return self._turn(given, reason or remedy, now)
 
-    def _turn(self, state: State, reason: str, now: float) -> Outcome:
-        """Enter a state; the outcome has it only if the state or its reason is new."""
+    def _turn(self, given: Input, reason: str, now: float) -> Outcome:
+        """Enter the state that follows on an input; the outcome has it if it or its reason is new."""
         before = self.status
-        if (state, reason) == before[:2]:
+        state = next_state(before.state, given)
+        if state is None or (state, reason) == before[:2]:
             return Outcome()
         since = before.since if state is before.state else now
         if state is State.CHECKING is not before.state:
-            self._before_check, self._repaired = before, before.state not in AS_WANTED
+            self._before_check, self._repaired = before, not is_converged(before.state)
         elif before.state is State.CHECKING and state is self._before_check.state and not self._repaired:
             since = self._before_check.since
-        rules = self._confirmed if state in AS_WANTED else 0
+        rules = self._confirmed if is_converged(state) else 0
         self.status = Status(state, reason, since, rules)
         return Outcome(turned=self.status)
 

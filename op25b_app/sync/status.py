@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
-class State(enum.Enum):
-    """State of a switch."""
+class State(str, enum.Enum):
+    """State of a switch, equal to its name in reports."""
 
     CONNECTING = "connecting"
     INSTALLING = "installing"
@@ -21,9 +21,23 @@ class State(enum.Enum):
     UNKNOWN = "unknown"
 
 
-AS_WANTED = (State.PROTECTED, State.MONITORING)
-ON_THE_WAY = (State.CONNECTING, State.INSTALLING, State.CHECKING)
-"""States that end by themselves."""
+CONVERGED = frozenset({State.PROTECTED, State.MONITORING})
+TRANSIENT = frozenset({State.CONNECTING, State.INSTALLING, State.CHECKING})
+
+
+def is_converged(state: str) -> bool:
+    """Return whether a switch in this state is in its desired state, read back and proven."""
+    return state in CONVERGED
+
+
+def is_transient(state: str) -> bool:
+    """Return whether a switch leaves this state by itself, soon."""
+    return state in TRANSIENT
+
+
+def needs_operator(state: str) -> bool:
+    """Return whether a switch in this state waits for somebody to act."""
+    return not (is_converged(state) or is_transient(state))
 
 
 class Status(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from op25b_app.cli.controller import ON_THE_WAY
+from op25b_app.sync.status import is_transient
 from tests.faults.rig import Rig
 
 POOLS = [f"100.{64 + n // 65536}.{n // 256 % 256}.{n % 256}/32" for n in range(0, 120_000, 2)]
@@ -31,7 +31,7 @@ def test_a_switch_that_stops_reading(rig: Rig, position: int) -> None:
     """
     stalling = rig.dial(rig.new_switch(), receive_buffer=1 << 14)
     rig.wait_until(
-        lambda: rig.state(stalling)[0] in ON_THE_WAY and stalling.received > position,
+        lambda: is_transient(rig.state(stalling)[0]) and stalling.received > position,
         lambda: f"{stalling.received} bytes sent, {rig.state(stalling)}",
     )
     rig.diallers.do(stalling.hang)

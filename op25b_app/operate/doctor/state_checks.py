@@ -7,14 +7,13 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from op25b_app.operate.doctor.finding import Finding, error, ok
-from op25b_app.sync.status import AS_WANTED
+from op25b_app.sync.status import is_converged
 
 MOST_SWITCHES = 20
 """Maximum number of switches elsewhere with a finding each."""
 
 _BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
 """Separates reason and remedy in the text of a refusal (op25b_app/sync/identity.py)."""
-_AS_WANTED = {state.value for state in AS_WANTED}
 _WAIT = "op25b doctor, some seconds later; where it stays so, op25b events tells what was tried"
 REMEDIES = {
     "connecting": _WAIT,
@@ -33,7 +32,7 @@ def check_state(where: str, expected: Mapping[str, Any]) -> Finding:
     ``expected`` holds its ``name``, its ``state`` and the ``reason``.
     """
     name, state = expected["name"], expected["state"]
-    if state in _AS_WANTED:
+    if is_converged(state):
         return ok(where, f"is {name} of the policy, {state}")
     return error(
         where,
@@ -63,7 +62,7 @@ def check_switches_elsewhere(
     here: Collection[int | None], by_dpid: Mapping[int | None, Mapping[str, Any]]
 ) -> Iterator[Finding]:
     """Yield findings about switches of the policy without a bridge here; ``here`` are datapath ids."""
-    wrong = [each for dpid, each in by_dpid.items() if dpid not in here and each["state"] not in _AS_WANTED]
+    wrong = [each for dpid, each in by_dpid.items() if dpid not in here and not is_converged(each["state"])]
     for each in wrong[:MOST_SWITCHES]:
         name, state = each["name"], each["state"]
         if is_refused(each):

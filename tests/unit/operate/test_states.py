@@ -17,12 +17,12 @@ from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, Op
 from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
 from op25b_app.operate.in_force import InForce
 from op25b_app.operate.report import status_report
-from op25b_app.sync.status import AS_WANTED, State, Status
+from op25b_app.sync.status import CONVERGED, State, Status
 from tests.unit.operate.policies import policy_of
 
 README = Path(__file__).parents[3] / "README.md"
 STATES = sorted(state.value for state in State)
-WANTED = {state.value for state in AS_WANTED}
+WANTED = {state.value for state in CONVERGED}
 BRIDGE = Bridge(
     name="br-access",
     datapath_id=1,
