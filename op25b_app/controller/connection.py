@@ -135,7 +135,7 @@ def welcome(newcomer: Newcomer, host: str) -> None:
     """Register a handshake; where there are too many, refuse one of the busiest host."""
     if (gone := _newcomers.come(newcomer, host)) is not None:
         gone.refuse(
-            f"made room: {_newcomers.most} connections are in their handshake, most of them from there"
+            f"made room for others: {_newcomers.most} are in their handshake, most of them from there"
         )
 
 
@@ -261,7 +261,7 @@ class Connection(controller.Datapath):
             log.warning("the switch at %s sent %s: ignored", self.address[0], violation)
             self._wasted += len(message)
             if self._wasted > WASTED_BYTES and self._rank is Rank.STRANGER:
-                self.refuse(f"sent more than {WASTED_BYTES} bytes that were to be ignored")
+                self.refuse(f"sent more than {WASTED_BYTES} bytes of ignored messages")
         return not violation
 
     def spend(self, size: int, seconds: float) -> None:
@@ -275,7 +275,7 @@ class Connection(controller.Datapath):
         self._deadline.cancel()
 
     def _give_up(self) -> None:
-        self.refuse(f"did not say within {HANDSHAKE_SECONDS:g} s what it is, as a switch does")
+        self.refuse(f"did not finish the OpenFlow handshake within {HANDSHAKE_SECONDS:g} s")
 
 
 def serve(socket: Any, address: Any) -> None:

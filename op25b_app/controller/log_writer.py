@@ -106,9 +106,7 @@ class LogHandler(logging.handlers.QueueHandler):
             return
         lost, self._lost = self._lost, 0
         if lost:
-            self._put(
-                _line(logging.WARNING, f"{lost} lines are missing here: the log was not written so fast")
-            )
+            self._put(_line(logging.WARNING, f"{lost} lines are missing here: the log was too slow"))
         self._put(record)
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:

@@ -90,7 +90,7 @@ def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -
         if getattr(error, "reason", None) == NO_TLS:
             here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             _log.warning(
-                "no TLS with the switch at %s: from its port %d it speaks plain TCP, and this is TLS; "
+                "no TLS with the switch at %s: its port %d speaks plain TCP, and this port needs TLS; "
                 "on Open vSwitch: ovs-vsctl set-controller BRIDGE ssl:%s",
                 peer[0],
                 peer[1],

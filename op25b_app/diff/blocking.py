@@ -91,7 +91,7 @@ class _Closure:
             if self._blocks_dynamic(switch):
                 return None
         except OverBudgetError as error:
-            return f"as far as can be told within {error.within}, {_EXCEPTIONS}"
+            return f"as far as could be checked within {error.within}, {_EXCEPTIONS}"
         return _EXCEPTIONS
 
     def _usable_ports(self, switch: Switch) -> list[int]:

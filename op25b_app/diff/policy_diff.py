@@ -167,7 +167,7 @@ def _compared(
     try:
         return SwitchDifference(old, new, at, budget).traffic(), None, rules
     except OverBudgetError as error:
-        return (), f"cannot be told within {error.within}", rules
+        return (), f"could not be worked out within {error.within}", rules
 
 
 def _switch_effect(

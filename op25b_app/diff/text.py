@@ -150,7 +150,7 @@ def notes(switch: SwitchEffect) -> Iterator[str]:
         yield f"{name} is another datapath now; the one with dpid {dpid:#x} keeps its rules as they are"
     before, after = ("NORMAL" if table is None else f"table {table}" for table in switch.forwarding_table)
     if before != after:
-        yield f"what is permitted goes on to {after} instead of {before}"
+        yield f"permitted packets go on to {after} instead of {before}"
     if switch.untold is not None:
         yield f"what becomes blocked and what becomes permitted {switch.untold}"
     if switch.mode[0] is not switch.mode[1] and not switch.traffic:
@@ -198,7 +198,7 @@ def summary(effect: Effect) -> list[str]:
     last = list(effect.stops_blocking)[:_MOST_LISTED]
     room = _MOST_LINES - len(last)
     if len(lines) > room:
-        lines[room - 1 :] = [f"and {len(lines) - room + 1:,} more changes; `op25b diff` tells all"]
+        lines[room - 1 :] = [f"and {len(lines) - room + 1:,} more changes; `op25b diff` shows all"]
     return lines + last
 
 

@@ -97,7 +97,7 @@ def examine(
         return _compared(load(path, at, read_and_note, previous), named, before, at, with_effect=with_effect)
     except Exception as failure:
         # An error in op25b in reading one file must not cost the policy in force.
-        log.exception("a mistake of op25b: please report it with %s", path)
+        log.exception("an error of op25b: please report it with %s", path)
         what = f"op25b fails to read this: {type(failure).__name__}: {failure}; please report it"
         problem = error(SourceLocation(str(path), 1, 1), what)
         return Examined(Loaded(None, (problem,), {}, ""), frozenset(named))
@@ -140,4 +140,4 @@ def problem_lines(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
         for problem in alike[:MOST_ALIKE]:
             yield level, str(problem)
         if more := len(alike[MOST_ALIKE:]):
-            yield level, f"and {more:,} more {severity}s, which 'op25b check {path}' tells"
+            yield level, f"and {more:,} more {severity}s, which 'op25b check {path}' shows"

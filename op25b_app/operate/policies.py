@@ -155,5 +155,5 @@ class Policies:
         if examined.loaded.policy is None:
             more = f"; {because}"
         else:
-            text += f"; {because}; to have it all the same: 'op25b reload --yes'"
+            text += f"; {because}; to accept it: 'op25b reload --yes'"
         self._tell(logging.ERROR, "refused", text, more)

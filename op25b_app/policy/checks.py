@@ -221,7 +221,7 @@ def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) 
     source, destination, place = exception.source, exception.destination, exception.place
     if isinstance(source, SubscriberPort):
         if destination is None and not _bound(policy, source):
-            what = f"exception '{exception.name}' lets anybody answer from port 25 to all dynamic space"
+            what = f"exception '{exception.name}' lets any host answer from port 25 to all dynamic space"
             yield warning(place, f"{what}; name its destination, or bind the line's addresses")
     elif destination is not None and not _can_speak(policy, source, destination):
         what = f"{source} cannot speak to {destination}"

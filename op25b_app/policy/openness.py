@@ -146,7 +146,7 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
     share = exempted / max(1, owned)
     if share > LARGE_SHARE:
         static = [entry for entry in policy.static if entry.prefix.version == version]
-        what = f"{_percent(share)} of the own IPv{version} space may speak port 25 to anybody"
+        what = f"{_percent(share)} of the own IPv{version} space may speak port 25 to any destination"
         by_static = [(_size(entry.prefix), entry.place) for entry in static]
         by_exception = [(_size(each.exception.source), each.exception.place) for each in wide]
         _, place = max(by_static + by_exception, key=lambda sized: sized[0])
@@ -164,7 +164,7 @@ def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Openi
     lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
     if len(wide) > max(FEW_LINES, lines * LARGE_SHARE):
         share = min(1, len(wide) / max(1, lines))
-        what = f"exceptions let {_percent(share)} of the lines speak port 25 to anybody"
+        what = f"exceptions let {_percent(share)} of the lines speak port 25 to any destination"
         place = next(iter(wide.values())).place
         yield Opening("exempt lines", 0, share, place, f"{what}; except only those who have asked for it")
 

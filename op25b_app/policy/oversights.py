@@ -70,12 +70,14 @@ def _without_effect(policy: Policy, document: PolicySchema, tree: YamlSource) ->
     validation = policy.hardening.source_validation
     for name, switch in document.switches.items():
         if switch.serves is not None and validation is not SourceValidation.PREFIX:
-            what = f"serves counts under 'source_validation: prefix' only, and this is '{validation.value}'"
+            what = f"serves applies under 'source_validation: prefix' only, and this is '{validation.value}'"
             place = tree.key_place(("switches", name, "serves"))
             yield warning(place, f"{what}; take it out, or write prefix")
         for index, binding in enumerate(switch.bindings):
             if binding.mac is not None and validation is not SourceValidation.BINDING:
-                what = f"mac counts under 'source_validation: binding' only, and this is '{validation.value}'"
+                what = (
+                    f"mac applies under 'source_validation: binding' only, and this is '{validation.value}'"
+                )
                 place = tree.key_place(("switches", name, "bindings", index, "mac"))
                 yield warning(place, f"{what}; take it out, or write binding")
 
@@ -170,5 +172,5 @@ def _missing(versions: Iterable[int]) -> list[int]:
 def _nothing_looked_at(policy: Policy) -> Iterator[Diagnostic]:
     for switch in policy.switches.values():
         if switch.trusted_ports and not (switch.subscriber_ports or switch.uplink_ports):
-            what = f"{switch.name} has trusted ports only, at which nothing is looked at"
+            what = f"{switch.name} has only trusted ports, where all packets are permitted"
             yield warning(switch.place, f"{what}; name its subscriber_ports and uplink_ports")

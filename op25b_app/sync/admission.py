@@ -116,16 +116,16 @@ class Admission:
         if kind in REPLIES:
             return self._violation_of_reply(kind, message)
         if kind not in TOLD or kind == _HELLO:
-            return f"a message of type {kind}, which switches do not send then"
+            return f"a message of type {kind}, which switches do not send at this point"
         if kind == _PACKET_IN and int.from_bytes(message[_MATCH_AT + 2 : _MATCH_AT + 4], "big") > SHORT_BYTES:
-            return "a packet with more fields than there are"
+            return "a packet-in with too many match fields"
         return ""
 
     def _violation_of_reply(self, kind: int, message: bytes) -> str:
         if not self._is_asked_for(message):
             part = _multipart_kind(kind, message)
             which = "" if part is None else f" (multipart kind {part})"
-            return f"a reply of type {kind}{which} that nobody asked for"
+            return f"a reply of type {kind}{which} without a request"
         if wire.multipart_kind(message) == _PORT_DESCRIPTION:
             self._told_of_ports += len(message)
             if self._told_of_ports > PORTS_BYTES:

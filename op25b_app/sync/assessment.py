@@ -32,7 +32,7 @@ def newer_policy(own: Marker, found: Iterable[FlowRule]) -> str | None:
         return None
     return (
         f"holds revision {newest.revision} of another policy, and this one is revision {own.revision}: "
-        f"nothing was sent; 'op25b reload' puts this one in force after all"
+        f"nothing was sent; 'op25b reload' puts this one in force"
     )
 
 
@@ -68,7 +68,7 @@ def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:
     named = (port for port in sorted(ports) if port != LOCAL_PORT and not switch.has_role(port))
     if strange := [port_name(port) for port in named]:
         yield (
-            f"no role in the policy for port{'s' * (len(strange) > 1)} {names_in_words(strange)}, taken for "
+            f"no role in the policy for port{'s' * (len(strange) > 1)} {names_in_words(strange)}, treated as "
             f"subscriber ports: name them in {switch.name}"
         )
 
@@ -90,7 +90,7 @@ def contest(addresses: Sequence[str]) -> list[str]:
     places = " and ".join(addresses) if len(addresses) <= MOST_NAMES else names_in_words(addresses)
     return [
         f"{number} connections claim this datapath id, from {places}: "
-        f"only {addresses[0]} is spoken to; give every switch a datapath id of its own"
+        f"only {addresses[0]} is used; give every switch a datapath id of its own"
     ]
 
 

@@ -136,7 +136,7 @@ class DesiredStates:
             reasons = names_in_words([str(problem) for problem in error.problems], separator="; ")
             raise ValueError(
                 f"has {tables} table{'' if tables == 1 else 's'} and its rules need {wanted.last_table + 1}, "
-                f"or one if the policy said less: {reasons}: nothing was sent"
+                f"or one with other settings: {reasons}: nothing was sent"
             ) from None
 
     def _settings_without(self, switch: Switch, keys: Iterable[Key], at: float, tables: int) -> list[str]:

@@ -110,7 +110,7 @@ def describe_news(news: News) -> str:
     if news.xid is not None:
         return "another application of this controller has changed rules"
     if news.rule is None:
-        return "it has not told of all changes"
+        return "it has not reported all changes"
     if news.gone:
         rule = news.rule._replace(action=None)
         return f"a rule is gone: {describe(rule).rpartition(' -> ')[0]}"

@@ -385,7 +385,7 @@ class SwitchProtocol:
         if not self.only_managed:
             return ""
         rules, size = self.bound
-        return f"its table has more than {rules:,} rules or {size >> 20} MB, which is not read"
+        return f"its table has more than {rules:,} rules or {size >> 20} MB, and the rest is not read"
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """Send the next group behind ``first``, in a bundle or with a barrier behind it."""

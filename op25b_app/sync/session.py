@@ -160,7 +160,7 @@ class Session:
             return self._read_anew(protocol, now)
         situation = self._situation(protocol, desired, now)
         job = self._have_done(partial(change_over, *held, situation), partial(self._change_over, protocol))
-        told = self._turn(Input.POLICY_KNOWN, "working out what a new policy changes here", now)
+        told = self._turn(Input.POLICY_KNOWN, "comparing its rules with a new policy", now)
         return told.before(job)
 
     def _is_under(self, desired: DesiredState | None) -> bool:
@@ -357,7 +357,7 @@ class Session:
         """Conclude a cycle with nothing more to send; prove the table first where it is as wanted."""
         assert self._wanted is not None
         if self._protocol is not None and (too_large := self._protocol.too_large):
-            only_managed = f"{too_large}: rules of op25b are kept right, and nothing is proven; delete others"
+            only_managed = f"{too_large}: rules of op25b are repaired, but nothing is proven; delete other rules"
             reviewed = reviewed._replace(violations=[*reviewed.violations, only_managed])
         self._confirmed, self._took = len(self._wanted), now - self._asked
         self._settled = not reviewed.violations

@@ -212,4 +212,4 @@ def _not_as_sent(comparison: Comparison) -> Iterable[str]:
     if comparison.differences:
         yield f"its table is not as sent: {summary(comparison.differences)}"
         if any(change.before is not None for change in comparison.repairs):
-            yield "the switch reports it otherwise than it was sent"
+            yield "the switch reports it in another form"

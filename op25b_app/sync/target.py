@@ -84,7 +84,7 @@ def choose_target(
             or (rule.role in _RESTRICTING and rule.key not in refused)
         )
         partial = wanted._replace(rules=Ruleset([[*restricting]]))
-        return Target(partial, [*violations, "nothing else that permits anything is put right"])
+        return Target(partial, [*violations, "no other permitting rule is put right"])
     closed = all(table > Table.ADMIT or action is None for (table, _, _), action in present.items())
     kept = "no more was sent, so that nothing opens" + (", and everything is blocked" if closed else "")
     return Target(None, [*violations, kept])
@@ -154,5 +154,5 @@ def _refusals(
 def _without_marker(refused: Refused) -> str:
     return (
         f"it takes no rule that says which policy it holds ({explain(*refused.why)}), so after a start the "
-        "controller cannot tell a newer policy from its own"
+        "controller cannot distinguish a newer policy from its own"
     )

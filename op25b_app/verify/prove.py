@@ -118,7 +118,7 @@ def _compared(
     for role in PortRole:
         if not (ports := _ports(switch, role)):
             continue
-        progress(f"what the policy says of {role.value} ports")
+        progress(f"the policy on {role.value} ports")
         wanted = specification.verdicts(role)
         here = table.judged_as_sent(found, wanted)
         pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, here)
@@ -179,7 +179,7 @@ def _violation_of(result: Result) -> str:
 def culprits(result: TooCostly) -> str:
     """Return, as text, the rules that the proof was given up for."""
     if not result.rules:
-        return "what the policy itself says"
+        return "the policy itself"
     named = [rule.text for rule in result.rules[:_MOST_RULES_NAMED]]
     if more := len(result.rules) - len(named):
         named.append(f"and {more:,} more")

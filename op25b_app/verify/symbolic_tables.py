@@ -348,7 +348,7 @@ class TableVerdicts:
         if isinstance(change, PopTag):
             return fix(after, levels["vlan_vid"], UNTAGGED)
         if isinstance(change, (PopMpls, PushMpls)):
-            doubt = Undecided(change.where, f"what '{change.text}' uncovers is not known")
+            doubt = Undecided(change.where, f"the header under '{change.text}' is not known")
             return self._forget(fix(after, _ETH_TYPE, change.eth_type), doubt)
         was_untagged = self._test("vlan_vid", [Interval(UNTAGGED, UNTAGGED)])
         with_tag_0 = fix(after, levels["vlan_vid"], vlan_value(0x1000))
@@ -604,7 +604,7 @@ def _judged(sent: Rewritten, outcome: Hashable, wanted: tuple[Verdict, Verdict])
         return outcome
     before, after = wanted
     if after is Verdict.BLOCK and before is not Verdict.BLOCK:
-        return Undecided(sent.where, "it sends packets on as others, which the policy blocks")
+        return Undecided(sent.where, "it sends changed packets, which the policy blocks")
     return sent.permit
 
 

@@ -129,7 +129,7 @@ def test_whoever_does_not_write_holds_up_nobody_and_takes_no_memory(
     until(lambda: lines.texts[-1] == "and then")
     kept = len(lines.texts) - 2
     assert kept * 10_000 < 2 * log_writer.MOST_BYTES
-    assert lines.texts[-2] == f"{MANY - kept} lines are missing here: the log was not written so fast"
+    assert lines.texts[-2] == f"{MANY - kept} lines are missing here: the log was too slow"
 
 
 @pytest.mark.parametrize(

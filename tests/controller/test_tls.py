@@ -102,7 +102,7 @@ def test_every_switch_gets_a_connection_and_no_stranger_does(
             assert second.recv(8)[1:4] == HELLO
         controller.wait_for("no TLS with the switch at 127.0.0.1", times=3)
         controller.wait_for(f"ovs-vsctl set-controller BRIDGE ssl:127.0.0.1:{controller.port}")
-        assert f"127.0.0.1: from its port {plain_port} it speaks plain TCP" in controller.log
+        assert f"127.0.0.1: its port {plain_port} speaks plain TCP" in controller.log
         assert controller.stop(signal.SIGTERM)[0] == 0
         assert "Traceback" not in controller.log
 

@@ -141,7 +141,7 @@ def test_a_port_without_a_role_is_named(ovs: PrivateOvs, controller: Op25bContro
 def test_a_switch_without_the_tables_gets_nothing(ovs: PrivateOvs, controller: Op25bController) -> None:
     ovs.add_bridge("shallow", range(1, 5), dpid=0x27, controllers=[controller.target])
     controller.wait_for_state(
-        "shallow", "degraded", "has 254 tables and its rules need 255, or one if the policy said less: "
+        "shallow", "degraded", "has 254 tables and its rules need 255, or one with other settings: "
     )
     assert rules_on(ovs, "shallow") == set()
 

@@ -109,7 +109,7 @@ def test_a_start_that_would_stop_blocking_needs_yes(ovs: PrivateOvs, start: Star
     with start() as controller:
         goes_on(ovs, controller, digest)
         assert "would block nothing: it is in monitor mode" in controller.log
-        assert "to have it all the same: 'op25b reload --yes'" in controller.log
+        assert "to accept it: 'op25b reload --yes'" in controller.log
     with start(OP25B_YES="1") as controller:
         controller.wait_for("in force")
         ovs.vsctl("set-controller", BRIDGE, controller.target)

@@ -119,7 +119,7 @@ def test_a_policy_that_stops_blocking_needs_yes(ovs: PrivateOvs, controller: Op2
     told = controller.log.count("would block nothing")
     controller.process.send_signal(signal.SIGHUP)
     wait_until(lambda: controller.log.count("would block nothing") > told, lambda: controller.log)
-    assert "to have it all the same: 'op25b reload --yes'" in controller.log
+    assert "to accept it: 'op25b reload --yes'" in controller.log
     assert controller.wait_for_state("first", "protected")
     assert rules_on(ovs, "first") == before
 

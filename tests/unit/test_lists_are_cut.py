@@ -31,14 +31,14 @@ def test_ports_of_a_bridge() -> None:
 
 def test_addresses_that_claim_one_datapath_id() -> None:
     assert "from a and b:" in contest(["a", "b"])[0]
-    assert ", 18, 19 and 980 more: only 0 is spoken to" in contest([str(n) for n in range(1000)])[0]
+    assert ", 18, 19 and 980 more: only 0 is used" in contest([str(n) for n in range(1000)])[0]
 
 
 def test_errors_and_warnings_in_the_log() -> None:
     text = "isp: {mail_destinations: []}\n" + "".join(f"k{number}: 1\n" for number in range(100))
     lines = [*problem_lines(load(Path("p"), 0, lambda path: text.encode()), Path("p"))]
     assert [level for level, _ in lines] == [logging.ERROR] * 21
-    assert lines[-1][1] == "and 82 more errors, which 'op25b check p' tells"
+    assert lines[-1][1] == "and 82 more errors, which 'op25b check p' shows"
 
 
 def test_ports_and_tags_that_change() -> None:

@@ -91,7 +91,7 @@ def _check_controllers(
         yield error(
             name,
             "has no controller",
-            "nobody gives it rules",
+            "no controller sends it rules",
             f"ovs-vsctl set-controller {name} {awaited.target()}",
         )
     elif expected is not None and is_refused(expected):
@@ -105,7 +105,7 @@ def _check_controllers(
         yield warning(
             name,
             f"has {len(controllers)} controllers: {targets}",
-            "each may change rules: op25b puts its own right, and only tells of others that change a verdict",
+            "each may change rules: op25b repairs its own, and only reports others that change a verdict",
             f"ovs-vsctl set-controller {name} {controllers[0].target}, if only that one is wanted",
         )
     for controller in controllers:
@@ -113,7 +113,7 @@ def _check_controllers(
             yield warning(
                 name,
                 f"takes any controller that connects to {controller.target}",
-                "whoever reaches that port can change rules",
+                "any host that reaches that port can change rules",
                 f"ovs-vsctl set-controller {name} {awaited.target()}",
             )
         if controller.inactivity_probe == 0:
@@ -186,7 +186,7 @@ def _check_connection(bridge: Bridge, expected: Mapping[str, Any], awaited: Awai
         yield error(
             bridge.name,
             f"is {expected['name']} of the policy and not connected to the running controller",
-            "its rules are another's, and reloads do not reach it",
+            "another controller sends its rules, and reloads do not reach it",
             f"ovs-vsctl set-controller {bridge.name} {awaited.target()}, with the address of this controller",
         )
 
@@ -223,7 +223,7 @@ def _check_multicast(bridge: Bridge) -> Iterator[Finding]:
     ):
         yield warning(
             bridge.name,
-            "does not flood multicast that nobody has asked for",
+            "does not flood unregistered multicast",
             "neighbour discovery of lines that join no group does not arrive",
             f"ovs-vsctl remove bridge {bridge.name} other_config mcast-snooping-disable-flood-unregistered",
         )

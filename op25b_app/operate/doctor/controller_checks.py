@@ -25,14 +25,14 @@ def _check_policy(policy: Mapping[str, Any]) -> Iterator[Finding]:
         yield warning(
             WHERE,
             f"the policy in force is a kept one: {policy['file']} was refused at the start",
-            "what was changed in the file since is not in force",
+            "later changes of the file are not in force",
             "op25b reload --dry-run",
         )
     elif refused := policy["refused"]:
         yield warning(
             WHERE,
             f"{policy['file']} was refused: {refused['because']}",
-            "what was changed in the file since is not in force",
+            "later changes of the file are not in force",
             "op25b reload --dry-run",
         )
     if policy["keep_error"]:
@@ -52,14 +52,14 @@ def _check_openflow(openflow: Mapping[str, Any]) -> Iterator[Finding]:
         yield warning(
             WHERE,
             f"OpenFlow on {where} over TLS takes switches without a certificate",
-            "whoever reaches the port can pose as a switch",
+            "any host that reaches the port can pose as a switch",
             "op25b run --ca-certs FILE --ctl-privkey FILE --ctl-cert FILE",
         )
     elif not _is_loopback(openflow["host"]):
         yield warning(
             WHERE,
             f"OpenFlow on {where} without TLS",
-            "whoever reaches the port can pose as a switch, and whoever is on the way can change rules",
+            "any host that reaches the port can pose as a switch, and any host on the way can change rules",
             "op25b run --ctl-privkey FILE --ctl-cert FILE --ca-certs FILE, or --ofp-listen-host ADDRESS",
         )
     else:
@@ -71,7 +71,7 @@ def _check_web(web: Mapping[str, Any] | None) -> Iterator[Finding]:
         yield warning(
             WHERE,
             f"the REST interface of another application listens on {_shown(web['host'])}",
-            "whoever reaches it can change rules, without a password",
+            "any host that reaches it can change rules, without a password",
             "op25b run --wsapi-host 127.0.0.1",
         )
 
@@ -84,7 +84,7 @@ def _check_echo(access: Mapping[str, Any]) -> Iterator[Finding]:
         yield warning(
             WHERE,
             "a switch that stops answering is kept for ever",
-            "it is called protected although nobody knows",
+            "it is still shown as protected",
             "op25b run, or maximum_unreplied_echo_requests = 3 in section [DEFAULT] of --config-file",
         )
 

@@ -52,7 +52,7 @@ def examine(
         remedy = "start it (Debian: systemctl start openvswitch-switch), or op25b doctor --db SERVER"
         if NOT_PERMITTED in switch:
             remedy = "run the same command as root, for example with sudo"
-        yield error(SWITCH, f"does not answer: {switch}", "nothing can be said of bridges", remedy)
+        yield error(SWITCH, f"does not answer: {switch}", "bridges cannot be checked", remedy)
         yield from check_switches_elsewhere((), _by_dpid(expected))
         return
     yield from _check_switch(switch)

@@ -14,12 +14,12 @@ MOST_SWITCHES = 20
 
 _BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
 """Separates reason and remedy in the text of a refusal (op25b_app/sync/identity.py)."""
-_WAIT = "op25b doctor, some seconds later; where it stays so, op25b events tells what was tried"
+_WAIT = "op25b doctor, some seconds later; if it stays, op25b events shows what was tried"
 REMEDIES = {
     "connecting": _WAIT,
     "installing": _WAIT,
     "checking": _WAIT,
-    "degraded": "do what the reason says, then op25b status; op25b events tells since when it is so",
+    "degraded": "do what the reason says, then op25b status; op25b events shows since when",
     "lost": "start the switch, and let its controller address lead to this controller (op25b run)",
     "unknown": "add a switch with its dpid to the policy, then op25b reload",
 }
@@ -54,7 +54,7 @@ def refused(where: str, expected: Mapping[str, Any]) -> Finding:
         where,
         f"is refused by the controller: {what}",
         "its rules are not repaired, and reloads do not reach it",
-        remedy or "op25b events tells more",
+        remedy or "op25b events shows more",
     )
 
 

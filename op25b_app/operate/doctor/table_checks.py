@@ -57,7 +57,7 @@ def _check_limits(bridge: Bridge, needed: Mapping[str, Any]) -> Iterator[Finding
             yield error(
                 bridge.name,
                 f"table {number} gives up old rules for new ones",
-                "a rule of ours that is evicted blocks no more",
+                "an evicted rule of op25b blocks no more",
                 f"ovs-vsctl set Flow_Table {table.uuid} overflow_policy=refuse",
             )
         rules = needed.get(str(number), {"rules": 0})["rules"]

@@ -85,7 +85,7 @@ def test_of_a_new_switch_nobody_says_that_it_treats_packets_as_before(tmp_path: 
 def test_rules_may_change_where_no_verdict_does(tmp_path: Path) -> None:
     new = changed(tmp_path, ("trusted_ports: [26]", "trusted_ports: [26]\n    forwarding: {table: 10}"))
     result = diff(EXAMPLE, new)
-    assert "  what is permitted goes on to table 10 instead of NORMAL" in result.stdout.splitlines()
+    assert "  permitted packets go on to table 10 instead of NORMAL" in result.stdout.splitlines()
     switch = told(EXAMPLE, new)["switches"]["access-1"]
     assert switch["becomes_blocked"] == switch["becomes_permitted"] == []
     assert switch["rules"]["changed"] > 0

@@ -317,7 +317,7 @@ def test_switches_come_go_and_get_other_names(example: Policy) -> None:
 def test_another_forwarding_is_a_difference(example: Policy) -> None:
     result = effect(example, with_switch(example, forwarding_table=10), AT)
     assert not result.treats_all_alike
-    assert list(notes(result.switches[0])) == ["what is permitted goes on to table 10 instead of NORMAL"]
+    assert list(notes(result.switches[0])) == ["permitted packets go on to table 10 instead of NORMAL"]
 
 
 @pytest.mark.parametrize(

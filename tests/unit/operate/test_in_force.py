@@ -106,7 +106,7 @@ HALF_EXEMPT = POLICY.replace(b"dynamic:", b"static: [100.64.0.0/11, 100.96.0.0/1
     ("content", "reason"),
     [
         (WIDE, "mail_destinations let dynamic space reach 56.5 % of the IPv4 Internet on port 25"),
-        (HALF_EXEMPT, "75 % of the own IPv4 space may speak port 25 to anybody"),
+        (HALF_EXEMPT, "75 % of the own IPv4 space may speak port 25 to any destination"),
     ],
 )
 def test_a_policy_that_opens_far_wider_needs_yes(place: Place, content: bytes, reason: str) -> None:
@@ -117,7 +117,7 @@ def test_a_policy_that_opens_far_wider_needs_yes(place: Place, content: bytes, r
     assert (applied, examined.refusal(yes=False), policies.in_force) == (False, "opens", before)
     assert examined.opens[0].startswith(reason)
     assert reason in place.told[-1]
-    assert place.told[-1].endswith("to have it all the same: 'op25b reload --yes'")
+    assert place.told[-1].endswith("to accept it: 'op25b reload --yes'")
     status, report = reload_report(examined, place.path, yes=False)
     assert (status, report["refused"], report["opens"]) == ("409 Conflict", "opens", list(examined.opens))
     assert policies.reload(NOW + 2, yes=True)[1]

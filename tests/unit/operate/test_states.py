@@ -178,4 +178,4 @@ def test_what_op25b_does_beside_another_controller() -> None:
     two = BRIDGE._replace(controllers=(*BRIDGE.controllers, other))
     findings = check_bridge(two, expected("access-1", 1, "protected"), (3, 1), here=True, awaited=Awaited())
     (warned,) = [each for each in findings if "2 controllers" in each.what]
-    assert "op25b puts its own right, and only tells of others that change a verdict" in warned.why
+    assert "op25b repairs its own, and only reports others that change a verdict" in warned.why

@@ -358,7 +358,7 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
         "policy.yaml:4:5: warning: exception 'old' is past and permits nothing; remove it",
         "policy.yaml:5:5: warning: exception 'void' permits nothing new:"
         " 192.0.2.7/32 is among the mail destinations; remove it",
-        "policy.yaml:6:5: warning: exception 'wide' lets anybody answer from port 25 to all dynamic space;"
+        "policy.yaml:6:5: warning: exception 'wide' lets any host answer from port 25 to all dynamic space;"
         " name its destination, or bind the line's addresses",
         "policy.yaml:7:1: warning: no switch has an uplink port,"
         " so answers to spoofed mail connections (the return leg) pass; name the uplink_ports",

@@ -60,13 +60,13 @@ B = "  b: {dpid: 2, subscriber_ports: [1-4]"
             "p:4:14: exception 'x' is for 198.51.100.0/24, which is in neither dynamic nor static space;"
             " list it there, or correct it"]),
         (B, B + ", serves: [100.64.0.0/12]", [
-            "p:7:41: serves counts under 'source_validation: prefix' only, and this is 'port-25';"
+            "p:7:41: serves applies under 'source_validation: prefix' only, and this is 'port-25';"
             " take it out, or write prefix"]),
         ("{port: 3, ", '{port: 3, mac: "02:00:00:00:00:03", ', [
-            "p:6:82: mac counts under 'source_validation: binding' only, and this is 'port-25';"
+            "p:6:82: mac applies under 'source_validation: binding' only, and this is 'port-25';"
             " take it out, or write binding"]),
         (B + ", uplink_ports: [25]}", "  b: {dpid: 2, trusted_ports: [1-4]}", [
-            "p:7:3: b has trusted ports only, at which nothing is looked at;"
+            "p:7:3: b has only trusted ports, where all packets are permitted;"
             " name its subscriber_ports and uplink_ports"]),
         ("[100.64.0.0/10, \"2001:db8:1000::/36\"]", "[]", [
             "p:2:17: dynamic is empty: no address of the ISP is closed to port 25;"

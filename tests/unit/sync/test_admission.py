@@ -88,7 +88,7 @@ def test_a_hello_as_long_as_a_message_can_be_is_not_read() -> None:
 
 def test_what_was_asked_is_answered_once(opened: Admission, version: int) -> None:
     reply = multipart(METERS, version=version)
-    assert "multipart kind 10) that nobody asked for" in opened.violation(reply)
+    assert "multipart kind 10) without a request" in opened.violation(reply)
     opened.asked(question(METERS, version=version))
     assert opened.violation(multipart(METERS, 8, version=version)) != "", "another xid"
     assert opened.violation(multipart(9, version=version)) != "", "another kind"
@@ -101,10 +101,10 @@ def test_what_was_asked_is_answered_once(opened: Admission, version: int) -> Non
 @pytest.mark.parametrize("request_type", sorted(admission.REQUESTS - {wire.MULTIPART_REQUEST}))
 def test_replies_of_other_types_are_answers_too(opened: Admission, version: int, request_type: int) -> None:
     reply = message(request_type + 1, 9, version=version)
-    assert "nobody asked for" in opened.violation(reply)
+    assert "without a request" in opened.violation(reply)
     opened.asked(message(request_type, 9, version=version))
     assert opened.violation(reply) == ""
-    assert "nobody asked for" in opened.violation(reply)
+    assert "without a request" in opened.violation(reply)
 
 
 def test_an_error_is_an_answer_as_well(opened: Admission, version: int) -> None:

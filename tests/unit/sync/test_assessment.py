@@ -68,4 +68,4 @@ def test_a_local_port_can_have_a_role(role: str, written: str) -> None:
 def test_of_many_ports_without_a_role_the_first_are_named() -> None:
     (reason,) = strange_ports(switch(subscriber="1"), range(1, 1001))
     assert " 2, 3, 4, " in reason
-    assert ", 20, 21 and 979 more, taken for subscriber ports" in reason
+    assert ", 20, 21 and 979 more, treated as subscriber ports" in reason

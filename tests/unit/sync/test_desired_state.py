@@ -124,7 +124,7 @@ def test_a_switch_with_one_table_gets_the_single_table_form(policy: Policy) -> N
     one = DesiredStates(policy, "5eed" * 16).of(policy.switches["one"])
     assert one.wanted(AT, 1).last_table == 0
     tabled = replace(policy.switches["one"], forwarding_table=9)
-    with pytest.raises(ValueError, match="has 1 table and its rules need 10, or one if the policy said less"):
+    with pytest.raises(ValueError, match="has 1 table and its rules need 10, or one with other settings"):
         DesiredStates(policy, "5eed" * 16).of(tabled).wanted(AT, 1)
 
 

@@ -266,8 +266,8 @@ def test_beside_a_huge_table_rules_of_ours_are_kept_right(
     world.wait(2 * AUDIT_SECONDS)
     state, reason = world.status
     assert state == "degraded"
-    assert "its table has more than 148 rules or 0 MB, which is not read" in reason
-    assert reason.endswith("rules of op25b are kept right, and nothing is proven; delete others")
+    assert "its table has more than 148 rules or 0 MB, and the rest is not read" in reason
+    assert reason.endswith("rules of op25b are repaired, but nothing is proven; delete other rules")
     assert set(RULES) <= set(world.rules)
     remove(world.switch, RULES[-2])
     world.run_told()

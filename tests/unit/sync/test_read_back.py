@@ -91,7 +91,7 @@ def test_what_means_something_else_is_sent_ever_more_seldom_and_said(
     world.wait(100)
     assert world.status[0] == "degraded"
     assert world.status[1].startswith("its table is not as sent: has another ")
-    assert world.status[1].endswith("the switch reports it otherwise than it was sent")
+    assert world.status[1].endswith("the switch reports it in another form")
     assert len(world.switch.flow_mods) <= 3 * (len(RULES) + 4)
     world.switch.flow_mods.clear()
     world.wait(900)

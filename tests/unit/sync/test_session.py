@@ -135,10 +135,10 @@ def test_ports_without_a_role_are_named_until_they_have_one() -> None:
     assert set(world.rules) == set(RULES)
     assert world.status == (
         "degraded",
-        "no role in the policy for ports 7, 9, taken for subscriber ports: name them in access-1",
+        "no role in the policy for ports 7, 9, treated as subscriber ports: name them in access-1",
     )
     world.run(world.session.ports_changed(PORTS | {9}, world.now))
-    assert "for port 9, taken" in world.session.status.reason
+    assert "for port 9, treated" in world.session.status.reason
     world.run(world.session.ports_changed(PORTS, world.now))
     assert world.status == ("protected", READ_BACK)
     world.run(world.session.ports_changed(PORTS | {3}, world.now))
@@ -151,7 +151,7 @@ def test_while_another_claims_its_datapath_id_a_switch_is_degraded_and_kept_as_w
     world.run(world.session.contested(["192.0.2.1:5", "192.0.2.2:6"], world.now))
     reason = (
         "two connections claim this datapath id, from 192.0.2.1:5 and 192.0.2.2:6: "
-        "only 192.0.2.1:5 is spoken to; give every switch a datapath id of its own"
+        "only 192.0.2.1:5 is used; give every switch a datapath id of its own"
     )
     assert world.status == ("degraded", reason)
     world.wait(AUDIT_SECONDS)

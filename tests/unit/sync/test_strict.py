@@ -158,7 +158,7 @@ def test_a_refused_marker_leaves_the_switch_protected_and_says_what_is_lost(bund
     assert reason.startswith(
         f"{READ_BACK}; it takes no rule that says which policy it holds (it cannot match"
     )
-    assert reason.endswith("so after a start the controller cannot tell a newer policy from its own")
+    assert reason.endswith("so after a start the controller cannot distinguish a newer policy from its own")
     world.switch.flow_mods.clear()
     world.wait(3 * AUDIT_SECONDS)
     assert len(world.switch.flow_mods) <= 2 * 4, "one attempt at each audit, and one without a bundle"

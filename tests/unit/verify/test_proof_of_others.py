@@ -54,7 +54,7 @@ def proven_with(*lines: str, groups: str = "") -> Result:
 def test_a_permitted_packet_does_not_leave_as_one_that_is_blocked(lines: list[str]) -> None:
     result = proven_with(*lines)
     assert isinstance(result, CannotDecide), result
-    assert result.reason == "it sends packets on as others, which the policy blocks"
+    assert result.reason == "it sends changed packets, which the policy blocks"
     assert result.where in ("flows:1", "table 0", "table 100")
 
 
