@@ -155,7 +155,7 @@ FAULTS = [
         "warning",
         "set bridge BR mcast_snooping_enable=true "
         "other-config:mcast-snooping-disable-flood-unregistered=true",
-        "does not flood multicast",
+        "does not flood unregistered multicast",
     ),
 ]
 ROWS = {
