@@ -19,8 +19,8 @@ from benchmarks.convergence.traffic import BUFFER_BYTES, Traffic, Wires
 from benchmarks.network import enlarge_packet_buffers, new_network, two_way_wire
 from op25b_app.operate.endpoint import NoControllerError, ask
 from op25b_app.sync.status import is_converged
-from testing.process import port_of, reserve_port
 from testing.private_ovs import PrivateOvs
+from testing.process import port_of, reserve_port
 from testing.running import Op25bController
 
 _POLL_SECONDS = 0.02

@@ -357,7 +357,9 @@ class Session:
         """Conclude a cycle with nothing more to send; prove the table first where it is as wanted."""
         assert self._wanted is not None
         if self._protocol is not None and (too_large := self._protocol.too_large):
-            only_managed = f"{too_large}: rules of op25b are repaired, but nothing is proven; delete other rules"
+            only_managed = (
+                f"{too_large}: rules of op25b are repaired, but nothing is proven; delete other rules"
+            )
             reviewed = reviewed._replace(violations=[*reviewed.violations, only_managed])
         self._confirmed, self._took = len(self._wanted), now - self._asked
         self._settled = not reviewed.violations
