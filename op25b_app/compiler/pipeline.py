@@ -78,7 +78,7 @@ class Way(NamedTuple):
 
 
 class TableDescription(NamedTuple):
-    """What a table is for, which match fields its rules may have and where they may lead.
+    """Purpose of a table, the match fields that its rules may have, and where they may lead.
 
     README draws ``question``, if there is one; docs/decisions.md has ``sees`` and ``asks``. Markers and the
     tags of updates are matched beside ``matches``, in any table.

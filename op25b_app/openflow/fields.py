@@ -102,6 +102,7 @@ _TCP_FLAGS = ("fin", "syn", "rst", "psh", "ack", "urg", "ece", "cwr", "ns")
 _CT_STATES = ("new", "est", "rel", "rpl", "inv", "trk", "snat", "dnat")
 
 MATCH_FIELDS = (
+    # name, bits, OXM number, rank, notation, masking, prerequisites, name in ovs-ofctl
     MatchField("in_port", 32, 0, 380, _PORT),
     MatchField("in_phy_port", 32, 1),
     MatchField("metadata", 64, 2, None, _HEX, _MASKED, is_register=True),
