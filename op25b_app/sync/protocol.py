@@ -29,9 +29,10 @@ from op25b_app.openflow.table_features import (
     encode_table_features_request,
     is_table_features_reply,
 )
+from op25b_app.sync.capabilities import Capabilities, KnownCapabilities
 from op25b_app.sync.flow_table import Key
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
-from op25b_app.sync.update_plan import Capabilities, Plan
+from op25b_app.sync.update_plan import Plan
 
 MOST_WATCHED = 100
 """Most changes of a batch that the flow monitor reports; for more it is cancelled meanwhile."""
@@ -103,16 +104,19 @@ class Limits(NamedTuple):
     ``full`` are tables that had no room for a rule, with the number of rules that may be gone since.
     """
 
-    able: Capabilities = Capabilities()
+    known: KnownCapabilities = KnownCapabilities()
     refused: Mapping[Key, Refused] = {}
     full: Mapping[int, int] = {}
-    was_full: bool = False
-    room_asked: bool = False
     all_taken: bool = True
+
+    @property
+    def able(self) -> Capabilities:
+        """Capabilities of the switch, without those that have failed."""
+        return self.known.usable
 
     def needs_room(self, more: int) -> bool:
         """Return whether to ask for the capacity of the tables before ``more`` rules are added."""
-        return not self.room_asked and (self.was_full or more > MOST_TRIED)
+        return not self.known.room_asked and (self.known.was_full or more > MOST_TRIED)
 
     def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
         """Return the capacity by table, in rules: as reported, or as seen when the table was full."""
@@ -151,24 +155,15 @@ class SwitchProtocol:
     def __init__(self, version: int) -> None:
         self.version = version
         self.phase = Phase.IDLE
-        self.capabilities: Capabilities | None = None
-        """None until the switch is asked; known once its table is read."""
+        self.known = KnownCapabilities()
         self._watching = False
-        self._room_asked = self._was_full = False
         self.refused: dict[Key, Refused] = {}
         self._full: dict[int, int] = {}
         """Tables that had no room for a rule, with the number of rules that may be gone since."""
-        self._room: dict[int, int] = {}
-        """Capacity of those tables, in rules."""
         self.pending = self._most_sent = 0
         """Number of unconfirmed changes, and the most changes sent together."""
         self.all_taken = True
         """True where the switch has refused nothing of the last changes."""
-        self.any_cookie = False
-        """True where rules are deleted with any cookie, as the switch does not keep cookies."""
-        self._resets = True
-        """True where the switch takes the flag that resets counters."""
-        self._bundles_fail = self._tags_fail = False
         self._probe = self._barrier_before = -1
         self._requests = 0
         self._request_xid = _REQUEST_XID
@@ -185,14 +180,7 @@ class SwitchProtocol:
     @property
     def able(self) -> Capabilities:
         """Capabilities of the switch, without those that have failed."""
-        capabilities = self.capabilities or Capabilities()
-        if not (self._bundles_fail or self._tags_fail or self._room):
-            return capabilities
-        return capabilities._replace(
-            bundles=capabilities.bundles and not self._bundles_fail,
-            tags=capabilities.tags and not self._tags_fail,
-            room={**capabilities.room, **self._room},
-        )
+        return self.known.usable
 
     @property
     def will_read(self) -> bool:
@@ -202,15 +190,17 @@ class SwitchProtocol:
     @property
     def limits(self) -> Limits:
         """Capabilities and refusals of the switch so far."""
-        return Limits(
-            self.able, {**self.refused}, {**self._full}, self._was_full, self._room_asked, self.all_taken
-        )
+        return Limits(self.known, {**self.refused}, {**self._full}, self.all_taken)
 
     def note_room(self, room: Mapping[int, int]) -> None:
         """Use these capacities by table, from :meth:`Limits.room_seen`."""
         if self._full:
-            self._room.update(room)
+            self.known = self.known._replace(seen_room={**self.known.seen_room, **room})
             self._full.clear()
+
+    def delete_any_cookie(self, any_cookie: bool) -> None:
+        """Delete rules whatever their cookies are, or only with the cookies that were sent."""
+        self.known = self.known._replace(any_cookie=any_cookie)
 
     def forget_room(self, *, reported: bool) -> None:
         """Forget the capacities seen, and that the table was too large to be read as a whole.
@@ -218,24 +208,21 @@ class SwitchProtocol:
         Where ``reported``, forget the capacities that the switch has reported as well, and ask again once
         they matter: an operator may have changed them.
         """
-        self._room.clear()
+        self.known = self.known.without_room(reported=reported)
         self.only_managed = False
-        if reported and self._room_asked and self.capabilities:
-            self._room_asked = False
-            self.capabilities = self.capabilities._replace(room={})
 
     def renew(self) -> None:
         """Forget the refusals of the last cycle."""
-        self.refused, self._full, self._bundles_fail, self._tags_fail = {}, {}, False, False
+        self.refused, self._full, self.known = {}, {}, self.known.renewed()
 
     def begin(self) -> bytes:
         """Return a request for the table behind a barrier; on a new connection ask for capabilities first."""
         self.renew()
-        return self._read_after(b"" if self.capabilities else self._questions())
+        return self._read_after(b"" if self.known.reported else self._questions())
 
     def ask_room(self) -> bytes:
         """Ask for the capacity of the tables, and read them again. Open vSwitch's answer has 1.2 MB."""
-        self._room_asked = True
+        self.known = self.known._replace(room_asked=True)
         return self._read_after(encode_table_features_request(version=self.version, xid=self._next_xid()))
 
     def rest(self) -> None:
@@ -248,13 +235,13 @@ class SwitchProtocol:
         """Drop the work under way, and return messages that remove the gate."""
         self.rest()
         opened = UpdateStep([Change(Command.DELETE_STRICT, DROP_ALL, DROP_ALL)])
-        form = Form(self.version, any_cookie=self.any_cookie)
+        form = Form(self.version, any_cookie=self.known.any_cookie)
         return Batch(opened, (), form).written().chunks
 
     def give_up(self) -> None:
         """Drop the work under way; after a bundle without an answer, send no other on this connection."""
-        if self.capabilities and self._batch is not None and self._batch.bundle is not None:
-            self.capabilities = self.capabilities._replace(bundles=False)
+        if self._batch is not None and self._batch.bundle is not None:
+            self.known = self.known.with_report(bundles=False)
         self.rest()
 
     def read(self) -> bytes:
@@ -288,8 +275,8 @@ class SwitchProtocol:
             command=change.command,
             version=self.version,
             xid=_INTERJECTED_XID,
-            flags=self._flags | (flags_of(change) if self._resets else 0),
-            any_cookie=self.any_cookie,
+            flags=self._flags | (flags_of(change) if self.known.takes_resets else 0),
+            any_cookie=self.known.any_cookie,
         )
 
     def receive(self, message: bytes) -> Answer:
@@ -325,7 +312,7 @@ class SwitchProtocol:
     def _questions(self) -> bytes:
         """Ask for the optional capabilities: the flow monitor, from now on, and bundles."""
         version, self._probe = self.version, self._next_xid()
-        self.capabilities, self._watching = Capabilities(), True
+        self.known, self._watching = self.known._replace(reported=Capabilities()), True
         return b"".join(
             (
                 flow_monitor.encode_monitor_request(version=version, xid=self._next_xid()),
@@ -336,15 +323,15 @@ class SwitchProtocol:
 
     def _monitor_reply(self, xid: int) -> Answer:
         is_own = is_request_xid(xid)
-        if is_own and self.capabilities:
-            self.capabilities = self.capabilities._replace(monitor=True)
+        if is_own:
+            self.known = self.known.with_report(monitor=True)
         return Answer(awaited=is_own and self.phase is Phase.READING)
 
     def _table_features(self, message: bytes, xid: int) -> Answer:
-        if is_request_xid(xid) and self.capabilities:
+        if is_request_xid(xid) and self.known.reported:
             told = decode_table_features(message)
             room = {each.table: each.max_entries for each in told if each.max_entries}
-            self.capabilities = self.capabilities._replace(room={**self.capabilities.room, **room})
+            self.known = self.known.with_report(room=room)
         return Answer(awaited=self.phase is Phase.READING)
 
     def _flow_stats(self, message: bytes) -> Answer:
@@ -390,7 +377,7 @@ class SwitchProtocol:
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """Send the next group behind ``first``, in a bundle or with a barrier behind it."""
         group, number = self._to_come.pop(0), self._next_xid() if bundled else None
-        form = Form(self.version, self._flags, self.any_cookie, self._resets)
+        form = Form(self.version, self._flags, self.known.any_cookie, self.known.takes_resets)
         batch = self._batch = Batch(group, first, form, number)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
@@ -419,9 +406,9 @@ class SwitchProtocol:
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
 
     def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
-        if reply.bundle == self._probe and self.capabilities:
-            able = self.capabilities.bundles or reply.kind is bundle.Control.OPENED
-            self.capabilities = self.capabilities._replace(bundles=able)
+        if reply.bundle == self._probe and self.known.reported:
+            if reply.kind is bundle.Control.OPENED:
+                self.known = self.known.with_report(bundles=True)
             return Answer(awaited=self.phase is Phase.READING)
         if self._batch is None or reply.bundle != self._batch.bundle:
             given_up = reply.kind is bundle.Control.CLOSED and is_request_xid(reply.bundle)
@@ -471,22 +458,24 @@ class SwitchProtocol:
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
         """Note a refused change; the switch may take it without a bundle or without tags."""
         self._failed, self.all_taken = True, False
-        if why == TABLE_FULL and not self._room_asked:
-            self._was_full = True
-        elif why == BAD_FLAGS and self._resets and flags_of(change):
-            self._resets = False
+        if why == TABLE_FULL and not self.known.room_asked:
+            self.known = self.known._replace(was_full=True)
+        elif why == BAD_FLAGS and self.known.takes_resets and flags_of(change):
+            self.known = self.known._replace(takes_resets=False)
         elif batch.bundle is not None and (why == TABLE_FULL or why[0] not in ABOUT_RULES):
-            self._bundles_fail = True
+            self.known = self.known._replace(bundles_failed=True)
         elif why == TABLE_FULL:
             self._full.setdefault(change.rule.table, batch.deletions(change.rule.table))
         elif needs_tags(change.rule):
-            self._tags_fail = True
+            self.known = self.known._replace(tags_failed=True)
         else:
             self.refused[change.rule.key] = Refused(change, why)
 
     def _bundle_failed(self, error: SwitchError, number: int) -> Answer:
         """Note a bundle that was not applied. Where no rule is to blame, the switch does not take bundles."""
-        self._bundles_fail, self.all_taken = self._bundles_fail or not self._failed, False
+        self.all_taken = False
+        if not self._failed:
+            self.known = self.known._replace(bundles_failed=True)
         if error.xid != self._request_xid:
             return NOTHING
         discard = self._discard(number) if self.phase is Phase.BUNDLING else b""

@@ -349,7 +349,8 @@ class Session:
 
     def _take_read_back(self, protocol: SwitchProtocol, reviewed: Review) -> None:
         if reviewed.read_back is not None:
-            self._read_back, protocol.any_cookie = reviewed.read_back, reviewed.any_cookie
+            self._read_back = reviewed.read_back
+            protocol.delete_any_cookie(reviewed.any_cookie)
         if self._disturbance:
             self._read_back.was_disturbed()
 

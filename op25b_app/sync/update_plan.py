@@ -12,6 +12,7 @@ from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
+from op25b_app.sync.capabilities import Capabilities
 from op25b_app.sync.capacity import is_dispensable
 from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import absent
@@ -23,19 +24,6 @@ _ORDERS = (opened_last, in_place, staged, closed_first)
 MARKERS = 2
 """Maximum number of markers at a time."""
 GATES = 1
-
-
-class Capabilities(NamedTuple):
-    """Optional capabilities of a switch.
-
-    ``monitor`` is reporting rule changes as they happen, ``tags`` is matching and writing metadata. ``room``
-    is the capacity by table in rules, as far as it is known.
-    """
-
-    bundles: bool = False
-    monitor: bool = False
-    tags: bool = True
-    room: Mapping[int, int] = {}
 
 
 class Plan(NamedTuple):
