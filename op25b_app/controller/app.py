@@ -25,7 +25,7 @@ from op25b_app.controller import log_writer, ryu_patches, settings, signals
 from op25b_app.controller.accepting import open_as_many_files_as_allowed
 from op25b_app.controller.background import EXAMINING, PROVING, in_background
 from op25b_app.controller.claimants import Claimants
-from op25b_app.controller.connection import Connection, Rank, make_room
+from op25b_app.controller.connection import Connection, make_room
 from op25b_app.controller.control_endpoint import ControlEndpoint, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
 from op25b_app.controller.switch_registry import SwitchRegistry
@@ -39,11 +39,13 @@ from op25b_app.operate.expectations import access, expectations, versions, with_
 from op25b_app.operate.file_change import Changes, look_at
 from op25b_app.operate.in_force import Examined
 from op25b_app.operate.loop_lag import LoopLag
+from op25b_app.operate.old_versions import OldVersions
 from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_files import NoAnswerError, read_kept
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
+from op25b_app.operate.turns import Rank, rank_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
 from op25b_app.sync import session
@@ -54,8 +56,6 @@ from op25b_app.sync.protocol import is_answer, is_news
 
 LOOK_SECONDS = 2.0
 """Seconds between looks at the policy's files, where wanted, and at the clock for ended exceptions."""
-HELLO_SECONDS = 60.0
-"""Seconds before a too old OpenFlow version is logged again for the same address."""
 
 log = logging.getLogger("op25b")
 _clock = Clock()
@@ -81,7 +81,7 @@ class Application(app_manager.RyuApp):
         self._claimants = Claimants(self._contest)
         self._connected: dict[Any, SwitchRunner] = {}
         """Known switch by connection, once that is in use."""
-        self._hellos: dict[str, float] = {}
+        self._old_versions = OldVersions()
         self._reloading = hub.Semaphore()
         self._generation = 0
         self._desired_states: DesiredStates | None = None
@@ -143,21 +143,17 @@ class Application(app_manager.RyuApp):
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
-        """Log a switch whose OpenFlow version is too old, once per address in HELLO_SECONDS."""
-        message, datapath = event.msg, event.msg.datapath
-        host, now = datapath.address[0], time.monotonic()
+        """Log a switch whose OpenFlow version is too old."""
+        message, host = event.msg, event.msg.datapath.address[0]
         bitmaps = getattr(message, "elements", None) or ()
-        newest = max((version for bitmap in bitmaps for version in bitmap.versions), default=message.version)
-        self._hellos = {each: until for each, until in self._hellos.items() if now < until}
-        if newest >= min(self.OFP_VERSIONS) or host in self._hellos:
-            return
-        self._hellos[host] = now + HELLO_SECONDS
-        log.error(
-            "a switch at %s speaks only OpenFlow %s and stays unprotected: let it speak 1.3 or later, "
-            "on Open vSwitch with 'ovs-vsctl set bridge BRIDGE protocols=OpenFlow13'",
-            host,
-            codec.VERSION_NAMES.get(newest, newest),
-        )
+        spoken = [version for bitmap in bitmaps for version in bitmap.versions] or [message.version]
+        if version := self._old_versions.too_old(host, spoken, time.monotonic()):
+            log.error(
+                "a switch at %s speaks only OpenFlow %s and stays unprotected: let it speak 1.3 or later, "
+                "on Open vSwitch with 'ovs-vsctl set bridge BRIDGE protocols=OpenFlow13'",
+                host,
+                version,
+            )
 
     @set_ev_cls(ofp_event.EventOFPStateChange, [MAIN_DISPATCHER, DEAD_DISPATCHER])
     def state_change(self, event: Any) -> None:
@@ -208,10 +204,10 @@ class Application(app_manager.RyuApp):
 
     def _rank(self, datapath: Connection) -> Rank:
         if switch := self._connected.get(datapath):
-            return Rank.STRANGER if switch.session.desired is None else Rank.KNOWN
+            return rank_of(in_use=True, in_policy=switch.session.desired is not None)
         dpid = self._claimants.claimed_by(datapath)
         is_named = dpid is not None and self._policies.in_force.policy.switch_of_dpid(dpid) is not None
-        return Rank.ASIDE if is_named else Rank.STRANGER
+        return rank_of(in_use=False, in_policy=is_named)
 
     def _take(self, datapath: Connection, message: bytes) -> bool:
         """Hand a message to its session; return whether to withhold it from Ryu."""

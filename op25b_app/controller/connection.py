@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import logging
 import resource
 import time
@@ -23,7 +22,7 @@ from ryu.lib import hub
 
 from op25b_app.controller.buffered_socket import BufferedSocket
 from op25b_app.operate.newcomers import Newcomers, room
-from op25b_app.operate.turns import Share
+from op25b_app.operate.turns import Rank, Share, chosen_next
 from op25b_app.sync.admission import Admission, Stage
 from op25b_app.sync.identity import Certificate, certificate
 
@@ -44,20 +43,6 @@ class Newcomer(Protocol):
 
 _newcomers: Newcomers[Newcomer] = Newcomers()
 _all = Share()
-
-
-class Rank(enum.Enum):
-    """The rank of a connection: after its turn, it waits for connections of the same rank."""
-
-    KNOWN = enum.auto()
-    """The connection in use of a switch in the policy.
-
-    It has a slice of the time without waiting, and its answers to a session are not charged to it.
-    """
-    ASIDE = enum.auto()
-    """A connection that claims to be a switch in the policy while another one is in use."""
-    STRANGER = enum.auto()
-    """Any other connection."""
 
 
 REST_SECONDS = 0.03
@@ -102,10 +87,7 @@ class _Gate:
             self._have_opened()
 
     def _next(self, number: int) -> Any:
-        if number % 2:
-            chosen = min(self._waiting, key=lambda each: self._waiting[each].spent)
-        else:
-            chosen = next(iter(self._waiting))
+        chosen = chosen_next(self._waiting, number)
         del self._waiting[chosen]
         return chosen
 

@@ -14,13 +14,10 @@ from ryu.lib import hub
 from op25b_app.controller.background import COMPARING, PROVING, Lane
 from op25b_app.controller.switch_runner import INTERNAL_ERROR, SwitchRunner
 from op25b_app.operate.events import Journal
+from op25b_app.operate.fair_queue import FairQueue
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job
 
-HALF_LIFE_SECONDS = 60.0
-"""Seconds after which the time taken by a switch's jobs is weighted by half."""
-MOST_COUNTED = 1_000
-"""Maximum number of switches whose time is kept; the least time is forgotten."""
 MOST_SECONDS = 5.0
 """Maximum timer sleep, in seconds; a clock that was set forward is noticed then."""
 
@@ -86,32 +83,25 @@ class SwitchRegistry:
 
 
 class _Jobs:
-    """The jobs that wait for one lane: the last one of each switch, least used time first.
-
-    So a switch with long jobs delays other switches by one job at most. Used time is weighted by half after
-    each minute.
-    """
+    """The jobs that wait for one lane, the last one of each switch."""
 
     def __init__(self, lane: Lane) -> None:
         self._lane = lane
-        self._waiting: dict[SwitchRunner, tuple[Job, Any]] = {}
-        self._used: dict[SwitchRunner, tuple[float, float]] = {}
-        """Seconds used as of a monotonic time, by switch."""
+        self._queue: FairQueue[SwitchRunner, tuple[Job, Any]] = FairQueue()
         self._more = hub.Event()
 
     def add(self, switch: SwitchRunner, job: Job, datapath: Any) -> None:
         """Add a job for a switch over a connection; it replaces a waiting job of the same switch."""
-        self._waiting[switch] = job, datapath
+        self._queue.add(switch, (job, datapath))
         self._more.set()
 
     def do_next(self) -> None:
         """Wait until there is a job, do it, and hand its switch the result."""
-        while not self._waiting:
+        while not self._queue:
             self._more.clear()
             self._more.wait()
         began = time.monotonic()
-        switch = min(self._waiting, key=partial(self._seconds, began))
-        job, datapath = self._waiting.pop(switch)
+        switch, (job, datapath) = self._queue.take(began)
         try:
             result = self._lane.do(job.work)
         except Exception:
@@ -119,18 +109,8 @@ class _Jobs:
             step = partial(job.fail, INTERNAL_ERROR)
         else:
             step = partial(job.then, result)
-        self._count(switch, began, time.monotonic())
+        self._queue.count(switch, began, time.monotonic())
         switch.enqueue(step, datapath)
-
-    def _seconds(self, now: float, switch: SwitchRunner) -> float:
-        seconds, counted = self._used.get(switch, (0.0, now))
-        return float(seconds * 0.5 ** ((now - counted) / HALF_LIFE_SECONDS))
-
-    def _count(self, switch: SwitchRunner, began: float, ended: float) -> None:
-        self._used[switch] = self._seconds(ended, switch) + ended - began, ended
-        if len(self._used) > MOST_COUNTED:
-            least = min(self._used, key=partial(self._seconds, ended))
-            del self._used[least]
 
 
 def _for_ever(work: Callable[[], None]) -> None:

@@ -2,6 +2,12 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Mapping
+from typing import TypeVar
+
+Waiting = TypeVar("Waiting")
+
 BYTES = 1 << 14
 SECONDS = 0.003
 """Most bytes, and most seconds, of one turn, whichever comes first."""
@@ -46,3 +52,34 @@ class Share:
     def reset(self) -> None:
         """Set the used turns to zero."""
         self._spent = 0.0
+
+
+class Rank(enum.Enum):
+    """The rank of a connection: after its turn, it waits for connections of the same rank."""
+
+    KNOWN = enum.auto()
+    """The connection in use of a switch in the policy.
+
+    It has a slice of the time without waiting, and its answers to a session are not charged to it.
+    """
+    ASIDE = enum.auto()
+    """A connection that claims to be a switch in the policy while another one is in use."""
+    STRANGER = enum.auto()
+    """Any other connection."""
+
+
+def rank_of(*, in_use: bool, in_policy: bool) -> Rank:
+    """Return the rank of a connection, by whether it is in use and claims to be a switch in the policy."""
+    if not in_policy:
+        return Rank.STRANGER
+    return Rank.KNOWN if in_use else Rank.ASIDE
+
+
+def chosen_next(waiting: Mapping[Waiting, Share], number: int) -> Waiting:
+    """Return who goes on as number ``number`` of a batch; ``waiting`` is in order of arrival.
+
+    By turns it is the one that has waited longest, and the one that has been read least.
+    """
+    if number % 2:
+        return min(waiting, key=lambda each: waiting[each].spent)
+    return next(iter(waiting))

@@ -11,7 +11,10 @@ from op25b_app.operate.turns import (
     MOST_SECONDS,
     SECONDS,
     SLICE_SECONDS,
+    Rank,
     Share,
+    chosen_next,
+    rank_of,
 )
 
 
@@ -72,3 +75,16 @@ def test_who_waits_has_not_worked() -> None:
         share.renew()
         turns += 1
     assert turns == pytest.approx(MOST_SECONDS / SECONDS, abs=1)
+
+
+def test_only_the_connection_in_use_of_a_switch_in_the_policy_has_time_of_its_own() -> None:
+    assert rank_of(in_use=True, in_policy=True) is Rank.KNOWN
+    assert rank_of(in_use=False, in_policy=True) is Rank.ASIDE
+    assert {rank_of(in_use=each, in_policy=False) for each in (True, False)} == {Rank.STRANGER}
+
+
+def test_by_turns_the_first_and_the_least_read_go_on() -> None:
+    waiting = {name: Share() for name in ("first", "second", "third")}
+    waiting["first"].spend(BYTES, 0.0)
+    waiting["second"].spend(BYTES // 2, 0.0)
+    assert [chosen_next(waiting, number) for number in range(4)] == ["first", "third", "first", "third"]
