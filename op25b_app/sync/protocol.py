@@ -5,7 +5,6 @@ It knows neither policies nor the time: the caller says what to send and how lon
 
 from __future__ import annotations
 
-import enum
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
@@ -31,6 +30,7 @@ from op25b_app.openflow.table_features import (
 )
 from op25b_app.sync.capabilities import Capabilities, KnownCapabilities
 from op25b_app.sync.flow_table import Key
+from op25b_app.sync.phases import Phase
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
 from op25b_app.sync.update_plan import Plan
 
@@ -47,16 +47,6 @@ _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
 _INTERJECTED_XID = 0x25B0_2600
 """Xid of changes outside any plan."""
-
-
-class Phase(enum.Enum):
-    """Step under way, in words that continue "no answer while"."""
-
-    IDLE = "idle"
-    READING = "reading its table"
-    REVIEWING = "comparing its table"
-    BUNDLING = "filling a bundle"
-    CONFIRMING = "waiting for it to confirm changes"
 
 
 class Answer(NamedTuple):

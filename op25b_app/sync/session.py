@@ -31,7 +31,8 @@ from op25b_app.sync.drift import (
     supersedes,
 )
 from op25b_app.sync.flow_table import Ruleset
-from op25b_app.sync.protocol import Phase, SwitchProtocol, bound_for
+from op25b_app.sync.phases import Phase
+from op25b_app.sync.protocol import SwitchProtocol, bound_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay

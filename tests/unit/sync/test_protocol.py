@@ -16,11 +16,11 @@ from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.sync import protocol
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.phases import Phase
 from op25b_app.sync.protocol import (
     MOST_OF_OTHERS,
     Answer,
     Bound,
-    Phase,
     SwitchProtocol,
     bound_for,
     is_answer,

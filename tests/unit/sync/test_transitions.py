@@ -10,12 +10,15 @@ import pytest
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.model import Mode
 from op25b_app.sync import session as session_module
+from op25b_app.sync.phases import NEXT_PHASES, Phase
+from op25b_app.sync.protocol import SwitchProtocol
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
 from op25b_app.sync.status import CONVERGED, TRANSIENT, Job, Outcome, State, needs_operator
 from op25b_app.sync.transitions import TRANSITIONS, Input, next_state
 from scripts import write_states
 from testing.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Refusal
-from testing.fake_switch.rules import put, remove, rules_on
+from testing.fake_switch.flow_mod import Command
+from testing.fake_switch.rules import flow_of, put, remove, rules_on
 from testing.fake_switch.wire import Stream
 from tests.world import PORTS, RULES, desired
 
@@ -23,36 +26,57 @@ LEAST_WALKS, MOST_WALKS, STEPS = 200, 2_000, 60
 FEW = (*RULES[:3], *RULES[-3:])
 POLICIES = (desired(FEW), desired(RULES[1:2] + FEW[3:]), desired(FEW, Mode.MONITOR))
 
-Taken = set[tuple[State, Input]]
+
+class Taken:
+    """What occurs in the walks: inputs in states, and phases that follow phases."""
+
+    def __init__(self) -> None:
+        self.inputs: set[tuple[State, Input]] = set()
+        self.phases: set[tuple[Phase, Phase]] = set()
+
+    def next_state(self, state: State, given: Input) -> State | None:
+        self.inputs.add((state, given))
+        return next_state(state, given)
+
+    def set_phase(self, protocol: SwitchProtocol, phase: Phase) -> None:
+        before = vars(protocol).get("phase", phase)
+        if before is not phase:
+            self.phases.add((before, phase))
+        vars(protocol)["phase"] = phase
+
+    @property
+    def is_complete(self) -> bool:
+        return in_table() <= self.inputs and len(self.phases) >= sum(map(len, NEXT_PHASES.values()))
 
 
 @pytest.fixture(scope="module")
 def taken() -> Taken:
-    """The states and inputs that occur in the walks."""
-    found: Taken = set()
-
-    def record(state: State, given: Input) -> State | None:
-        found.add((state, given))
-        return next_state(state, given)
-
+    found = Taken()
+    phase = property(lambda protocol: vars(protocol)["phase"], found.set_phase)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(session_module, "next_state", record)
+        patch.setattr(session_module, "next_state", found.next_state)
+        patch.setattr(SwitchProtocol, "phase", phase, raising=False)
         for number in range(MOST_WALKS):
-            if number >= LEAST_WALKS and in_table() <= found:
+            if number >= LEAST_WALKS and found.is_complete:
                 break
             Walk(random.Random(number)).go(STEPS)
     return found
 
 
 def test_no_other_input_occurs_in_a_state(taken: Taken) -> None:
-    assert taken - in_table() == set()
+    assert taken.inputs - in_table() == set()
 
 
 def test_every_entry_occurs(taken: Taken) -> None:
-    assert in_table() - taken == set()
+    assert in_table() - taken.inputs == set()
 
 
-def in_table() -> Taken:
+def test_each_phase_follows_where_the_table_has_it_and_nowhere_else(taken: Taken) -> None:
+    pairs = {(phase, following) for phase, each in NEXT_PHASES.items() for following in each}
+    assert taken.phases == pairs
+
+
+def in_table() -> set[tuple[State, Input]]:
     return {(state, given) for given in Input for state in TRANSITIONS[given].occurs_in}
 
 
@@ -161,11 +185,14 @@ class Walk:
         self.send(self.session.contested(addresses, self.now))
 
     def tamper(self) -> None:
-        """Remove a managed rule, add one, or change what one does."""
+        """Remove managed rules, add one, or change what one does."""
         held = [each for each in rules_on(self.switch) if each.is_managed]
+        if self.choice.random() < 0.3:
+            self.switch.tamper(flow_of(FlowRule(2, 0, (), None, cookie=0), Command.DELETE))
+            return
         victim = self.choice.choice(held) if held else RULES[0]
         if held and self.choice.random() < 0.5:
-            remove(self.switch, victim)
+            remove(self.switch, *self.choice.sample(held, min(len(held), self.choice.randrange(1, 4))))
         else:
             put(
                 self.switch,
