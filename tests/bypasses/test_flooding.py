@@ -11,6 +11,8 @@ from op25b_app.policy.packet import ETH_IPV4, Packet
 from testing.frames import ethernet
 from testing.private_ovs import PrivateOvs
 
+pytestmark = pytest.mark.slow
+
 ROUTER, VICTIM, FLOODERS = 1, 2, (3, 4)
 MAC_OF_ROUTER, MAC_OF_VICTIM = 0x02_25_00_00_00_01, 0x02_25_00_00_00_02
 TABLE_SIZE = 64

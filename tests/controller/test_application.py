@@ -10,6 +10,8 @@ import pytest
 from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, UNHURRIED, Controller
 
+pytestmark = pytest.mark.slow
+
 POLICY = """\
 isp: {name: Test ISP, mail_destinations: [192.0.2.0/24]}
 address_space: {dynamic: [100.64.0.0/10]}

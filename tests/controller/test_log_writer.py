@@ -21,6 +21,8 @@ from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, Controller, free_port
 from testing.running import policy_text
 
+pytestmark = pytest.mark.slow
+
 MANY = 3000
 
 

@@ -16,6 +16,8 @@ from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, HERE, Controller, free_port
 from tests.controller.test_signals import OTHER, RUNNERS
 
+pytestmark = pytest.mark.slow
+
 MANAGER = COMMANDS / "ryu-manager"
 LAUNCHER = RUNNERS["launcher"]
 IDLE = {"PROBE_LOAD": "idle", "PROBE_STOP_SECONDS": str(HANG_SECONDS)}

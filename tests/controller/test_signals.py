@@ -15,6 +15,8 @@ from op25b_app.controller.signals import STOP_SECONDS, Reloads
 from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, Controller
 
+pytestmark = pytest.mark.slow
+
 LAUNCHER = (
     "from op25b_app.controller import launcher; "
     "launcher.APPLICATION = 'probe_app'; exit(launcher.run(None, {}))"

@@ -21,6 +21,8 @@ from tests.controller.test_manager import IDLE
 from tests.controller.test_signals import RUNNERS
 from tests.faults.strangers import introduce, is_ended
 
+pytestmark = pytest.mark.slow
+
 LAUNCHER = RUNNERS["launcher"]
 HELLO = b"\x00\x00\x08"
 """Type and length, which follow the version."""

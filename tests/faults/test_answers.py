@@ -14,6 +14,8 @@ from testing.fake_switch.conduct import Conduct
 from testing.fake_switch.multipart import is_flow_request, is_port_description_request
 from tests.faults.rig import LITTLE, Rig
 
+pytestmark = pytest.mark.slow
+
 WITHOUT_BUNDLES = Abilities(tables=8, bundles=False)
 BAD_FIELD, EPERM = Refusal(4, 6), Refusal(5, 4)
 

@@ -16,6 +16,8 @@ from tests.faults.probe import Probe
 from tests.faults.rig import Rig
 from tests.faults.strangers import HELLO, METERS, connect, is_ended, open_as_switch, streaming
 
+pytestmark = pytest.mark.slow
+
 FLOOD_SECONDS = 3.0
 ANSWER_SECONDS = 0.5
 """Of CPU time, whatever else the machine does. Before there was a limit it took half a minute."""

@@ -20,6 +20,8 @@ from testing.patience import HANG_SECONDS
 from tests.faults.rig import LITTLE, Rig
 from tests.faults.strangers import is_ended, open_as_switch, xid_of
 
+pytestmark = pytest.mark.slow
+
 QUARREL_SECONDS = 6.0
 """Longer than it takes until the one in use is asked again whether it lives."""
 AGAIN_SECONDS = LIFE_SECONDS + 15.0

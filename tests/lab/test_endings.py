@@ -16,6 +16,8 @@ import pytest
 from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import OP25B, lab
 
+pytestmark = pytest.mark.slow
+
 
 class Process(NamedTuple):
     """A process of the lab, as seen from here; the start time tells it from a later one with its number."""

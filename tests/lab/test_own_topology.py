@@ -15,6 +15,8 @@ import pytest
 from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import LAB_SOURCES, ROOT, lab
 
+pytestmark = pytest.mark.slow
+
 OWN = """\
 import sys
 sys.path.insert(0, {topologies!r})

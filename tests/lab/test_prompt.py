@@ -13,6 +13,8 @@ import pytest
 from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import LAB_SOURCES, OP25B
 
+pytestmark = pytest.mark.slow
+
 
 class Terminal:
     """``op25b lab`` on the pseudo-terminal that script(1) makes.

@@ -7,8 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from testing.patience import HANG_SECONDS
 from tests.lab.lab_command import LAB_SOURCES
+
+pytestmark = pytest.mark.slow
 
 CAMPAIGN = [sys.executable, str(LAB_SOURCES / "campaign.py")]
 

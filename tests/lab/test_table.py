@@ -9,6 +9,8 @@ import pytest
 
 from tests.lab.lab_command import ROOT, TOPOLOGIES, lab, whole_table
 
+pytestmark = pytest.mark.slow
+
 # Scenario, who, to whom, port, where the server brings it, what has to come of it.
 ROWS = (
     ("spammer", "spammer", "extmail", 25, None, "blocked"),

@@ -14,6 +14,8 @@ from testing.private_ovs import PrivateOvs
 from testing.running import Op25bController, policy_text, rules_on, wait_until
 from tests.openvswitch.hosts import Host, ports_reached
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "learning_switch.py"
 SUBSCRIBER = Host(1, "100.64.0.1")
 NEIGHBOUR = Host(2, "100.64.0.2")

@@ -12,6 +12,8 @@ import pytest
 from testing.private_ovs import PrivateOvs
 from testing.running import Op25bController, policy_text, rules_on
 
+pytestmark = pytest.mark.slow
+
 HELLO, FEATURES_REQUEST, FEATURES_REPLY, MULTIPART_REQUEST, MULTIPART_REPLY = 0, 5, 6, 18, 19
 BARRIER_REQUEST, BARRIER_REPLY = 20, 21
 FLOW, TABLE_FEATURES = 1, 12
@@ -90,7 +92,6 @@ def crowded(request: pytest.FixtureRequest, ovs: PrivateOvs, tmp_path: Path) -> 
         yield controller
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("crowded", [[]], ids=[""], indirect=True)
 def test_a_switch_that_does_not_read_holds_up_nobody(ovs: PrivateOvs, crowded: Op25bController) -> None:
     """The controller has it wait for as long as the test takes, and does everything else meanwhile."""
@@ -104,7 +105,6 @@ def test_a_switch_that_does_not_read_holds_up_nobody(ovs: PrivateOvs, crowded: O
     assert "Traceback" not in crowded.log
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("crowded", [[IMPATIENT]], ids=[""], indirect=True)
 def test_a_switch_that_does_not_read_for_too_long_is_lost(crowded: Op25bController) -> None:
     silent = RawSwitch(crowded.connect(crowded.port), 0x61)

@@ -25,6 +25,8 @@ from testing.running import (
 )
 from tests.openvswitch.hosts import Host
 
+pytestmark = pytest.mark.slow
+
 SUBSCRIBER = Host(1, "100.64.0.1")
 OUTSIDE = Host(4, "203.0.113.9")
 Start = Callable[..., Op25bController]

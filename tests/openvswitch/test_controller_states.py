@@ -10,6 +10,8 @@ from op25b_app.openflow.flow_rule import FlowRule, Role
 from testing.private_ovs import PrivateOvs
 from testing.running import Op25bController, policy_text, rules_on
 
+pytestmark = pytest.mark.slow
+
 SWITCHES = (
     "v13 0x1304",
     "v14 0x1405",

@@ -19,6 +19,8 @@ from testing.patience import HANG_SECONDS
 from testing.private_ovs import PrivateOvs
 from testing.running import Op25bController, policy_text, rules_on, wait_until
 
+pytestmark = pytest.mark.slow
+
 EXAMPLE = Path(__file__).parents[2] / "example.yaml"
 SWITCHES = {"mended-13": 4, "mended-14": 5, "mended-15": 6}
 PROTOCOLS = {4: "OpenFlow13", 5: "OpenFlow14", 6: "OpenFlow15"}

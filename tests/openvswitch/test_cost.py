@@ -10,6 +10,8 @@ from benchmarks.policies import generated_space
 from benchmarks.results import CacheSize
 from testing.private_ovs import PrivateOvs
 
+pytestmark = pytest.mark.slow
+
 Sizes = dict[tuple[str, str, int], CacheSize]
 FEW, MANY = 10, 10_000
 

@@ -19,6 +19,8 @@ from testing.private_ovs import PrivateOvs
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 
+pytestmark = pytest.mark.slow
+
 HANDOVER_TABLE = 7
 _NORMAL = re.compile(r"^ +NORMAL$", re.MULTILINE)
 _COOKIE = re.compile(r"cookie 0x([0-9a-f]+)")

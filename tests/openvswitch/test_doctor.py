@@ -25,6 +25,8 @@ from testing.running import Op25bController, policy_text, wait_until
 from tests.controller.test_tls import Certificates
 from tests.generated import packet
 
+pytestmark = pytest.mark.slow
+
 BRIDGE, NAME, DPID = "br-doctor", "access-1", 0x91
 PREFIXES = {
     2: "ip_dst,ipv6_dst,ip_src",

@@ -13,6 +13,8 @@ from testing.running import Op25bController, policy_text, wait_until
 from tests.generated import packet
 from tests.openvswitch.test_doctor import Diagnosis, doctor
 
+pytestmark = pytest.mark.slow
+
 BRIDGE, NAME, DPID = "br-mirror", "access-1", 0xA1
 LINE, UPLINK = 2, 4
 MAIL = frame_of(packet(LINE, UPLINK, 0x64400001, 0xCB007119, 40000, 25))

@@ -6,8 +6,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from testing.running import Op25bController, policy_text
 from tests.controller.hub_watch import MADE
+
+pytestmark = pytest.mark.slow
 
 WATCH = str(Path(__file__).parents[1] / "controller" / "hub_watch.py")
 

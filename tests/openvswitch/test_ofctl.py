@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 
 from op25b_app.compiler.compiler import compile_rules
@@ -42,6 +43,7 @@ UNKNOWN_TO_OPEN_VSWITCH = {"in_phy_port", "ipv6_exthdr", "pbb_isid", "pbb_uca"}
 NEWER_THAN_13 = {"tcp_flags", "actset_output", "packet_type"}
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(policies())
 def test_compiled_rules(ovs: PrivateOvs, policy: Policy) -> None:

@@ -16,6 +16,8 @@ from testing.private_ovs import PrivateOvs
 from testing.process import COMMANDS, Controller
 from testing.running import Op25bController, policy_text, rules_on
 
+pytestmark = pytest.mark.slow
+
 BRIDGE, NAME, DPID = "kept", "access-1", 0x81
 Start = Callable[..., AbstractContextManager[Op25bController]]
 

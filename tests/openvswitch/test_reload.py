@@ -17,6 +17,8 @@ from testing.private_ovs import PrivateOvs
 from testing.process import COMMANDS
 from testing.running import Op25bController, policy_text, rules_on, wait_until
 
+pytestmark = pytest.mark.slow
+
 SWITCHES = ("first 0x71", "second 0x72", "away 0x73")
 DYNAMIC = 'dynamic: [100.64.0.0/10, "2001:db8:1000::/36"]'
 WIDER = 'dynamic: [100.64.0.0/10, 198.51.100.0/24, "2001:db8:1000::/36"]'

@@ -20,6 +20,8 @@ from testing.process import COMMANDS
 from testing.running import Op25bController, policy_text, rules_on, wait_until
 from tests.openvswitch.silent_files import GONE, VARIABLE
 
+pytestmark = pytest.mark.slow
+
 BRIDGE, NAME, DPID = "silent", "access-1", 0x85
 SILENT_FILES = str(Path(__file__).parent / "silent_files.py")
 ANSWER_SECONDS = 30.0

@@ -17,6 +17,8 @@ from tests.generated_frames import frames
 from tests.openvswitch.test_differential import assert_agree
 from tests.property.test_single_table import PORTS, rules_of, sayable_policies
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def bridge(ovs: PrivateOvs) -> Iterator[str]:

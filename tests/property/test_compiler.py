@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from op25b_app.policy.model import Policy
 from op25b_app.policy.packet import Packet, read_frame
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
+
+pytestmark = pytest.mark.slow
 
 
 def assert_agree(policy: Policy, rules: tuple[FlowRule, ...], frame: Packet) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +19,8 @@ from op25b_app.policy.model import LocatedPrefix, Policy, SourceLocation, Verdic
 from op25b_app.policy.packet import read_frame
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
+
+pytestmark = pytest.mark.slow
 
 MAIL, STATIC, TUNNELS, EXCEPTIONS = range(4)
 PLACE_OF = {

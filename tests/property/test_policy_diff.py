@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, replace
 from types import MappingProxyType
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.header import FIELDS, vlan_value
 from tests.generated import IN_PORTS, NOW, SWITCH, edges, packet, packets, policies
 from tests.generated_frames import frames
+
+pytestmark = pytest.mark.slow
 
 OF_MODE = (VerdictChange.ENFORCED, VerdictChange.LET_THROUGH)
 

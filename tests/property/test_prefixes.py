@@ -17,6 +17,8 @@ from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import LpmTable, keys_of, prefix_of
 from op25b_app.policy.address_space import AddressSpace
 
+pytestmark = pytest.mark.slow
+
 SHIFT = 29
 """Only the first three bits of an address vary, so that everything can be tried."""
 ADDRESSES = [high << SHIFT for high in range(8)]

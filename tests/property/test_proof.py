@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,8 @@ from op25b_app.verify.symbolic_tables import TableVerdicts
 from op25b_app.verify.trace import walk
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
+
+pytestmark = pytest.mark.slow
 
 
 def stored_rules(rules: Sequence[FlowRule]) -> list[StoredRule]:

@@ -23,6 +23,8 @@ from op25b_app.verify.prove import Proven, prove
 from tests.generated import NOW, edges, packet
 from tests.property.test_proof import assert_right, mutate, stored_rules
 
+pytestmark = pytest.mark.slow
+
 MUTATIONS = int(os.environ.get("OP25B_MUTATIONS", "100"))
 PACKETS_A_MUTANT = 150
 SWITCH = "access-1"

@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -30,6 +31,8 @@ from testing.fake_switch.flow_mod import Command
 from testing.fake_switch.rules import put, remove, rules_on
 from testing.fake_switch.wire import Stream
 from tests.generated import NOW, SWITCH, packets, policies
+
+pytestmark = pytest.mark.slow
 
 RESPECTS = ("dynamic", "static", "mail_destinations", "inbound", "hardening", "exceptions", "switches")
 PORTS = frozenset({1, 2, 3, 4})

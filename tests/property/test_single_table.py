@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from types import MappingProxyType
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,6 +20,8 @@ from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.verify.prove import Proven, prove
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
+
+pytestmark = pytest.mark.slow
 
 PORTS = (*IN_PORTS, 6)
 """Port 6 is an uplink in some policies."""

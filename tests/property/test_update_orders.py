@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -23,6 +24,8 @@ from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import SIZES
 from op25b_app.verify.symbolic_tables import TableVerdicts
 from tests.generated import NOW, SWITCH, policies
+
+pytestmark = pytest.mark.slow
 
 HANDOVER = 7
 SAMPLES = 12

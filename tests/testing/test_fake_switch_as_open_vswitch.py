@@ -282,6 +282,7 @@ def test_what_happens_to_entries(bridge: Path, version: int, data: st.DataObject
             both.send(flow_statistics(version, 5, kind=2, table=0))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_where_frames_go(ovs: PrivateOvs, bridge: Path, data: st.DataObject) -> None:

@@ -11,6 +11,8 @@ import pytest
 from testing.patience import HANG_SECONDS
 from testing.process import free_port
 
+pytestmark = pytest.mark.slow
+
 OP25B = Path(sys.executable).with_name("op25b")
 
 

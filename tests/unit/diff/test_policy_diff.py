@@ -377,6 +377,7 @@ def test_a_switch_may_block_nothing_by_itself(example: Policy) -> None:
         assert stops_blocking(example, new, AT) == [f"access-1 would block nothing: {reason}"]
 
 
+@pytest.mark.slow
 def test_a_hundred_thousand_prefixes_are_no_obstacle(example: Policy) -> None:
     """Every second address of a space is dynamic, so nothing merges."""
     many = tuple(LocatedPrefix(Prefix(4, (10 << 24) + 2 * number, 32), PLACE) for number in range(100_000))

@@ -25,6 +25,7 @@ addresses = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=3000, deadline=None)
 @given(st.tuples(addresses, lengths).map("".join))
 @example("::/0")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,6 +41,7 @@ def test_a_file_of_prefixes_read_again(before: str, text: str) -> None:
     assert read_prefix_file("pools.txt", text, known) == read_prefix_file("pools.txt", text)
 
 
+@pytest.mark.slow
 @settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from((POLICY, POLICY + "mode: monitor\n", "isp: 1\n")), texts, texts)))
 def test_a_policy_loaded_again_and_again(versions: list[tuple[str, str, str]]) -> None:

@@ -28,6 +28,7 @@ switches: {{access-1: {{dpid: 1, subscriber_ports: [1-2], uplink_ports: [25]}}}}
     return DesiredStates(loaded.policy, loaded.digest).of(loaded.policy.switches["access-1"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("bundles", [True, False])
 def test_a_prefix_more_and_less(bundles: bool) -> None:
     world = World(capabilities=Abilities(bundles=bundles, part_bytes=60_000))

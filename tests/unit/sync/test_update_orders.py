@@ -281,6 +281,7 @@ STRICT = st.sampled_from((filled, in_place, staged))
 CLOSING = st.sampled_from((closed_first, gated))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data(), rulesets(2), STRICT)
 def test_every_packet_is_treated_as_before_or_after(
@@ -290,6 +291,7 @@ def test_every_packet_is_treated_as_before_or_after(
     assume(check(order, data.draw(with_others(found, wanted)), wanted, shuffled(data)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data(), rulesets(1))
 def test_so_it_is_while_an_empty_switch_is_filled(data: st.DataObject, only: list[Rules]) -> None:
@@ -297,6 +299,7 @@ def test_so_it_is_while_an_empty_switch_is_filled(data: st.DataObject, only: lis
     assert check(in_place, frozenset(), only[0], shuffled(data))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data(), rulesets(3), STRICT)
 def test_so_it_is_after_a_plan_that_was_interrupted(
@@ -308,6 +311,7 @@ def test_so_it_is_after_a_plan_that_was_interrupted(
     assume(check(order, found, data.draw(st.sampled_from(three)), shuffled(data)))
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(st.data(), rulesets(3), CLOSING, st.booleans())
 def test_nothing_is_permitted_that_neither_permits_where_there_is_no_room(

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,6 +114,7 @@ def test_a_stage_is_built_where_there_are_tags_and_room_for_both() -> None:
     assert DROP_ALL in rules_in(planned(RULES, further, room={3: 4, 2: held[2] - 1}))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(policies(), policies(), st.integers(0, 12), st.booleans())
 def test_no_table_ever_holds_more_than_it_has_room_for(
