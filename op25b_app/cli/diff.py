@@ -40,10 +40,10 @@ MOST_LINES = 20
 def command(
     old_path: Path, new_path: Path, switch_name: str | None, show_all: bool, at: float, as_json: bool
 ) -> None:
-    """Show what becomes blocked, what becomes permitted and how many flow rules change on each switch when
-    the policy NEW replaces OLD.
+    """Show the changes on each switch when the policy NEW replaces OLD.
 
-    The comparison covers every packet, not samples.
+    The output says what becomes blocked, what becomes permitted, and how many flow rules change. The comparison
+    covers every packet, not samples.
 
     Exits with 0 where the changes are shown; with 1 where one of the policies has errors.
     """

@@ -48,8 +48,9 @@ _Value = TypeVar("_Value")
 @at_option
 @json_option
 def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool, **fields: Any) -> None:
-    """Show what one switch does with a packet: the verdict, the line of POLICY that decides, and the flow
-    rule that applies it.
+    """Show what one switch does with a packet.
+
+    The output has the verdict, the line of POLICY that decides, and the flow rule that applies it.
 
     Exits with 0 where the verdict is shown, permit or block. Exits with 1 where POLICY has errors, or its
     flow rules do not do what POLICY says, which is an error of op25b.

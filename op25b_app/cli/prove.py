@@ -58,8 +58,10 @@ def command(
     at: float,
     as_json: bool,
 ) -> None:
-    """Prove that a table, with the rules of other applications, gives every packet the verdict of POLICY.
-    Otherwise show a counterexample.
+    """Prove that a table gives every packet the verdict of POLICY.
+
+    Rules of other applications belong to the table. Where it gives a packet another verdict, the output shows
+    that packet.
 
     Exits with 0 only where the table is proven; with 1 where there is a counterexample, where the proof
     cannot decide, and where POLICY has errors.

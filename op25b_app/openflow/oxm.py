@@ -78,6 +78,7 @@ class ReportedMatch(tuple[Field, ...]):
         return bool(self.octets)
 
     def __new__(cls, fields: Iterable[Field], octets: bytes = b"") -> ReportedMatch:
+        """Return a match with these fields and octets."""
         match = super().__new__(cls, fields)
         match.octets = octets
         return match
