@@ -34,7 +34,7 @@ _REPAIRS = (
     "longest",
 )
 _BACK, _PROTECTED, _FALSE = attrgetter("back"), attrgetter("protected"), attrgetter("false")
-_COUNTED = ("", "blocked", "leaked", "permitted", "lost", "stale", "either", "as the old one")
+_COUNTED = ("", "blocked", "leaked", "permitted", "lost", "stale", "either", "as by the old policy")
 
 
 @dataclass(frozen=True)
@@ -107,26 +107,31 @@ def kills_page(found: Kills) -> str:
         f"Result: **{'nothing leaked, nothing stopped' if found.as_expected else 'NOT as expected'}**, "
         f"{found.tracebacks} tracebacks.",
         f"Within {found.seconds / 60:.0f} minutes the controller of {len(found.counts)} switches was killed "
-        f"{rounds} times with SIGKILL, and started again at once; nothing else was done. Meanwhile "
-        f"{found.deletions:,} rules were deleted with `ovs-ofctl`, policies with {found.rules[0]:,} and "
-        f"{found.rules[1]:,} rules were reloaded, and every {RESTART_EVERY}th time ovs-vswitchd was killed "
-        f"before, {restarts} times. From a start until every switch was seen protected again it took "
-        f"{_seconds(found.recoveries)}, most of which a switch waits before it calls again; from a restart "
-        f"of ovs-vswitchd {_seconds(found.empty_seconds)}. What the controller was about when it was killed:",
-        _table(("begun, and as far as it told", "kills"), moments),
+        f"{rounds} times with SIGKILL, and started again at once. Meanwhile {found.deletions:,} rules were "
+        f"deleted with `ovs-ofctl`, and policies with {found.rules[0]:,} and {found.rules[1]:,} rules were "
+        f"reloaded. Before every {RESTART_EVERY}th kill, ovs-vswitchd was killed as well, {restarts} times. "
+        f"From a start until every switch was protected again it took {_seconds(found.recoveries)}; for most "
+        "of this time a switch waits before it connects again. From a restart of ovs-vswitchd it took "
+        f"{_seconds(found.empty_seconds)}. The controller was killed at these moments:",
+        _table(("action, and the state reported", "kills"), moments),
         "Packets of all switches, by the moment at which they were sent:",
         _packets(packets),
-        "*Blocked* and *permitted* are packets about which the policies agree that may be in force at that "
-        "moment, *either* those about which they do not. A switch that comes back empty (the second before "
-        "counts, for what is in its queues) passes nothing until its rules are there: so permitted packets "
-        "are lost then.",
-        "*Stale* packets were treated against the tables, as `ofproto/trace` said at once: a flow of "
-        "the rules before stayed in the cache of Open vSwitch. A packet that misses the cache while rules "
-        "change can leave one behind, which no controller sees; it goes when it has not been used for ten "
+        "*Blocked* and *permitted* are packets on which all policies agree that may be in force at that "
+        "moment; on *either* they disagree. A switch that comes back empty passes nothing until its rules "
+        "are there, so permitted packets are lost then. The second before is included, for packets in its "
+        "queues.",
+        "*Stale* packets were not treated as the tables say, as `ofproto/trace` showed at once: a flow of "
+        "the old rules stayed in the cache of Open vSwitch. A packet that misses the cache while rules "
+        "change can leave such a flow, which no controller sees. It goes when it has not been used for ten "
         "seconds, or with `ovs-appctl revalidator/purge`.",
         about(),
     )
-    return "\n\n".join(each if each[0] == "|" else fill(each, _WIDTH) for each in paragraphs) + "\n"
+    return (
+        "\n\n".join(
+            each if each[0] == "|" else fill(each, _WIDTH, break_on_hyphens=False) for each in paragraphs
+        )
+        + "\n"
+    )
 
 
 def about() -> str:

@@ -29,7 +29,7 @@ ADDRESSES = Group(
         ),
         passes(
             "ARP for a static neighbour",
-            "Its host is on; its traffic is drawn here.",
+            "Its host is on; ARP diverts its traffic.",
             by.redirected(4),
             BOUND,
             BINDING,
@@ -45,7 +45,7 @@ ADDRESSES = Group(
         ),
         passes(
             "ARP cache poisoning",
-            "Answers that nobody asked for tell the router alone that its address is here.",
+            "Unrequested answers, to the router only, claim the address.",
             by.poisoned(4),
             BOUND,
             BINDING,
@@ -53,7 +53,7 @@ ADDRESSES = Group(
         ),
         passes(
             "Neighbour cache poisoning",
-            "The same over IPv6, with advertisements as if they were asked for.",
+            "The same over IPv6, with advertisements marked as requested.",
             by.poisoned(6),
             BOUND,
             BINDING,
@@ -61,7 +61,7 @@ ADDRESSES = Group(
         ),
         passes(
             "Port stealing",
-            "It answers ARP itself; frames with its MAC address draw what the switch has for it.",
+            "The neighbour answers ARP; frames with its MAC address bring the answers to the line.",
             by.stolen_port(),
             BOUND,
             BINDING,
@@ -104,7 +104,7 @@ ADDRESSES = Group(
         ),
         passes(
             "ARP for the address of an exception",
-            "The neighbour is on; its traffic is drawn here.",
+            "The neighbour is on; ARP diverts its traffic.",
             by.redirected_exception(4),
             BINDING,
             rfc="RFC 826",

@@ -162,7 +162,7 @@ FRAMES = Group(
         ),
         passes(
             "IP under ARP's ethertype",
-            "What a line needs, and no ARP.",
+            "A frame that is not ARP, under an ethertype that a line needs.",
             by.to_neighbour(4, link_layer.under_ethertype(ETH_ARP)),
         ),
         passes(
@@ -179,7 +179,7 @@ FRAMES = Group(
         ),
         stopped(
             "IPv4 of version 5",
-            "A version that is none; the switch does not look at it.",
+            "An invalid version; the switch does not look at it.",
             by.to_neighbour(4, link_layer.another_version),
         ),
     ),

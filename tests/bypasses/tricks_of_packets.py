@@ -37,7 +37,7 @@ IPV4_FRAGMENTS = Group(
                 (16, "The whole header but its last bytes in the first fragment.", "RFC 1858"),
                 (
                     24,
-                    "The whole header in the first fragment: Open vSwitch reads no port of it all the same.",
+                    "The whole header in the first fragment: Open vSwitch still reads no port.",
                     "RFC 791",
                 ),
             )
@@ -141,7 +141,7 @@ IPV6_FRAGMENTS = Group(
         ),
         passes(
             "IPv6 fragments within an atomic one",
-            "Two fragment headers, the outer one saying nothing.",
+            "Two fragment headers, the outer one without a meaning.",
             by.to_accomplice(6, fragments.within_atomic),
             UNREADABLE,
             rfc="CVE-2023-4809",
@@ -262,7 +262,7 @@ SOURCE_ROUTES = Group(
         # Plain rules hold on the router's port as well, and see the packet again where it leaves the router.
         stopped(
             "Loose source route through a router",
-            "It goes to a router among the mail destinations; an option says where to from there.",
+            "It goes to a router among the mail destinations; an option names the next destination.",
             by.by_way_of_the_router(4),
             MAIL_HOSTS,
             rfc="RFC 791, RFC 7126",

@@ -50,7 +50,7 @@ IN_TUNNELS = Group(
             ("L2TPv3", "Protocol 115.", _tunnel(tunnels.in_l2tp, 4), "RFC 3931"),
             ("MPLS in IP", "Protocol 137.", _tunnel(tunnels.in_mpls, 4), "RFC 4023"),
             ("Minimal encapsulation", "Protocol 55.", _tunnel(tunnels.in_minimal, 4), "RFC 2004"),
-            ("IPIP", "Protocol 94, which nobody remembers.", _tunnel(tunnels.in_ipip, 4), ""),
+            ("IPIP", "Protocol 94, long out of use.", _tunnel(tunnels.in_ipip, 4), ""),
             ("Ethernet in IP", "Protocol 143.", _tunnel(tunnels.in_ethernet, 4), "RFC 8986"),
             (
                 "Encapsulation header",
@@ -112,7 +112,7 @@ OUT_OF_REACH = Group(
             _over_udp(tunnels.UNNAMED_PORT, 6),
             rfc="RFC 7348",
         ),
-        passes("IPsec", "ESP hides what it carries.", _tunnel(tunnels.in_esp, 4), rfc="RFC 4303"),
+        passes("IPsec", "ESP hides the packet inside.", _tunnel(tunnels.in_esp, 4), rfc="RFC 4303"),
         passes("IPsec over IPv6", "The same over IPv6.", _tunnel(tunnels.in_esp, 6, 6), rfc="RFC 4303"),
         passes(
             "TCP under another protocol number, IPv4",
