@@ -42,8 +42,8 @@ def command(
 ) -> None:
     """Show the changes on each switch when the policy NEW replaces OLD.
 
-    The output says what becomes blocked, what becomes permitted, and how many flow rules change. The comparison
-    covers every packet, not samples.
+    The output says what becomes blocked, what becomes permitted, and how many flow rules change. Every packet
+    is compared, not samples.
 
     Exits with 0 where the changes are shown; with 1 where one of the policies has errors.
     """
