@@ -39,7 +39,7 @@ from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget
 from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_converged
 from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_over, review
 from op25b_app.sync.transitions import Input, next_state
-from op25b_app.sync.update_plan import plan_changes
+from op25b_app.sync.update_plan import Plan, plan_changes
 
 ANSWER_SECONDS = 10.0
 """Seconds a switch has to answer, or to go on with an answer."""
@@ -73,6 +73,23 @@ class SwitchFeatures(NamedTuple):
     ports: frozenset[int] | None = None
 
 
+class Cycle(NamedTuple):
+    """The plans sent since the first reading of a cycle.
+
+    ``rounds`` are plans that count against ROUNDS, ``refused`` is the number of refusals so far. A cycle that
+    ``closes`` has a plan that blocks too much meanwhile, and the switch refused changes.
+    """
+
+    rounds: int = 0
+    refused: int = 0
+    closes: bool = False
+
+    def after(self, plan: Plan, refused: int) -> Cycle:
+        """Return the cycle with another plan, before which the switch has made ``refused`` refusals."""
+        closes = self.closes or (plan.blocks_meanwhile and refused > 0)
+        return Cycle(self.rounds + (refused == self.refused), refused, closes)
+
+
 class Session:
     """The state of one switch, connected or not.
 
@@ -96,12 +113,10 @@ class Session:
         self._looks = LookBudget(now)
         self._took = 0.0
         """Seconds that the last read and comparison took, without sending and proving."""
-        self._rounds = self._refused = 0
+        self._cycle = Cycle()
         self._disturbance = Disturbance.NONE
         self._room_sought = now
         self._wanted: Ruleset | None = None
-        self._closes = False
-        """True where a plan of this cycle blocks too much meanwhile and the switch refused changes."""
         self._last: tuple[DesiredState, FlowRule] | None = None
         """Desired state and marker that the switch last held completely."""
         self._settled = False
@@ -284,7 +299,7 @@ class Session:
             self.revision,
             self._last,
             self._has_held,
-            self._rounds < ROUNDS,
+            self._cycle.rounds < ROUNDS,
         )
 
     def _is_quick(self, protocol: SwitchProtocol, desired: DesiredState, size: int) -> bool:
@@ -396,7 +411,7 @@ class Session:
     def _start_cycle(self, *, rounds: int) -> None:
         """Start a cycle in which ``rounds`` plans are sent already."""
         self._awaited = None
-        self._rounds, self._refused, self._closes = rounds, 0, False
+        self._cycle = Cycle(rounds)
 
     def _end(self, violations: Sequence[str], now: float) -> Outcome:
         """End the cycle: report how the table is, and arm the next look."""
@@ -411,7 +426,7 @@ class Session:
         """Arm the next audit, or an earlier look where something is wrong or missing."""
         assert self._connection is not None
         seconds = audit_delay(self._audit_seconds, self.dpid, self._audits)
-        if (violations and not self._closes) or self._connection.ports is None:
+        if (violations and not self._cycle.closes) or self._connection.ports is None:
             seconds = RETRY_SECONDS
         if again_at := self._read_back.next_at(now):
             seconds = max(seconds, again_at - now)
@@ -454,9 +469,7 @@ class Session:
         assert plan is not None
         assert comparison is not None
         self._read_back.sends((*plan.groups, UpdateStep(plan.first)))
-        self._closes |= plan.blocks_meanwhile and bool(protocol.refused)
-        refused, self._refused = self._refused, len(protocol.refused)
-        self._rounds += refused == self._refused
+        self._cycle = self._cycle.after(plan, len(protocol.refused))
         chunks = protocol.carry_out(plan)
         self._wait_for(protocol, now)
         if not comparison.repairs:
