@@ -16,7 +16,7 @@ from op25b_app.openflow.flow_rule import Role
 from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import LocatedPrefix, Policy, SourceLocation, Verdict
-from op25b_app.policy.packet import read_frame
+from op25b_app.policy.packet import ICMPV6, NEIGHBOUR_ADVERTISEMENT, read_frame
 from tests.generated import IN_PORTS, NOW, SWITCH, packet, packets, policies
 from tests.generated_frames import frames
 
@@ -74,6 +74,29 @@ switches:
     shown = deciding(trace(compile_rules(policy, policy.switches[SWITCH], NOW), answer))
     assert shown is not None
     assert shown.role is Role.EXCEPTION
+
+
+def test_an_advertisement_from_an_own_address_is_decided_by_its_source() -> None:
+    text = """
+isp: {name: Example, mail_destinations: [203.0.113.25/32]}
+address_space: {dynamic: [198.51.100.0/24], static: []}
+hardening: {source_validation: binding}
+switches:
+  access-1:
+    {dpid: 1, subscriber_ports: [1], uplink_ports: [3], bindings: [{port: 1, addresses: ["2001:db8::/64"]}]}
+"""
+    policy = load(Path("policy.yaml"), NOW, lambda path: text.encode()).policy
+    assert policy is not None
+    own = parse_address("2001:db8::7")[1]
+    advertised = packet(1, 6, own, own, 0, 0, protocol=ICMPV6)
+    advertised = replace(
+        advertised, source_port=None, destination_port=None, icmp_type=NEIGHBOUR_ADVERTISEMENT, nd_target=own
+    )
+    decision = decide(policy, policy.switches[SWITCH], advertised, NOW)
+    assert (decision.rule, decision.verdict) == ("subscriber-7", Verdict.PERMIT)
+    shown = deciding(trace(compile_rules(policy, policy.switches[SWITCH], NOW), advertised))
+    assert shown is not None
+    assert shown.role is not Role.SERVICE
 
 
 @settings(max_examples=300, deadline=None)
