@@ -15,7 +15,7 @@ VLAN_PRESENT = 0x1000
 
 
 class Masking(enum.Enum):
-    """Permission for a mask in a match."""
+    """Permission for op25b to send a mask in a match."""
 
     NEVER = enum.auto()
     OPENFLOW = enum.auto()

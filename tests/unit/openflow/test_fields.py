@@ -12,10 +12,12 @@ from op25b_app.openflow.fields import (
     HEADER_FIELDS,
     MATCH_FIELDS,
     OXM_ORDER,
+    Masking,
     MatchField,
     Notation,
     Prerequisites,
 )
+from tests.fake_switch import match
 
 WITH_A_TRIAL_FIELD = '''
 import importlib.util
@@ -92,6 +94,22 @@ def test_an_entry_holds_together(field: MatchField) -> None:
     widths = {Notation.MAC: 48, Notation.IPV4: 32, Notation.IPV6: 128, Notation.PORT: 32}
     assert field.bits == widths.get(field.notation, field.bits)
     assert not (field.is_register and field.rank)
+
+
+@pytest.mark.parametrize("other", match.FIELDS, ids=lambda other: other.name)
+def test_the_fake_switch_reads_the_same_of_the_specification(other: match.OxmField) -> None:
+    field, needs = BY_NAME[other.name], dict(other.needs)
+    assert (field.oxm, field.bits, field.length) == (other.number, other.bits, other.octets)
+    assert set(field.needs.eth_types) == needs.get("eth_type", set())
+    assert ({field.needs.ip_proto} - {None}) == needs.get("ip_proto", set())
+    masks = {Masking.NEVER: {"no", "Open vSwitch"}, Masking.OPENFLOW: {"yes"}}
+    assert other.masks in masks.get(field.masking, {"Open vSwitch"})
+
+
+def test_ports_are_read_by_protocol() -> None:
+    for field in MATCH_FIELDS:
+        if field.name.endswith(("_src", "_dst")) and field.needs.ip_proto is not None:
+            assert field.shared == f"tp{field.name[-4:]}"
 
 
 def test_prerequisites() -> None:
