@@ -17,7 +17,7 @@ from op25b_app.openflow.fields import (
     Notation,
     Prerequisites,
 )
-from tests.fake_switch import match
+from testing.fake_switch import match
 
 WITH_A_TRIAL_FIELD = '''
 import importlib.util

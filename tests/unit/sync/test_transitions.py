@@ -90,7 +90,7 @@ def test_every_input_has_an_entry_and_every_state_is_entered() -> None:
 
 
 @pytest.mark.parametrize("given", Input)
-@pytest.mark.parametrize("state", sorted(CONVERGED, key=lambda state: state.value))
+@pytest.mark.parametrize("state", sorted(CONVERGED))
 def test_only_a_proof_converges(state: State, given: Input) -> None:
     proves = given in (Input.PROVEN, Input.PROVEN_MONITORING)
     assert (next_state(state, given) in CONVERGED) == proves
