@@ -59,7 +59,7 @@ def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
     return passed
 
 
-_TELLING = frozenset({Role.MAIL_DESTINATION, Role.EXCEPTION, Role.STATIC, Role.SERVICE, Role.TUNNEL})
+_TELLING = frozenset({Role.MAIL_DESTINATION, Role.EXCEPTION, Role.STATIC, Role.TUNNEL})
 """Roles of rules that explain a permit, although another table may follow them."""
 
 
@@ -67,6 +67,7 @@ def deciding(passed: list[FlowRule]) -> FlowRule | None:
     """Return the passed rule that the verdict rests on; None where none matched."""
     if not passed or passed[-1].role in (Role.BLOCK, Role.WOULD_BLOCK):
         return passed[-1] if passed else None
+    # Of the rules for services only the last: where a table follows one, that decides by the source.
     return next((rule for rule in reversed(passed) if rule.role in _TELLING), passed[-1])
 
 

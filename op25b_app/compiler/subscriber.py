@@ -66,7 +66,7 @@ def _claims(context: SwitchContext) -> Iterator[FlowRule]:
         targets += [(*_line(binding), *claimed(prefix)) for prefix in minimal_cover(6, bound)]
     for target in targets:
         match = (*advertisement, *target)
-        yield rule_of(Table.EGRESS, claim, Role.FORWARD, permitted(context), *match)
+        yield rule_of(Table.EGRESS, claim, Role.SERVICE, permitted(context), *match)
         for prefix in (LINK_LOCAL[6], UNSPECIFIED[6]):
             yield service(context, claim + 1, (*match, *source(prefix)))
 

@@ -106,7 +106,7 @@ def test_slow_answers_are_answers(rig: Rig) -> None:
     rig.wait_for_protection(rig.dial(switch))
 
 
-@pytest.mark.parametrize("abilities", [LITTLE, WITHOUT_BUNDLES], ids=["bundles", "no bundles"])
+@pytest.mark.parametrize("capabilities", [LITTLE, WITHOUT_BUNDLES], ids=["bundles", "no bundles"])
 def test_any_order_that_barriers_leave_open(rig: Rig, capabilities: Abilities) -> None:
     switch = rig.new_switch(capabilities)
     switch.conduct.shuffle = random.Random(25)
