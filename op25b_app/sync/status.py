@@ -13,7 +13,7 @@ class State(str, enum.Enum):
     CONNECTING = "connecting"
     INSTALLING = "installing"
     CHECKING = "checking"
-    """The switch was as wanted. Something has changed since, and the table is not proven again yet."""
+    """Its rules or the policy have changed, and the table is not proven again yet."""
     PROTECTED = "protected"
     MONITORING = "monitoring"
     DEGRADED = "degraded"

@@ -240,7 +240,7 @@ def test_the_digest_in_the_readme_is_that_of_the_example() -> None:
 def test_what_pages_say_of_the_code_is_there(name: str) -> None:
     """A path in backquotes is a file, and what stands behind its colon a name in it."""
     for path, defined in re.findall(r"`((?:[\w]+/)*\w+\.py)(?:: (\w+))?`", page(name)):
-        folder = ROOT if path.startswith(("tests/", "scripts/")) else ROOT / "op25b_app"
+        folder = ROOT if path.startswith(("tests/", "testing/", "scripts/")) else ROOT / "op25b_app"
         assert (folder / path).is_file(), path
         assert not defined or re.search(rf"\b{defined}\b", (folder / path).read_text()), (path, defined)
 
