@@ -18,6 +18,8 @@ from testing.patience import HANG_SECONDS
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 UNHURRIED = str(HERE / "unhurried.py")
+PROBES = ROOT / "tests/controller"
+"""Applications of the tests, such as probe_app."""
 COMMANDS = Path(sys.executable).parent
 _reserved: list[socket.socket] = []
 
@@ -61,7 +63,7 @@ class Controller:
         port_option = "--ofp-ssl-listen-port" if "--ctl-cert" in command else "--ofp-tcp-listen-port"
         ports = [port_option, str(self.port), "--wsapi-port", str(self.web_port)]
         own = {
-            "PYTHONPATH": f"{ROOT / 'tests/controller'}:{ROOT}",
+            "PYTHONPATH": f"{PROBES}:{ROOT}",
             "OP25B_STATE_DIRECTORY": str(directory / "state"),
         }
         with self.path.open("wb") as stderr:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from testing.patience import HANG_SECONDS
-from testing.process import COMMANDS, HERE, Controller, free_port
+from testing.process import COMMANDS, PROBES, Controller, free_port
 from tests.controller.test_signals import OTHER, RUNNERS
 
 pytestmark = pytest.mark.slow
@@ -88,7 +88,7 @@ def test_our_launcher_reports_an_address_in_use(tmp_path: Path, listener: str, h
         command = [*LAUNCHER, "ryu.app.ofctl_rest", "--ofp-tcp-listen-port", str(free_port())]
         done = subprocess.run(
             [*command, listener, str(port)],
-            env={**os.environ, **IDLE, "PYTHONPATH": str(HERE)},
+            env={**os.environ, **IDLE, "PYTHONPATH": str(PROBES)},
             capture_output=True,
             text=True,
             timeout=HANG_SECONDS,

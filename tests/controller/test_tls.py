@@ -15,7 +15,7 @@ import pytest
 
 from op25b_app.operate.endpoint import ask
 from testing.patience import HANG_SECONDS
-from testing.process import COMMANDS, HERE, Controller, free_port
+from testing.process import COMMANDS, PROBES, Controller, free_port
 from testing.running import policy_text
 from tests.controller.test_manager import IDLE
 from tests.controller.test_signals import RUNNERS
@@ -238,7 +238,7 @@ def test_a_port_for_the_other_protocol_is_refused(certificates: Certificates) ->
 
 
 def _refusal(options: list[str], code: int = 1) -> str:
-    environment = {**os.environ, **IDLE, "PYTHONPATH": str(HERE)}
+    environment = {**os.environ, **IDLE, "PYTHONPATH": str(PROBES)}
     done = subprocess.run(
         [*LAUNCHER, *options], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS
     )

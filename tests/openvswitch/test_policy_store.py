@@ -14,7 +14,7 @@ import pytest
 from testing.patience import HANG_SECONDS
 from testing.private_ovs import PrivateOvs
 from testing.process import COMMANDS, Controller
-from testing.running import Op25bController, policy_text, rules_on
+from testing.running import Op25bController, policy_text, rules_on, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -161,6 +161,7 @@ def test_a_damaged_or_unwritable_store_is_a_warning(start: Start, folder: Path) 
         controller.wait_for("in force")
         told = f"cannot keep the policy in {folder}/state/policy-"
         assert told in controller.log
+        wait_until(Path(controller.environment["OP25B_CONTROL_SOCKET"]).exists, lambda: controller.log)
         reloaded = controller.command("reload")
         assert reloaded.returncode == 0
         assert (
