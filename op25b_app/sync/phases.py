@@ -1,6 +1,7 @@
 """Hold the phases of an exchange with a switch, and which may follow which.
 
-``docs/architecture.md`` shows them. Tests hold that no other phase follows, and that each entry occurs.
+``scripts/write_pages.py`` shows them in ``docs/architecture.md``. Tests hold that no other phase follows, and
+that each entry occurs.
 """
 
 from __future__ import annotations
@@ -27,12 +28,3 @@ NEXT_PHASES: Mapping[Phase, frozenset[Phase]] = {
     Phase.CONFIRMING: frozenset({Phase.IDLE}),
 }
 """Phases that may follow. Each reading begins from ``IDLE``: it drops the work under way."""
-
-
-def drawing() -> str:
-    """Return the phases as a Mermaid state diagram."""
-    lines = ["    [*] --> idle"]
-    lines += [f"    {phase.name.lower()}: {phase.value}" for phase in Phase if phase is not Phase.IDLE]
-    for phase, following in NEXT_PHASES.items():
-        lines += [f"    {phase.name.lower()} --> {each.name.lower()}" for each in Phase if each in following]
-    return "\n".join(["stateDiagram-v2", *lines])

@@ -1,20 +1,20 @@
 """Hold the table of a session's states: which state follows on which input.
 
-The session takes its next state from here. ``docs/architecture.md`` shows the table; a test writes and
-compares it. Tests drive a session into each entry, and hold that no other combination occurs.
+The session takes its next state from here. ``scripts/write_pages.py`` shows the table in
+``docs/architecture.md``. Tests drive a session into each entry, and hold that no other combination occurs.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from op25b_app.sync.status import CONVERGED, TRANSIENT, State
 
 
 class Input(enum.Enum):
-    """What a session has taken in or concluded, in words that follow "when"."""
+    """Event or conclusion of a session, in words that follow "when"."""
 
     CONNECTED = "it connects, and the policy names it"
     CONNECTED_UNNAMED = "it connects, and the policy does not name it"
@@ -53,7 +53,6 @@ NAMED = CONNECTED - {State.UNKNOWN}
 READ = NAMED - {State.CONNECTING}
 """States in which the table has been read over this connection, or soon is."""
 PENDING = NAMED - CONVERGED
-MANY = 3
 
 TRANSITIONS: Mapping[Input, Transition] = {
     Input.CONNECTED: Transition(State.CONNECTING, ALL - {State.UNKNOWN}),
@@ -85,44 +84,3 @@ def next_state(state: State, given: Input) -> State | None:
     """
     transition = TRANSITIONS[given]
     return None if state in transition.ignored else transition.to
-
-
-def table() -> str:
-    """Return the table as Markdown: a row for each input, a column for each state."""
-    head = ["Input", "when", *(state.value for state in State)]
-    rows = [
-        [_name(given), given.value, *(_cell(transition, state) for state in State)]
-        for given, transition in TRANSITIONS.items()
-    ]
-    return "\n".join(map(_row, [head, ["---"] * len(head), *rows]))
-
-
-def drawing() -> str:
-    """Return the table as a Mermaid state diagram: an arrow for each pair of states, with its inputs.
-
-    One arrow leaves the group ``named`` where an input leads on from MANY of its states, or more.
-    """
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for given, transition in TRANSITIONS.items():
-        before = transition.occurs_in - transition.ignored - {transition.to}
-        singly = before - NAMED if len(before & NAMED) >= MANY else before
-        names = [state.value for state in State if state in singly]
-        for name in names if singly == before else [*names, "named"]:
-            arrows.setdefault((name, transition.to.value), []).append(_name(given))
-    group = "".join(f"        {state.value}\n" for state in State if state in NAMED)
-    lines = [f"    {one} --> {other}: {', '.join(names)}" for (one, other), names in arrows.items()]
-    return "\n".join(["stateDiagram-v2", f"    state named {{\n{group}    }}", *lines])
-
-
-def _name(given: Input) -> str:
-    return given.name.lower().replace("_", " ")
-
-
-def _cell(transition: Transition, state: State) -> str:
-    if state not in transition.occurs_in:
-        return ""
-    return "stays" if state in transition.ignored else transition.to.value
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"

@@ -15,7 +15,6 @@ from op25b_app.sync.protocol import SwitchProtocol
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
 from op25b_app.sync.status import CONVERGED, TRANSIENT, Job, Outcome, State, needs_operator
 from op25b_app.sync.transitions import TRANSITIONS, Input, next_state
-from scripts import write_states
 from testing.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Refusal
 from testing.fake_switch.flow_mod import Command
 from testing.fake_switch.rules import flow_of, put, remove, rules_on
@@ -99,12 +98,6 @@ def test_only_a_proof_converges(state: State, given: Input) -> None:
 def test_each_state_is_of_one_subset() -> None:
     for state in State:
         assert [state in CONVERGED, state in TRANSIENT, needs_operator(state)].count(True) == 1
-
-
-def test_the_page_shows_the_table() -> None:
-    page = write_states.PAGE.read_text()
-    assert write_states.START in page
-    assert write_states.with_states(page) == page, "run scripts/write_states.py"
 
 
 class Walk:

@@ -1,4 +1,4 @@
-"""The pages show the pipeline as the code has it."""
+"""The pages show the pipeline and the states as the code has them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 
 from op25b_app.compiler import pipeline
 from op25b_app.compiler.pipeline import PIPELINE, Table, Way
-from scripts.pipeline_page import PAGES, drawing, filled, tables
+from scripts.write_pages import PAGES, drawing, filled, tables
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_pages_are_up_to_date(page: Path) -> None:
     text = page.read_text()
-    assert "<!-- made by scripts/pipeline_page.py: " in text
-    assert filled(text) == text, "run scripts/pipeline_page.py"
+    assert "<!-- made by scripts/write_pages.py: " in text
+    assert filled(text) == text, "run scripts/write_pages.py"
 
 
 def test_every_table_without_a_setting_is_drawn() -> None:
