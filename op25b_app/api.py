@@ -25,7 +25,7 @@ from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy import decide, loader
 from op25b_app.policy.decide import Decision
-from op25b_app.policy.diagnostic import Diagnostic, names_in_words
+from op25b_app.policy.diagnostic import Diagnostic, unknown_switch
 from op25b_app.policy.model import Policy, Switch, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.policy.packet_text import (
@@ -173,7 +173,7 @@ def diff(
 def _switch(policy: LoadedPolicy, name: str) -> Switch:
     switch = policy.switches.get(name)
     if switch is None:
-        raise KeyError(f"no switch is called '{name}'; there are {names_in_words([*policy.switches])}")
+        raise KeyError(unknown_switch(name, policy.switches))
     return switch
 
 

@@ -123,9 +123,7 @@ def switch_or_fail(policy: Policy, name: str) -> Switch:
     """Return the switch with this name. Raises click.BadParameter where the policy has none."""
     switch = policy.switches.get(name)
     if switch is None:
-        from op25b_app.policy.diagnostic import names_in_words
+        from op25b_app.policy.diagnostic import unknown_switch
 
-        known = names_in_words([*policy.switches])
-        reason = f"no switch is called '{name}'; the switches are {known}"
-        raise click.BadParameter(reason, param_hint="--switch")
+        raise click.BadParameter(unknown_switch(name, policy.switches), param_hint="--switch")
     return switch

@@ -48,14 +48,13 @@ def command(
     Exits with 0 where the changes are shown; with 1 where one of the policies has errors.
     """
     from op25b_app.diff import effect
-    from op25b_app.policy.diagnostic import names_in_words
+    from op25b_app.policy.diagnostic import unknown_switch
     from op25b_app.policy.openness import newly_open
 
     old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
-        reason = f"no switch is called '{switch_name}'; the switches are {names_in_words([*known])}"
-        raise click.BadParameter(reason, param_hint="--switch")
+        raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
     opens = newly_open(old, new, at)
     most = None if show_all else MOST_LINES

@@ -11,7 +11,7 @@ from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.net.prefix_set import Key, LpmTable, end_of, key_of
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.diagnostic import Diagnostic, error, names_in_words, warning
+from op25b_app.policy.diagnostic import Diagnostic, error, unknown_switch, warning
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -163,8 +163,7 @@ def _lines(policy: Policy) -> Iterator[Diagnostic]:
         if name in policy.switches:
             yield from _line(policy.switches[name], port, exception.place)
         else:
-            known = names_in_words([*policy.switches]) or "none"
-            yield error(exception.place, f"no switch is called '{name}'; the switches are {known}")
+            yield error(exception.place, unknown_switch(name, policy.switches))
 
 
 def _vlans(policy: Policy) -> Iterator[Diagnostic]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, NamedTuple
 
 from op25b_app.policy.model import SourceLocation
@@ -38,6 +38,11 @@ def names_in_words(names: Sequence[str], most: int = MOST_NAMES, separator: str 
     if len(names) <= most:
         return separator.join(names)
     return f"{separator.join(names[:most])} and {len(names) - most:,} more"
+
+
+def unknown_switch(name: str, known: Iterable[str]) -> str:
+    """Return words that say that no switch has this name, with the names that there are."""
+    return f"no switch is called '{name}'; the switches are {names_in_words([*known]) or 'none'}"
 
 
 MOST_TOLD = 1000

@@ -165,7 +165,7 @@ def test_an_unknown_switch_raises_key_error(policy: op25b.LoadedPolicy) -> None:
         lambda: op25b.compile_rules(policy, "access-9"),
         lambda: op25b.prove(policy, "access-9", ""),
     ):
-        with pytest.raises(KeyError, match="there are access-1"):
+        with pytest.raises(KeyError, match="the switches are access-1"):
             ask()
 
 
