@@ -1,7 +1,7 @@
 """Replace parts of Ryu and eventlet; no other module of op25b does.
 
 The patches are for Ryu 4.34 and eventlet 0.41. With other versions, ``tests/controller/test_ryu_patches.py``
-says that this table is to be read again. For each row that a short test can judge, it fails once Ryu or
+fails until this table is read again. For each row that a short test can judge, it also fails once Ryu or
 eventlet does by itself what the patch is for.
 
 ==========================  =============================================  ==================================

@@ -49,9 +49,8 @@ def test_the_table_has_every_patch() -> None:
 
 @pytest.mark.parametrize("distribution", ryu_patches.VERSIONS)
 def test_the_table_was_read_for_this_version(distribution: str) -> None:
-    installed, known = version(distribution), ryu_patches.VERSIONS[distribution]
-    if not f"{installed}.".startswith(f"{known}."):  # a new version is no fault of whoever runs this
-        pytest.skip(f"read the table of ryu_patches again: it is for {distribution} {known}, not {installed}")
+    installed = version(distribution).split(".")
+    assert ".".join(installed[:2]) == ryu_patches.VERSIONS[distribution]
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: path.stem)
