@@ -237,7 +237,7 @@ class Connection(controller.Datapath):
         return self._rank is not Rank.KNOWN and self.socket.is_abandoned
 
     def may_say(self, message: bytes) -> bool:
-        """Return whether to read a message; log the objection, unless the connection is set aside."""
+        """Return whether to read a message; log the violation, unless the connection is set aside."""
         violation = self.admission.violation(message)
         if violation and self.admission.stage is not Stage.ASIDE:
             log.warning("the switch at %s sent %s: ignored", self.address[0], violation)

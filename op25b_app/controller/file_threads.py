@@ -9,6 +9,7 @@ event loop for the thread. When that thread ends, greenlet can end the process w
 from __future__ import annotations
 
 import os
+import posix
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -21,7 +22,6 @@ ANSWER_SECONDS = 10.0
 """Seconds that a file may take to be opened and read, or to be written."""
 
 _threading = original("threading")
-_os = original("os")
 _unanswered: set[tuple[str, str]] = set()
 """Names of work that a thread has not finished, abandoned work included."""
 
@@ -57,7 +57,7 @@ def in_file_thread(
             ended.append((None, error))
         finally:
             _unanswered.discard(name)
-            _os.close(writing)  # wakes the waiting green thread
+            posix.close(writing)  # wakes the waiting green thread
 
     _unanswered.add(name)
     try:

@@ -100,7 +100,7 @@ class SwitchRunner:
             self.enqueue(self.session.tick)
 
     def assign(self, desired: DesiredState | None, generation: int) -> None:
-        """Have the session follow an assignment, or none, of the policy with this number."""
+        """Have the session follow a desired state, or none, of the policy with this number."""
 
         def step(now: float) -> Outcome:
             self._assigned = generation

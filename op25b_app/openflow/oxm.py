@@ -46,7 +46,7 @@ class OxmField(NamedTuple):
 
 FIELDS = tuple(
     OxmField(field.name, field.oxm, field.length, (1 << field.bits) - 1, field.masking is not Masking.NEVER)
-    for field in sorted(MATCH_FIELDS, key=lambda field: (field.oxm is None, field.oxm))
+    for field in sorted(MATCH_FIELDS, key=lambda field: field.oxm or 0)
     if field.oxm is not None
 )
 """Fields of the basic class by number."""

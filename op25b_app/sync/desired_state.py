@@ -35,7 +35,7 @@ _WITHOUT_VERDICT = frozenset({"name", "dpid", "certificate", "subscriber_ports"}
 A port without a role is taken for a subscriber port. The name matters only where lines are known by it.
 """
 
-Objection = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
+Violation = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], "str | None"]
 
 
 class DesiredState(NamedTuple):
@@ -54,7 +54,7 @@ class DesiredState(NamedTuple):
 
     switch: Switch
     wanted: Callable[[float, int], Ruleset]
-    violation: Objection
+    violation: Violation
     digest: str
     revision: int | None = None
     settings_without: Callable[[Iterable[Key], float, int], list[str]] = lambda keys, at, tables: []
@@ -102,7 +102,7 @@ class DesiredStates:
             self._violation(switch, wanted, frozenset(), (), at)
 
     def of(self, switch: Switch) -> DesiredState:
-        """Return the assignment of one of the policy's switches."""
+        """Return the desired state of one of the policy's switches."""
         return DesiredState(
             switch,
             partial(self._wanted, switch),

@@ -153,7 +153,7 @@ class Session:
         return None if self._connection is None else codec.VERSION_NAMES[self._connection.version]
 
     def assign(self, desired: DesiredState | None, now: float) -> Outcome:
-        """Take a new assignment, or None where the policy does not name the switch."""
+        """Take a new desired state, or None where the policy does not name the switch."""
         if self._protocol is not None and self._is_under(desired):
             self.desired = desired
             reason = "the policy was put in force once more; reading and proving"

@@ -28,9 +28,9 @@ class Situation(NamedTuple):
     """Knowledge of a session at a review; nothing changes these values.
 
     ``now`` and ``asked``, when the table was asked for, are in seconds since 1970. ``wanted`` is None where
-    the rules must be compiled for this moment. ``last`` is the assignment and the marker that the switch was
-    held completely, ``held`` the rules that it held completely over this connection. ``may_plan`` is true
-    where another plan may be sent.
+    the rules must be compiled for this moment. ``last`` is the desired state and the marker that the
+    switch last held completely, ``held`` the rules that it held completely over this connection. ``may_plan``
+    is true where another plan may be sent.
     """
 
     desired: DesiredState
