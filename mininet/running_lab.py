@@ -16,9 +16,9 @@ import open_vswitch
 from controller import LabController
 from errors import LabError
 from mail_server import MailExchanger, MailServer
-from ruamel.yaml import YAML
 
 from op25b_app.policy.model import Mode
+from op25b_app.policy.yaml_source import read_tree
 
 DIRECTORY = Path("/run/op25b-lab")
 """In memory and private, as all of /run is in here."""
@@ -112,12 +112,23 @@ def _in_monitor_mode(policy: Path) -> Path:
     for sibling in policy.parent.absolute().iterdir():
         if sibling.name != policy.name:
             (directory / sibling.name).symlink_to(sibling)
-    yaml = YAML()
-    document = yaml.load(policy)
-    document["mode"] = Mode.MONITOR.value
     copy = directory / policy.name
-    yaml.dump(document, copy)
+    copy.write_text(_with_monitor_mode(policy.read_text()))
     return copy
+
+
+def _with_monitor_mode(text: str) -> str:
+    tree, _ = read_tree("policy", text)
+    if tree is None or Mode.MONITOR.value == tree.value.get("mode"):
+        return text
+    lines = text.splitlines(keepends=True)
+    if "mode" not in tree.value:
+        lines.insert(tree.place(()).line - 1, f"mode: {Mode.MONITOR.value}\n")
+        return "".join(lines)
+    _, line, column = tree.place(("mode",))
+    before, after = lines[line - 1][: column - 1], lines[line - 1][column - 1 :]
+    lines[line - 1] = before + after.replace(Mode.ENFORCE.value, Mode.MONITOR.value, 1)
+    return "".join(lines)
 
 
 def _own_hosts_file() -> Path:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -101,7 +103,24 @@ def load(path: FilePath, at: float, read: Read = read_file, previous: Loaded | N
     ``at`` (seconds since 1970) decides which exceptions are past. Problems of the files are returned, never
     raised. ``previous`` is an earlier result: unchanged parts are used again, with the same result.
     """
-    memory = Memory() if previous is None else previous.memory
+    with _no_collection():
+        return _load(path, at, read, Memory() if previous is None else previous.memory)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the search for garbage in cycles: a load makes millions of values, and none of them is in one."""
+    if not gc.isenabled():
+        yield
+        return
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def _load(path: FilePath, at: float, read: Read, memory: Memory) -> Loaded:
     files = Files(read, memory.prefix_files)
     text, problems = files.text(path, SourceLocation(str(path), 1, 1), MOST_POLICY_BYTES)
     parsed = None

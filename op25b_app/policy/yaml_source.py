@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import copy
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import sys
+from collections.abc import Callable, Container, Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-from ruamel.yaml import YAML
-from ruamel.yaml.composer import MaxDepthExceededError
-from ruamel.yaml.error import MarkedYAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
-from ruamel.yaml.reader import ReaderError
+from yaml.cyaml import CParser  # type: ignore[attr-defined]
+from yaml.error import MarkedYAMLError
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+)
+from yaml.reader import ReaderError
 
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, Errors, error, names_in_words
 from op25b_app.policy.model import SourceLocation
-from op25b_app.policy.yaml_scanner import PlacingScanner, UnreadableError
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the top of a file to a value."""
@@ -26,36 +31,51 @@ MOST_DEPTH = 32
 """Maximum nesting depth of a file; a policy takes eight levels."""
 MOST_ADDED = 200_000
 """Maximum number of values that aliases may add to the written ones."""
-
 MOST_WORDS = 200
 """Maximum number of characters quoted from a part of the parser's message; it may quote a whole file."""
 
-_DATAPATH_ID = re.compile(r"[0-9]{16}")
-"""Sixteen digits are a datapath id in hexadecimal, whatever YAML takes them for."""
 _CORE = {
     "null": re.compile(r"null|Null|NULL|~|"),
     "bool": re.compile(r"true|True|TRUE|false|False|FALSE"),
     "int": re.compile(r"[-+]?[0-9]{1,40}|0o[0-7]{1,40}|0x[0-9a-fA-F]{1,40}"),
 }
 """Notation of values by type (YAML 1.2, section 10.3.2); no key takes a longer number."""
+_MAY_BE_CORE = frozenset("-+0123456789nNtTfF~")
+"""First characters of what ``_CORE`` describes."""
 _YAML_1_1 = re.compile(
     r"[-+]?0b[01_]+|[-+]?0o?[0-7_]+|[-+]?[0-9_]+(:[0-5]?[0-9])*|[-+]?0x[0-9a-f_]+|yes|no|on|off|y|n", re.I
 )
-"""Notation that the parser takes for numbers and truth values, too; in YAML 1.2 it is text."""
+"""Numbers and truth values of YAML 1.1; in YAML 1.2 they are text, whatever their tag says."""
+_DATAPATH_ID = re.compile(r"[0-9]{16}")
+"""Sixteen digits are a datapath id in hexadecimal, whatever YAML takes them for."""
 _YAML_ORG = "tag:yaml.org,2002:"
 _MERGE = _YAML_ORG + "merge"
-"""Tag of a plain ``<<`` as a key; YAML 1.2 has no merge keys."""
-_TAGS: Mapping[type[Node], frozenset[str]] = {
-    kind: frozenset(_YAML_ORG + name for name in names)
-    for kind, names in (
-        (ScalarNode, (*_CORE, "str", "float", "timestamp", "merge", "value")),
-        (SequenceNode, ("seq",)),
-        (MappingNode, ("map",)),
-    )
-}
-"""Tags that values may have, including those that the parser gives to text by its look."""
+"""Tag of a plain ``<<`` as a key in YAML 1.1; YAML 1.2 has no merge keys."""
+_ESCAPE = re.compile(r"[0-9a-fA-F]{8}|[0-9a-fA-F]{4}")
+"""Digits of an escape like \\U0010FFFF or \\u00E9."""
+_SCALAR_TAGS = frozenset((*_CORE, "str", "float", "timestamp", "merge", "value"))
+_NO_LINE_BREAK = re.compile("[\x85\u2028\u2029]")
 _NO_TEXT = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f\ud800-\udfff\ufffe\uffff]")
 """Characters that only an escape like \\0 can produce; no name, path or terminal takes them."""
+
+_COLUMN_BITS = 32
+At = int
+"""Line and column, which count from 1, as ``line << _COLUMN_BITS | column``."""
+
+
+class _Places:
+    """Places of a mapping or list, of its keys, and of the values in it."""
+
+    __slots__ = ("at", "below", "depth", "keys", "size")
+
+    def __init__(self, at: At, below: Any) -> None:
+        self.at = at
+        self.below = below
+        """Place of each value, by key or position."""
+        self.keys: dict[str, At] = {}
+        self.size = 0
+        """Number of values with this one, those that aliases add among them; 0 before its end is read."""
+        self.depth = 1
 
 
 @dataclass(frozen=True)
@@ -64,24 +84,22 @@ class YamlSource:
 
     file: str
     value: Any
-    root: Node
-    _pairs: dict[int, dict[str, tuple[Node, Node]]] = field(default_factory=dict)
-    """Keys and values of the mappings looked up so far, by the identity of the mapping."""
+    _root: _Places
 
     def place(self, path: Path) -> SourceLocation:
         """Return the place of the value at ``path``, or of the deepest existing part of the path."""
-        return self._place_of(self._deepest(path)[1])
+        return _location(self.file, _at_of(self._deepest(path)[1]))
 
     def key_place(self, path: Path) -> SourceLocation:
         """Return the place of the key of the value at ``path``; for a list item, of the item."""
-        return self._place_of(self._deepest(path)[0])
+        return _location(self.file, _at_of(self._deepest(path)[0]))
 
     def item_places(self, path: Path) -> list[SourceLocation]:
         """Return the place of each item of the list at ``path``."""
-        _, node, depth = self._deepest(path)
-        if depth < len(path) or not isinstance(node, SequenceNode):
+        _, places, depth = self._deepest(path)
+        if depth < len(path) or not isinstance(places, _Places) or not isinstance(places.below, list):
             return []
-        return [self._place_of(item) for item in node.value]
+        return [_location(self.file, _at_of(item)) for item in places.below]
 
     def remove(self, paths: Iterable[Path]) -> None:
         """Remove the values at ``paths`` and their keys; later items of a list move up."""
@@ -92,47 +110,36 @@ class YamlSource:
             self._remove_below(parent, below[parent])
 
     def _remove_below(self, parent: Path, steps: set[str | int]) -> None:
-        _, node, depth = self._deepest(parent)
-        if depth < len(parent):
+        _, places, depth = self._deepest(parent)
+        if depth < len(parent) or not isinstance(places, _Places):
             return
-        plain = self.value
+        plain: Any = self.value
         for step in parent:
             plain = plain[step]
         if isinstance(plain, list):
-            plain[:] = [item for position, item in enumerate(plain) if position not in steps]
-            node.value = [item for position, item in enumerate(node.value) if position not in steps]
+            for values in (plain, places.below):
+                values[:] = [item for position, item in enumerate(values) if position not in steps]
         else:
             for step in steps:
-                plain.pop(step, None)
-            self._pairs.pop(id(node), None)
-            node.value = [pair for pair in node.value if not _is_key(pair[0], steps)]
+                for mapping in (plain, places.below, places.keys):
+                    mapping.pop(str(step), None)
 
-    def _deepest(self, path: Path) -> tuple[Node, Node, int]:
-        """Return the key and value nodes as far along ``path`` as they exist, and the number of steps."""
-        key = value = self.root
+    def _deepest(self, path: Path) -> tuple[At | _Places, At | _Places, int]:
+        """Return the places of key and value as far along ``path`` as they exist, and the number of steps."""
+        key: At | _Places = self._root
+        value: At | _Places = self._root
         for depth, step in enumerate(path):
-            child = self._child(value, step)
-            if child is None:
+            if not isinstance(value, _Places):
                 return key, value, depth
-            key, value = child
+            if isinstance(value.below, list):
+                if not isinstance(step, int) or step >= len(value.below):
+                    return key, value, depth
+                key = value = value.below[step]
+            else:
+                if str(step) not in value.below:
+                    return key, value, depth
+                key, value = value.keys[str(step)], value.below[str(step)]
         return key, value, len(path)
-
-    def _child(self, node: Node, step: str | int) -> tuple[Node, Node] | None:
-        if isinstance(node, SequenceNode) and isinstance(step, int) and step < len(node.value):
-            return node.value[step], node.value[step]
-        if not isinstance(node, MappingNode):
-            return None
-        if id(node) not in self._pairs:
-            pairs = [(key, child) for key, child in node.value if isinstance(key, ScalarNode)]
-            self._pairs[id(node)] = {key.value: (key, child) for key, child in reversed(pairs)}
-        return self._pairs[id(node)].get(str(step))
-
-    def _place_of(self, node: Node) -> SourceLocation:
-        return _place(self.file, node.start_mark)
-
-
-def _is_key(key: Node, steps: set[str | int]) -> bool:
-    return isinstance(key, ScalarNode) and key.value in steps
 
 
 def _last_first(path: Path) -> list[tuple[bool, int, str]]:
@@ -144,198 +151,346 @@ def read_tree(file: str, text: str) -> tuple[YamlSource | None, list[Diagnostic]
 
     The tree is None where it is not YAML, not a mapping at its top, or too large with its aliases.
     """
-    yaml = YAML(typ="safe", pure=True)
-    yaml.Scanner = PlacingScanner
-    yaml.max_depth = MOST_DEPTH
-    yaml.composer.warn_double_anchors = False  # YAML 1.2 lets an anchor be used again (section 7.1)
+    composer = _Composer(file, text)
     try:
-        root = yaml.compose(text)
-    except MaxDepthExceededError as failure:
-        return None, [_too_deep(_place(file, failure.problem_mark))]
-    except UnreadableError as failure:
-        return None, [error(_place(file, failure.problem_mark), str(failure.problem))]
+        root = composer.root()
+    except _UnreadableError as failure:
+        return None, [error(failure.place, failure.message)]
     except MarkedYAMLError as failure:
-        return None, [_syntax_problem(file, failure)]
+        return None, [_syntax_error(file, text, failure)]
     except ReaderError as failure:
-        line = text.count("\n", 0, failure.position) + 1
-        column = failure.position - text.rfind("\n", 0, failure.position)
-        return None, [
-            error(SourceLocation(file, line, column), "a character that YAML does not allow; remove it")
-        ]
-    if not isinstance(root, MappingNode):
-        where = _place(file, root.start_mark) if root is not None else SourceLocation(file, 1, 1)
+        before = text.encode()[: failure.position].decode(errors="replace")
+        return None, [error(_end_of(file, before), _NOT_ALLOWED)]
+    except UnicodeEncodeError as failure:
+        return None, [error(_end_of(file, text[: failure.start]), _NOT_ALLOWED)]
+    if root is None or not isinstance(root.value, dict):
+        where = _location(file, _at_of(root.places)) if root is not None else SourceLocation(file, 1, 1)
         what = "the file is empty" if root is None else "a policy is a mapping"
         return None, [error(where, f"{what}; start with the keys isp:, address_space: and switches:")]
-    errors = Errors()
-    if too_large := _Measure(file, errors).violation(root):
-        return None, [too_large]
-    value = _plain(root, file, errors)
-    return YamlSource(file, value, root), errors.told()
+    assert isinstance(root.places, _Places)
+    return YamlSource(file, root.value, root.places), composer.errors.told()
 
 
-def _too_deep(place: SourceLocation) -> Diagnostic:
-    return error(place, "nested too deeply to be a policy; write it flat")
+_TOO_DEEP = "nested too deeply to be a policy; write it flat"
+_NO_CHARACTER = "U+{:04X} is not a character of any text; take it out"
+_NOT_ALLOWED = "a character that YAML does not allow; remove it"
 
 
-class _Measure:
-    """Size of a file with its aliases written out, measured without writing them out."""
+class _UnreadableError(Exception):
+    """Text that cannot be read, with its place and the words for its reader."""
 
-    def __init__(self, file: str, errors: Errors) -> None:
+    def __init__(self, place: SourceLocation, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+        self.message = message
+
+
+class _Node(NamedTuple):
+    """A value with its places; ``text`` is None for a mapping and a list."""
+
+    value: Any
+    places: At | _Places
+    text: str | None = None
+
+
+class _Composer:
+    """Composer of plain values from the events of the parser.
+
+    A value with an alias is shared until the whole file is known to be small enough.
+    """
+
+    def __init__(self, file: str, text: str) -> None:
+        self.errors = Errors()
         self._file = file
-        self._errors = errors
-        self._sizes: dict[int, int] = {}
-        """Number of values in each node, by its identity; 0 while it is being counted."""
-        self._depths: dict[int, int] = {}
+        self._next = _events(text)
+        self._anchored: dict[str, _Node] = {}
+        self._aliases: list[tuple[_Node, str | int]] = []
+        """Mappings and lists with an alias in them, each with its key or position."""
+        self._written = 0
+        """Number of values in the text, aliases not included."""
+        self._large: _Places | None = None
+        """First value that is larger than aliases may make a file."""
+        self._ignoring = 0
+        """Number of values around the present one that are read but not used."""
 
-    def violation(self, root: Node) -> Diagnostic | None:
-        """Return why the file must not be written out; None where it may be.
+    def root(self) -> _Node | None:
+        """Return the value of the document; None where there is no document.
 
-        An alias that contains itself is reported and removed.
+        Raises _UnreadableError and, where it is not YAML, what the parser raises.
         """
-        large: Node | None = None
-        stack = [root]
-        while stack:
-            node = stack[-1]
-            if id(node) not in self._sizes:
-                self._sizes[id(node)] = 0
-                stack += self._unknown_below(node)
-                continue
-            stack.pop()
-            if self._sizes[id(node)]:
-                continue
-            below = [child for child in _children(node) if not isinstance(child, ScalarNode)]
-            scalars = len(node.value) - len(below)
-            self._sizes[id(node)] = 1 + scalars + sum(self._sizes[id(child)] for child in below)
-            self._depths[id(node)] = 1 + max((self._depths[id(child)] for child in below), default=0)
-            if self._depths[id(node)] > MOST_DEPTH:
-                return _too_deep(_place(self._file, node.start_mark))
-            if large is None and self._sizes[id(node)] > MOST_ADDED:
-                large = node
-        if large is None or self._sizes[id(root)] - self._written(root) <= MOST_ADDED:
+        self._next()
+        if not isinstance(self._next(), DocumentStartEvent):
             return None
-        what = f"aliases make {self._sizes[id(large)]:,} values of this, and may add {MOST_ADDED:,} to a file"
-        return error(_place(self._file, large.start_mark), f"{what}; write out what is meant")
+        root = self._node(self._next(), 1)
+        self._next()
+        if isinstance(following := self._next(), DocumentStartEvent):
+            problem = "expected a single document in the stream but found another document"
+            raise _UnreadableError(self._location(_at(following)), _not_yaml(problem))
+        if self._large is not None and _size(root.places) - self._written > MOST_ADDED:
+            what = f"aliases make {self._large.size:,} values of this, and may add {MOST_ADDED:,} to a file"
+            raise _UnreadableError(self._location(self._large.at), f"{what}; write out what is meant")
+        for (value, places, _), step in self._aliases:
+            value[step] = _copy(value[step])
+            places.below[step] = _copy_places(places.below[step])  # type: ignore[union-attr]
+        return root
 
-    def _unknown_below(self, node: Node) -> list[Node]:
-        """Return the children to measure first; remove those that contain ``node``."""
-        unknown: list[Node] = []
-        kept = []
-        for entry, child in zip(node.value, _children(node), strict=True):
-            size = None if isinstance(child, ScalarNode) else self._sizes.get(id(child))
-            if size == 0:
-                place = _place(self._file, child.start_mark)
-                self._errors.add(place, "an alias that contains itself; write it out")
-                continue
-            kept.append(entry)
-            if size is None and not isinstance(child, ScalarNode):
-                unknown.append(child)
-        node.value[:] = kept
-        return unknown
+    def _node(self, event: Any, depth: int) -> _Node:
+        kind = type(event)
+        if kind is ScalarEvent:
+            self._written += 1
+            node = _Node(self._scalar(event), _at(event), event.value)
+            if event.anchor is not None:
+                self._anchored[event.anchor] = node
+            return node
+        if kind is AliasEvent:
+            if event.anchor not in self._anchored:
+                problem = f"found undefined alias {event.anchor!r}"
+                raise _UnreadableError(self._location(_at(event)), _not_yaml(problem))
+            return self._anchored[event.anchor]
+        if depth > MOST_DEPTH:
+            raise _UnreadableError(self._location(_at(event)), _TOO_DEEP)
+        self._written += 1
+        return self._mapping(event, depth) if kind is MappingStartEvent else self._list(event, depth)
 
-    def _written(self, root: Node) -> int:
-        """Return the number of values in the file, aliases not included."""
-        seen = {id(root)}
-        stack = [root]
-        while stack:
-            for child in _children(stack.pop()):
-                if id(child) not in seen:
-                    seen.add(id(child))
-                    if not isinstance(child, ScalarNode):
-                        stack.append(child)
-        return len(seen)
+    def _list(self, start: Any, depth: int) -> _Node:
+        value: list[Any] = []
+        below: list[At | _Places] = []
+        node = self._begin(start, value, below)
+        while type(event := self._next()) is not SequenceEndEvent:
+            item = self._node(event, depth + 1)
+            if type(event) is AliasEvent:
+                if self._contains_itself(item):
+                    continue
+                self._aliases.append((node, len(value)))
+            value.append(item.value)
+            below.append(item.places)
+        return self._end(node, below)
 
+    def _mapping(self, start: Any, depth: int) -> _Node:
+        value: dict[str, Any] = {}
+        below: dict[str, At | _Places] = {}
+        node = self._begin(start, value, below)
+        keys = node.places.keys  # type: ignore[union-attr]
+        merged: list[tuple[At, _Node]] = []
+        while type(event := self._next()) is not MappingEndEvent:
+            key, at, is_merge = self._key(event, depth)
+            event = self._next()
+            if key is None:
+                self._ignored(event, depth)
+                self._error(at, "a key is a single word; write `name: value`")
+            elif is_merge:
+                merged.append((at, self._ignored(event, depth)))
+            elif key in keys:
+                self._ignored(event, depth)
+                what = f"{quoted(key)} is written twice, first on line {keys[key] >> _COLUMN_BITS}"
+                self._error(at, f"{what}; keep one of them")
+            else:
+                child = self._node(event, depth + 1)
+                if type(event) is AliasEvent:
+                    if self._contains_itself(child):
+                        continue
+                    if child.text is None:
+                        self._aliases.append((node, key))
+                keys[key] = at
+                below[key] = child.places
+                if child.value is not None:
+                    value[key] = child.value
+        for at, child in merged:
+            self._error(at, f"merge keys (<<) are not supported; {_instead_of_merge(child.places, keys)}")
+        return self._end(node, below.values())
 
-def _children(node: Node) -> list[Node]:
-    if isinstance(node, MappingNode):
-        return [child for _, child in node.value]
-    return list(node.value) if isinstance(node, SequenceNode) else []
+    def _key(self, event: Any, depth: int) -> tuple[str | None, At, bool]:
+        """Return the text of a key, its place, and whether it is a merge key; None for a mapping or list."""
+        if type(event) is not ScalarEvent:
+            node = self._ignored(event, depth)
+            return node.text, _at_of(node.places), False
+        at = _at(event)
+        is_merge = event.tag == _MERGE or (event.tag is None and event.value == "<<" and event.implicit[0])
+        if not is_merge:
+            self._scalar(event)
+        key = sys.intern(event.value)
+        if event.anchor is not None:
+            self._anchored[event.anchor] = _Node(self._scalar(event), at, key)
+        return key, at, is_merge
 
+    def _ignored(self, event: Any, depth: int) -> _Node:
+        """Read a value that is not used: what is wrong in it is not reported."""
+        self._ignoring += 1
+        node = self._node(event, depth + 1)
+        self._ignoring -= 1
+        return node
 
-def _plain(node: Node, file: str, errors: Errors) -> Any:
-    """Return the value of ``node``; aliases become separate nodes, so that each can be removed alone."""
-    _check_tag(node, file, errors)
-    if isinstance(node, ScalarNode):
-        return _scalar(node, file, errors)
-    if isinstance(node, SequenceNode):
-        node.value = [copy.copy(item) for item in node.value]
-        return [_plain(item, file, errors) for item in node.value]
-    node.value = [(key, copy.copy(child)) for key, child in node.value]
-    plain: dict[str, Any] = {}
-    first: dict[str, int] = {}
-    for key, child in node.value:
-        place = _place(file, key.start_mark)
-        if not isinstance(key, ScalarNode):
-            errors.add(place, "a key is a single word; write `name: value`")
-            continue
-        if str(key.tag) == _MERGE:
-            errors.add(place, f"merge keys (<<) are not supported; {_instead_of_merge(child, node)}")
-            continue
-        _check_tag(key, file, errors)
-        _text(key, file, errors)
-        if key.value in first:
-            what = f"{quoted(key.value)} is written twice, first on line {first[key.value]}; keep one of them"
-            errors.add(place, what)
-            continue
-        first[key.value] = place.line
-        value = _plain(child, file, errors)
-        if value is not None:
-            plain[key.value] = value
-    return plain
+    def _begin(self, start: Any, value: Any, below: Any) -> _Node:
+        self._check_tag(start, start.tag in ("!", _YAML_ORG + ("seq" if isinstance(value, list) else "map")))
+        node = _Node(value, _Places(_at(start), below))
+        if start.anchor is not None:
+            self._anchored[start.anchor] = node
+        return node
 
+    def _end(self, node: _Node, below: Iterable[At | _Places]) -> _Node:
+        places = node.places
+        assert isinstance(places, _Places)
+        places.size = 1 + sum(map(_size, below))
+        places.depth = 1 + max((each.depth for each in below if isinstance(each, _Places)), default=0)
+        if places.depth > MOST_DEPTH:
+            raise _UnreadableError(self._location(places.at), _TOO_DEEP)
+        if self._large is None and places.size > MOST_ADDED:
+            self._large = places
+        return node
 
-def _instead_of_merge(merged: Node, into: Node) -> str:
-    """Return what to write for ``<<: merged``: its keys, without those that ``into`` has."""
-    there = {key.value for key, _ in into.value if isinstance(key, ScalarNode)}
-    sources = merged.value if isinstance(merged, SequenceNode) else [merged]
-    pairs = [pair for source in sources if isinstance(source, MappingNode) for pair in source.value]
-    brought = dict.fromkeys(key.value for key, _ in pairs if isinstance(key, ScalarNode))
-    keys = [quoted(key) for key in brought if key not in there]
-    return f"write out here {names_in_words(keys)}" if keys else "take it out"
+    def _contains_itself(self, aliased: _Node) -> bool:
+        if not isinstance(aliased.places, _Places) or aliased.places.size:
+            return False
+        self._error(aliased.places.at, "an alias that contains itself; write it out")
+        return True
 
-
-def _check_tag(node: Node, file: str, errors: Errors) -> None:
-    tag = str(node.tag)
-    if tag in _TAGS[type(node)]:
-        return
-    written = "!!" + tag.removeprefix(_YAML_ORG) if tag.startswith(_YAML_ORG) else tag
-    what = f"the tag {quoted(written)} means nothing here; take it out"
-    errors.add(_place(file, node.start_mark), what)
-
-
-def _scalar(node: ScalarNode, file: str, errors: Errors) -> Any:
-    """Return a value of the YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
-    text = _text(node, file, errors)
-    kind = str(node.tag).rpartition(":")[2]
-    if kind not in _CORE or _DATAPATH_ID.fullmatch(text):
-        return text
-    if not _CORE[kind].fullmatch(text):
+    def _scalar(self, event: Any) -> Any:
+        """Return a value of the YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
+        text = event.value
+        if event.style == '"' and (found := _NO_TEXT.search(text)):
+            self._error(_at(event), _NO_CHARACTER.format(ord(found[0])))
+            text = event.value = _NO_TEXT.sub("\ufffd", text)
+        tag = event.tag
+        if tag is None or tag == "!":
+            return _plain(text) if event.implicit[0] else text
+        kind = tag.removeprefix(_YAML_ORG)
+        self._check_tag(event, tag != kind and kind in _SCALAR_TAGS)
+        if kind not in _CORE or _DATAPATH_ID.fullmatch(text) or _CORE[kind].fullmatch(text):
+            return _of_kind(kind, text)
         if not _YAML_1_1.fullmatch(text):
-            what = f"{quoted(text)} is not what its tag !!{kind} says; take the tag out"
-            errors.add(_place(file, node.start_mark), what)
+            what = f"{quoted(text)} is not what its tag !!{kind} says"
+            self._error(_at(event), f"{what}; take the tag out")
         return text
+
+    def _check_tag(self, event: Any, is_known: bool) -> None:
+        if event.tag is None or is_known:
+            return
+        tag = event.tag
+        written = "!!" + tag.removeprefix(_YAML_ORG) if tag.startswith(_YAML_ORG) else tag
+        self._error(_at(event), f"the tag {quoted(written)} means nothing here; take it out")
+
+    def _error(self, at: At, message: str) -> None:
+        if not self._ignoring:
+            self.errors.add(self._location(at), message)
+
+    def _location(self, at: At) -> SourceLocation:
+        return _location(self._file, at)
+
+
+def _events(text: str) -> Callable[[], Any]:
+    """Return a function that returns the next event of the parser at each call.
+
+    YAML 1.2 has fewer line breaks than the parser knows (section 5.4): characters that no text has stand in
+    for the others.
+    """
+    if not _NO_LINE_BREAK.search(text):
+        return CParser(text).get_event
+    spare = (chr(code) for code in range(0xE000, 0xF900) if chr(code) not in text)
+    stand_ins = dict(zip("\u2028\u2029", spare, strict=False))
+    parser = CParser(text.translate({0x85: " ", **{ord(c): stand_in for c, stand_in in stand_ins.items()}}))
+    restored = {ord(stand_in): written for written, stand_in in stand_ins.items()}
+
+    def following() -> Any:
+        event = parser.get_event()
+        if type(event) is ScalarEvent:
+            event.value = event.value.translate(restored)
+        return event
+
+    return following
+
+
+def _plain(text: str) -> Any:
+    """Return the value of text without quotes and tag."""
+    if text[:1] in _MAY_BE_CORE and not _DATAPATH_ID.fullmatch(text):
+        for kind, notation in _CORE.items():
+            if notation.fullmatch(text):
+                return _of_kind(kind, text)
+    return text or None
+
+
+def _of_kind(kind: str, text: str) -> Any:
+    """Return the value of text in the notation of a kind of ``_CORE``; the text, of any other kind."""
     if kind == "null":
         return None
     if kind == "bool":
         return text.lower() == "true"
-    return int(text, 10 if text.lstrip("+-").isdigit() else 0)
-
-
-def _text(node: ScalarNode, file: str, errors: Errors) -> str:
-    """Return the text of a scalar; forbidden characters are reported and replaced."""
-    text: str = node.value
-    if found := _NO_TEXT.search(text):
-        what = f"U+{ord(found[0]):04X} is not a character of any text; take it out"
-        errors.add(_place(file, node.start_mark), what)
-        text = node.value = _NO_TEXT.sub("\ufffd", text)
+    if kind == "int" and not _DATAPATH_ID.fullmatch(text):
+        return int(text, 10 if text.lstrip("+-").isdigit() else 0)
     return text
 
 
-def _syntax_problem(file: str, failure: MarkedYAMLError) -> Diagnostic:
-    mark = failure.problem_mark or failure.context_mark
-    place = _place(file, mark) if mark is not None else SourceLocation(file, 1, 1)
-    what = " ".join(part[:MOST_WORDS] for part in (failure.context, failure.problem) if part)
-    return error(place, f"not YAML: {what}; look at this line and the one above it")
+def _instead_of_merge(merged: At | _Places, there: Container[str]) -> str:
+    """Return what to write for ``<<: merged``, into a mapping whose own keys are ``there``."""
+    below = merged.below if isinstance(merged, _Places) else ()
+    sources = [merged] if isinstance(below, dict) else below
+    brought = dict.fromkeys(key for source in sources if isinstance(source, _Places) for key in source.keys)
+    keys = [quoted(key) for key in brought if key not in there]
+    return f"write out here {names_in_words(keys)}" if keys else "take it out"
 
 
-def _place(file: str, mark: Any) -> SourceLocation:
-    return SourceLocation(file, mark.line + 1, mark.column + 1)
+def _copy(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _copy(child) for key, child in value.items()}
+    return [*map(_copy, value)] if isinstance(value, list) else value
+
+
+def _copy_places(places: At | _Places) -> At | _Places:
+    if not isinstance(places, _Places):
+        return places
+    below = places.below
+    copied = _Places(
+        places.at,
+        {key: _copy_places(child) for key, child in below.items()}
+        if isinstance(below, dict)
+        else [*map(_copy_places, below)],
+    )
+    copied.keys = {**places.keys}
+    return copied
+
+
+def _size(places: At | _Places) -> int:
+    return places.size if isinstance(places, _Places) else 1
+
+
+def _at(event: Any) -> At:
+    mark = event.start_mark
+    return (mark.line + 1) << _COLUMN_BITS | (mark.column + 1)  # type: ignore[no-any-return]
+
+
+def _at_of(places: At | _Places) -> At:
+    return places.at if isinstance(places, _Places) else places
+
+
+def _location(file: str, at: At) -> SourceLocation:
+    return SourceLocation(file, at >> _COLUMN_BITS, at & ((1 << _COLUMN_BITS) - 1))
+
+
+def _end_of(file: str, text: str) -> SourceLocation:
+    """Return the place that follows ``text``, the beginning of a file."""
+    return SourceLocation(file, text.count("\n") + 1, len(text) - text.rfind("\n"))
+
+
+def _syntax_error(file: str, text: str, failure: MarkedYAMLError) -> Diagnostic:
+    """Return a failure of the parser as an error at its place."""
+    mark: Any = failure.problem_mark or failure.context_mark
+    place = _end_of(file, text)
+    if mark is not None:  # the parser ends every text with a line break
+        place = min(place, SourceLocation(file, mark.line + 1, mark.column + 1))
+    line = text.split("\n", place.line)[place.line - 1]
+    if failure.problem == "found incompatible YAML document" or "%YAML" in (failure.context or ""):
+        column = len(line) - len(line.removeprefix("%YAML").lstrip()) + 1
+        what = "this version of YAML is not known; write %YAML 1.2, or take the line out"
+        return error(place._replace(column=column), what)
+    if "escape code" in (failure.problem or "") and (digits := _ESCAPE.match(line, place.column - 1)):
+        if int(digits[0], 16) <= sys.maxunicode:
+            mark = failure.context_mark or mark
+            place = SourceLocation(file, mark.line + 1, mark.column + 1)
+            return error(place, _NO_CHARACTER.format(int(digits[0], 16)))
+        what = f"\\U{digits[0]} is no character, the last is \\U0010FFFF; write another, or take it out"
+        return error(place, what)
+    words = " ".join(part[:MOST_WORDS] for part in (failure.context, failure.problem) if part)
+    return error(place, _not_yaml(words))
+
+
+def _not_yaml(what: str) -> str:
+    return f"not YAML: {what}; look at this line and the one above it"
