@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 
 from benchmarks.peers.environments import FAUCET, RYU, PeerError, TooSlowError
-from op25b_app.operate.endpoint import NoControllerError, ask
+from op25b_app.operate.control_client import NoControllerError, ask
 
 PORT = 6653
 """Where controllers listen for switches; the benchmark has a network namespace of its own."""

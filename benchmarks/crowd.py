@@ -18,7 +18,7 @@ import click
 from benchmarks.controllers import longest_lag
 from benchmarks.policies import UPLINK
 from benchmarks.processes import cpu_nanoseconds, peak_megabytes
-from op25b_app.operate.endpoint import NoControllerError, ask
+from op25b_app.operate.control_client import NoControllerError, ask
 from testing.fake_switch.conduct import Abilities
 from testing.fake_switch.crowd import Crowd
 

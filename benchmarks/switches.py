@@ -20,7 +20,7 @@ from benchmarks.policies import AT, read_policy, write_policy
 from benchmarks.results import Spread, Switches, spread_of
 from benchmarks.rulesets import ruleset_of, write_plain_ryu
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_plan import installation
 
 SWITCHES = (100, 1_000)

@@ -28,7 +28,7 @@ from op25b_app.openflow.flow_monitor import (
 )
 from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.ofctl import format_rule
-from op25b_app.operate.endpoint import ask
+from op25b_app.operate.control_client import ask
 from op25b_app.policy.loader import load
 from testing.fake_switch.flow_mod import Command
 from testing.openflow_client import OpenFlowClient

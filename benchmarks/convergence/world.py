@@ -17,7 +17,7 @@ from benchmarks.convergence.probes import Probe
 from benchmarks.convergence.record import Record
 from benchmarks.convergence.traffic import BUFFER_BYTES, Traffic, Wires
 from benchmarks.network import enlarge_packet_buffers, new_network, two_way_wire
-from op25b_app.operate.endpoint import NoControllerError, ask
+from op25b_app.operate.control_client import NoControllerError, ask
 from op25b_app.sync.status import is_converged
 from testing.private_ovs import PrivateOvs
 from testing.process import port_of, reserve_port

@@ -45,7 +45,7 @@ def ask_or_exit(
 
     ``has`` is a key in the answer of a controller of this version: an upgraded command may ask an older one.
     """
-    from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
+    from op25b_app.operate.control_client import NoControllerError, ask, control_socket
 
     try:
         answer = ask(control_socket(path), method, target, seconds)

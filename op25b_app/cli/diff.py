@@ -49,7 +49,7 @@ def command(
     """
     from op25b_app.diff import effect
     from op25b_app.policy.diagnostic import unknown_switch
-    from op25b_app.policy.openness import newly_open
+    from op25b_app.policy.exposure import newly_open
 
     old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
     known = dict.fromkeys([*old.switches, *new.switches])

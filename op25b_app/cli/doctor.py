@@ -71,7 +71,7 @@ def command(bridges: tuple[str, ...], database: str | None, path: Path | None, a
 
 def _ask_controller(path: Path | None, switch: OpenVSwitch | str) -> Mapping[str, Any] | str:
     """Return the controller's report on itself and these bridges, or why there is no answer."""
-    from op25b_app.operate.endpoint import NoControllerError, ask, control_socket
+    from op25b_app.operate.control_client import NoControllerError, ask, control_socket
 
     bridges = () if isinstance(switch, str) else switch.bridges
     dpids = ",".join(str(bridge.datapath_id) for bridge in bridges if bridge.datapath_id is not None)

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from op25b_app.compiler.address_labels import Addresses
-from op25b_app.compiler.classifier import admit_rules
+from op25b_app.compiler.admit import admit_rules
 from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_rules, source_batches
 from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
 from op25b_app.compiler.rule_factory import RuleBatch

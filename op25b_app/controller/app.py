@@ -23,25 +23,25 @@ from ryu.lib import hub
 
 from op25b_app.controller import log_writer, ryu_patches, settings, signals
 from op25b_app.controller.accepting import open_as_many_files_as_allowed
-from op25b_app.controller.background import EXAMINING, PROVING, in_background
-from op25b_app.controller.claimants import Claimants
+from op25b_app.controller.claim_tracker import Claimants
 from op25b_app.controller.connection import Connection, make_room
-from op25b_app.controller.control_endpoint import ControlEndpoint, Routes, SocketUnavailableError
+from op25b_app.controller.control_server import ControlEndpoint, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
 from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import SwitchRunner
+from op25b_app.controller.work_queue import EXAMINING, PROVING, in_background
 from op25b_app.openflow import codec
 from op25b_app.openflow.features import decode_features
+from op25b_app.operate.candidate import Examined
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.events import Journal
 from op25b_app.operate.exception_ends import ended_exceptions, next_end
 from op25b_app.operate.expectations import access, expectations, versions, with_states
 from op25b_app.operate.file_change import Changes, look_at
-from op25b_app.operate.in_force import Examined
 from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.old_versions import OldVersions
-from op25b_app.operate.policies import Policies, PolicyRefusedError
 from op25b_app.operate.policy_files import NoAnswerError, read_kept
+from op25b_app.operate.policy_manager import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report

@@ -21,10 +21,10 @@ from ryu.exception import OFPTruncatedMessage
 from ryu.lib import hub
 
 from op25b_app.controller.buffered_socket import BufferedSocket
-from op25b_app.operate.newcomers import Newcomers, room
+from op25b_app.operate.pending_handshakes import Newcomers, room
 from op25b_app.operate.turns import Rank, Share, chosen_next
-from op25b_app.sync.admission import Admission, Stage
 from op25b_app.sync.identity import Certificate, certificate
+from op25b_app.sync.message_filter import Admission, Stage
 
 HANDSHAKE_SECONDS = 10.0
 """Seconds that a switch may take to send its features, once it is connected."""

@@ -15,7 +15,7 @@ from oslo_config import types
 from oslo_config.cfg import ConfigParser
 from ryu import cfg
 
-from op25b_app.operate.endpoint import control_socket
+from op25b_app.operate.control_client import control_socket
 
 POLICY = "OP25B_POLICY"
 STATE_DIRECTORY = "OP25B_STATE_DIRECTORY"

@@ -11,8 +11,8 @@ from typing import Any
 
 from ryu.lib import hub
 
-from op25b_app.controller.background import COMPARING, PROVING, Lane
 from op25b_app.controller.switch_runner import INTERNAL_ERROR, SwitchRunner
+from op25b_app.controller.work_queue import COMPARING, PROVING, Lane
 from op25b_app.operate.events import Journal
 from op25b_app.operate.fair_queue import FairQueue
 from op25b_app.sync.session import Session

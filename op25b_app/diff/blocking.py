@@ -25,7 +25,7 @@ from op25b_app.policy.model import (
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
-from op25b_app.verify.specification import Specification, longest_match_stretches
+from op25b_app.verify.symbolic_policy import Specification, longest_match_stretches
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)

@@ -20,7 +20,7 @@ from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.verify.diagram import Diagram, Diagrams, evaluate
 from op25b_app.verify.header import FIELDS, LEVELS, UNTAGGED
-from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_policy import Specification
 
 Roles = tuple[PortRole, PortRole]
 """Roles of a port, before and after."""

@@ -17,8 +17,8 @@ from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.ranges import Ranges
 from op25b_app.policy.canonical import meaning
+from op25b_app.policy.lint import unbound_lines
 from op25b_app.policy.model import LocatedPrefix, MailException, Mode, Policy, SubscriberPort, Switch
-from op25b_app.policy.oversights import unbound_lines
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
 

@@ -20,7 +20,7 @@ from op25b_app.verify.budget import Budget
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
 from op25b_app.verify.prove import LAST_PORT
-from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_policy import Specification
 
 _ETH_TYPE = LEVELS["eth_type"]
 _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from op25b_app.operate.in_force import Examined, Refusal, problem_lines
-from op25b_app.operate.policies import Policies, RefusedPolicy
+from op25b_app.operate.candidate import Examined, Refusal, problem_lines
+from op25b_app.operate.policy_manager import Policies, RefusedPolicy
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import State, is_converged
 

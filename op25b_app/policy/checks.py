@@ -12,6 +12,8 @@ from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.net.prefix_set import Key, LpmTable, end_of, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error, unknown_switch, warning
+from op25b_app.policy.exposure import openings
+from op25b_app.policy.lint import oversights
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -24,8 +26,6 @@ from op25b_app.policy.model import (
     SubscriberPort,
     Switch,
 )
-from op25b_app.policy.openness import openings
-from op25b_app.policy.oversights import oversights
 from op25b_app.policy.schema import PORT_LISTS, PolicySchema
 from op25b_app.policy.yaml_source import YamlSource
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from op25b_app.openflow.flow_rule import FlowRule, Role
-from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.ruleset import Ruleset
 
 _DISPENSABLE_ROLES = (
     Role.TUNNEL,

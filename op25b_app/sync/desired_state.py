@@ -15,9 +15,9 @@ from op25b_app.openflow.wire import OPENFLOW_13
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Policy, SubscriberPort, Switch
-from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.reconcile import describe
 from op25b_app.sync.remedies import settings_without
+from op25b_app.sync.ruleset import Key, Ruleset
 from op25b_app.sync.update_plan import installation
 from op25b_app.verify.prove import violation
 

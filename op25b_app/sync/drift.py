@@ -15,9 +15,9 @@ from op25b_app.openflow import flow_monitor
 from op25b_app.openflow.codec import InstalledRule
 from op25b_app.openflow.flow_removed import Reason, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.reconcile import Comparison, describe, reconcile
 from op25b_app.sync.resync_schedule import Disturbance
+from op25b_app.sync.ruleset import Key, Ruleset
 
 
 class News(NamedTuple):

@@ -29,8 +29,8 @@ from op25b_app.openflow.table_features import (
     is_table_features_reply,
 )
 from op25b_app.sync.capabilities import Capabilities, KnownCapabilities
-from op25b_app.sync.flow_table import Key
 from op25b_app.sync.phases import Phase
+from op25b_app.sync.ruleset import Key
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
 from op25b_app.sync.update_plan import Plan
 

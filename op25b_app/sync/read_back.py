@@ -15,8 +15,8 @@ from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, cut_cookies
 from op25b_app.openflow.instruction_encoder import meaning
-from op25b_app.sync.flow_table import Key
 from op25b_app.sync.reconcile import Comparison
+from op25b_app.sync.ruleset import Key
 
 TIMES_AT_ONCE = 2
 """Number of times a change is sent without a wait: another application may have undone it."""

@@ -13,7 +13,7 @@ from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, Opaque
 from op25b_app.openflow.ofctl import format_action, format_match
 from op25b_app.openflow.oxm import ReportedMatch
-from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.ruleset import Ruleset
 
 TIMEOUT_TOLERANCE = 2.0
 """Seconds by which a rule's end may differ from the wanted one: whole seconds on one side, transport."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
 from op25b_app.policy.model import Policy, SourceValidation
-from op25b_app.sync.flow_table import Key
+from op25b_app.sync.ruleset import Key
 
 _LESS_STRICT = (SourceValidation.PREFIX, SourceValidation.PORT_25, SourceValidation.OFF)
 

@@ -30,12 +30,12 @@ from op25b_app.sync.drift import (
     disturbance_of,
     supersedes,
 )
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.phases import Phase
 from op25b_app.sync.protocol import SwitchProtocol, bound_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_converged
 from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_over, review
 from op25b_app.sync.transitions import Input, next_state

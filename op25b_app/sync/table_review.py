@@ -16,11 +16,11 @@ from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.sync.assessment import newer_policy, next_revision, summary
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.protocol import Limits
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison, difference, markers_among, reconcile
-from op25b_app.sync.target import Intent, Target, choose_target, fitting
+from op25b_app.sync.ruleset import Key, Ruleset
+from op25b_app.sync.target_rules import Intent, Target, choose_target, fitting
 from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
 
 

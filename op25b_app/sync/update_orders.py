@@ -31,7 +31,7 @@ from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
-from op25b_app.sync.flow_table import Outcomes, Ruleset, next_tables, outcomes_of
+from op25b_app.sync.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
 
 TAGS = range(1, 0x100)
 STAGE_PRIORITY = 0x4000

@@ -14,8 +14,8 @@ from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
 from op25b_app.sync.capabilities import Capabilities
 from op25b_app.sync.capacity import is_dispensable
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import absent
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_orders import behind_gate, closed_first, in_place, opened_last, staged, visited
 
 _ORDERS = (opened_last, in_place, staged, closed_first)

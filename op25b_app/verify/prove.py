@@ -25,7 +25,7 @@ from op25b_app.verify.counterexample import (
 )
 from op25b_app.verify.diagram import Diagram, Diagrams, count_paths
 from op25b_app.verify.header import LEVELS, SIZES
-from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_policy import Specification
 from op25b_app.verify.symbolic_tables import TableVerdicts, Undecided
 from op25b_app.verify.trace import Trace, walks
 

@@ -15,7 +15,7 @@ from ryu.lib import hub
 from op25b_app.controller import connection as connections
 from op25b_app.controller.connection import BATCH_SECONDS, REST_SECONDS, WASTED_BYTES, Connection, Ended
 from op25b_app.operate.turns import MOST_SECONDS, SECONDS, Rank
-from op25b_app.sync.admission import Stage
+from op25b_app.sync.message_filter import Stage
 
 UNASKED = bytes.fromhex("0413ffff00000001") + bytes(0xFFF7)
 """A multipart reply."""

@@ -16,7 +16,7 @@ import pytest
 
 from op25b_app.controller import log_writer
 from op25b_app.controller.log_writer import LogHandler
-from op25b_app.operate.endpoint import NoControllerError, ask
+from op25b_app.operate.control_client import NoControllerError, ask
 from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, Controller, free_port
 from testing.running import policy_text

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.operate.endpoint import ask
+from op25b_app.operate.control_client import ask
 from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, PROBES, Controller, free_port
 from testing.running import policy_text

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any
 
-from op25b_app.operate.endpoint import NoControllerError, ask
+from op25b_app.operate.control_client import NoControllerError, ask
 from testing.fake_switch import Abilities, FakeSwitch, Kind, Message
 from testing.fake_switch.actions import LOCAL
 from testing.fake_switch.dialler import Dialler, Diallers, Fault

@@ -20,7 +20,7 @@ from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.verify.diagram import Diagrams, evaluate
 from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import Proven, Refuted, prove
-from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_policy import Specification
 from op25b_app.verify.symbolic_tables import TableVerdicts
 from op25b_app.verify.trace import walk
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies

@@ -16,8 +16,8 @@ from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.sync.capabilities import Capabilities
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import reconcile
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_orders import behind_gate, closed_first, in_place, staged
 from op25b_app.sync.update_plan import plan_changes
 from op25b_app.verify.diagram import Diagram, Diagrams

@@ -11,8 +11,8 @@ import pytest
 from op25b_app.cli import reload
 from op25b_app.diff.text import headline
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
+from op25b_app.operate.candidate import problem_lines
 from op25b_app.operate.doctor.finding import ranges_of
-from op25b_app.operate.in_force import problem_lines
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import PortRole

@@ -28,7 +28,7 @@ from op25b_app.policy.packet_text import make_packet
 from op25b_app.policy.schema import Choice, HardeningSection, PolicySchema
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.remedies import alternatives
-from op25b_app.verify.specification import Specification
+from op25b_app.verify.symbolic_policy import Specification
 from tests.unit import test_documentation
 from tests.unit.diff import test_every_field
 from tests.unit.diff.test_every_field import AT, BASE, ELSEWHERE, NAME, PEER

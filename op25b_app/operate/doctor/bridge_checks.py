@@ -6,12 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from op25b_app.net.port_number import LOCAL_PORT, port_name
-from op25b_app.operate.doctor.awaited import Awaited
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
+from op25b_app.operate.doctor.listening_address import Awaited
 from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state, is_refused, refused
 from op25b_app.operate.doctor.table_checks import check_handover, check_tables
-from op25b_app.sync.forwarding import forwards_nothing
+from op25b_app.sync.normal_forwarding import forwards_nothing
 
 NEWER_PROTOCOLS = {"OpenFlow13", "OpenFlow14", "OpenFlow15"}
 

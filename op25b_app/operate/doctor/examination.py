@@ -8,10 +8,10 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from op25b_app.operate.doctor.awaited import Awaited, awaited
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.controller_checks import check_controller
 from op25b_app.operate.doctor.finding import Finding, error, ok, warning
+from op25b_app.operate.doctor.listening_address import Awaited, awaited
 from op25b_app.operate.doctor.mirror_checks import check_mirrors
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import check_switches_elsewhere

@@ -17,8 +17,8 @@ from op25b_app.compiler.marker import is_marker
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_monitor import FlowEvent, decode_updates, encode_monitor_request, is_flow_update
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.operate.endpoint import NoControllerError
-from op25b_app.sync.flow_table import Key
+from op25b_app.operate.control_client import NoControllerError
+from op25b_app.sync.ruleset import Key
 from testing.fake_switch.wire import Stream
 from testing.openflow_client import SET_CONFIG
 from tests.faults.campaign.world import Honest, World, descriptors_of, memory_of, seconds_of, waited_by

@@ -17,7 +17,7 @@ from benchmarks.convergence.traffic import Wires
 from benchmarks.network import new_network, two_way_wire
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.operate.endpoint import NoControllerError, ask
+from op25b_app.operate.control_client import NoControllerError, ask
 from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy, Verdict

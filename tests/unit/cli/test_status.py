@@ -9,8 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from op25b_app.cli.main import main
-from op25b_app.operate import endpoint
-from op25b_app.operate.endpoint import control_socket
+from op25b_app.operate import control_client
+from op25b_app.operate.control_client import control_socket
 
 
 @pytest.mark.parametrize("command", ["status", "reload", "events"])
@@ -42,7 +42,7 @@ def test_json_is_json_without_a_controller_too(command: str, tmp_path: Path) -> 
 def test_a_controller_of_an_older_version_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command was upgraded, and the controller still runs as it was started."""
     old = {"policy": {"file": "policy.yaml"}, "all_protected": True, "switches": {}}
-    monkeypatch.setattr(endpoint, "ask", lambda *_: endpoint.Response(200, old))
+    monkeypatch.setattr(control_client, "ask", lambda *_: control_client.Response(200, old))
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1
     assert done.stderr == "op25b: the running controller has an older version of op25b: start it again\n"

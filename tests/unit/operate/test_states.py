@@ -10,12 +10,12 @@ import pytest
 
 from op25b_app.cli import controller as cli
 from op25b_app.net.port_number import LOCAL_PORT
-from op25b_app.operate.doctor.awaited import Awaited
+from op25b_app.operate.candidate import InForce
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.examination import examine
+from op25b_app.operate.doctor.listening_address import Awaited
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
-from op25b_app.operate.in_force import InForce
 from op25b_app.operate.report import status_report
 from op25b_app.sync.status import CONVERGED, State, Status
 from tests.unit.operate.policies import policy_of

@@ -14,9 +14,9 @@ from op25b_app.policy.loader import load
 from op25b_app.sync import protocol
 from op25b_app.sync.capacity import fit
 from op25b_app.sync.desired_state import DesiredStates
-from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS
-from op25b_app.sync.target import fitting
+from op25b_app.sync.target_rules import fitting
 from op25b_app.sync.update_orders import DROP_ALL, behind_gate
 from testing.fake_switch import Abilities
 from testing.fake_switch.rules import put, remove, rules_on

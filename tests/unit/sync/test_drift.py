@@ -9,8 +9,8 @@ from op25b_app.openflow.codec import Command
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.sync.drift import Drift, News, disturbance_of, supersedes
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.resync_schedule import Disturbance
+from op25b_app.sync.ruleset import Ruleset
 from tests.world import DIGEST, OURS, RULES, THEIRS
 
 WANTED = Ruleset([RULES[:5], RULES[5:]])

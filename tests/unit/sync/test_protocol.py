@@ -15,7 +15,6 @@ from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.sync import protocol
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.phases import Phase
 from op25b_app.sync.protocol import (
     MOST_OF_OTHERS,
@@ -27,6 +26,7 @@ from op25b_app.sync.protocol import (
     is_news,
     is_request_xid,
 )
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
 from op25b_app.sync.update_plan import Plan
 from testing.fake_switch import Abilities, FakeSwitch, Refusal

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Opaque
-from op25b_app.sync.flow_table import MOST_READ, Ruleset
 from op25b_app.sync.reconcile import Comparison, reconcile
+from op25b_app.sync.ruleset import MOST_READ, Ruleset
 
 OURS = 0x25B0 << 48
 TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))

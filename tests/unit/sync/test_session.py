@@ -12,7 +12,7 @@ import pytest
 from op25b_app.compiler.marker import Marker, marker_rule, newest_marker
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.policy.model import Mode
-from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS
 from op25b_app.sync.status import State
 from testing.fake_switch import Abilities, Command, Refusal

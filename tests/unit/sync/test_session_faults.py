@@ -10,9 +10,9 @@ import pytest
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.read_back import TIMES_AT_ONCE
 from op25b_app.sync.resync_schedule import LookBudget
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, ROUNDS, Session
 from op25b_app.sync.status import Outcome, State
 from op25b_app.sync.update_orders import DROP_ALL

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
-from op25b_app.sync.flow_table import Ruleset
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, SwitchFeatures
 from testing.fake_switch import Abilities, FlowMod, Refusal
 from testing.fake_switch.flow_mod import Command

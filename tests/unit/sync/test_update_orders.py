@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from op25b_app.openflow.codec import Command, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import reconcile
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_orders import (
     DROP_ALL,
     STAGE_PRIORITY,

@@ -17,8 +17,8 @@ from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Policy
 from op25b_app.sync.capabilities import Capabilities
-from op25b_app.sync.flow_table import Ruleset
 from op25b_app.sync.reconcile import reconcile
+from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
 from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
 from tests.generated import NOW, SWITCH, policies

@@ -11,8 +11,8 @@ from ryu.lib import hub
 
 from op25b_app.controller.connection import Connection
 from op25b_app.openflow.features import Features
-from op25b_app.sync.admission import Stage
 from op25b_app.sync.claims import LIFE_SECONDS, Claims, Ruling
+from op25b_app.sync.message_filter import Stage
 
 LOOK_SECONDS = LIFE_SECONDS / 5
 """Seconds between checks that a contested connection in use gives signs of life."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from op25b_app.operate.in_force import Examined, InForce, examine, problem_lines, recall
+from op25b_app.operate.candidate import Examined, InForce, examine, problem_lines, recall
 from op25b_app.operate.policy_files import InFileThread, NoAnswerError, PolicyFiles
 from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
 from op25b_app.policy.loader import Loaded

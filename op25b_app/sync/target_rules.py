@@ -18,9 +18,9 @@ from op25b_app.openflow.flow_rule import FlowRule, Role
 from op25b_app.openflow.oxm import ReportedMatch
 from op25b_app.sync.assessment import count
 from op25b_app.sync.capacity import fit, is_dispensable
-from op25b_app.sync.flow_table import Key, Ruleset
 from op25b_app.sync.protocol import Refused
 from op25b_app.sync.reconcile import describe
+from op25b_app.sync.ruleset import Key, Ruleset
 from op25b_app.sync.update_orders import DROP_ALL
 from op25b_app.sync.update_plan import GATES, MARKERS
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from op25b_app.operate.policies import Policies, PolicyRefusedError
+from op25b_app.operate.policy_manager import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report
 from op25b_app.policy.loader import Loaded, load
@@ -77,7 +77,7 @@ def test_a_mistake_of_ours_in_reading_is_told_and_costs_no_policy(
             raise ZeroDivisionError("by zero")
         return load(*arguments)
 
-    monkeypatch.setattr("op25b_app.operate.in_force.load", fail_for_the_file)
+    monkeypatch.setattr("op25b_app.operate.candidate.load", fail_for_the_file)
     with caplog.at_level(logging.ERROR, "op25b"):
         after = place.start(POLICY).in_force
     assert after == before._replace(kept=True)

@@ -12,7 +12,7 @@ from eventlet.green import socket
 from ryu.lib import hub
 
 from op25b_app.controller import accepting
-from op25b_app.controller.control_endpoint import ControlEndpoint
+from op25b_app.controller.control_server import ControlEndpoint
 from op25b_app.operate.query import Query
 from testing.patience import HANG_SECONDS
 from tests.controller.test_listening import out_of_files_twice

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from op25b_app.operate.doctor.awaited import Awaited, awaited
 from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.doctor.finding import Finding
+from op25b_app.operate.doctor.listening_address import Awaited, awaited
 from op25b_app.operate.doctor.open_vswitch import OpenFlowController, OpenVSwitch
 from op25b_app.policy.model import CertificateName
 from op25b_app.sync.identity import Certificate, refusal

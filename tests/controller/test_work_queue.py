@@ -6,8 +6,8 @@ import gc
 import threading
 import time
 
-from op25b_app.controller.background import Lane
 from op25b_app.controller.garbage import LOOK_SECONDS, NEW_OBJECTS
+from op25b_app.controller.work_queue import Lane
 from tests.cyclic_garbage import Cycle
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from op25b_app.net.nat64 import LENGTHS, embed, extract
 from op25b_app.net.prefix import Prefix
+from op25b_app.policy.exposure import newly_open, openings
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from op25b_app.policy.openness import newly_open, openings
 
 NOW = 1_800_000_000.0
 UNICAST = (1 << 32) - sum(1 << 32 - length for length in (8, 8, 10, 8, 16, 12, 16, 3))

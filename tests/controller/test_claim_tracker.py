@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from ryu.lib import hub
 
-from op25b_app.controller import claimants as module
-from op25b_app.controller.claimants import Claimants
+from op25b_app.controller import claim_tracker as module
+from op25b_app.controller.claim_tracker import Claimants
 from op25b_app.openflow.features import Features
 from op25b_app.sync import claims
-from op25b_app.sync.admission import Stage
+from op25b_app.sync.message_filter import Stage
 
 LIFE_SECONDS = 0.2
 DPID = 0x25

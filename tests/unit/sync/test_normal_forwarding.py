@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.sync.forwarding import ENOUGH_PACKETS, forwards_nothing
+from op25b_app.sync.normal_forwarding import ENOUGH_PACKETS, forwards_nothing
 
 
 @pytest.mark.parametrize(

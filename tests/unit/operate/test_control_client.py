@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from op25b_app.cli.main import main
-from op25b_app.operate import endpoint
+from op25b_app.operate import control_client
+from op25b_app.operate.control_client import NoControllerError, ask
 from op25b_app.operate.doctor.examination import examine
-from op25b_app.operate.endpoint import NoControllerError, ask
 
 STRANGER = 65533
 FORGED = b'{"all_as_wanted": true}'
@@ -109,11 +109,11 @@ def test_a_controller_of_this_user_is_believed(temporary: Path) -> None:
 
 def test_root_may_ask_where_nobody_else_can_make_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(endpoint, "_is_shared", lambda path: False)
-    endpoint._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
+    monkeypatch.setattr(control_client, "_is_shared", lambda path: False)
+    control_client._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
-    with pytest.raises(endpoint._StrangerError):
-        endpoint._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
+    with pytest.raises(control_client._StrangerError):
+        control_client._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
 
 
 @pytest.fixture
@@ -148,17 +148,17 @@ def test_a_socket_at_which_too_many_wait_is_held_too(silent: Path) -> None:
 def test_status_and_events_wait_ten_seconds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
-    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> endpoint.Response:
+    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> control_client.Response:
         waited.append(seconds)
         raise NoControllerError("nobody")
 
-    monkeypatch.setattr(endpoint, "ask", ask_nobody)
+    monkeypatch.setattr(control_client, "ask", ask_nobody)
     assert CliRunner().invoke(main, [command]).exit_code == 1
     assert waited == [10.0]
 
 
 def test_the_doctor_tells_what_to_do_with_one_that_does_not_answer() -> None:
-    text = endpoint._no_answer(Path("/run/op25b/control.sock"), 123, 60.0)
+    text = control_client._no_answer(Path("/run/op25b/control.sock"), 123, 60.0)
     (finding,) = [each for each in examine("gone", text, ()) if each.where == "controller"]
     assert finding.what.endswith("(process 123) did not answer within 60 s")
     assert "kill -CONT 123" in finding.remedy

@@ -11,8 +11,8 @@ import ryu.ofproto
 
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import encode_monitor_request
-from op25b_app.sync import admission
-from op25b_app.sync.admission import Admission, Stage
+from op25b_app.sync import message_filter
+from op25b_app.sync.message_filter import Admission, Stage
 
 VERSIONS = (4, 5, 6)
 HELLO, ERROR, ECHO_REQUEST, PACKET_IN, PORT_STATUS = 0, 1, 2, 10, 12
@@ -60,23 +60,28 @@ def test_every_type_is_classified(version_name: str) -> None:
     types = {name: int(number) for name, number in re.findall(r"^OFPT_(\w+) = (\d+)", text, re.MULTILINE)}
     assert len(types) >= 29
     for name, number in types.items():
-        classes = [admission.ALWAYS, admission.REPLIES, admission.TOLD, admission.COMMANDS]
+        classes = [
+            message_filter.ALWAYS,
+            message_filter.REPLIES,
+            message_filter.TOLD,
+            message_filter.COMMANDS,
+        ]
         assert sum(number in each for each in classes) == 1, name
         is_reply = name.endswith("_REPLY") and name != "ECHO_REPLY"
-        assert (number in admission.REPLIES) is is_reply, name
+        assert (number in message_filter.REPLIES) is is_reply, name
         if name.endswith("_REQUEST") and name != "ECHO_REQUEST":
-            assert number in admission.REQUESTS, name
+            assert number in message_filter.REQUESTS, name
 
 
 def test_before_the_hello_only_that_counts() -> None:
-    for kind in {*range(256)} - admission.ALWAYS - {HELLO}:
+    for kind in {*range(256)} - message_filter.ALWAYS - {HELLO}:
         assert "before its hello" in Admission().violation(message(kind, body=bytes(24)))
-    for kind in admission.ALWAYS:
+    for kind in message_filter.ALWAYS:
         assert Admission().violation(message(kind)) == ""
 
 
 def test_before_the_features_only_those_count_and_only_where_they_were_asked_for() -> None:
-    for kind in {*range(256)} - admission.ALWAYS - {6}:
+    for kind in {*range(256)} - message_filter.ALWAYS - {6}:
         assert "before its features" in greeted().violation(message(kind, body=bytes(24)))
     assert greeted().violation(message(6, 4, bytes(24))) != ""
     assert greeted().violation(message(6, 3, bytes(24))) == ""
@@ -98,7 +103,7 @@ def test_what_was_asked_is_answered_once(opened: Admission, version: int) -> Non
     assert opened.violation(reply) != "", "again"
 
 
-@pytest.mark.parametrize("request_type", sorted(admission.REQUESTS - {wire.MULTIPART_REQUEST}))
+@pytest.mark.parametrize("request_type", sorted(message_filter.REQUESTS - {wire.MULTIPART_REQUEST}))
 def test_replies_of_other_types_are_answers_too(opened: Admission, version: int, request_type: int) -> None:
     reply = message(request_type + 1, 9, version=version)
     assert "without a request" in opened.violation(reply)
@@ -126,9 +131,9 @@ def test_whatever_is_sent_is_noted_without_a_mistake(opened: Admission, sent: by
 
 
 def test_requests_that_are_never_answered_take_no_room(opened: Admission, version: int) -> None:
-    for xid in range(10 * admission.MOST_ASKED):
+    for xid in range(10 * message_filter.MOST_ASKED):
         opened.asked(question(METERS, xid, version))
-    assert len(vars(opened)["_asked"]) == admission.MOST_ASKED
+    assert len(vars(opened)["_asked"]) == message_filter.MOST_ASKED
     assert opened.violation(multipart(METERS, xid, version=version)) == ""
 
 
@@ -142,9 +147,9 @@ def test_sessions_judge_their_own_answers_and_what_a_flow_monitor_tells(
 
 
 def test_what_comes_unasked_counts(opened: Admission, version: int) -> None:
-    for kind in admission.TOLD - {HELLO}:
+    for kind in message_filter.TOLD - {HELLO}:
         assert opened.violation(message(kind, body=bytes(48), version=version)) == ""
-    for kind in admission.COMMANDS | {HELLO, 99}:
+    for kind in message_filter.COMMANDS | {HELLO, 99}:
         assert opened.violation(message(kind, body=bytes(48), version=version)) != ""
 
 
@@ -166,9 +171,9 @@ def test_of_ports_a_switch_tells_so_many_only(opened: Admission, version: int) -
             violation := opened.violation(multipart(PORTS, xid, more=True, size=size, version=version))
         ):
             told += size
-            assert told < 2 * admission.PORTS_BYTES
+            assert told < 2 * message_filter.PORTS_BYTES
         assert "about its ports" in violation
-        assert told > admission.PORTS_BYTES - 2 * size
+        assert told > message_filter.PORTS_BYTES - 2 * size
 
 
 def test_another_version_than_is_spoken_is_not_read(opened: Admission, version: int) -> None:
@@ -179,10 +184,10 @@ def test_another_version_than_is_spoken_is_not_read(opened: Admission, version: 
 
 def test_a_connection_that_is_not_in_use_shows_that_it_lives(opened: Admission, version: int) -> None:
     opened.stage = Stage.ASIDE
-    for kind in {*range(256)} - admission.ALWAYS:
+    for kind in {*range(256)} - message_filter.ALWAYS:
         assert "not in use" in opened.violation(message(kind, OUR_XID, bytes(48), version))
     assert opened.violation(message(ECHO_REQUEST, version=version)) == ""
 
 
 def test_the_requests_of_sessions_are_answered_by_their_xid() -> None:
-    assert codec.encode_barrier_request(version=4, xid=OUR_XID)[1] in admission.REQUESTS
+    assert codec.encode_barrier_request(version=4, xid=OUR_XID)[1] in message_filter.REQUESTS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from op25b_app.operate.newcomers import LEAST, Newcomers, room
+from op25b_app.operate.pending_handshakes import LEAST, Newcomers, room
 
 
 def test_while_there_is_room_nobody_goes() -> None:

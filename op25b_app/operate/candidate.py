@@ -11,9 +11,9 @@ from op25b_app.diff import effect, stops_blocking
 from op25b_app.diff.text import summary
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
+from op25b_app.policy.exposure import newly_open
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy, SourceLocation
-from op25b_app.policy.openness import newly_open
 from op25b_app.policy.source_files import Read
 
 MOST_ALIKE = 20
