@@ -33,7 +33,9 @@ class OpenFlowClient:
         self._socket.sendall(struct.pack("!BBHI", version, HELLO, 8, 0))
         assert self._message()[1] == HELLO
 
-    def load(self, rules: Iterable[FlowRule], command: codec.Command = codec.Command.ADD) -> list[Refusal]:
+    def load(
+        self, rules: Iterable[FlowRule], command: codec.FlowModCommand = codec.FlowModCommand.ADD
+    ) -> list[Refusal]:
         """Send one flow-mod a rule and a barrier; what the switch refused."""
         sent = list(rules)
         barrier = len(sent)

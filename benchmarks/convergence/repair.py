@@ -21,7 +21,7 @@ from benchmarks.convergence.plans import PORTS, Variant
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.flow_monitor import (
     FlowEvent,
-    Update,
+    FlowUpdate,
     decode_updates,
     encode_monitor_request,
     is_flow_update,
@@ -154,7 +154,7 @@ def delete(ovs: PrivateOvs, bridge: str, rule: FlowRule, protocols: str = "OpenF
     ovs.ofctl("--strict", "del-flows", bridge, match, protocols=protocols)
 
 
-def is_back(update: Update, rule: FlowRule) -> bool:
+def is_back(update: FlowUpdate, rule: FlowRule) -> bool:
     """Whether an update tells that there is ``rule`` as it shall be."""
     told = update.rule
     return update.event is not FlowEvent.REMOVED and (
@@ -213,7 +213,7 @@ def _repair(
     interferer: Interferer,
     kind: Kind,
     victim: FlowRule,
-    updates: Iterator[tuple[float, Update]],
+    updates: Iterator[tuple[float, FlowUpdate]],
     states: _States,
     patience: float,
 ) -> Repair | None:
@@ -238,7 +238,7 @@ def _repair(
     return Repair(back - gone, protected - gone, states.unprotected_before(gone, back) - gone)
 
 
-def _updates(switch: OpenFlowClient) -> Iterator[tuple[float, Update]]:
+def _updates(switch: OpenFlowClient) -> Iterator[tuple[float, FlowUpdate]]:
     """When a rule was added, removed or changed, and what was told of it."""
     while True:
         message = switch.await_message()

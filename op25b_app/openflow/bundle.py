@@ -38,7 +38,7 @@ _ADD = struct.Struct("!BBHIIxxH")
 _ONF_ADD = struct.Struct("!BBHIIIIxxH")
 
 
-class Control(enum.IntEnum):
+class BundleControlType(enum.IntEnum):
     """Types of bundle control messages (OFPBCT)."""
 
     OPEN = 0
@@ -51,32 +51,32 @@ class Control(enum.IntEnum):
     DISCARDED = 7
 
 
-class ControlReply(NamedTuple):
+class BundleControlReply(NamedTuple):
     """Reply of a switch to a bundle control message."""
 
     bundle: int
-    kind: Control
+    kind: BundleControlType
     xid: int
 
 
 def encode_open(*, version: int, bundle: int, xid: int) -> bytes:
     """Return a message that opens a bundle."""
-    return _encode_control(Control.OPEN, version, bundle, xid)
+    return _encode_control(BundleControlType.OPEN, version, bundle, xid)
 
 
 def encode_close(*, version: int, bundle: int, xid: int) -> bytes:
     """Return a message that closes a bundle; the reply follows the errors of all that was added."""
-    return _encode_control(Control.CLOSE, version, bundle, xid)
+    return _encode_control(BundleControlType.CLOSE, version, bundle, xid)
 
 
 def encode_commit(*, version: int, bundle: int, xid: int) -> bytes:
     """Return a message that commits a bundle."""
-    return _encode_control(Control.COMMIT, version, bundle, xid)
+    return _encode_control(BundleControlType.COMMIT, version, bundle, xid)
 
 
 def encode_discard(*, version: int, bundle: int, xid: int) -> bytes:
     """Return a message that discards a bundle."""
-    return _encode_control(Control.DISCARD, version, bundle, xid)
+    return _encode_control(BundleControlType.DISCARD, version, bundle, xid)
 
 
 def encode_add(message: bytes, *, bundle: int) -> bytes:
@@ -94,7 +94,7 @@ def encode_add(message: bytes, *, bundle: int) -> bytes:
     return _ADD.pack(version, _BUNDLE_ADD_MESSAGE, size, xid, bundle, _ATOMIC_AND_ORDERED) + message
 
 
-def decode_control_reply(message: bytes) -> ControlReply | None:
+def decode_control_reply(message: bytes) -> BundleControlReply | None:
     """Return the reply to a bundle control message; None for any other message, or one cut short."""
     position = HEADER_SIZE
     if message[0] == OPENFLOW_13:
@@ -109,12 +109,17 @@ def decode_control_reply(message: bytes) -> ControlReply | None:
     if len(message) < position + _CONTROL.size:
         return None
     bundle, kind, _ = _CONTROL.unpack_from(message, position)
-    if kind not in (Control.OPENED, Control.CLOSED, Control.COMMITTED, Control.DISCARDED):
+    if kind not in (
+        BundleControlType.OPENED,
+        BundleControlType.CLOSED,
+        BundleControlType.COMMITTED,
+        BundleControlType.DISCARDED,
+    ):
         return None
-    return ControlReply(bundle, Control(kind), int.from_bytes(message[4:8], "big"))
+    return BundleControlReply(bundle, BundleControlType(kind), int.from_bytes(message[4:8], "big"))
 
 
-def _encode_control(control: Control, version: int, bundle: int, xid: int) -> bytes:
+def _encode_control(control: BundleControlType, version: int, bundle: int, xid: int) -> bytes:
     body = _CONTROL.pack(bundle, control, _ATOMIC_AND_ORDERED)
     if version == OPENFLOW_13:
         return encode_message(

@@ -66,7 +66,7 @@ _ALL_TABLES = 0xFF
 _EXACT_COOKIE = 0xFFFFFFFFFFFFFFFF
 
 
-class Command(enum.IntEnum):
+class FlowModCommand(enum.IntEnum):
     """Commands of a flow-mod (7.3.4.1)."""
 
     ADD = 0
@@ -89,7 +89,7 @@ class InstalledRule(NamedTuple):
 def encode_flow_mod(
     rule: FlowRule,
     *,
-    command: Command = Command.ADD,
+    command: FlowModCommand = FlowModCommand.ADD,
     version: int,
     xid: int,
     flags: int = 0,
@@ -100,7 +100,7 @@ def encode_flow_mod(
     A strict deletion removes the rule only while it has the cookie of ``rule``; with ``any_cookie``, whatever
     its cookie is. Raises ValueError for a rule that OpenFlow cannot express.
     """
-    adding = command is Command.ADD
+    adding = command is FlowModCommand.ADD
     variable = encode_match(rule.match)
     if adding:
         variable += encode_action(rule.action)

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from op25b_app.openflow import bundle, codec, wire
-from op25b_app.openflow.codec import RESET_COUNTS, Command
+from op25b_app.openflow.codec import RESET_COUNTS, FlowModCommand
 from op25b_app.openflow.flow_rule import FlowRule, Tagged
 
 CHUNK_BYTES = 1 << 16
@@ -26,12 +26,12 @@ _EXPERIMENTER_ERROR = 0xFFFF
 class Change(NamedTuple):
     """One flow-mod; ``before`` is the rule in its place now, None where there is none."""
 
-    command: Command
+    command: FlowModCommand
     rule: FlowRule
     before: FlowRule | None = None
 
 
-class Form(NamedTuple):
+class FlowModFormat(NamedTuple):
     """Format of flow-mods.
 
     With ``any_cookie``, deletions ignore the cookie. Without ``resets``, counters always continue.
@@ -43,11 +43,11 @@ class Form(NamedTuple):
     resets: bool = True
 
 
-class Written(NamedTuple):
+class EncodedChanges(NamedTuple):
     """Encoded changes, joined to pieces, and the changes that no message can express."""
 
     chunks: tuple[bytes, ...]
-    unwritable: tuple[Change, ...] = ()
+    not_encodable: tuple[Change, ...] = ()
 
 
 def flags_of(change: Change) -> int:
@@ -57,7 +57,7 @@ def flags_of(change: Change) -> int:
     off is not another action.
     """
     before, rule = change.before, change.rule
-    if change.command is not Command.ADD or before is None:
+    if change.command is not FlowModCommand.ADD or before is None:
         return 0
     is_tagging = isinstance(before.action, Tagged) or isinstance(rule.action, Tagged)
     does_same = before.action == rule.action or is_tagging
@@ -67,11 +67,11 @@ def flags_of(change: Change) -> int:
 class UpdateStep(tuple[Change, ...]):
     """Changes that a switch may make in any order; encoded once per form for all switches."""
 
-    def written(self, form: Form) -> Written:
+    def encoded(self, form: FlowModFormat) -> EncodedChanges:
         """Return the messages; their xids number the changes."""
-        known: dict[Form, Written] = self.__dict__.setdefault("_written", {})
+        known: dict[FlowModFormat, EncodedChanges] = self.__dict__.setdefault("_encoded", {})
         if form not in known:
-            known[form] = _written(enumerate(self), form)
+            known[form] = _encoded(enumerate(self), form)
         return known[form]
 
 
@@ -92,29 +92,31 @@ def read_error(message: bytes) -> SwitchError:
 
 
 class Batch(NamedTuple):
-    """Changes that are sent together, ``first`` before the group; as a bundle where ``bundle`` is its id."""
+    """Changes that are sent together, ``first`` before the step; as a bundle where ``bundle`` is its id."""
 
-    group: UpdateStep
+    step: UpdateStep
     first: tuple[Change, ...]
-    form: Form
+    form: FlowModFormat
     bundle: int | None = None
 
     def __len__(self) -> int:
-        return len(self.group) + len(self.first)
+        return len(self.step) + len(self.first)
 
-    def written(self) -> Written:
-        """Return the messages. Xids number the changes of the group, then those of ``first``."""
-        first = _written(enumerate(self.first, len(self.group)), self.form, self.bundle)
+    def encoded(self) -> EncodedChanges:
+        """Return the messages. Xids number the changes of the step, then those of ``first``."""
+        first = _encoded(enumerate(self.first, len(self.step)), self.form, self.bundle)
         if self.bundle is None:
-            group = self.group.written(self.form)
+            step = self.step.encoded(self.form)
         else:
-            group = _written(enumerate(self.group), self.form, self.bundle)
-        return Written((*first.chunks, *group.chunks), (*first.unwritable, *group.unwritable))
+            step = _encoded(enumerate(self.step), self.form, self.bundle)
+        return EncodedChanges((*first.chunks, *step.chunks), (*first.not_encodable, *step.not_encodable))
 
     def deletions(self, table: int) -> int:
         """Return the number of rules that are deleted from ``table``."""
         gone = (
-            each.rule.table for each in chain(self.group, self.first) if each.command is Command.DELETE_STRICT
+            each.rule.table
+            for each in chain(self.step, self.first)
+            if each.command is FlowModCommand.DELETE_STRICT
         )
         return sum(each == table for each in gone)
 
@@ -133,8 +135,8 @@ class Batch(NamedTuple):
         return self._change(number) if is_it else None
 
     def _change(self, number: int) -> Change:
-        beyond = number - len(self.group)
-        return self.group[number] if beyond < 0 else self.first[beyond]
+        beyond = number - len(self.step)
+        return self.step[number] if beyond < 0 else self.first[beyond]
 
 
 def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
@@ -153,26 +155,28 @@ def joined(messages: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(piece)
 
 
-def _written(changes: Iterable[tuple[int, Change]], form: Form, number: int | None = None) -> Written:
+def _encoded(
+    changes: Iterable[tuple[int, Change]], form: FlowModFormat, number: int | None = None
+) -> EncodedChanges:
     """Encode numbered changes, in a bundle where ``number`` is its id.
 
     A change that cannot be encoded does not stop the rest.
     """
-    unwritable: list[Change] = []
+    not_encodable: list[Change] = []
 
     def messages() -> Iterator[bytes]:
         for xid, change in changes:
             try:
                 message = _flow_mod(change, xid, form)
             except ValueError:
-                unwritable.append(change)
+                not_encodable.append(change)
                 continue
             yield message if number is None else bundle.encode_add(message, bundle=number)
 
-    return Written(tuple(joined(messages())), tuple(unwritable))
+    return EncodedChanges(tuple(joined(messages())), tuple(not_encodable))
 
 
-def _flow_mod(change: Change, number: int, form: Form) -> bytes:
+def _flow_mod(change: Change, number: int, form: FlowModFormat) -> bytes:
     return codec.encode_flow_mod(
         change.rule,
         command=change.command,

@@ -76,12 +76,12 @@ class FlowEvent(enum.Enum):
     """Reports continue. Changes since PAUSED were reported before this event, this connection's in full."""
 
 
-class Update(NamedTuple):
+class FlowUpdate(NamedTuple):
     """One report of a flow monitor.
 
     The fields describe the rule that was ADDED, REMOVED or MODIFIED. For a removed rule, the action may be
-    missing (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.Reason`. ``xid`` is that of
-    an OWN flow-mod. ``hard_timeout`` is in seconds.
+    missing (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.RemovedReason`.
+    ``xid`` is that of an OWN flow-mod. ``hard_timeout`` is in seconds.
     """
 
     event: FlowEvent
@@ -147,7 +147,7 @@ def is_flow_update(message: bytes) -> bool:
     return kind in ((_ONF_PAUSED, _ONF_RESUMED) if message[1] == EXPERIMENTER else (_ONF_FLOW_MONITOR,))
 
 
-def decode_updates(message: bytes) -> Iterator[Update]:
+def decode_updates(message: bytes) -> Iterator[FlowUpdate]:
     """Yield the updates in a message of a flow monitor, in the order in which they happened.
 
     An update that breaks the format becomes PAUSED, since an unknown change may have happened. Where its
@@ -155,7 +155,7 @@ def decode_updates(message: bytes) -> Iterator[Update]:
     """
     if message[0] == OPENFLOW_13 and message[1] == EXPERIMENTER:
         paused = experimenter_kind(message) == (ONF_EXPERIMENTER, _ONF_PAUSED)
-        yield Update(FlowEvent.PAUSED if paused else FlowEvent.RESUMED)
+        yield FlowUpdate(FlowEvent.PAUSED if paused else FlowEvent.RESUMED)
         return
     is_onf = message[0] == OPENFLOW_13
     position = MULTIPART_HEADER_SIZE + (8 if is_onf else 0)
@@ -163,28 +163,28 @@ def decode_updates(message: bytes) -> Iterator[Update]:
         length = int.from_bytes(message[position : position + 2], "big")
         entry = message[position : position + length]
         if not _SHORTEST <= length == len(entry):
-            yield Update(FlowEvent.PAUSED)
+            yield FlowUpdate(FlowEvent.PAUSED)
             return
         try:
             yield _decode_update(entry, is_onf=is_onf)
         except (ValueError, struct.error):
-            yield Update(FlowEvent.PAUSED)
+            yield FlowUpdate(FlowEvent.PAUSED)
         position += length
 
 
-def _decode_update(entry: bytes, *, is_onf: bool) -> Update:
+def _decode_update(entry: bytes, *, is_onf: bool) -> FlowUpdate:
     """Decode ``struct ofp_flow_update_full`` or a short form, of OpenFlow 1.4 and 1.5 or of the ONF."""
     event = _event(entry, _ONF_EVENTS if is_onf else _EVENTS)
     if event is FlowEvent.OWN:
-        return Update(event, xid=_XID.unpack_from(entry)[0])
+        return FlowUpdate(event, xid=_XID.unpack_from(entry)[0])
     if event in (FlowEvent.PAUSED, FlowEvent.RESUMED):
-        return Update(event)
+        return FlowUpdate(event)
     if is_onf:
         reason, priority, hard_timeout, table, cookie = _ONF_UPDATE.unpack_from(entry)
     else:
         table, reason, hard_timeout, priority, cookie = _UPDATE.unpack_from(entry)
     match, action = match_and_action(entry[_UPDATE.size :])
-    return Update(event, table, priority, match, cookie, action, hard_timeout, reason)
+    return FlowUpdate(event, table, priority, match, cookie, action, hard_timeout, reason)
 
 
 def _event(entry: bytes, events: tuple[FlowEvent, ...]) -> FlowEvent:

@@ -16,7 +16,7 @@ _REMOVED = struct.Struct("!QHBBxxxxxxxxxxHQQ")
 _REMOVED_15 = struct.Struct("!BBHxxHQ")
 
 
-class Reason(enum.IntEnum):
+class RemovedReason(enum.IntEnum):
     """Reasons of a removal (OFPRR); the last three since OpenFlow 1.4."""
 
     IDLE_TIMEOUT = 0
@@ -27,8 +27,8 @@ class Reason(enum.IntEnum):
     EVICTION = 5
 
 
-class Removed(NamedTuple):
-    """Removed rule, its action not reported (None); ``reason`` as in :class:`Reason`, or unknown."""
+class FlowRemoved(NamedTuple):
+    """Removed rule, its action not reported (None); ``reason`` as in :class:`RemovedReason`, or unknown."""
 
     rule: FlowRule
     reason: int
@@ -41,7 +41,7 @@ def is_flow_removed(message: bytes) -> bool:
     return message[1] == FLOW_REMOVED
 
 
-def decode_flow_removed(message: bytes) -> Removed:
+def decode_flow_removed(message: bytes) -> FlowRemoved:
     """Return the removed rule and its counters.
 
     Raises ValueError for a message that breaks the format outside its match.
@@ -55,12 +55,12 @@ def decode_flow_removed(message: bytes) -> Removed:
         match = match_only(message[HEADER_SIZE + _REMOVED.size :])
     except (ValueError, struct.error) as error:
         raise ValueError(f"unreadable flow-removed message: {error}") from None
-    return Removed(FlowRule(table, priority, match, None, cookie, hard_timeout), reason, packets, octets)
+    return FlowRemoved(FlowRule(table, priority, match, None, cookie, hard_timeout), reason, packets, octets)
 
 
-def _decode_15(message: bytes) -> Removed:
+def _decode_15(message: bytes) -> FlowRemoved:
     table, reason, priority, hard_timeout, cookie = _REMOVED_15.unpack_from(message, HEADER_SIZE)
     position = HEADER_SIZE + _REMOVED_15.size
     rule = FlowRule(table, priority, match_only(message[position:]), None, cookie, hard_timeout)
     statistics, _ = decode_statistics(message, position + match_size(message, position))
-    return Removed(rule, reason, statistics.packets, statistics.bytes)
+    return FlowRemoved(rule, reason, statistics.packets, statistics.bytes)

@@ -34,7 +34,7 @@ _HEADER_SIZE = 4
 _HAS_MASK = 0x100
 
 
-class OxmField(NamedTuple):
+class OxmType(NamedTuple):
     """Match field of the basic class; ``length`` in bytes, ``full_mask`` has the bits that carry a value."""
 
     name: str
@@ -45,7 +45,7 @@ class OxmField(NamedTuple):
 
 
 FIELDS = tuple(
-    OxmField(field.name, field.oxm, field.length, (1 << field.bits) - 1, field.masking is not Masking.NEVER)
+    OxmType(field.name, field.oxm, field.length, (1 << field.bits) - 1, field.masking is not Masking.NEVER)
     for field in sorted(MATCH_FIELDS, key=lambda field: field.oxm or 0)
     if field.oxm is not None
 )

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from op25b_app.compiler.compiler import Compiler, Segment
 from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
-from op25b_app.openflow.flow_mods import Form
+from op25b_app.openflow.flow_mods import FlowModFormat
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.wire import OPENFLOW_13
@@ -89,8 +89,8 @@ class DesiredStates:
         """Compile what an empty switch gets; encode it for OpenFlow 1.3 if no rule has a time-out."""
         wanted = self._compiled(switch, at)
         if not wanted.timed:
-            for group in installation(wanted):
-                group.written(Form(OPENFLOW_13))
+            for step in installation(wanted):
+                step.encoded(FlowModFormat(OPENFLOW_13))
 
     def prove_ahead(self, switch: Switch, at: float) -> None:
         """Prove a switch's rules before they are read back, where that takes tenths of a second.

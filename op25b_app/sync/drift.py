@@ -13,7 +13,7 @@ from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow import flow_monitor
 from op25b_app.openflow.codec import InstalledRule
-from op25b_app.openflow.flow_removed import Reason, decode_flow_removed, is_flow_removed
+from op25b_app.openflow.flow_removed import RemovedReason, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.sync.reconcile import Comparison, describe, reconcile
 from op25b_app.sync.resync_schedule import Disturbance
@@ -123,4 +123,4 @@ def supersedes(news: News, mark: FlowRule | None) -> bool:
 
 
 def _is_end(reason: int) -> bool:
-    return reason in (Reason.HARD_TIMEOUT, Reason.IDLE_TIMEOUT)
+    return reason in (RemovedReason.HARD_TIMEOUT, RemovedReason.IDLE_TIMEOUT)

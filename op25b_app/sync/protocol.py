@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from op25b_app.openflow import bundle, codec, flow_monitor, wire
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.errors import ABOUT_RULES, BAD_FLAGS, INEXPRESSIBLE, TABLE_FULL, explain
 from op25b_app.openflow.flow_mods import (
     FIRST_XID,
     Batch,
     Change,
-    Form,
+    FlowModFormat,
     SwitchError,
     UpdateStep,
     flags_of,
@@ -224,9 +224,9 @@ class SwitchProtocol:
     def leave(self) -> tuple[bytes, ...]:
         """Drop the work under way, and return messages that remove the gate."""
         self.rest()
-        opened = UpdateStep([Change(Command.DELETE_STRICT, DROP_ALL, DROP_ALL)])
-        form = Form(self.version, any_cookie=self.known.any_cookie)
-        return Batch(opened, (), form).written().chunks
+        opened = UpdateStep([Change(FlowModCommand.DELETE_STRICT, DROP_ALL, DROP_ALL)])
+        form = FlowModFormat(self.version, any_cookie=self.known.any_cookie)
+        return Batch(opened, (), form).encoded().chunks
 
     def give_up(self) -> None:
         """Drop the work under way; after a bundle without an answer, send no other on this connection."""
@@ -247,8 +247,8 @@ class SwitchProtocol:
         )
 
     def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
-        """Return the first group to send; the rest follow as the switch confirms, then its table is read."""
-        self._to_come, self.all_taken = [*plan.groups] or [UpdateStep()], True
+        """Return the first step to send; the rest follow as the switch confirms, then its table is read."""
+        self._to_come, self.all_taken = [*plan.steps] or [UpdateStep()], True
         return self._send_next(plan.first, bundled=plan.bundled)
 
     def has_sent(self, xid: int) -> bool:
@@ -365,14 +365,14 @@ class SwitchProtocol:
         return f"its table has more than {rules:,} rules or {size >> 20} MB, and the rest is not read"
 
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
-        """Send the next group behind ``first``, in a bundle or with a barrier behind it."""
-        group, number = self._to_come.pop(0), self._next_xid() if bundled else None
-        form = Form(self.version, self._flags, self.known.any_cookie, self.known.takes_resets)
-        batch = self._batch = Batch(group, first, form, number)
+        """Send the next step behind ``first``, in a bundle or with a barrier behind it."""
+        step, number = self._to_come.pop(0), self._next_xid() if bundled else None
+        form = FlowModFormat(self.version, self._flags, self.known.any_cookie, self.known.takes_resets)
+        batch = self._batch = Batch(step, first, form, number)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
-        chunks, unwritable = batch.written()
-        for change in unwritable:
+        chunks, not_encodable = batch.encoded()
+        for change in not_encodable:
             self._refuse(batch, change, INEXPRESSIBLE)
         if number is None:
             self.phase = Phase.CONFIRMING
@@ -395,17 +395,17 @@ class SwitchProtocol:
             return b""
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
 
-    def _bundle_reply(self, reply: bundle.ControlReply) -> Answer:
+    def _bundle_reply(self, reply: bundle.BundleControlReply) -> Answer:
         if reply.bundle == self._probe and self.known.reported:
-            if reply.kind is bundle.Control.OPENED:
+            if reply.kind is bundle.BundleControlType.OPENED:
                 self.known = self.known.with_report(bundles=True)
             return Answer(awaited=self.phase is Phase.READING)
         if self._batch is None or reply.bundle != self._batch.bundle:
-            given_up = reply.kind is bundle.Control.CLOSED and is_request_xid(reply.bundle)
+            given_up = reply.kind is bundle.BundleControlType.CLOSED and is_request_xid(reply.bundle)
             return Answer((self._discard(reply.bundle),)) if given_up else NOTHING
         if reply.xid != self._request_xid:
             return NOTHING
-        if self.phase is Phase.BUNDLING and reply.kind is bundle.Control.CLOSED:
+        if self.phase is Phase.BUNDLING and reply.kind is bundle.BundleControlType.CLOSED:
             return Answer((self._end_bundle(reply.bundle),), awaited=True)
         return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
 
@@ -428,7 +428,7 @@ class SwitchProtocol:
         return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
 
     def _go_on(self) -> Answer:
-        """Send the next group, or read the table: at the end, and after a refusal."""
+        """Send the next step, or read the table: at the end, and after a refusal."""
         self.pending = 0
         chunks = self._send_next() if self._to_come and not self._failed else (self.read(),)
         return Answer(chunks, awaited=True)

@@ -11,7 +11,7 @@ from collections.abc import Sequence, Set
 from itertools import chain
 from typing import NamedTuple
 
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, cut_cookies
 from op25b_app.openflow.instruction_encoder import meaning
@@ -55,9 +55,9 @@ class ReadBack:
         """True where the switch reports other cookies than were sent, and may not compare them either."""
         return any(sent.cookie != reported.rule.cookie for sent, reported in self._images.values())
 
-    def sends(self, groups: Sequence[UpdateStep]) -> None:
+    def sends(self, steps: Sequence[UpdateStep]) -> None:
         """Note changes that are sent now."""
-        self._sent = groups
+        self._sent = steps
 
     def as_sent(self, found: Sequence[InstalledRule]) -> Sequence[InstalledRule]:
         """Return a table that was read, with the rules that were sent in the place of their images."""
@@ -135,7 +135,7 @@ def _wait(times: int) -> float:
 
 
 def _is_addition(change: Change) -> bool:
-    return change.command is Command.ADD
+    return change.command is FlowModCommand.ADD
 
 
 def _is_image(sent: FlowRule, installed: InstalledRule) -> bool:

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY, Table
-from op25b_app.openflow.codec import NO_COUNTS, Command, InstalledRule
+from op25b_app.openflow.codec import NO_COUNTS, FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, Opaque
 from op25b_app.openflow.ofctl import format_action, format_match
@@ -77,12 +77,12 @@ def reconcile(
             elif not rule.is_managed and rule.table == Table.ADMIT and not _has_held(held, rule):
                 others.append(rule)
             elif what := _difference(counterpart, installed, age):
-                repairs.append(Change(Command.ADD, counterpart, rule))
+                repairs.append(Change(FlowModCommand.ADD, counterpart, rule))
                 differences.append(what)
             elif counterpart.hard_timeout and _ends_early(counterpart, installed):
-                renewals.append(Change(Command.ADD, counterpart, rule))
+                renewals.append(Change(FlowModCommand.ADD, counterpart, rule))
         elif rule.is_managed and _can_be_named(rule):
-            repairs.append(Change(Command.DELETE_STRICT, rule, rule))
+            repairs.append(Change(FlowModCommand.DELETE_STRICT, rule, rule))
             differences.append(Difference("not wanted", rule))
         else:
             others.append(rule)
@@ -90,7 +90,7 @@ def reconcile(
         return absent(wanted)._replace(others=tuple(others))
     if len(present) < len(wanted):
         missing = [rule for rule in wanted.rules if id(rule) not in present]
-        repairs += (Change(Command.ADD, rule) for rule in missing)
+        repairs += (Change(FlowModCommand.ADD, rule) for rule in missing)
         differences += (Difference("missing", rule) for rule in missing)
     return Comparison(UpdateStep(repairs), tuple(renewals), tuple(differences), tuple(others))
 
@@ -111,15 +111,15 @@ def difference(held: Ruleset, wanted: Ruleset) -> UpdateStep:
     for rule in wanted.without(held):
         before = places.pop(rule.key, None)
         if before is None or (before.action, before.cookie) != (rule.action, rule.cookie):
-            changes.append(Change(Command.ADD, rule, before))
-    changes += (Change(Command.DELETE_STRICT, rule, rule) for rule in places.values())
+            changes.append(Change(FlowModCommand.ADD, rule, before))
+    changes += (Change(FlowModCommand.DELETE_STRICT, rule, rule) for rule in places.values())
     return UpdateStep(changes)
 
 
 def absent(wanted: Ruleset) -> Comparison:
     """Return the comparison with an empty table; the same objects at every call."""
     if wanted not in _absent:
-        repairs = UpdateStep(Change(Command.ADD, rule) for rule in wanted.rules)
+        repairs = UpdateStep(Change(FlowModCommand.ADD, rule) for rule in wanted.rules)
         differences = tuple(Difference("missing", rule) for rule in wanted.rules)
         _absent[wanted] = Comparison(repairs, (), differences)
     return _absent[wanted]

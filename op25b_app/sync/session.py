@@ -1,7 +1,7 @@
 """Keep one switch in step with its policy: take events in, return messages to send.
 
 All work on a table is the same cycle: read the table, compare it with the desired state, send the differences
-in groups, each confirmed before the next, and read the table back. A switch is protected only when its table
+in steps, each confirmed before the next, and read the table back. A switch is protected only when its table
 reads as wanted and is proven to do what the policy says. A barrier reply says only that messages were
 handled, not that they were accepted.
 
@@ -455,12 +455,12 @@ class Session:
         protocol.renew()
         chunks = protocol.carry_out(way.plan)
         self._wait_for(protocol, now)
-        if not way.plan.groups:
+        if not way.plan.steps:
             return self._turn(
                 Input.POLICY_EQUAL, "a new policy changes no rule here; reading and proving", now
             ).before(Outcome(chunks))
         self._repaired = True
-        changes = count(sum(map(len, way.plan.groups)), "change")
+        changes = count(sum(map(len, way.plan.steps)), "change")
         told = self._turn(Input.POLICY_SENT, f"sending {changes} for a new policy", now)
         return told.before(Outcome(chunks))
 
@@ -468,7 +468,7 @@ class Session:
         plan, comparison = reviewed.plan, reviewed.comparison
         assert plan is not None
         assert comparison is not None
-        self._read_back.sends((*plan.groups, UpdateStep(plan.first)))
+        self._read_back.sends((*plan.steps, UpdateStep(plan.first)))
         self._cycle = self._cycle.after(plan, len(protocol.refused))
         chunks = protocol.carry_out(plan)
         self._wait_for(protocol, now)

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.errors import ABOUT_MATCHES, explain
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import FlowRule, Role
@@ -119,7 +119,7 @@ def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | No
     left_out: set[Key] = set()
     for key, (change, _) in refused.items():
         rule = wanted.by_key.get(key)
-        is_wanted = rule is None if change.command is Command.DELETE_STRICT else rule is not None
+        is_wanted = rule is None if change.command is FlowModCommand.DELETE_STRICT else rule is not None
         if isinstance(change.rule.match, ReportedMatch):
             continue
         if is_marker(change.rule) or not is_wanted or (rule and rule.action != _meant(change, wanted).action):

@@ -1,7 +1,7 @@
 """Order changes so that no packet passes that neither the old nor the new rules permit.
 
-A switch may handle messages between two barriers in any order, so a plan is a sequence of groups. Whatever
-part of a group is in force, on top of all groups before, every packet gets its old verdict or its new one.
+A switch may handle messages between two barriers in any order, so a plan is a sequence of steps. Whatever
+part of a step is in force, on top of all steps before, every packet gets its old verdict or its new one.
 The last two orders may also block it:
 
 - :func:`opened_last` fills a switch that blocks everything because table 0 has no rules. The rules of table 0
@@ -28,7 +28,7 @@ from itertools import chain, groupby
 
 from op25b_app.compiler.pipeline import Table
 from op25b_app.compiler.rule_factory import rule_of
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
 from op25b_app.sync.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
@@ -42,7 +42,7 @@ DROP_ALL = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
 
 
 def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
-    """Return the groups for a switch without rules in table 0, whose rules come last.
+    """Return the steps for a switch without rules in table 0, whose rules come last.
 
     Return None where table 0 has rules or is the only table wanted. In table 0 a packet meets its own rule or
     one that blocks, so the last rules may come in any order.
@@ -57,12 +57,12 @@ def opened_last(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> l
         if change.rule.priority > lowest
     }
     closed = [change for change in changes if not _opens(change)]
-    closed += (Change(Command.ADD, rule) for rule in blocking.values())
-    groups = (
+    closed += (Change(FlowModCommand.ADD, rule) for rule in blocking.values())
+    steps = (
         UpdateStep(closed),
         UpdateStep(change._replace(before=blocking.get(change.rule.key)) for change in opening),
     )
-    return [group for group in groups if group]
+    return [step for step in steps if step]
 
 
 def _opens(change: Change) -> bool:
@@ -70,7 +70,7 @@ def _opens(change: Change) -> bool:
 
 
 def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
-    """Return the groups that change ``found``, a whole table, to ``wanted``; None where this does not suit.
+    """Return the steps that change ``found``, a whole table, to ``wanted``; None where this does not suit.
 
     Tables that no packet visits before are changed first, those that none visits afterwards last. With the
     first go blocking rules of a table without rules, which blocks everything already. Other tables that one
@@ -93,18 +93,18 @@ def in_place(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list
         else:
             by_table.setdefault(change.rule.table, []).append(change)
 
-    groups = [UpdateStep(first)]
+    steps = [UpdateStep(first)]
     for tables in _visited_together(by_table.keys(), before, after):
         chained = _chain({table: by_table[table] for table in tables}, before, after)
         if chained is None:
             return None
-        groups += chained
-    groups.append(UpdateStep(last))
-    return [group for group in groups if group]
+        steps += chained
+    steps.append(UpdateStep(last))
+    return [step for step in steps if step]
 
 
 def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
-    """Return the groups that change ``found``, a whole table, to ``wanted`` by way of tagged packets.
+    """Return the steps that change ``found``, a whole table, to ``wanted`` by way of tagged packets.
 
     Return None where a changed table is handed over to another application: its rules for a tag are unknown.
     """
@@ -118,19 +118,19 @@ def staged(changes: Iterable[Change], found: Ruleset, wanted: Ruleset) -> list[U
     behind = [rule for rule in wanted.rules if rule.table != Table.ADMIT]
     stage = [_staged_rule(rule, tag, own) for rule in behind]
     plain, tagging = _tagging(admitting, found, wanted, tag, own)
-    groups = [
+    steps = [
         UpdateStep(change for change in later if _tag_of(change.rule) not in live),
-        UpdateStep(Change(Command.ADD, rule) for rule in stage),
+        UpdateStep(Change(FlowModCommand.ADD, rule) for rule in stage),
         *_make_before_break(tagging),
         UpdateStep(change for change in later if _tag_of(change.rule) in live),
         UpdateStep(plain),
-        UpdateStep(Change(Command.DELETE_STRICT, rule, rule) for rule in stage),
+        UpdateStep(Change(FlowModCommand.DELETE_STRICT, rule, rule) for rule in stage),
     ]
-    return [group for group in groups if group]
+    return [step for step in steps if step]
 
 
 def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
-    """Return groups that block more, then groups that permit more; None where a table does more than that.
+    """Return steps that block more, then steps that permit more; None where a table does more than that.
 
     In each of the two, deletions make room for additions.
     """
@@ -145,7 +145,7 @@ def closed_first(changes: Sequence[Change], found: Ruleset, wanted: Ruleset) -> 
 def behind_gate(
     changes: Iterable[Change], wanted: Ruleset, makes_room: Callable[[Change], bool] = lambda change: False
 ) -> list[UpdateStep]:
-    """Return the groups behind the gate; without a gate where nothing is blocked afterwards.
+    """Return the steps behind the gate; without a gate where nothing is blocked afterwards.
 
     Changes for which ``makes_room`` is true go before the gate; they must only block more.
     """
@@ -153,9 +153,12 @@ def behind_gate(
     others = [change for change in changes if change.rule != DROP_ALL]
     before = [change for change in others if makes_room(change)]
     between = _going_first(change for change in others if not makes_room(change))
-    opened, closed = Change(Command.DELETE_STRICT, DROP_ALL, DROP_ALL), Change(Command.ADD, DROP_ALL)
-    groups = [UpdateStep(before), UpdateStep([closed] * gated), *between, UpdateStep([opened])]
-    return [group for group in groups if group]
+    opened, closed = (
+        Change(FlowModCommand.DELETE_STRICT, DROP_ALL, DROP_ALL),
+        Change(FlowModCommand.ADD, DROP_ALL),
+    )
+    steps = [UpdateStep(before), UpdateStep([closed] * gated), *between, UpdateStep([opened])]
+    return [step for step in steps if step]
 
 
 def _going_first(changes: Iterable[Change]) -> list[UpdateStep]:
@@ -163,8 +166,8 @@ def _going_first(changes: Iterable[Change]) -> list[UpdateStep]:
     going: list[Change] = []
     coming: list[Change] = []
     for change in changes:
-        (going if change.command is Command.DELETE_STRICT else coming).append(change)
-    return [UpdateStep(group) for group in (going, coming) if group]
+        (going if change.command is FlowModCommand.DELETE_STRICT else coming).append(change)
+    return [UpdateStep(step) for step in (going, coming) if step]
 
 
 def _make_before_break(changes: Iterable[Change]) -> list[UpdateStep]:
@@ -173,17 +176,17 @@ def _make_before_break(changes: Iterable[Change]) -> list[UpdateStep]:
     changed: list[Change] = []
     gone: list[Change] = []
     for change in changes:
-        if change.command is Command.DELETE_STRICT:
+        if change.command is FlowModCommand.DELETE_STRICT:
             gone.append(change)
         else:
             (new if change.before is None else changed).append(change)
-    groups = [*_by_priority(new, highest_first=True), UpdateStep(changed), *_by_priority(gone)]
-    return [group for group in groups if group]
+    steps = [*_by_priority(new, highest_first=True), UpdateStep(changed), *_by_priority(gone)]
+    return [step for step in steps if step]
 
 
 def _by_priority(changes: list[Change], *, highest_first: bool = False) -> Iterator[UpdateStep]:
     ordered = sorted(changes, key=_priority, reverse=highest_first)
-    return (UpdateStep(group) for _, group in groupby(ordered, key=_priority))
+    return (UpdateStep(step) for _, step in groupby(ordered, key=_priority))
 
 
 def _priority(change: Change) -> int:
@@ -219,7 +222,7 @@ def _rank(changes: Iterable[Change]) -> int:
 
 def _blocks_more(change: Change) -> bool:
     """Return whether a change of a table that blocks or hands on blocks more; else it permits more."""
-    return (change.command is Command.DELETE_STRICT) is (change.rule.action is not None)
+    return (change.command is FlowModCommand.DELETE_STRICT) is (change.rule.action is not None)
 
 
 def _visited_together(tables: Iterable[int], before: Outcomes, after: Outcomes) -> Iterator[tuple[int, ...]]:
@@ -289,15 +292,15 @@ def _tagging(
     by_key = {change.rule.key: change for change in changes}
     present = {rule.key: rule for rule in found.rules if rule.table == Table.ADMIT}
     plain: list[Change] = []
-    tagging = [change for change in changes if change.command is Command.DELETE_STRICT]
+    tagging = [change for change in changes if change.command is FlowModCommand.DELETE_STRICT]
     for rule in wanted.rules:
         before = present.get(rule.key)
         if rule.table != Table.ADMIT or not (before is None or before.is_managed or rule.key in by_key):
             continue
         if isinstance(rule.action, Goto) and rule.action.table in own:
             tagged = rule._replace(action=Tagged(rule.action.table, tag))
-            tagging.append(Change(Command.ADD, tagged, before))
-            plain.append(Change(Command.ADD, rule, tagged))
+            tagging.append(Change(FlowModCommand.ADD, tagged, before))
+            plain.append(Change(FlowModCommand.ADD, rule, tagged))
         elif rule.key in by_key:
             tagging.append(by_key[rule.key])
     return plain, tagging

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
@@ -27,19 +27,19 @@ GATES = 1
 
 
 class Plan(NamedTuple):
-    """Groups of changes, each to be confirmed before the next; the first one all at once if ``bundled``.
+    """Steps, each to be confirmed before the next; the first one all at once if ``bundled``.
 
-    Changes of ``first`` need no order of their own: they go before the first group. A plan that
+    Changes of ``first`` need no order of their own: they go before the first step. A plan that
     ``blocks_meanwhile`` goes on blocking if it is not carried out to its end.
     """
 
-    groups: Sequence[UpdateStep]
+    steps: Sequence[UpdateStep]
     bundled: bool = False
     first: tuple[Change, ...] = ()
     blocks_meanwhile: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.groups or self.first)
+        return bool(self.steps or self.first)
 
 
 def plan_changes(changes: UpdateStep, found: Ruleset, wanted: Ruleset, capabilities: Capabilities) -> Plan:
@@ -64,9 +64,9 @@ def plan_changes(changes: UpdateStep, found: Ruleset, wanted: Ruleset, capabilit
     for order in _ORDERS if changes else ():
         if order is staged and not capabilities.tags:
             continue
-        groups = order(changes, found, wanted)
-        if groups is not None and _fit(groups, found, wanted, capabilities.room):
-            return Plan([*before, *groups], blocks_meanwhile=order is closed_first)
+        steps = order(changes, found, wanted)
+        if steps is not None and _fit(steps, found, wanted, capabilities.room):
+            return Plan([*before, *steps], blocks_meanwhile=order is closed_first)
     if not changes:
         return Plan(before)
     return Plan([*before, *behind_gate(changes, wanted, _makes_room)], blocks_meanwhile=True)
@@ -76,17 +76,20 @@ def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...
     """Return the changes that add a missing marker to the markers ``found``, and then delete the old ones."""
     present = [*found]
     is_there = any(rule.key == mark.key and meaning(rule.action) == mark.action for rule in present)
-    new = () if is_there else (Change(Command.ADD, mark),)
-    return (*new, *(Change(Command.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key))
+    new = () if is_there else (Change(FlowModCommand.ADD, mark),)
+    return (
+        *new,
+        *(Change(FlowModCommand.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key),
+    )
 
 
 def installation(wanted: Ruleset) -> Sequence[UpdateStep]:
-    """Return the groups for an empty switch; the same objects at every call."""
+    """Return the steps for an empty switch; the same objects at every call."""
     if wanted not in _installations:
         nothing, changes = Ruleset(()), absent(wanted).repairs
-        groups = opened_last(changes, nothing, wanted) or in_place(changes, nothing, wanted)
-        assert groups is not None
-        _installations[wanted] = groups
+        steps = opened_last(changes, nothing, wanted) or in_place(changes, nothing, wanted)
+        assert steps is not None
+        _installations[wanted] = steps
     return _installations[wanted]
 
 
@@ -94,35 +97,35 @@ _installations: WeakKeyDictionary[Ruleset, Sequence[UpdateStep]] = WeakKeyDictio
 
 
 def _deletions_first(change: Change) -> bool:
-    return change.command is Command.ADD
+    return change.command is FlowModCommand.ADD
 
 
 def _does_the_same(change: Change) -> bool:
     """Return whether a rule replaces one that does the same with packets: that needs no order."""
     before = change.before
-    return change.command is Command.ADD and before is not None and before.action == change.rule.action
+    return change.command is FlowModCommand.ADD and before is not None and before.action == change.rule.action
 
 
 def _makes_room(change: Change) -> bool:
     """Return whether a change makes room for the gate, and only blocks more."""
-    goes = change.command is Command.DELETE_STRICT and change.rule.table == Table.ADMIT
+    goes = change.command is FlowModCommand.DELETE_STRICT and change.rule.table == Table.ADMIT
     return goes and is_dispensable(change.rule)
 
 
-def _fit(groups: Sequence[UpdateStep], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
+def _fit(steps: Sequence[UpdateStep], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
     """Return whether tables with this room hold the most rules of a plan at any moment.
 
     A table that only loses rules always fits, however full it is.
     """
-    most = len(found) + sum(map(len, groups)) + MARKERS
+    most = len(found) + sum(map(len, steps)) + MARKERS
     if most <= min(room.values(), default=most):
         return True
     held = Counter(rule.table for rule in found.rules)
     held[wanted.last_own_table] += MARKERS
-    for group in groups:
-        coming = Counter(change.rule.table for change in group if change.before is None)
+    for step in steps:
+        coming = Counter(change.rule.table for change in step if change.before is None)
         held.update(coming)
         if any(held[table] > room.get(table, held[table]) for table in coming):
             return False
-        held.subtract(change.rule.table for change in group if change.command is Command.DELETE_STRICT)
+        held.subtract(change.rule.table for change in step if change.command is FlowModCommand.DELETE_STRICT)
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Opaque, Tagged
 from testing.private_ovs import PrivateOvs
 
@@ -57,7 +57,7 @@ def test_what_is_loaded_is_read_back(ovs: PrivateOvs, version: int) -> None:
         assert all(0 <= each.duration < 60 for each in installed if each.rule.hard_timeout)
 
         removed, kept = rules()[::2], rules()[1::2]
-        assert switch.load(removed, Command.DELETE_STRICT) == []
+        assert switch.load(removed, FlowModCommand.DELETE_STRICT) == []
         assert sorted(each.rule for each in switch.read()) == sorted(kept)
 
 
@@ -66,7 +66,7 @@ def test_a_deletion_spares_a_rule_with_another_cookie(ovs: PrivateOvs) -> None:
     theirs = FlowRule(0, 100, (Field("in_port", 1),), NORMAL, cookie=7)
     with ovs.openflow("codec-cookie") as switch:
         switch.load([theirs])
-        switch.load([theirs._replace(cookie=0x25B0_0000_0000_0001)], Command.DELETE_STRICT)
+        switch.load([theirs._replace(cookie=0x25B0_0000_0000_0001)], FlowModCommand.DELETE_STRICT)
         assert [each.rule for each in switch.read()] == [theirs]
 
 

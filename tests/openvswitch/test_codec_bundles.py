@@ -8,8 +8,8 @@ from collections.abc import Iterable
 import pytest
 
 from op25b_app.openflow import bundle, codec, errors
-from op25b_app.openflow.bundle import Control, ControlReply
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.bundle import BundleControlReply, BundleControlType
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from testing.openflow_client import ERROR, OpenFlowClient
 from testing.private_ovs import PrivateOvs
@@ -21,7 +21,7 @@ FIRST_CHANGE = 0x100
 LIMIT = 3
 
 versions = pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])
-Change = tuple[Command, FlowRule]
+Change = tuple[FlowModCommand, FlowRule]
 
 
 def rule(number: int) -> FlowRule:
@@ -56,7 +56,7 @@ def committed(switch: OpenFlowClient, *changes: Change) -> list[bytes]:
     return switch.received()
 
 
-def replies(messages: Iterable[bytes]) -> list[ControlReply]:
+def replies(messages: Iterable[bytes]) -> list[BundleControlReply]:
     return [reply for message in messages if (reply := bundle.decode_control_reply(message))]
 
 
@@ -78,14 +78,14 @@ def test_a_bundle_is_committed(ovs: PrivateOvs, version: int) -> None:
         switch.load([rule(1)])
         messages = committed(
             switch,
-            (Command.ADD, rule(2)),
-            (Command.ADD, rule(3)._replace(action=None)),
-            (Command.DELETE_STRICT, rule(1)),
+            (FlowModCommand.ADD, rule(2)),
+            (FlowModCommand.ADD, rule(3)._replace(action=None)),
+            (FlowModCommand.DELETE_STRICT, rule(1)),
         )
         assert replies(messages) == [
-            ControlReply(NUMBER, Control.OPENED, OPEN),
-            ControlReply(NUMBER, Control.CLOSED, CLOSE),
-            ControlReply(NUMBER, Control.COMMITTED, COMMIT),
+            BundleControlReply(NUMBER, BundleControlType.OPENED, OPEN),
+            BundleControlReply(NUMBER, BundleControlType.CLOSED, CLOSE),
+            BundleControlReply(NUMBER, BundleControlType.COMMITTED, COMMIT),
         ]
         assert refusals(messages) == []
         assert sorted(each.rule for each in switch.read()) == [rule(2), rule(3)._replace(action=None)]
@@ -97,13 +97,15 @@ def test_nothing_of_a_bundle_holds_before_its_commit(ovs: PrivateOvs, version: i
     add_bridge(ovs, bridge)
     with ovs.openflow(bridge, version) as switch:
         switch.load([rule(1)])
-        switch.send(*opened(switch, [(Command.ADD, rule(2)), (Command.DELETE_STRICT, rule(1))]))
+        switch.send(*opened(switch, [(FlowModCommand.ADD, rule(2)), (FlowModCommand.DELETE_STRICT, rule(1))]))
         assert refusals(switch.received()) == []
         assert rules_of(switch) == [1]
         switch.send(bundle.encode_discard(version=version, bundle=NUMBER, xid=DISCARD))
-        assert replies(switch.received()) == [ControlReply(NUMBER, Control.DISCARDED, DISCARD)]
+        assert replies(switch.received()) == [
+            BundleControlReply(NUMBER, BundleControlType.DISCARDED, DISCARD)
+        ]
         assert rules_of(switch) == [1]
-        switch.send(*opened(switch, [(Command.ADD, rule(2)), (Command.DELETE_STRICT, rule(1))]))
+        switch.send(*opened(switch, [(FlowModCommand.ADD, rule(2)), (FlowModCommand.DELETE_STRICT, rule(1))]))
         switch.received()
     with ovs.openflow(bridge, version) as switch:
         assert rules_of(switch) == [1], "a bundle outlived its connection"
@@ -113,7 +115,10 @@ def test_nothing_of_a_bundle_holds_before_its_commit(ovs: PrivateOvs, version: i
 def test_a_bundle_that_does_not_fit_fails_whole(ovs: PrivateOvs, version: int) -> None:
     bridge = f"bundle-full{version}"
     add_bridge(ovs, bridge, limit=LIMIT)
-    changes = [(Command.DELETE_STRICT, rule(1)), *[(Command.ADD, rule(number)) for number in range(2, 7)]]
+    changes = [
+        (FlowModCommand.DELETE_STRICT, rule(1)),
+        *[(FlowModCommand.ADD, rule(number)) for number in range(2, 7)],
+    ]
     with ovs.openflow(bridge, version) as switch:
         switch.load([rule(1)])
         messages = committed(switch, *changes)
@@ -121,7 +126,10 @@ def test_a_bundle_that_does_not_fit_fails_whole(ovs: PrivateOvs, version: int) -
             (FIRST_CHANGE + 4, "no room in the table (FLOW_MOD_FAILED/TABLE_FULL)"),
             (COMMIT, "a message in the bundle failed, and none was applied (BUNDLE_FAILED/MSG_FAILED)"),
         ]
-        assert [reply.kind for reply in replies(messages)] == [Control.OPENED, Control.CLOSED]
+        assert [reply.kind for reply in replies(messages)] == [
+            BundleControlType.OPENED,
+            BundleControlType.CLOSED,
+        ]
         flow_mod = codec.encode_flow_mod(rule(5), version=version, xid=FIRST_CHANGE + 4)
         (refused,) = (message for message in messages if message[4:8] == flow_mod[4:8])
         assert refused[12:] == bundle.encode_add(flow_mod, bundle=NUMBER)
@@ -133,8 +141,8 @@ def test_rules_change_places_in_a_full_table(ovs: PrivateOvs, version: int) -> N
     """Deleted first and added later, no packet sees the table in between."""
     bridge = f"bundle-swap{version}"
     add_bridge(ovs, bridge, limit=LIMIT)
-    additions = [(Command.ADD, rule(number)) for number in (4, 5, 6)]
-    deletions = [(Command.DELETE_STRICT, rule(number)) for number in (1, 2, 3)]
+    additions = [(FlowModCommand.ADD, rule(number)) for number in (4, 5, 6)]
+    deletions = [(FlowModCommand.DELETE_STRICT, rule(number)) for number in (1, 2, 3)]
     with ovs.openflow(bridge, version) as switch:
         switch.load([rule(1), rule(2), rule(3)])
         assert refusals(committed(switch, *additions, *deletions))
@@ -150,13 +158,13 @@ def test_a_commit_after_a_refused_addition_commits_the_rest(ovs: PrivateOvs, ver
     add_bridge(ovs, bridge)
     bad = rule(2)._replace(match=(Field("tcp_dst", 25),))
     with ovs.openflow(bridge, version) as switch:
-        switch.send(*opened(switch, [(Command.ADD, rule(1)), (Command.ADD, bad)]))
+        switch.send(*opened(switch, [(FlowModCommand.ADD, rule(1)), (FlowModCommand.ADD, bad)]))
         messages = switch.received()
         refused = "a field of the rule needs another one (BAD_MATCH/BAD_PREREQ)"
         assert refusals(messages) == [(FIRST_CHANGE + 1, refused)]
         assert [message[1] == ERROR for message in messages] == [False, True, False], "CLOSED comes last"
         switch.send(bundle.encode_commit(version=version, bundle=NUMBER, xid=COMMIT))
-        assert replies(switch.received()) == [ControlReply(NUMBER, Control.COMMITTED, COMMIT)]
+        assert replies(switch.received()) == [BundleControlReply(NUMBER, BundleControlType.COMMITTED, COMMIT)]
         assert rules_of(switch) == [1]
 
 

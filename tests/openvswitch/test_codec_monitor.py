@@ -9,15 +9,15 @@ from contextlib import contextmanager
 import pytest
 
 from op25b_app.openflow import bundle, codec
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_monitor import (
     FlowEvent,
-    Update,
+    FlowUpdate,
     decode_updates,
     encode_monitor_request,
     is_flow_update,
 )
-from op25b_app.openflow.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
+from op25b_app.openflow.flow_removed import FlowRemoved, RemovedReason, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto
 from op25b_app.openflow.wire import OPENFLOW_13
 from testing.openflow_client import OpenFlowClient
@@ -48,7 +48,7 @@ def monitored(ovs: PrivateOvs, name: str, version: int, lines: str = "") -> Iter
         yield switch
 
 
-def updates(switch: OpenFlowClient) -> list[Update]:
+def updates(switch: OpenFlowClient) -> list[FlowUpdate]:
     messages = switch.received()
     assert all(is_flow_update(message) for message in messages)
     assert {message[4:8] for message in messages} <= {bytes(4)}, "later updates have no xid"
@@ -60,11 +60,11 @@ def test_what_others_do_is_told_at_once(ovs: PrivateOvs, version: int) -> None:
     bridge = f"monitor{version}"
     with monitored(ovs, bridge, version, f"{LINE},actions=drop") as switch:
 
-        def told(event: FlowEvent, action: Action, reason: int = 0) -> Update:
-            return Update(event, 2, 9, MATCH, COOKIE, action, reason=reason)
+        def told(event: FlowEvent, action: Action, reason: int = 0) -> FlowUpdate:
+            return FlowUpdate(event, 2, 9, MATCH, COOKIE, action, reason=reason)
 
         ovs.ofctl("del-flows", bridge)
-        assert updates(switch) == [told(FlowEvent.REMOVED, None, Reason.DELETE)]
+        assert updates(switch) == [told(FlowEvent.REMOVED, None, RemovedReason.DELETE)]
         ovs.add_flows(bridge, f"{LINE},actions=goto_table:4")
         assert updates(switch) == [told(FlowEvent.ADDED, Goto(4))]
         ovs.add_flows(bridge, f"{LINE},actions=NORMAL".replace(f"{COOKIE:#x}", "0x3"))
@@ -72,7 +72,7 @@ def test_what_others_do_is_told_at_once(ovs: PrivateOvs, version: int) -> None:
         ovs.ofctl("mod-flows", bridge, "table=2,actions=drop")
         assert updates(switch) == [told(FlowEvent.MODIFIED, None)._replace(cookie=3)]
         ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=9,tcp,nw_src=10.0.0.0/8")
-        assert updates(switch) == [told(FlowEvent.REMOVED, None, Reason.DELETE)._replace(cookie=3)]
+        assert updates(switch) == [told(FlowEvent.REMOVED, None, RemovedReason.DELETE)._replace(cookie=3)]
 
 
 @versions
@@ -82,7 +82,7 @@ def test_the_end_of_a_time_out_is_told(ovs: PrivateOvs, version: int) -> None:
         ovs.add_flows(bridge, f"{LINE},hard_timeout=1,actions=drop")
         assert [(each.event, each.hard_timeout) for each in updates(switch)] == [(FlowEvent.ADDED, 1)]
         (update,) = decode_updates(switch.await_message())
-        assert (update.event, update.reason) == (FlowEvent.REMOVED, Reason.HARD_TIMEOUT)
+        assert (update.event, update.reason) == (FlowEvent.REMOVED, RemovedReason.HARD_TIMEOUT)
 
 
 @versions
@@ -94,7 +94,9 @@ def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
         flow_mod = codec.encode_flow_mod(OURS, version=version, xid=0x501)
         switch.send(flow_mod)
         switch.send(codec.encode_flow_mod(OURS._replace(action=None), version=version, xid=0x502))
-        deletion = codec.encode_flow_mod(OURS, command=Command.DELETE_STRICT, version=version, xid=0x503)
+        deletion = codec.encode_flow_mod(
+            OURS, command=FlowModCommand.DELETE_STRICT, version=version, xid=0x503
+        )
         switch.send(deletion)
         told = updates(switch)
         if version == OPENFLOW_13:
@@ -102,7 +104,7 @@ def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
             assert [each.rule for each in told[:2]] == [OURS, OURS._replace(action=None)]
             assert told[2].rule.key == OURS.key
         else:
-            assert told == [Update(FlowEvent.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
+            assert told == [FlowUpdate(FlowEvent.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
 
         switch.send(
             bundle.encode_open(version=version, bundle=1, xid=1),
@@ -129,7 +131,7 @@ def test_a_monitor_that_is_not_read_pauses_and_resumes(ovs: PrivateOvs, version:
             f"table=3,ip,nw_src=10.{n >> 16}.{n >> 8 & 255}.{n & 255},actions=drop\n" for n in range(MANY)
         )
         ovs.add_flows(bridge, "".join(lines))
-        told: list[Update] = []
+        told: list[FlowUpdate] = []
         deadline = time.monotonic() + HANG_SECONDS
         while not told or told[-1].event is not FlowEvent.RESUMED:
             assert time.monotonic() < deadline
@@ -160,7 +162,7 @@ def test_a_rule_of_ours_says_itself_that_it_is_gone(ovs: PrivateOvs, version: in
         message = switch.await_message()
         assert is_flow_removed(message)
         gone = OURS._replace(action=None)
-        assert decode_flow_removed(message) == Removed(gone, Reason.DELETE, 0, 0)
+        assert decode_flow_removed(message) == FlowRemoved(gone, RemovedReason.DELETE, 0, 0)
         message = switch.await_message()
         gone = gone._replace(priority=8, hard_timeout=1)
-        assert decode_flow_removed(message) == Removed(gone, Reason.HARD_TIMEOUT, 0, 0)
+        assert decode_flow_removed(message) == FlowRemoved(gone, RemovedReason.HARD_TIMEOUT, 0, 0)

@@ -22,7 +22,7 @@ LINE, OUTSIDE = Host(1, "100.64.0.1"), Host(4, "203.0.113.9")
 SPAM, SUBMISSION = LINE.to(OUTSIDE, dport=25), LINE.to(OUTSIDE, dport=587)
 PACKETS = 14
 MODES = {Mode.MONITOR: "monitoring", Mode.ENFORCE: "protected"}
-LOOKS = pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "groups"])
+LOOKS = pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "steps"])
 VERSIONS = pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])
 
 

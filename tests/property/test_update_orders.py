@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.openflow.stored_rule import stored
@@ -51,12 +51,12 @@ def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> UpdateStep:
 
 
 def in_place_or_staged(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:
-    groups = in_place(changes, found, wanted)
-    return staged(changes, found, wanted) if groups is None else groups
+    steps = in_place(changes, found, wanted)
+    return staged(changes, found, wanted) if steps is None else steps
 
 
 def planned(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
-    return [*plan_changes(changes, found, wanted, Capabilities()).groups]
+    return [*plan_changes(changes, found, wanted, Capabilities()).steps]
 
 
 def gated(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
@@ -64,26 +64,26 @@ def gated(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateSt
 
 
 def closed_first_or_gated(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep]:
-    groups = closed_first(changes, found, wanted)
-    return behind_gate(changes, wanted) if groups is None else groups
+    steps = closed_first(changes, found, wanted)
+    return behind_gate(changes, wanted) if steps is None else steps
 
 
 def moments(
     data: st.DataObject, found: Sequence[FlowRule], wanted: Ruleset, order: Order
 ) -> tuple[list[Moment], Moment]:
-    """Some moments while a plan is carried out, each group in any order, and the end."""
-    groups = order(changes_from(found, wanted), Ruleset([found]), wanted)
-    assert groups is not None
+    """Some moments while a plan is carried out, each step in any order, and the end."""
+    steps = order(changes_from(found, wanted), Ruleset([found]), wanted)
+    assert steps is not None
     messages: list[Change] = []
-    for group in groups:
-        messages.extend(data.draw(st.permutations(group)))
+    for step in steps:
+        messages.extend(data.draw(st.permutations(step)))
     stops = set(data.draw(st.lists(st.integers(0, len(messages)), max_size=SAMPLES)))
     holding: Holding = {rule.key: rule for rule in found}
     seen = []
     for number, change in enumerate(messages):
         if number in stops:
             seen.append(Moment(dict(holding), messages[:number]))
-        if change.command is Command.ADD:
+        if change.command is FlowModCommand.ADD:
             holding[change.rule.key] = change.rule
         else:
             holding.pop(change.rule.key, None)

@@ -12,21 +12,21 @@ from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from op25b_app.openflow import bundle, codec
-from op25b_app.openflow.bundle import Control, ControlReply
+from op25b_app.openflow.bundle import BundleControlReply, BundleControlType
 from op25b_app.openflow.flow_rule import Field, FlowRule
 
 VERSIONS = (4, 5, 6)
 RULE = FlowRule(3, 7, (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000)), None, 9)
 REQUESTS = {
-    Control.OPEN: bundle.encode_open,
-    Control.CLOSE: bundle.encode_close,
-    Control.COMMIT: bundle.encode_commit,
-    Control.DISCARD: bundle.encode_discard,
+    BundleControlType.OPEN: bundle.encode_open,
+    BundleControlType.CLOSE: bundle.encode_close,
+    BundleControlType.COMMIT: bundle.encode_commit,
+    BundleControlType.DISCARD: bundle.encode_discard,
 }
 numbers = st.integers(0, 0xFFFFFFFF)
 
 
-def ryu_control(version: int, control: Control, number: int, xid: int) -> bytes:
+def ryu_control(version: int, control: BundleControlType, number: int, xid: int) -> bytes:
     datapath = ProtocolDesc(version)
     parser = datapath.ofproto_parser
     message_class = parser.ONFBundleCtrlMsg if version == 4 else parser.OFPBundleCtrlMsg
@@ -43,7 +43,7 @@ def serialized(message: Any, xid: int) -> bytes:
 @pytest.mark.parametrize("version", VERSIONS)
 @given(number=numbers, xid=numbers)
 def test_control_messages_are_ryus_byte_for_byte(
-    version: int, control: Control, number: int, xid: int
+    version: int, control: BundleControlType, number: int, xid: int
 ) -> None:
     ours = REQUESTS[control](version=version, bundle=number, xid=xid)
     assert ours == ryu_control(version, control, number, xid)
@@ -73,17 +73,24 @@ def test_what_is_added_is_ryus_byte_for_byte(version: int, number: int, xid: int
 @given(
     number=numbers,
     xid=numbers,
-    control=st.sampled_from([Control.OPENED, Control.CLOSED, Control.COMMITTED, Control.DISCARDED]),
+    control=st.sampled_from(
+        [
+            BundleControlType.OPENED,
+            BundleControlType.CLOSED,
+            BundleControlType.COMMITTED,
+            BundleControlType.DISCARDED,
+        ]
+    ),
 )
-def test_replies_are_read(version: int, number: int, xid: int, control: Control) -> None:
+def test_replies_are_read(version: int, number: int, xid: int, control: BundleControlType) -> None:
     reply = ryu_control(version, control, number, xid)
-    assert bundle.decode_control_reply(reply) == ControlReply(number, control, xid)
+    assert bundle.decode_control_reply(reply) == BundleControlReply(number, control, xid)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_nothing_else_is_a_reply(version: int) -> None:
     flow_mod = codec.encode_flow_mod(RULE, version=version, xid=1)
-    reply = ryu_control(version, Control.COMMITTED, 5, 1)
+    reply = ryu_control(version, BundleControlType.COMMITTED, 5, 1)
     others = [
         *(request(version=version, bundle=5, xid=1) for request in REQUESTS.values()),
         bundle.encode_add(flow_mod, bundle=5),
@@ -98,7 +105,7 @@ def test_nothing_else_is_a_reply(version: int) -> None:
 def test_ryu_reads_its_own_replies_as_such() -> None:
     """The replies of these tests are what somebody else takes for replies, too."""
     for version in VERSIONS:
-        reply = ryu_control(version, Control.COMMITTED, 5, 1)
+        reply = ryu_control(version, BundleControlType.COMMITTED, 5, 1)
         message = ofproto_parser.msg(ProtocolDesc(version), version, reply[1], len(reply), 1, reply)
         assert (message.bundle_id, message.type) == (5, 5)
 

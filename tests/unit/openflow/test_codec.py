@@ -14,7 +14,7 @@ from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from op25b_app.openflow import codec
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_rule import (
     NORMAL,
     TAG_MASK,
@@ -27,7 +27,7 @@ from op25b_app.openflow.flow_rule import (
     Output,
     Tagged,
 )
-from op25b_app.openflow.oxm import FIELDS, OxmField, decode_match, encode_match
+from op25b_app.openflow.oxm import FIELDS, OxmType, decode_match, encode_match
 
 VERSIONS = (4, 5, 6)
 NEWER_THAN_13 = {"pbb_uca", "tcp_flags", "actset_output", "packet_type"}
@@ -36,7 +36,7 @@ TEXT = {32: addrconv.ipv4.bin_to_text, 48: addrconv.mac.bin_to_text, 128: addrco
 ADDRESSES = ("eth_", "ipv4_", "ipv6_src", "ipv6_dst", "ipv6_nd", "arp_spa", "arp_tpa", "arp_sha", "arp_tha")
 
 
-def value_of(oxm: OxmField, value: int) -> Any:
+def value_of(oxm: OxmType, value: int) -> Any:
     """A value as Ryu's parser wants it: addresses as text."""
     if oxm.name.startswith(ADDRESSES) and oxm.name != "eth_type":
         return TEXT[8 * oxm.length](value.to_bytes(oxm.length, "big"))
@@ -44,7 +44,7 @@ def value_of(oxm: OxmField, value: int) -> Any:
 
 
 @st.composite
-def fields(draw: st.DrawFn, oxm: OxmField) -> Field:
+def fields(draw: st.DrawFn, oxm: OxmType) -> Field:
     value = draw(st.integers(0, oxm.full_mask))
     if not oxm.maskable or draw(st.booleans()):
         return Field(oxm.name, value)
@@ -98,10 +98,10 @@ def ryu_instructions(parser: Any, action: Action) -> list[Any]:
     return []
 
 
-def ryu_flow_mod(version: int, rule: FlowRule, command: Command, xid: int, flags: int) -> bytes:
+def ryu_flow_mod(version: int, rule: FlowRule, command: FlowModCommand, xid: int, flags: int) -> bytes:
     datapath = ProtocolDesc(version)
     parser, ofproto = datapath.ofproto_parser, datapath.ofproto
-    adding = command is Command.ADD
+    adding = command is FlowModCommand.ADD
     message = parser.OFPFlowMod(
         datapath,
         cookie=rule.cookie,
@@ -147,18 +147,18 @@ def flow_stats_reply(
     return struct.pack("!BBHIHH4x", 4, 19, 16 + len(body), 7, 1, more) + body
 
 
-@pytest.mark.parametrize("command", list(Command))
+@pytest.mark.parametrize("command", list(FlowModCommand))
 @pytest.mark.parametrize("version", VERSIONS)
 @given(rule=rules, xid=st.integers(0, 0xFFFFFFFF), flags=st.sampled_from([0, codec.SEND_FLOW_REMOVED]))
 def test_a_flow_mod_is_ryus_byte_for_byte(
-    version: int, command: Command, rule: FlowRule, xid: int, flags: int
+    version: int, command: FlowModCommand, rule: FlowRule, xid: int, flags: int
 ) -> None:
     ours = codec.encode_flow_mod(rule, command=command, version=version, xid=xid, flags=flags)
     assert ours == ryu_flow_mod(version, rule, command, xid, flags)
 
 
 @pytest.mark.parametrize("oxm", KNOWN_TO_RYU, ids=lambda oxm: oxm.name)
-def test_every_field_is_ryus_byte_for_byte(oxm: OxmField) -> None:
+def test_every_field_is_ryus_byte_for_byte(oxm: OxmType) -> None:
     parser = ProtocolDesc(4).ofproto_parser
     for field in [
         Field(oxm.name, oxm.full_mask),

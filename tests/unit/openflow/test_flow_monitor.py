@@ -13,7 +13,7 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.bundle import encode_commit
 from op25b_app.openflow.flow_monitor import (
     FlowEvent,
-    Update,
+    FlowUpdate,
     decode_updates,
     encode_monitor_request,
     is_flow_update,
@@ -22,7 +22,7 @@ from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
 
 VERSIONS = (4, 5, 6)
 MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))
-RULE = Update(FlowEvent.ADDED, 2, 5, MATCH, 7)
+RULE = FlowUpdate(FlowEvent.ADDED, 2, 5, MATCH, 7)
 ONF = "ffff0000 00000000 4f4e4600 0000074e"
 STANDARD = "00100000 00000000"
 WIRE_MATCH = "00010016 80000a02 08008000 17080a00 0000ff00 00000000"
@@ -50,14 +50,14 @@ CAPTURED = [
         4,
         f"{ONF} 0028 0002 0000 0002 0000 0000 000c 01 00 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        Update(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
+        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
     ),
     (
         4,
         f"{ONF} 0020 0001 0001 0003 0000 0001 0004 02 00 0000000000000000 00010004 00000000",
-        Update(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
+        FlowUpdate(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
     ),
-    (4, f"{ONF} 0008 0003 00000500", Update(FlowEvent.OWN, xid=0x500)),
+    (4, f"{ONF} 0008 0003 00000500", FlowUpdate(FlowEvent.OWN, xid=0x500)),
     (5, f"{STANDARD} 0030 0001 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", RULE),
     (
         6,
@@ -68,16 +68,16 @@ CAPTURED = [
         5,
         f"{STANDARD} 0028 0003 01 00 0000 0000 0002 00000000 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        Update(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
+        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
     ),
     (
         6,
         f"{STANDARD} 0020 0002 02 01 0000 0001 0003 00000000 0000000000000000 00010004 00000000",
-        Update(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
+        FlowUpdate(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
     ),
-    (5, f"{STANDARD} 0008 0004 00000500", Update(FlowEvent.OWN, xid=0x500)),
-    (6, f"{STANDARD} 0008 0005 00000000", Update(FlowEvent.PAUSED)),
-    (6, f"{STANDARD} 0008 0006 00000000", Update(FlowEvent.RESUMED)),
+    (5, f"{STANDARD} 0008 0004 00000500", FlowUpdate(FlowEvent.OWN, xid=0x500)),
+    (6, f"{STANDARD} 0008 0005 00000000", FlowUpdate(FlowEvent.PAUSED)),
+    (6, f"{STANDARD} 0008 0006 00000000", FlowUpdate(FlowEvent.RESUMED)),
     (5, f"{STANDARD} 0030 0000 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", RULE),
 ]
 
@@ -104,7 +104,7 @@ def test_the_extensions_request_is_the_one_that_open_vswitch_takes() -> None:
 
 
 @pytest.mark.parametrize(("version", "text", "update"), CAPTURED)
-def test_updates_are_read(version: int, text: str, update: Update) -> None:
+def test_updates_are_read(version: int, text: str, update: FlowUpdate) -> None:
     message = wire(version, text)
     assert is_flow_update(message)
     assert list(decode_updates(message)) == [update]
@@ -123,7 +123,7 @@ def test_the_extension_pauses_and_resumes_in_messages_of_their_own() -> None:
     for kind, event in ((1871, FlowEvent.PAUSED), (1872, FlowEvent.RESUMED)):
         message = struct.pack("!BBHIII", 4, 4, 16, 0, 0x4F4E4600, kind)
         assert is_flow_update(message)
-        assert list(decode_updates(message)) == [Update(event)]
+        assert list(decode_updates(message)) == [FlowUpdate(event)]
 
 
 def test_the_first_reply_tells_nothing() -> None:
@@ -159,7 +159,7 @@ def test_nothing_else_is_an_update(version: int) -> None:
 @pytest.mark.parametrize(("version", "text"), [(4, ONF), (5, STANDARD), (6, STANDARD)])
 def test_broken_updates_count_as_a_pause(version: int, text: str) -> None:
     """As if the switch had not told: so the table is read."""
-    paused = Update(FlowEvent.PAUSED)
+    paused = FlowUpdate(FlowEvent.PAUSED)
     first = len(wire(version, text))
     entry = next(each for number, each, _ in CAPTURED if number == version).removeprefix(text)
     whole = wire(version, text + entry)
@@ -178,4 +178,4 @@ def test_broken_updates_count_as_a_pause(version: int, text: str) -> None:
 @given(garbage=st.binary(max_size=200), version=st.sampled_from(VERSIONS))
 def test_garbage_ends_in_updates(garbage: bytes, version: int) -> None:
     message = wire(version, ONF if version == 4 else STANDARD) + garbage
-    assert all(isinstance(update, Update) for update in decode_updates(message))
+    assert all(isinstance(update, FlowUpdate) for update in decode_updates(message))

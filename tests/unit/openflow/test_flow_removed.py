@@ -12,7 +12,7 @@ from ryu.ofproto import ofproto_parser
 from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from op25b_app.openflow import codec
-from op25b_app.openflow.flow_removed import Reason, Removed, decode_flow_removed, is_flow_removed
+from op25b_app.openflow.flow_removed import FlowRemoved, RemovedReason, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import Field, FlowRule
 from op25b_app.openflow.oxm import encode_match
 
@@ -20,7 +20,7 @@ VERSIONS = (4, 5, 6)
 MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))
 
 
-def flow_removed(version: int, removed: Removed) -> bytes:
+def flow_removed(version: int, removed: FlowRemoved) -> bytes:
     """Written down from section 7.4.2 of the specification of 1.3, and 7.5.2 of 1.5."""
     rule, reason, packets, octets = removed
     if version == 6:
@@ -42,7 +42,7 @@ def flow_removed(version: int, removed: Removed) -> bytes:
 
 numbers = st.integers(0, (1 << 64) - 1)
 all_removed = st.builds(
-    Removed,
+    FlowRemoved,
     st.builds(
         FlowRule,
         table=st.integers(0, 254),
@@ -52,7 +52,7 @@ all_removed = st.builds(
         cookie=numbers,
         hard_timeout=st.integers(0, 0xFFFF),
     ),
-    st.sampled_from([*Reason, 200]),
+    st.sampled_from([*RemovedReason, 200]),
     numbers,
     numbers,
 )
@@ -60,7 +60,7 @@ all_removed = st.builds(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @given(removed=all_removed)
-def test_what_is_told_is_read(version: int, removed: Removed) -> None:
+def test_what_is_told_is_read(version: int, removed: FlowRemoved) -> None:
     message = flow_removed(version, removed)
     assert is_flow_removed(message)
     assert decode_flow_removed(message) == removed
@@ -69,7 +69,9 @@ def test_what_is_told_is_read(version: int, removed: Removed) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_ryu_reads_it_alike(version: int) -> None:
     """The messages of these tests are well-formed to somebody else, too."""
-    message = flow_removed(version, Removed(FlowRule(2, 7, MATCH, None, 77, 60), Reason.HARD_TIMEOUT, 5, 6))
+    message = flow_removed(
+        version, FlowRemoved(FlowRule(2, 7, MATCH, None, 77, 60), RemovedReason.HARD_TIMEOUT, 5, 6)
+    )
     told = ofproto_parser.msg(ProtocolDesc(version), version, 11, len(message), 0, message)
     assert (told.table_id, told.priority, told.cookie, told.reason) == (2, 7, 77, 1)
     assert (told.idle_timeout, told.hard_timeout) == (9, 60)
@@ -79,7 +81,7 @@ def test_ryu_reads_it_alike(version: int) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_cut_short_is_refused_and_of_a_match_cut_short_the_rest_is_read(version: int) -> None:
     rule = FlowRule(2, 7, MATCH, None, 77, 60)
-    whole = flow_removed(version, Removed(rule, 1, 5, 6))
+    whole = flow_removed(version, FlowRemoved(rule, 1, 5, 6))
     match = whole.index(encode_match(MATCH))
     for length in range(8, match):
         with pytest.raises(ValueError, match="unreadable flow-removed message"):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.openflow.table_features import is_table_features_reply
@@ -25,7 +25,7 @@ from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, desired
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 
 BLOCK = 0x25B0 << 48 | Role.BLOCK << 40
-BUNDLES = pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "groups"])
+BUNDLES = pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "steps"])
 TOLD = pytest.mark.parametrize("told", [True, False], ids=["told", "learned"])
 
 
@@ -237,9 +237,9 @@ def test_a_single_table_that_was_full_of_permits_gets_another_policy(bundles: bo
 
 def test_what_makes_room_for_the_gate_goes_before_it() -> None:
     gone, blocking = permits(1, 3), blocks(1, 3)
-    changes = [Change(Command.DELETE_STRICT, rule, rule) for rule in (*gone, *blocking)]
-    groups = behind_gate(changes, Ruleset([blocks(9, 1)]), lambda change: change.rule in gone)
-    assert [[change.rule for change in group] for group in groups] == [gone, [DROP_ALL], blocking, [DROP_ALL]]
+    changes = [Change(FlowModCommand.DELETE_STRICT, rule, rule) for rule in (*gone, *blocking)]
+    steps = behind_gate(changes, Ruleset([blocks(9, 1)]), lambda change: change.rule in gone)
+    assert [[change.rule for change in step] for step in steps] == [gone, [DROP_ALL], blocking, [DROP_ALL]]
 
 
 @pytest.mark.parametrize(("rule", "closed"), [(RULES[-1], False), (RULES[-2], True)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.openflow.codec import RESET_COUNTS, Command
+from op25b_app.openflow.codec import RESET_COUNTS, FlowModCommand
 from op25b_app.openflow.flow_mods import Change, flags_of
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role, Tagged
 from testing.fake_switch import Abilities, FlowMod, Refusal
@@ -45,8 +45,8 @@ MOVED = [
 def test_counters_go_on_where_a_rule_goes_on_to_do_the_same(
     before: FlowRule | None, after: FlowRule, resets: bool
 ) -> None:
-    assert flags_of(Change(Command.ADD, after, before)) == RESET_COUNTS * resets
-    assert flags_of(Change(Command.DELETE_STRICT, after, before)) == 0
+    assert flags_of(Change(FlowModCommand.ADD, after, before)) == RESET_COUNTS * resets
+    assert flags_of(Change(FlowModCommand.DELETE_STRICT, after, before)) == 0
 
 
 def counts_on(world: World) -> dict[object, int]:
@@ -67,7 +67,7 @@ def enforced(world: World, *rules: FlowRule) -> None:
     world.run(world.session.assign(desired(rules)._replace(digest="beef" * 16), world.now))
 
 
-@pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "groups"])
+@pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "steps"])
 def test_a_change_of_mode_begins_to_count_anew_and_only_there(bundles: bool) -> None:
     world = installed(bundles=bundles)
     enforced(world, RULE, *RULES[1:])
@@ -104,7 +104,7 @@ def test_a_repair_does_not_count_what_another_rule_did() -> None:
     assert counts_on(world)[2, 10, ()] == 0
 
 
-@pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "groups"])
+@pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "steps"])
 def test_a_switch_that_does_not_know_the_flag_gets_the_rules_without(bundles: bool) -> None:
     def refuse(flow: FlowMod) -> Refusal | None:
         return Refusal(5, 7) if flow.flags & RESET_COUNTS else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.sync.drift import Drift, News, disturbance_of, supersedes
@@ -63,10 +63,10 @@ def test_drift_is_put_right_by_the_latest_news_of_each_rule() -> None:
     ):
         drift.note(news, WANTED)
     assert {*drift.comparison(WANTED).repairs} == {
-        Change(Command.ADD, RULES[0]),
-        Change(Command.DELETE_STRICT, OUR_OWN, OUR_OWN),
-        Change(Command.ADD, RULES[1], RULES[1]._replace(action=None)),
-        Change(Command.ADD, RULES[-1], overwritten),
+        Change(FlowModCommand.ADD, RULES[0]),
+        Change(FlowModCommand.DELETE_STRICT, OUR_OWN, OUR_OWN),
+        Change(FlowModCommand.ADD, RULES[1], RULES[1]._replace(action=None)),
+        Change(FlowModCommand.ADD, RULES[-1], overwritten),
     }
     assert {*drift.table(WANTED).rules} == {
         *RULES[2:-1],

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.openflow import bundle
-from op25b_app.openflow.codec import Command, count_rules, is_flow_stats_reply
+from op25b_app.openflow.codec import FlowModCommand, count_rules, is_flow_stats_reply
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL
 from op25b_app.sync import protocol
@@ -289,7 +289,7 @@ def test_a_late_barrier_of_an_older_cycle_confirms_nothing() -> None:
     dialogue, _ = reading()
     barriers = []
     for rule in RULES[:2]:
-        chunks = dialogue.carry_out(Plan([UpdateStep([Change(Command.ADD, rule)])]))
+        chunks = dialogue.carry_out(Plan([UpdateStep([Change(FlowModCommand.ADD, rule)])]))
         *_, barrier = Stream().feed(b"".join(chunks))
         barriers.append(pack(4, Kind.BARRIER_REPLY, barrier.xid))
     assert dialogue.receive(barriers[0]).chunks == ()

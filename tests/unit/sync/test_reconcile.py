@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Opaque
 from op25b_app.sync.reconcile import Comparison, reconcile
@@ -34,7 +34,7 @@ def compared(*found: FlowRule, held: Ruleset | None = None) -> Comparison:
 
 
 def test_an_empty_table_lacks_everything() -> None:
-    assert compared().repairs == tuple(Change(Command.ADD, rule) for rule in WANTED)
+    assert compared().repairs == tuple(Change(FlowModCommand.ADD, rule) for rule in WANTED)
     assert [each.what for each in compared().differences] == ["missing"] * 3
 
 
@@ -43,7 +43,7 @@ def test_a_table_as_wanted_gets_nothing() -> None:
 
 
 def test_what_is_there_is_not_sent_again() -> None:
-    assert compared(SMTP, PORT).repairs == (Change(Command.ADD, OTHERWISE),)
+    assert compared(SMTP, PORT).repairs == (Change(FlowModCommand.ADD, OTHERWISE),)
 
 
 def test_what_was_recognised_before_hides_nothing() -> None:
@@ -55,11 +55,11 @@ def test_what_was_recognised_before_hides_nothing() -> None:
     smtp, port, otherwise = read
     other_flag, surplus = smtp._replace(flags=8), installed(FlowRule(5, 9, (), None, OURS | 9))
     for found, changes in (
-        ([smtp, port], {(Command.ADD, OTHERWISE)}),
-        ([smtp, port, port], {(Command.ADD, OTHERWISE)}),
-        ([other_flag, port, otherwise], {(Command.ADD, SMTP)}),
-        ([*read, surplus], {(Command.DELETE_STRICT, surplus.rule)}),
-        ([], {(Command.ADD, rule) for rule in WANTED}),
+        ([smtp, port], {(FlowModCommand.ADD, OTHERWISE)}),
+        ([smtp, port, port], {(FlowModCommand.ADD, OTHERWISE)}),
+        ([other_flag, port, otherwise], {(FlowModCommand.ADD, SMTP)}),
+        ([*read, surplus], {(FlowModCommand.DELETE_STRICT, surplus.rule)}),
+        ([], {(FlowModCommand.ADD, rule) for rule in WANTED}),
     ):
         assert {(each.command, each.rule) for each in reconcile(wanted, found).repairs} == changes
 
@@ -80,7 +80,7 @@ def test_so_many_are_remembered_and_no_more() -> None:
 
 def test_rules_of_ours_that_nobody_wants_go() -> None:
     surplus = FlowRule(5, 9, (), None, OURS | 9)
-    assert compared(*WANTED, surplus).repairs == (Change(Command.DELETE_STRICT, surplus, surplus),)
+    assert compared(*WANTED, surplus).repairs == (Change(FlowModCommand.DELETE_STRICT, surplus, surplus),)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_rules_of_ours_that_nobody_wants_go() -> None:
 )
 def test_a_rule_that_differs_is_replaced(found: InstalledRule, sentence: str) -> None:
     plan = reconcile(Ruleset([WANTED]), [found, installed(PORT), installed(OTHERWISE)])
-    assert plan.repairs == (Change(Command.ADD, SMTP, found.rule),)
+    assert plan.repairs == (Change(FlowModCommand.ADD, SMTP, found.rule),)
     assert sentence in str(plan.differences[0])
 
 
@@ -126,7 +126,7 @@ def test_exceptions_end_in_time_and_are_prolonged_in_time(
     rule = EXCEPTION._replace(hard_timeout=wanted)
     found = installed(rule._replace(hard_timeout=65535), duration=65535.0 - left)
     plan = reconcile(Ruleset([[rule]]), [found])
-    change = Change(Command.ADD, rule, found.rule)
+    change = Change(FlowModCommand.ADD, rule, found.rule)
     assert plan.renewals == (change,) * prolonged
     assert plan.repairs == (change,) * shortened
     assert bool(plan.differences) == shortened
@@ -134,7 +134,9 @@ def test_exceptions_end_in_time_and_are_prolonged_in_time(
 
 def test_a_time_limit_that_is_missing_is_a_difference() -> None:
     found = installed(EXCEPTION._replace(hard_timeout=0))
-    assert reconcile(Ruleset([[EXCEPTION]]), [found]).repairs == (Change(Command.ADD, EXCEPTION, found.rule),)
+    assert reconcile(Ruleset([[EXCEPTION]]), [found]).repairs == (
+        Change(FlowModCommand.ADD, EXCEPTION, found.rule),
+    )
 
 
 def foreign(table: int, priority: int, *match: Field) -> FlowRule:
@@ -151,12 +153,12 @@ def test_a_rule_of_others_in_the_place_of_ours_stays_in_table_0_unless_it_came_l
     held, another = Ruleset([[PORT, SMTP]]), Ruleset([[SMTP]])
     assert compared(SMTP, OTHERWISE, theirs).repairs == ()
     assert compared(SMTP, OTHERWISE, theirs, held=another).repairs == ()
-    assert compared(SMTP, OTHERWISE, theirs, held=held).repairs == (Change(Command.ADD, PORT, theirs),)
+    assert compared(SMTP, OTHERWISE, theirs, held=held).repairs == (Change(FlowModCommand.ADD, PORT, theirs),)
 
 
 def test_a_rule_of_others_in_the_place_of_ours_is_replaced_in_a_table_of_ours() -> None:
     theirs = SMTP._replace(cookie=7, action=NORMAL)
-    assert compared(theirs, PORT, OTHERWISE).repairs == (Change(Command.ADD, SMTP, theirs),)
+    assert compared(theirs, PORT, OTHERWISE).repairs == (Change(FlowModCommand.ADD, SMTP, theirs),)
 
 
 def test_a_difference_names_the_rule() -> None:
@@ -184,7 +186,7 @@ def test_repairs_carried_out_leave_what_is_wanted_and_what_is_others(
     table = {rule.key: rule for rule in found}
     for command, rule, before in reconcile(Ruleset([wanted]), [*map(installed, found)]).repairs:
         assert table.get(rule.key) == before
-        if command is Command.ADD:
+        if command is FlowModCommand.ADD:
             table[rule.key] = rule
         else:
             assert table.pop(rule.key).is_managed

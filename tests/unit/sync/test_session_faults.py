@@ -229,7 +229,7 @@ def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int)
 
 
 def test_what_permits_and_is_refused_keeps_no_other_from_coming() -> None:
-    """However many groups there are, one for each prefix length."""
+    """However many steps there are, one for each prefix length."""
     world = installed(bundles=False)
     odd = [FlowRule(2, 300 + number, (), NORMAL, STATIC | number) for number in range(3 * ROUNDS)]
     low = FlowRule(2, 200, (), NORMAL, OURS | 300)

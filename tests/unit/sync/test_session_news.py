@@ -6,7 +6,7 @@ import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec, wire
-from op25b_app.openflow.codec import Command
+from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
 from op25b_app.sync.resync_schedule import RepairBudget
 from op25b_app.sync.status import Job, Outcome, is_converged
@@ -116,7 +116,7 @@ def test_changes_of_another_application_over_the_same_connection_are_put_right(v
     """
     world = protected(version=version)
     opening = RULES[0]._replace(action=NORMAL, cookie=0)
-    piece = codec.encode_flow_mod(opening, command=Command.ADD, version=version, xid=XID_OF_ANOTHER)
+    piece = codec.encode_flow_mod(opening, command=FlowModCommand.ADD, version=version, xid=XID_OF_ANOTHER)
     for message in world.channel.receive(piece, world.now):
         world.run(world.deliver(message))
     world.run_told()

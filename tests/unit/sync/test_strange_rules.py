@@ -10,8 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.openflow import codec
-from op25b_app.openflow.codec import Command
-from op25b_app.openflow.flow_mods import Change, Form, UpdateStep
+from op25b_app.openflow.codec import FlowModCommand
+from op25b_app.openflow.flow_mods import Change, FlowModFormat, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Role
 from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.oxm import ReportedMatch, decode_match, encode_match
@@ -123,7 +123,7 @@ def test_a_rule_under_our_cookie_is_deleted_by_the_bytes_in_which_it_was_told(
     handled: list[bytes] = []
     world.channel.on_handled = lambda message: handled.append(message.raw)
     world.connect(desired())
-    deletions = [raw for raw in handled if command_of(raw) == Command.DELETE_STRICT]
+    deletions = [raw for raw in handled if command_of(raw) == FlowModCommand.DELETE_STRICT]
     assert deletions
     assert all(raw.endswith(match_of(STRANGE[strange])) for raw in deletions)
 
@@ -163,10 +163,10 @@ def test_whatever_a_switch_reports_can_be_described_judged_and_deleted_or_left(d
         rule = read_rule.rule
         assert describe(rule)
         assert stored_rule(rule, "text").table == 2
-        deletion = Change(Command.DELETE_STRICT, rule, rule)
-        written = UpdateStep([deletion, Change(Command.ADD, RULES[0])]).written(Form(version))
-        assert written.unwritable in ((), (deletion,))
-        assert encode_match(RULES[0].match) in written.chunks[0]
+        deletion = Change(FlowModCommand.DELETE_STRICT, rule, rule)
+        encoded = UpdateStep([deletion, Change(FlowModCommand.ADD, RULES[0])]).encoded(FlowModFormat(version))
+        assert encoded.not_encodable in ((), (deletion,))
+        assert encode_match(RULES[0].match) in encoded.chunks[0]
 
 
 @settings(deadline=None)

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
 from op25b_app.sync.reconcile import reconcile
@@ -215,18 +215,18 @@ def with_others(draw: st.DrawFn, first: Rules, last: Rules) -> Rules:
 
 
 def moments(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) -> list[Rules] | None:
-    """What a switch holds before and after each message, which it handles ``arranged`` within each group."""
+    """What a switch holds before and after each message, which it handles ``arranged`` within each step."""
     before, after = Ruleset([sorted_rules(found)]), Ruleset([sorted_rules(wanted)])
     changes = reconcile(after, [InstalledRule(rule, 0, 0) for rule in before.rules]).repairs
-    groups = order(changes, before, after)
-    if groups is None:
+    steps = order(changes, before, after)
+    if steps is None:
         return None
     holding = {rule.key: rule for rule in found}
     seen = [found]
-    for group in groups:
-        assert group
-        for change in arranged(group):
-            if change.command is Command.ADD:
+    for step in steps:
+        assert step
+        for change in arranged(step):
+            if change.command is FlowModCommand.ADD:
                 assert change.rule == DROP_ALL or change.before == holding.get(change.rule.key)
                 holding[change.rule.key] = change.rule
             elif holding.get(change.rule.key) == change.rule:
@@ -274,7 +274,7 @@ def interrupted(data: st.DataObject, found: Rules, wanted: Rules) -> Rules:
 
 
 def shuffled(data: st.DataObject) -> Arrangement:
-    return lambda group: data.draw(st.permutations(group))
+    return lambda step: data.draw(st.permutations(step))
 
 
 STRICT = st.sampled_from((filled, in_place, staged))
@@ -357,8 +357,8 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("backwards", [False, True])
 def test_each_order_at_each_moment_and_each_plan_after_that(case: str, backwards: bool) -> None:
-    """Messages of a group are handled as they are sent, or the last one first."""
-    arranged: Arrangement = (lambda group: group[::-1]) if backwards else tuple
+    """Messages of a step are handled as they are sent, or the last one first."""
+    arranged: Arrangement = (lambda step: step[::-1]) if backwards else tuple
     both = [frozenset(rules) for rules in CASES[case]]
     orders: Sequence[Order] = (filled, in_place, staged, closed_first, gated)
     for found, wanted in permutations(both):
@@ -371,11 +371,11 @@ def test_what_blocks_in_one_table_and_permits_in_another_needs_no_stage() -> Non
     """In either direction, as each table does one thing with what it does not block."""
     old, new = (*LEADING, rule(1, 6, None, ONE)), (*LEADING, rule(2, 6, None, ONE))
     for before, after in ((old, new), (new, old)):
-        groups = planned(in_place, before, after)
-        assert groups is not None
-        assert [change.command for group in groups for change in group] == [
-            Command.ADD,
-            Command.DELETE_STRICT,
+        steps = planned(in_place, before, after)
+        assert steps is not None
+        assert [change.command for step in steps for change in step] == [
+            FlowModCommand.ADD,
+            FlowModCommand.DELETE_STRICT,
         ]
 
 
@@ -410,9 +410,9 @@ def test_tables_apart_from_each_other_may_do_whatever_they_like() -> None:
 def test_what_is_left_of_a_stage_that_no_packet_sees_stands_in_no_way() -> None:
     """Whatever it does: it goes first, all at once."""
     before = (*LEADING[:2], rule(2, 5, Goto(THEIRS)), rule(1, 6, None, ONE), rule(2, 6, None, OTHER))
-    groups = planned(staged, before, (*before, rule(2, 7, None, ONE)))
-    assert groups is not None
-    left = {change.rule for change in groups[0]}
+    steps = planned(staged, before, (*before, rule(2, 7, None, ONE)))
+    assert steps is not None
+    left = {change.rule for change in steps[0]}
     assert len(left) == 5
     then = planned(in_place, (*before, *left), (*before[:3], rule(1, 6, None, OTHER)))
     assert then is not None
@@ -426,17 +426,17 @@ def test_a_table_that_nobody_sees_is_changed_before_or_after_the_others() -> Non
     closing = planned(in_place, (*LEADING, onward, there, gone), LEADING)
     assert opening is not None
     assert closing is not None
-    assert [{change.rule for change in group} for group in opening] == [{there, gone}, {onward}]
-    assert [{change.rule for change in group} for group in closing] == [{onward}, {there, gone}]
+    assert [{change.rule for change in step} for step in opening] == [{there, gone}, {onward}]
+    assert [{change.rule for change in step} for step in closing] == [{onward}, {there, gone}]
 
 
 def test_an_empty_switch_is_filled_with_one_wait() -> None:
     """What stands above another rule that does not block, blocks in its place until then."""
     blocks, behind = [rule(0, 8, None, OTHER), rule(0, 4, None)], rule(1, 5, NORMAL)
     opens = [rule(0, 7, Goto(1)), rule(0, 6, NORMAL), rule(0, 5, Goto(1), ONE)]
-    groups = planned(opened_last, [], (behind, *blocks, *opens))
-    assert groups is not None
-    closed, opening = groups
+    steps = planned(opened_last, [], (behind, *blocks, *opens))
+    assert steps is not None
+    closed, opening = steps
     in_place_of = {each: each._replace(action=None) for each in opens[:2]}
     assert {change.rule for change in closed} == {behind, *blocks, *in_place_of.values()}
     assert {(change.rule, change.before) for change in opening} == {
@@ -446,9 +446,9 @@ def test_an_empty_switch_is_filled_with_one_wait() -> None:
 
 def test_what_blocks_in_a_table_0_that_is_all_there_is_comes_first_and_what_opens_it_by_priority() -> None:
     blocks, opens = [rule(0, 8, None, OTHER), rule(0, 5, None)], [rule(0, 7, NORMAL, ONE), rule(0, 6, NORMAL)]
-    groups = planned(in_place, [], (*blocks, *opens))
-    assert groups is not None
-    assert [{change.rule for change in group} for group in groups] == [{*blocks}, *({each} for each in opens)]
+    steps = planned(in_place, [], (*blocks, *opens))
+    assert steps is not None
+    assert [{change.rule for change in step} for step in steps] == [{*blocks}, *({each} for each in opens)]
 
 
 def test_neither_a_switch_in_use_nor_one_with_table_0_alone_is_opened_last() -> None:
@@ -460,9 +460,9 @@ def test_what_nothing_in_place_can_do_is_staged_above_all_else() -> None:
     old = (*LEADING, rule(1, 6, Goto(THEIRS), ONE))
     new = (*LEADING, rule(1, 6, NORMAL, OTHER), rule(2, 6, None, OTHER))
     assert planned(in_place, old, new) is None
-    groups = planned(staged, old, new)
-    assert groups is not None
-    tagged = {change.rule for group in groups for change in group if needs_tags(change.rule)}
+    steps = planned(staged, old, new)
+    assert steps is not None
+    tagged = {change.rule for step in steps for change in step if needs_tags(change.rule)}
     assert {each.priority >= STAGE_PRIORITY for each in tagged if each.table != 0} == {True}
     assert {each.table for each in tagged} == {0, 1, 2}
 
@@ -476,13 +476,13 @@ def test_a_table_that_another_application_takes_over_is_not_staged() -> None:
 
 def test_a_stage_that_was_left_behind_is_not_taken_for_a_new_one() -> None:
     old, new = LEADING, (*LEADING, rule(2, 6, None, ONE))
-    groups = planned(staged, old, new)
-    assert groups is not None
-    left = [change.rule for change in groups[0]]
+    steps = planned(staged, old, new)
+    assert steps is not None
+    left = [change.rule for change in steps[0]]
     again = planned(staged, [*old, *left], new)
     assert again is not None
     assert {change.rule for change in again[0]} == {*left}
-    assert {change.command for change in again[0]} == {Command.DELETE_STRICT}
+    assert {change.command for change in again[0]} == {FlowModCommand.DELETE_STRICT}
 
 
 def test_nothing_passes_a_gate() -> None:
@@ -495,7 +495,7 @@ def test_nothing_passes_a_gate() -> None:
 
 
 def test_nothing_is_gated_where_nothing_is_blocked_afterwards() -> None:
-    groups = planned(gated, (*LEADING, rule(1, 6, None, ONE)), LEADING)
-    assert groups is not None
-    gate = [change.command for group in groups for change in group if change.rule == DROP_ALL]
-    assert gate == [Command.DELETE_STRICT]
+    steps = planned(gated, (*LEADING, rule(1, 6, None, ONE)), LEADING)
+    assert steps is not None
+    gate = [change.command for step in steps for change in step if change.rule == DROP_ALL]
+    assert gate == [FlowModCommand.DELETE_STRICT]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.marker import Marker, marker_rule
-from op25b_app.openflow.codec import Command, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
 from op25b_app.policy.model import Policy
@@ -48,26 +48,26 @@ def planned(
     found: Sequence[FlowRule], wanted: Sequence[FlowRule], **capabilities: Any
 ) -> Sequence[UpdateStep]:
     """The groups of a plan without a bundle."""
-    return plan(found, wanted, Capabilities(**capabilities)).groups
+    return plan(found, wanted, Capabilities(**capabilities)).steps
 
 
 def rules_in(groups: Iterable[UpdateStep]) -> set[FlowRule]:
     return {change.rule for group in groups for change in group}
 
 
-def commands(groups: Iterable[UpdateStep]) -> list[Command]:
+def commands(groups: Iterable[UpdateStep]) -> list[FlowModCommand]:
     return [change.command for group in groups for change in group]
 
 
 def test_many_changes_go_in_a_bundle_with_what_goes_first() -> None:
     bundle = plan(RULES, [*RULES[:1], *blocks(1, 9), *RULES[5:]], BUNDLES)
     assert bundle.bundled
-    assert commands(bundle.groups) == [Command.DELETE_STRICT] * 4 + [Command.ADD] * 9
+    assert commands(bundle.steps) == [FlowModCommand.DELETE_STRICT] * 4 + [FlowModCommand.ADD] * 9
 
 
 def test_one_change_needs_no_bundle_and_nothing_needs_no_plan() -> None:
     one, nothing = plan(RULES, RULES[1:], BUNDLES), plan(RULES, RULES, BUNDLES)
-    assert (one.bundled, len(one.groups)) == (False, 1)
+    assert (one.bundled, len(one.steps)) == (False, 1)
     assert not nothing
     assert nothing._replace(first=mark_changes(marker_rule(Marker(1, "5eed" * 8), 2), ()))
 
@@ -89,19 +89,19 @@ OVER_THERE = [rule._replace(action=Goto(3)) if rule.action == NORMAL else rule f
 def test_changes_are_made_in_place_where_there_is_room_for_old_and_new() -> None:
     for room in ({}, {2: 43}):
         groups = planned(BEFORE, AFTER, room=room)
-        assert commands(groups) == [Command.ADD] * 20 + [Command.DELETE_STRICT] * 20
+        assert commands(groups) == [FlowModCommand.ADD] * 20 + [FlowModCommand.DELETE_STRICT] * 20
 
 
 def test_what_blocks_waits_behind_a_gate_for_the_room_of_what_blocked() -> None:
     closed, *between, opened = planned(BEFORE, AFTER, room={0: 9, 2: 42})
     assert rules_in([closed]) == rules_in([opened]) == {DROP_ALL}
-    assert commands(between) == [Command.DELETE_STRICT] * 20 + [Command.ADD] * 20
+    assert commands(between) == [FlowModCommand.DELETE_STRICT] * 20 + [FlowModCommand.ADD] * 20
 
 
 def test_what_only_permits_makes_room_without_a_gate() -> None:
     moved = [rule._replace(match=(Field("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
     groups = planned(RULES, [*RULES[:1], *moved, *RULES[-3:]], room={0: 9, 2: 23})
-    assert commands(groups) == [Command.DELETE_STRICT] * 20 + [Command.ADD] * 20
+    assert commands(groups) == [FlowModCommand.DELETE_STRICT] * 20 + [FlowModCommand.ADD] * 20
 
 
 def test_a_stage_is_built_where_there_are_tags_and_room_for_both() -> None:
@@ -131,4 +131,4 @@ def test_no_table_ever_holds_more_than_it_has_room_for(
     for group in planned(found, wanted, room=room, tags=tags):
         held.update(change.rule.table for change in group if change.before is None)
         assert all(held[table] <= room.get(table, 0) for table in held), group
-        held.subtract(change.rule.table for change in group if change.command is Command.DELETE_STRICT)
+        held.subtract(change.rule.table for change in group if change.command is FlowModCommand.DELETE_STRICT)
