@@ -24,7 +24,7 @@ from op25b_app.compiler.compiler import compile_rules
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.openflow import codec
-from op25b_app.openflow.flow_rule import Field, FlowRule, Goto, Output
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule, Goto, Output
 from op25b_app.openflow.ofctl import format_rule
 
 _OPENFLOW_13 = 4
@@ -174,7 +174,7 @@ def _as_ryu(rule: FlowRule) -> dict[str, Any]:
     }
 
 
-def _ryu_value(field: Field) -> Any:
+def _ryu_value(field: FieldValue) -> Any:
     """As an application writes it: addresses as text, with a mask a pair."""
     if field.name in _ADDRESSES:
         kind = ipaddress.IPv6Address if field.name.startswith("ipv6") else ipaddress.IPv4Address

@@ -19,7 +19,7 @@ import mail_server
 from running_lab import RunningLab
 from scenarios import SMTP, Attempt, Scenario
 
-from op25b_app.openflow.flow_rule import Role
+from op25b_app.openflow.flow_rule import RuleRole
 from op25b_app.policy.model import Mode
 
 CONNECT_TIMEOUT = 2.5
@@ -93,7 +93,7 @@ def carry_out(lab: RunningLab, all_tries: Sequence[Try], mode: Mode) -> tuple[li
     A host repeats a SYN once. So where N connections time out and block rules dropped 2 N packets, all that
     was sent was dropped there, no connection failed for another reason, and nothing else was dropped.
     """
-    role = Role.BLOCK if mode is Mode.ENFORCE else Role.WOULD_BLOCK
+    role = RuleRole.BLOCK if mode is Mode.ENFORCE else RuleRole.WOULD_BLOCK
     before = lab.network.packets(role)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         results = list(pool.map(lambda each: carry_out_one(lab, each), all_tries))

@@ -24,7 +24,7 @@ from scenarios import SMTP, SUBMISSION, SUBMISSIONS, Attempt
 from standard_output import claim_standard_output
 
 from benchmarks.convergence.page import put_into
-from op25b_app.openflow.flow_rule import Role
+from op25b_app.openflow.flow_rule import RuleRole
 from op25b_app.policy.model import Mode
 
 LEGITIMATE = (
@@ -91,7 +91,7 @@ class _Traffic:
 def measure(lab: RunningLab, rounds: int) -> Figures:
     """Kill and restart the controller ``rounds`` times under traffic of both kinds."""
     began = time.monotonic()
-    before = lab.network.packets(Role.BLOCK)
+    before = lab.network.packets(RuleRole.BLOCK)
     traffic = [_Traffic(lab, attempt) for attempt in (*LEGITIMATE, *FORBIDDEN)]
     recoveries = []
     for _ in range(rounds):
@@ -106,7 +106,7 @@ def measure(lab: RunningLab, rounds: int) -> Figures:
         each.stop()
     streams = [each.result() for each in traffic]
     syns = attempts.SYNS_PER_CONNECTION * sum(stream.attempts for stream in streams[len(LEGITIMATE) :])
-    counted = lab.network.packets_settle([Role.BLOCK], before + syns) - before
+    counted = lab.network.packets_settle([RuleRole.BLOCK], before + syns) - before
     return Figures(
         lab.topology,
         lab.network.datapath,

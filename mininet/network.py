@@ -17,7 +17,7 @@ from errors import LabError
 from mininet.net import Mininet
 from mininet.node import OVSSwitch, RemoteController
 
-from op25b_app.openflow.flow_rule import COOKIE_OWNER, Role
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, RuleRole
 
 TOPOLOGIES = Path(__file__).parent.parent / "topologies"
 # Mininet raises limits of the whole machine the first time; this network is small enough without.
@@ -148,14 +148,14 @@ class LabNetwork:
         """The mail domain of each host that has one."""
         return mail_domains(self.topo)
 
-    def packets(self, *roles: Role) -> int:
+    def packets(self, *roles: RuleRole) -> int:
         """How many packets all rules of op25b with one of these roles have matched, on all switches."""
         return sum(
             open_vswitch.packets(switch, COOKIE_OWNER << 48 | role << _ROLE_SHIFT, _ROLE_MASK)
             for switch, role in itertools.product(self.switch_names, roles)
         )
 
-    def packets_settle(self, roles: Sequence[Role], expected: int, timeout: float = 60.0) -> int:
+    def packets_settle(self, roles: Sequence[RuleRole], expected: int, timeout: float = 60.0) -> int:
         """Wait for so many packets to be counted: Open vSwitch updates its counters twice a second."""
         deadline = time.monotonic() + timeout
         while (count := self.packets(*roles)) < expected and time.monotonic() < deadline:

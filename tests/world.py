@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.policy.model import Mode, SourceLocation, Switch
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.ruleset import Ruleset
@@ -16,21 +16,24 @@ from op25b_app.sync.status import Job, Outcome, Status, SwitchEvent
 from testing.fake_switch import Abilities, FakeSwitch, FlowMod
 from testing.fake_switch.rules import rules_on
 
-OURS = 0x25B0 << 48 | Role.PORT << 40
+OURS = 0x25B0 << 48 | RuleRole.PORT << 40
 LOCAL = 0xFFFFFFFE
-STATIC = 0x25B0 << 48 | Role.STATIC << 40
+STATIC = 0x25B0 << 48 | RuleRole.STATIC << 40
 DIGEST = "5eed" * 16
-TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
+TCP = (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 6))
 PORTS = frozenset({1, 2, 25})
 RULES = (
     FlowRule(2, 10, (), None, OURS | 1),
-    *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), NORMAL, STATIC | n) for n in range(20)),
+    *(
+        FlowRule(2, 132, (*TCP, FieldValue("ipv4_src", 0x64400000 + n)), NORMAL, STATIC | n)
+        for n in range(20)
+    ),
     FlowRule(1, 10, (), NORMAL, OURS | 2),
-    FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
+    FlowRule(1, 200, (*TCP, FieldValue("tcp_dst", 25)), Goto(2), OURS | 3),
     FlowRule(0, 100, (), Goto(1), OURS | 4),
 )
 READ_BACK = f"{len(RULES)} rules read back as wanted and proven"
-THEIRS = FlowRule(0, 1, (Field("in_port", 1),), NORMAL, cookie=7)
+THEIRS = FlowRule(0, 1, (FieldValue("in_port", 1),), NORMAL, cookie=7)
 
 Messages = Sequence[bytes]
 

@@ -22,7 +22,7 @@ from benchmarks.convergence.repair import delete
 from benchmarks.convergence.traffic import Traffic
 from benchmarks.convergence.world import Site, World
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.openflow.flow_rule import Field, FlowRule
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule
 from op25b_app.policy.packet import Packet, read_frame
 from testing.private_ovs import OvsError
 
@@ -255,7 +255,7 @@ def _victims(rules: Iterable[FlowRule], frames: Sequence[Probe]) -> list[FlowRul
     return found
 
 
-def _has(packet: Packet, field: Field) -> bool:
+def _has(packet: Packet, field: FieldValue) -> bool:
     """Does a packet have an address that a rule asks for?"""
     version, is_source = _ADDRESSES[field.name]
     address = packet.source if is_source else packet.destination

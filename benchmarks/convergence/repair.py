@@ -26,7 +26,7 @@ from op25b_app.openflow.flow_monitor import (
     encode_monitor_request,
     is_flow_update,
 )
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.operate.control_client import ask
 from op25b_app.policy.loader import load
@@ -113,7 +113,7 @@ def repairs(
     loaded = load(policy, time.time()).policy
     assert loaded is not None
     rules = [*compile_rules(loaded, loaded.switches[switch], time.time())]
-    drops = [rule for rule in rules if rule.role is Role.BLOCK]
+    drops = [rule for rule in rules if rule.role is RuleRole.BLOCK]
     dpid = loaded.switches[switch].dpid
     found = []
     with PrivateOvs() as ovs:

@@ -8,7 +8,7 @@ from op25b_app.compiler.matches import in_port, tagged
 from op25b_app.compiler.pipeline import Admit, Table
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.compiler.switch_context import SwitchContext
-from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
+from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, RuleRole
 
 
 def admit_rules(context: SwitchContext) -> Iterator[FlowRule]:
@@ -33,4 +33,4 @@ def admit_rules(context: SwitchContext) -> Iterator[FlowRule]:
 
 
 def _admit(priority: int, action: Action, fields: Match = ()) -> FlowRule:
-    return rule_of(Table.ADMIT, priority, Role.PORT, action, *fields)
+    return rule_of(Table.ADMIT, priority, RuleRole.PORT, action, *fields)

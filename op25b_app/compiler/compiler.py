@@ -14,7 +14,7 @@ from op25b_app.compiler.rule_factory import RuleBatch
 from op25b_app.compiler.subscriber import line_rules
 from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.net.prefix_set import Key
-from op25b_app.openflow.flow_rule import FlowRule, Match, Role
+from op25b_app.openflow.flow_rule import FlowRule, Match, RuleRole
 from op25b_app.policy.model import Policy, Switch
 
 Segment = tuple[FlowRule, ...]
@@ -153,4 +153,4 @@ def _safety(segment: Segment) -> tuple[int, bool]:
 
 
 def _blocks(rule: FlowRule) -> bool:
-    return rule.role in (Role.BLOCK, Role.WOULD_BLOCK)
+    return rule.role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK)

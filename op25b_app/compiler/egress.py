@@ -40,7 +40,7 @@ from op25b_app.compiler.rule_factory import RuleBatch, batch, longest_match_batc
 from op25b_app.compiler.switch_context import SwitchContext, same_version
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover
-from op25b_app.openflow.flow_rule import Action, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import Action, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.policy.model import MailException, SourceValidation, SubscriberPort
 
 LINK_LOCAL = {4: Prefix.parse("169.254.0.0/16"), 6: Prefix.parse("fe80::/10")}
@@ -70,7 +70,7 @@ def source_batches(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches that permit own space, or its part behind this switch, if validation is by prefix."""
     if context.hardening.source_validation is not SourceValidation.PREFIX:
         return
-    what = (Role.SOURCE, context.forward), context.block
+    what = (RuleRole.SOURCE, context.forward), context.block
     for version in VERSIONS:
         table = context.addresses.is_behind(context.served, version)
         yield from longest_match_batches(
@@ -109,19 +109,19 @@ def permitted(context: SwitchContext) -> Action:
 
 def _ports(context: SwitchContext) -> Iterator[FlowRule]:
     table, hardening, permit = Table.EGRESS, context.hardening, permitted(context)
-    otherwise = context.block if hardening.block_encapsulation else (Role.FORWARD, context.forward)
+    otherwise = context.block if hardening.block_encapsulation else (RuleRole.FORWARD, context.forward)
     yield rule_of(table, Egress.OTHERWISE, *otherwise)
     if hardening.block_encapsulation or hardening.source_validation.of_every_packet:
         for version in VERSIONS:
-            yield rule_of(table, Egress.ETHERTYPE, Role.FORWARD, permit, *IP[version])
+            yield rule_of(table, Egress.ETHERTYPE, RuleRole.FORWARD, permit, *IP[version])
     if hardening.block_encapsulation:
-        others = [(Field("eth_type", ethertype),) for ethertype in sorted(hardening.ethertypes)]
+        others = [(FieldValue("eth_type", ethertype),) for ethertype in sorted(hardening.ethertypes)]
         for ethertype in (ARP, *others):
-            yield rule_of(table, Egress.ETHERTYPE, Role.FORWARD, context.forward, *ethertype)
+            yield rule_of(table, Egress.ETHERTYPE, RuleRole.FORWARD, context.forward, *ethertype)
     for version in VERSIONS:
         yield _to_smtp_table(Egress.SMTP, tcp_to(version, SMTP))
         for port in SUBMISSION_PORTS:
-            yield rule_of(table, Egress.SUBMISSION, Role.SUBMISSION, permit, *tcp_to(version, port))
+            yield rule_of(table, Egress.SUBMISSION, RuleRole.SUBMISSION, permit, *tcp_to(version, port))
         if hardening.block_unreadable_tcp:
             yield _to_smtp_table(Egress.UNREADABLE, tcp_to(version, UNREAD_PORT))
             for protocol in UNREAD_PROTOCOLS[version]:
@@ -130,7 +130,7 @@ def _ports(context: SwitchContext) -> Iterator[FlowRule]:
 
 def _to_smtp_table(priority: int, fields: Fields) -> FlowRule:
     """Return a rule that hands on mail, or possible mail: only the next table knows static space."""
-    return rule_of(Table.EGRESS, priority, Role.SELECT, Goto(Table.EGRESS_SMTP), *fields)
+    return rule_of(Table.EGRESS, priority, RuleRole.SELECT, Goto(Table.EGRESS_SMTP), *fields)
 
 
 def _tunnels(context: SwitchContext) -> Iterator[FlowRule]:
@@ -147,7 +147,7 @@ def _tunnels(context: SwitchContext) -> Iterator[FlowRule]:
             yield rule_of(Table.EGRESS, Egress.TUNNEL, *context.block, *match)
             for prefix in ends:
                 fields = (*match, *destination(prefix))
-                yield rule_of(Table.EGRESS, Egress.PERMITTED_TUNNEL, Role.TUNNEL, permit, *fields)
+                yield rule_of(Table.EGRESS, Egress.PERMITTED_TUNNEL, RuleRole.TUNNEL, permit, *fields)
 
 
 def _services(context: SwitchContext) -> Iterator[FlowRule]:
@@ -181,11 +181,11 @@ def _relayed_request() -> Fields:
 
 def service(context: SwitchContext, priority: int, fields: Fields) -> FlowRule:
     """Return a rule of the egress table that forwards a service of lines."""
-    return rule_of(Table.EGRESS, priority, Role.SERVICE, context.forward, *fields)
+    return rule_of(Table.EGRESS, priority, RuleRole.SERVICE, context.forward, *fields)
 
 
 def _mail_destinations(context: SwitchContext) -> Iterator[RuleBatch]:
-    what = Role.MAIL_DESTINATION, permitted(context)
+    what = RuleRole.MAIL_DESTINATION, permitted(context)
     for version in VERSIONS:
         keys, asked = context.addresses.mail[version], _readable(context, version)
         yield batch(Table.EGRESS_SMTP, EgressSmtp.MAIL_DESTINATION, what, version, "dst", keys, asked)
@@ -211,5 +211,5 @@ def _mail_sources(context: SwitchContext) -> Iterator[RuleBatch]:
         blocked = [key for key in (*entries.get(CLOSED, ()), *exposed) if key]
         read = tcp_to(version, SMTP)
         yield batch(table, at, context.block, version, "src", blocked, step=2)
-        yield batch(table, at, (Role.STATIC, permit), version, "src", exempt, step=2)
-        yield batch(table, at + 1, (Role.FORWARD, permit), version, "src", readable, read, step=2)
+        yield batch(table, at, (RuleRole.STATIC, permit), version, "src", exempt, step=2)
+        yield batch(table, at + 1, (RuleRole.FORWARD, permit), version, "src", readable, read, step=2)

@@ -10,7 +10,7 @@ from op25b_app.compiler.pipeline import SMTP, Ingress, IngressAddresses, Table
 from op25b_app.compiler.rule_factory import RuleBatch, batch, longest_match_batches, rule_of
 from op25b_app.compiler.switch_context import SwitchContext, same_version
 from op25b_app.net.prefix import Prefix
-from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Role
+from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, RuleRole
 from op25b_app.policy.model import SourceValidation, SubscriberPort
 
 
@@ -20,24 +20,24 @@ def ingress_rules(context: SwitchContext) -> Iterator[FlowRule]:
     if context.hardening.block_encapsulation:
         yield rule_of(table, Ingress.OTHERWISE, *context.block)
         for ethertype in (IP[4], IP[6], ARP):
-            yield rule_of(table, Ingress.ETHERTYPE, Role.FORWARD, context.forward, *ethertype)
+            yield rule_of(table, Ingress.ETHERTYPE, RuleRole.FORWARD, context.forward, *ethertype)
     else:
-        yield rule_of(table, Ingress.OTHERWISE, Role.FORWARD, context.forward)
+        yield rule_of(table, Ingress.OTHERWISE, RuleRole.FORWARD, context.forward)
     if _asks_replies(context):
         yield from _to_table(Table.INGRESS_REPLIES, Ingress.FROM_SMTP, tcp_from)
         yield rule_of(
-            Table.INGRESS_REPLIES, IngressAddresses.OTHERWISE, Role.FORWARD, _after_replies(context)
+            Table.INGRESS_REPLIES, IngressAddresses.OTHERWISE, RuleRole.FORWARD, _after_replies(context)
         )
     if _asks_smtp(context):
         yield from _to_table(Table.INGRESS_SMTP, Ingress.TO_SMTP, tcp_to)
-        yield rule_of(Table.INGRESS_SMTP, IngressAddresses.OTHERWISE, Role.FORWARD, context.forward)
+        yield rule_of(Table.INGRESS_SMTP, IngressAddresses.OTHERWISE, RuleRole.FORWARD, context.forward)
 
 
 def ingress_batches(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches for addresses: own space, dynamic space and mail destinations."""
     for version in VERSIONS:
         if context.hardening.source_validation.of_every_packet:
-            what = context.block, (Role.SOURCE, context.forward)
+            what = context.block, (RuleRole.SOURCE, context.forward)
             table = context.addresses.is_own_but_not_mail(version)
             yield from longest_match_batches(Table.INGRESS, Ingress.SOURCE, what, version, "src", table)
         if _asks_replies(context):
@@ -71,7 +71,7 @@ def _replies(context: SwitchContext, version: int) -> Iterator[RuleBatch]:
     """Yield the batches for frames from port 25: the return leg of the triangle is blocked."""
     table, at, addresses = Table.INGRESS_REPLIES, IngressAddresses, context.addresses
     permit = _after_replies(context)
-    mail = Role.MAIL_DESTINATION, permit
+    mail = RuleRole.MAIL_DESTINATION, permit
     yield batch(table, at.MAIL_SOURCE, mail, version, "src", addresses.mail[version])
     if _validates_own(context):
         yield batch(table, at.OWN_SOURCE, context.block, version, "src", addresses.own_cover[version])
@@ -87,7 +87,7 @@ def _smtp(context: SwitchContext, version: int) -> Iterator[RuleBatch]:
         own = addresses.own_cover_without_mail
         yield from _into_dynamic(context, table, version, context.forward, tcp_to(version, SMTP))
     else:
-        mail = Role.MAIL_DESTINATION, context.forward
+        mail = RuleRole.MAIL_DESTINATION, context.forward
         yield batch(table, at.MAIL_SOURCE, mail, version, "src", addresses.mail[version])
     if _validates_own(context):
         yield batch(table, at.OWN_SOURCE, context.block, version, "src", own[version])
@@ -97,7 +97,7 @@ def _into_dynamic(
     context: SwitchContext, table: Table, version: int, permit: Action, match: Match
 ) -> Iterator[RuleBatch]:
     """Yield the batches that block frames to dynamic space by longest prefix; they match ``match`` too."""
-    what, dynamic = (context.block, (Role.FORWARD, permit)), context.addresses.is_dynamic(version)
+    what, dynamic = (context.block, (RuleRole.FORWARD, permit)), context.addresses.is_dynamic(version)
     at = IngressAddresses.DESTINATION
     yield from longest_match_batches(table, at, what, version, "dst", dynamic, match)
 
@@ -124,4 +124,4 @@ def _after_replies(context: SwitchContext) -> Action:
 
 def _to_table(table: Table, priority: int, tcp: Callable[[int, int], Fields]) -> Iterator[FlowRule]:
     for version in VERSIONS:
-        yield rule_of(Table.INGRESS, priority, Role.SELECT, Goto(table), *tcp(version, SMTP))
+        yield rule_of(Table.INGRESS, priority, RuleRole.SELECT, Goto(table), *tcp(version, SMTP))

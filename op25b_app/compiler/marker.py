@@ -13,7 +13,7 @@ from op25b_app.compiler.matches import destination, source
 from op25b_app.compiler.pipeline import MARKER_PRIORITY
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
-from op25b_app.openflow.flow_rule import FlowRule, Role, cut_cookies
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole, cut_cookies
 
 MOST_REVISIONS = 1 << 64
 """Lowest revision that is ignored: no controller has counted up to it."""
@@ -33,7 +33,7 @@ def marker_rule(marker: Marker, table: int) -> FlowRule:
     """Return the rule of a marker in ``table``."""
     digest = int(marker.digest[:_DIGITS], 16)
     match = (*source(Prefix(6, digest, _HOST)), *destination(Prefix(6, marker.revision, _HOST)))
-    return rule_of(table, MARKER_PRIORITY, Role.MARKER, None, *match)
+    return rule_of(table, MARKER_PRIORITY, RuleRole.MARKER, None, *match)
 
 
 def is_marker(rule: FlowRule) -> bool:
@@ -41,7 +41,7 @@ def is_marker(rule: FlowRule) -> bool:
     if rule.priority != MARKER_PRIORITY:
         return False
     if rule.is_managed:
-        return rule.cookie >> 40 & 0xFF == Role.MARKER
+        return rule.cookie >> 40 & 0xFF == RuleRole.MARKER
     marker = _marker_in(rule)
     if marker is None:
         return False

@@ -5,52 +5,52 @@ from __future__ import annotations
 from op25b_app.compiler.pipeline import ETH_ARP, ETH_IPV4, ETH_IPV6, IP_ICMPV6, IP_TCP, IP_UDP
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.openflow.fields import VLAN_PRESENT
-from op25b_app.openflow.flow_rule import Field
+from op25b_app.openflow.flow_rule import FieldValue
 
-Fields = tuple[Field, ...]
+Fields = tuple[FieldValue, ...]
 
-ARP: Fields = (Field("eth_type", ETH_ARP),)
-IP: dict[int, Fields] = {4: (Field("eth_type", ETH_IPV4),), 6: (Field("eth_type", ETH_IPV6),)}
+ARP: Fields = (FieldValue("eth_type", ETH_ARP),)
+IP: dict[int, Fields] = {4: (FieldValue("eth_type", ETH_IPV4),), 6: (FieldValue("eth_type", ETH_IPV6),)}
 
 
 def in_port(port: int) -> Fields:
     """Return the match of an ingress port."""
-    return (Field("in_port", port),)
+    return (FieldValue("in_port", port),)
 
 
 def tagged(vlan: int | None) -> Fields:
     """Return the match of a VLAN tag by its number (0 for a priority tag), or of no tag (None)."""
-    return (Field("vlan_vid", 0 if vlan is None else VLAN_PRESENT | vlan),)
+    return (FieldValue("vlan_vid", 0 if vlan is None else VLAN_PRESENT | vlan),)
 
 
 def ip_protocol(version: int, protocol: int) -> Fields:
     """Return the match of an IP protocol in one IP version."""
-    return *IP[version], Field("ip_proto", protocol)
+    return *IP[version], FieldValue("ip_proto", protocol)
 
 
 def tcp_to(version: int, port: int) -> Fields:
     """Return the match of a TCP destination port."""
-    return *ip_protocol(version, IP_TCP), Field("tcp_dst", port)
+    return *ip_protocol(version, IP_TCP), FieldValue("tcp_dst", port)
 
 
 def tcp_from(version: int, port: int) -> Fields:
     """Return the match of a TCP source port."""
-    return *ip_protocol(version, IP_TCP), Field("tcp_src", port)
+    return *ip_protocol(version, IP_TCP), FieldValue("tcp_src", port)
 
 
 def udp_to(version: int, port: int) -> Fields:
     """Return the match of a UDP destination port."""
-    return *ip_protocol(version, IP_UDP), Field("udp_dst", port)
+    return *ip_protocol(version, IP_UDP), FieldValue("udp_dst", port)
 
 
 def udp_from(port: int) -> Fields:
     """Return the match of a UDP source port without prerequisites; goes with ``udp_to``."""
-    return (Field("udp_src", port),)
+    return (FieldValue("udp_src", port),)
 
 
 def icmpv6(kind: int) -> Fields:
     """Return the match of an ICMPv6 type."""
-    return *ip_protocol(6, IP_ICMPV6), Field("icmpv6_type", kind)
+    return *ip_protocol(6, IP_ICMPV6), FieldValue("icmpv6_type", kind)
 
 
 def source(prefix: Prefix | None) -> Fields:
@@ -75,17 +75,17 @@ def claimed(prefix: Prefix) -> Fields:
 
 def eth_source(mac: int | None) -> Fields:
     """Return the match of an Ethernet source; None matches any source."""
-    return () if mac is None else (Field("eth_src", mac),)
+    return () if mac is None else (FieldValue("eth_src", mac),)
 
 
 def eth_destination(mac: int) -> Fields:
     """Return the match of an Ethernet destination."""
-    return (Field("eth_dst", mac),)
+    return (FieldValue("eth_dst", mac),)
 
 
 def arp_sender_mac(mac: int | None) -> Fields:
     """Return the match of ARP with a sender's Ethernet address; None matches any packet."""
-    return () if mac is None else (*ARP, Field("arp_sha", mac))
+    return () if mac is None else (*ARP, FieldValue("arp_sha", mac))
 
 
 def _ip_address(side: str, prefix: Prefix | None) -> Fields:
@@ -98,4 +98,6 @@ def _address(name: str, prefix: Prefix) -> Fields:
     """Return the field of a prefix; no field for length 0."""
     if prefix.length == 0:
         return ()
-    return (Field(name, prefix.network, None if prefix.length == WIDTH[prefix.version] else prefix.mask),)
+    return (
+        FieldValue(name, prefix.network, None if prefix.length == WIDTH[prefix.version] else prefix.mask),
+    )

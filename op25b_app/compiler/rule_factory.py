@@ -15,10 +15,10 @@ from op25b_app.openflow.fields import OXM_ORDER
 from op25b_app.openflow.flow_rule import (
     COOKIE_OWNER,
     Action,
-    Field,
+    FieldValue,
     FlowRule,
     Match,
-    Role,
+    RuleRole,
     match_of,
 )
 
@@ -29,7 +29,7 @@ _MASKS: dict[int, list[int | None]] = {
 """Masks by IP version and prefix length; None for an address in full."""
 
 
-def rule_of(table: int, priority: int, role: Role, action: Action, *fields: Field) -> FlowRule:
+def rule_of(table: int, priority: int, role: RuleRole, action: Action, *fields: FieldValue) -> FlowRule:
     """Return an op25b rule; ``fields`` may come in any order and repeat."""
     match = match_of(fields)
     digest = _digest(" ".join([f"{table:d}", *map(_text, match)]))
@@ -45,7 +45,7 @@ class Family(NamedTuple):
     table: int
     priority: int
     step: int
-    role: Role
+    role: RuleRole
     action: Action
     version: int
     before: Match
@@ -65,7 +65,7 @@ class Family(NamedTuple):
             rule = known.get(key)
             if rule is None:
                 length = key & 0xFF
-                address = Field(name, key >> 8, masks[length])
+                address = FieldValue(name, key >> 8, masks[length])
                 match = (*before, address, *after) if length else (*before, *after)
                 text = f"{head} {_text(address)}{tail}" if length else head + tail
                 rule = FlowRule(table, priorities[length], match, action, mark | _digest(text))
@@ -88,11 +88,11 @@ def rules_of(batches: Iterable[RuleBatch]) -> Iterator[FlowRule]:
 def batch(
     table: int,
     priority: int,
-    what: tuple[Role, Action],
+    what: tuple[RuleRole, Action],
     version: int,
     side: Literal["src", "dst"],
     keys: Sequence[Key],
-    fields: Iterable[Field] = (),
+    fields: Iterable[FieldValue] = (),
     step: int = 0,
 ) -> RuleBatch:
     """Return rules for each of ``keys`` as source or destination; they match ``fields`` too."""
@@ -106,11 +106,11 @@ def batch(
 def longest_match_batches(
     table: int,
     priority: int,
-    what: tuple[tuple[Role, Action], tuple[Role, Action]],
+    what: tuple[tuple[RuleRole, Action], tuple[RuleRole, Action]],
     version: int,
     side: Literal["src", "dst"],
     answers: SmallestTable,
-    fields: Iterable[Field] = (),
+    fields: Iterable[FieldValue] = (),
 ) -> Iterator[RuleBatch]:
     """Yield the rules that do ``what[0]`` where the answer is YES, and ``what[1]`` where it is NO within YES.
 
@@ -121,7 +121,7 @@ def longest_match_batches(
         yield batch(table, priority, done, version, side, keys, fields, step=1)
 
 
-def _marked(role: Role) -> int:
+def _marked(role: RuleRole) -> int:
     """Return the bits of a cookie that hold owner and role."""
     return COOKIE_OWNER << 48 | int(role) << 40
 
@@ -131,5 +131,5 @@ def _digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=5).digest(), "big")
 
 
-def _text(field: Field) -> str:
+def _text(field: FieldValue) -> str:
     return f"{field.name}={field.value}/{field.mask}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from op25b_app.openflow.fields import VLAN_PRESENT
-from op25b_app.openflow.flow_rule import FlowRule, Goto, Role, matches
+from op25b_app.openflow.flow_rule import FlowRule, Goto, RuleRole, matches
 from op25b_app.policy.model import Verdict
 from op25b_app.policy.packet import ETH_ARP, ICMPV6, TCP, UDP, Packet
 
@@ -59,13 +59,13 @@ def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
     return passed
 
 
-_TELLING = frozenset({Role.MAIL_DESTINATION, Role.EXCEPTION, Role.STATIC, Role.TUNNEL})
+_TELLING = frozenset({RuleRole.MAIL_DESTINATION, RuleRole.EXCEPTION, RuleRole.STATIC, RuleRole.TUNNEL})
 """Roles of rules that explain a permit, although another table may follow them."""
 
 
 def deciding(passed: list[FlowRule]) -> FlowRule | None:
     """Return the passed rule that the verdict rests on; None where none matched."""
-    if not passed or passed[-1].role in (Role.BLOCK, Role.WOULD_BLOCK):
+    if not passed or passed[-1].role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK):
         return passed[-1] if passed else None
     # Of the rules for services only the last: where a table follows one, that decides by the source.
     return next((rule for rule in reversed(passed) if rule.role in _TELLING), passed[-1])
@@ -80,4 +80,4 @@ def verdict(passed: list[FlowRule], handover_table: int | None) -> Verdict:
     missed = isinstance(action, Goto) and action.table != handover_table
     if action is None or missed:
         return Verdict.BLOCK
-    return Verdict.WOULD_BLOCK if passed[-1].role is Role.WOULD_BLOCK else Verdict.PERMIT
+    return Verdict.WOULD_BLOCK if passed[-1].role is RuleRole.WOULD_BLOCK else Verdict.PERMIT

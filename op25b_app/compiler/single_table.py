@@ -31,7 +31,7 @@ from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import minimal_cover, minimal_table
 from op25b_app.net.prefix_set import prefix_of
 from op25b_app.openflow.fields import VLAN_PRESENT
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Match, Role
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, Match, RuleRole
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error
 from op25b_app.policy.model import Policy, SourceValidation, Switch
@@ -40,7 +40,7 @@ MOST_EXTRA_RULES = 1 << 14
 """Maximum number of rules that one part of a policy may need beyond those of several tables."""
 
 _TABLE = 0
-_BLOCKS = (Role.BLOCK, Role.WOULD_BLOCK)
+_BLOCKS = (RuleRole.BLOCK, RuleRole.WOULD_BLOCK)
 
 # Added to the priorities of the pipeline's tables, all below 1000, so that in one table they lie above each
 # other. The lowest sum is 10: other applications use 0 and 1.
@@ -83,7 +83,10 @@ def compile_single_table(policy: Policy, switch: Switch, at: float) -> tuple[Flo
         raise CannotExpressError(problems)
     rules = [
         *_at_other_ports(context, tags, subscriber),
-        *(rule_of(_TABLE, _PORT, Role.PORT, NORMAL, *in_port(port)) for port in sorted(switch.trusted_ports)),
+        *(
+            rule_of(_TABLE, _PORT, RuleRole.PORT, NORMAL, *in_port(port))
+            for port in sorted(switch.trusted_ports)
+        ),
         *(rule for port in sorted(switch.uplink_ports) for rule in _at_port(port, uplink)),
         *(rule for port in sorted(tags) for rule in _at_port(port, _other_tags(context, tags[port]))),
         *(rule for port in _lines_with_tags(switch, tags) for rule in _at_port(port, subscriber)),
@@ -184,7 +187,7 @@ def _other_tags(context: SwitchContext, carried: frozenset[int | None]) -> Itera
     numbers = [Prefix(4, number, 32) for number in carried if number is not None]
     for others in minimal_cover(4, [Prefix(4, 0, 20)], numbers):
         mask = None if others.length == 32 else VLAN_PRESENT | others.mask & 0xFFF
-        field = Field("vlan_vid", VLAN_PRESENT | others.network, mask)
+        field = FieldValue("vlan_vid", VLAN_PRESENT | others.network, mask)
         yield rule_of(_TABLE, _TAG, *context.block, field)
 
 
@@ -202,7 +205,7 @@ def _uplink_rules(context: SwitchContext) -> Iterator[FlowRule]:
     rules = [*ingress_rules(context), *rules_of(ingress_batches(context)), *ingress_exceptions(context)]
     ways = {Table.INGRESS: [()], **_ways(rules)}
     for rule in rules:
-        if rule.role is not Role.SELECT:
+        if rule.role is not RuleRole.SELECT:
             for match in _joined(ways[rule.table], rule.match):
                 yield _placed(rule, above[Table(rule.table)] + rule.priority, match)
 
@@ -217,7 +220,7 @@ def _subscriber_rules(context: SwitchContext) -> Iterator[FlowRule]:
     ]
     ways = _ways(rules)[Table.EGRESS_SMTP]
     for rule in rules:
-        if rule.table == Table.EGRESS and rule.role is not Role.SELECT:
+        if rule.table == Table.EGRESS and rule.role is not RuleRole.SELECT:
             above = _BEFORE_ADDRESSES if rule.priority >= Egress.SUBMISSION else 0
             yield _placed(rule, above + rule.priority, rule.match)
         elif rule.table == Table.EGRESS_SMTP and rule.priority >= EgressSmtp.BOUND_SOURCE:
@@ -241,15 +244,15 @@ def _sources(context: SwitchContext, ways: Iterable[Match]) -> Iterator[FlowRule
     """Yield rules for sources by longest prefix, only where they differ from the next shorter prefix."""
     for version in VERSIONS:
         of_version = [way for way in ways if IP[version][0] in way]
-        mail = [way for way in of_version if Field("tcp_dst", SMTP) in way]
+        mail = [way for way in of_version if FieldValue("tcp_dst", SMTP) in way]
         unreadable = [way for way in of_version if way not in mail]
         for prefix, permits, around in _with_surroundings(_permits_by_source(context, version)):
             priority, match = _ADDRESSES + EgressSmtp.SOURCE + prefix.length, source(prefix)
             if permits == _EXEMPT != around:
-                yield rule_of(_TABLE, priority, Role.STATIC, NORMAL, *match)
+                yield rule_of(_TABLE, priority, RuleRole.STATIC, NORMAL, *match)
                 continue
             for asked, permit, as_around in zip((mail, unreadable), permits, around, strict=True):
-                what = (Role.FORWARD, NORMAL) if permit else context.block
+                what = (RuleRole.FORWARD, NORMAL) if permit else context.block
                 for way in asked if permit != as_around else ():
                     yield rule_of(_TABLE, priority, *what, *way, *match)
 
@@ -290,7 +293,7 @@ def _ways(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:
     """Return the matches that lead to each table, by table."""
     ways: defaultdict[int, list[Match]] = defaultdict(list)
     for rule in rules:
-        if rule.role is Role.SELECT and isinstance(rule.action, Goto):
+        if rule.role is RuleRole.SELECT and isinstance(rule.action, Goto):
             ways[rule.action.table].append(rule.match)
     return ways
 

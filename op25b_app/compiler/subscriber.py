@@ -22,7 +22,7 @@ from op25b_app.compiler.rule_factory import RuleBatch, batch, rule_of, rules_of
 from op25b_app.compiler.switch_context import SwitchContext, bound_by_port
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.net.prefix_set import Key, LpmTable, cover, keys_of
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import Binding, SourceValidation, SubscriberPort
 
@@ -40,7 +40,7 @@ def line_rules(context: SwitchContext) -> Iterator[FlowRule]:
 
 
 def _bound_sources(context: SwitchContext) -> Iterator[RuleBatch]:
-    table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (Role.SOURCE, context.forward)
+    table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (RuleRole.SOURCE, context.forward)
     for binding in context.switch.bindings:
         for version in VERSIONS:
             keys = cover(version, keys_of(version, prefixes_of(binding.addresses)))
@@ -66,7 +66,7 @@ def _claims(context: SwitchContext) -> Iterator[FlowRule]:
         targets += [(*_line(binding), *claimed(prefix)) for prefix in minimal_cover(6, bound)]
     for target in targets:
         match = (*advertisement, *target)
-        yield rule_of(Table.EGRESS, claim, Role.SERVICE, permitted(context), *match)
+        yield rule_of(Table.EGRESS, claim, RuleRole.SERVICE, permitted(context), *match)
         for prefix in (LINK_LOCAL[6], UNSPECIFIED[6]):
             yield service(context, claim + 1, (*match, *source(prefix)))
 
@@ -77,7 +77,7 @@ def _line(binding: Binding) -> Fields:
 
 def _bound_static_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches that exempt static addresses on the line to which they are bound."""
-    table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (Role.STATIC, permitted(context))
+    table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (RuleRole.STATIC, permitted(context))
     for version in VERSIONS:
         space = context.addresses.space[version]
         for port, bound in bound_by_port(context.switch, version).items():

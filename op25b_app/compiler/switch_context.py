@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from op25b_app.compiler.address_labels import Addresses, prefixes_of
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
-from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import NORMAL, Action, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.policy.model import MailException, Mode, Policy, SourceValidation, SubscriberPort, Switch
 
 MAX_HARD_TIMEOUT = 65535
@@ -29,9 +29,9 @@ class SwitchContext:
         self.forward: Action = NORMAL
         if switch.forwarding_table is not None:
             self.forward = Goto(switch.forwarding_table)
-        self.block: tuple[Role, Action] = (Role.BLOCK, None)
+        self.block: tuple[RuleRole, Action] = (RuleRole.BLOCK, None)
         if switch.mode is Mode.MONITOR:
-            self.block = (Role.WOULD_BLOCK, self.forward)
+            self.block = (RuleRole.WOULD_BLOCK, self.forward)
         self.served: Served = None
         if switch.serves is not None and self.hardening.source_validation is SourceValidation.PREFIX:
             self.served = tuple(prefixes_of(switch.serves))
@@ -55,10 +55,10 @@ class SwitchContext:
         priority: int,
         action: Action,
         exception: MailException,
-        fields: Iterable[Field],
+        fields: Iterable[FieldValue],
     ) -> FlowRule:
         """Return a rule that ends no later than its exception."""
-        rule = rule_of(table, priority, Role.EXCEPTION, action, *fields)
+        rule = rule_of(table, priority, RuleRole.EXCEPTION, action, *fields)
         return rule._replace(hard_timeout=_hard_timeout(exception, self._at) or 0)
 
     def bound_to(self, line: SubscriberPort) -> list[Prefix]:

@@ -86,7 +86,7 @@ class PolicyComparison:
         return change
 
     def changes(self, carried: Carried) -> Diagram:
-        """Return the function from headers to ``Change`` or None, for tags that ports may carry so."""
+        """Return the function from headers to ``VerdictChange`` or None, for tags that ports may carry so."""
         if carried not in self._changes:
             diagrams = self._diagrams
             before, after = (

@@ -11,7 +11,7 @@ import struct
 from functools import lru_cache
 from typing import NamedTuple
 
-from op25b_app.openflow.flow_rule import COOKIE_OWNER, FlowRule, Opaque
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, FlowRule, OpaqueInstructions
 from op25b_app.openflow.flow_stats import match_and_action, match_statistics_and_rest
 from op25b_app.openflow.instruction_encoder import encode_action, meaning
 from op25b_app.openflow.oxm import encode_match
@@ -171,7 +171,7 @@ def _decoded(table: int, attributes: bytes, reported: bytes) -> InstalledRule:
     priority, idle_timeout, hard_timeout, flags, cookie = _ATTRIBUTES.unpack(attributes)
     match, action = match_and_action(reported)
     rule = FlowRule(table, priority, match, action, cookie, hard_timeout)
-    if isinstance(action, Opaque) and rule.is_managed:
+    if isinstance(action, OpaqueInstructions) and rule.is_managed:
         rule = rule._replace(action=meaning(action))
     return InstalledRule(rule, idle_timeout, flags)
 

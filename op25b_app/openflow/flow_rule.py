@@ -18,7 +18,7 @@ def cut_cookies(cookie: int) -> frozenset[int]:
     return frozenset(cookie & (1 << bits) - 1 for bits in (0, 16, 32, 48))
 
 
-class Role(enum.IntEnum):
+class RuleRole(enum.IntEnum):
     """Purpose of a rule; bits 40 to 47 of its cookie."""
 
     MARKER = 0
@@ -45,7 +45,7 @@ class Role(enum.IntEnum):
     """Tunnels to permitted destinations."""
 
 
-class Field(NamedTuple):
+class FieldValue(NamedTuple):
     """One match field by its OXM name (OpenFlow 1.3.5, section 7.2.3.7); ``mask`` None is exact."""
 
     name: str
@@ -53,11 +53,11 @@ class Field(NamedTuple):
     mask: int | None = None
 
 
-Match = tuple[Field, ...]
+Match = tuple[FieldValue, ...]
 """Match fields in OXM order, prerequisites included."""
 
 
-def match_of(fields: Iterable[Field]) -> Match:
+def match_of(fields: Iterable[FieldValue]) -> Match:
     """Return a match of ``fields``, which may come in any order and repeat."""
     return tuple(sorted(set(fields), key=lambda field: OXM_ORDER[field.name]))
 
@@ -83,7 +83,7 @@ TAG_MASK = 0xFF
 
 
 @dataclass(frozen=True)
-class Tagged:
+class GotoWithTag:
     """Continue in a later table with a tag, 0 to 255; rules match it as metadata under ``TAG_MASK``."""
 
     table: int
@@ -98,7 +98,7 @@ class Output:
 
 
 @dataclass(frozen=True)
-class Opaque:
+class OpaqueInstructions:
     """Instructions that no other action here expresses, as wire bytes."""
 
     instructions: bytes
@@ -107,7 +107,7 @@ class Opaque:
 NORMAL = Output(0xFFFFFFFA)
 """OFPP_NORMAL: forward as a switch without OpenFlow would."""
 
-Action = Goto | Tagged | Output | Opaque | None
+Action = Goto | GotoWithTag | Output | OpaqueInstructions | None
 """Action on a frame that matches; None drops it (an empty instruction set).
 
 These are no tuples: as tuples, ``Goto(5)`` and ``Output(5)`` would be equal.
@@ -138,11 +138,11 @@ class FlowRule(NamedTuple):
         return self.cookie >> 48 == COOKIE_OWNER
 
     @property
-    def role(self) -> Role:
+    def role(self) -> RuleRole:
         """Role of an op25b rule.
 
         Raises ValueError for a cookie that no op25b rule can have.
         """
         if not self.is_managed:
             raise ValueError(f"cookie {self.cookie:#x} is not one of ours")
-        return Role(self.cookie >> 40 & 0xFF)
+        return RuleRole(self.cookie >> 40 & 0xFF)

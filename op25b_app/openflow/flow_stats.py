@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 
-from op25b_app.openflow.flow_rule import Action, Match, Opaque
+from op25b_app.openflow.flow_rule import Action, Match, OpaqueInstructions
 from op25b_app.openflow.instruction_encoder import decode_action
 from op25b_app.openflow.oxm import decode_match, match_size, unreadable_match
 from op25b_app.openflow.oxs import Statistics, decode_statistics
@@ -49,4 +49,4 @@ def match_only(data: bytes) -> Match:
 
 
 def _unreadable(data: bytes) -> tuple[Match, Action]:
-    return unreadable_match(data), Opaque(_BROKEN_INSTRUCTION + data)
+    return unreadable_match(data), OpaqueInstructions(_BROKEN_INSTRUCTION + data)

@@ -8,21 +8,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from op25b_app.openflow.flow_rule import FlowRule, Opaque
+from op25b_app.openflow.flow_rule import FlowRule, OpaqueInstructions
 from op25b_app.openflow.oxm import decode_field
 from op25b_app.openflow.stored_rule import (
-    ClearLater,
-    Emit,
+    ClearActions,
     GotoTable,
-    Later,
     MayDrop,
     MaySend,
-    PopTag,
-    PushTag,
+    OutputAction,
+    PopVlan,
+    PushVlan,
     SetField,
     Step,
     StoredRule,
     Unsupported,
+    WriteActions,
     WriteMetadata,
     stored,
 )
@@ -41,7 +41,7 @@ _ACTION_METER = 29
 def stored_rule(rule: FlowRule, text: str) -> StoredRule:
     """Return a rule as a proof takes it; ``text`` names it in messages."""
     told = stored(rule, text, text)
-    if isinstance(rule.action, Opaque):
+    if isinstance(rule.action, OpaqueInstructions):
         return told._replace(steps=tuple(_steps(rule.action.instructions)))
     return told
 
@@ -56,9 +56,9 @@ def _steps(instructions: bytes) -> Iterator[Step]:
         elif kind == _APPLY_ACTIONS and len(body) >= 4:
             yield from _actions(body[4:])
         elif kind == _WRITE_ACTIONS and len(body) >= 4:
-            yield Later(tuple(_actions(body[4:])))
+            yield WriteActions(tuple(_actions(body[4:])))
         elif kind == _CLEAR_ACTIONS:
-            yield ClearLater()
+            yield ClearActions()
         elif kind == _METER:
             yield MayDrop()
         else:
@@ -83,11 +83,11 @@ def _actions(data: bytes) -> Iterator[Step]:
 
 def _action(kind: int, body: bytes) -> Step:
     if kind == _OUTPUT and len(body) == 12:
-        return Emit(int.from_bytes(body[:4], "big"))
+        return OutputAction(int.from_bytes(body[:4], "big"))
     if kind == _PUSH_VLAN and len(body) == 4:
-        return PushTag(int.from_bytes(body[:2], "big"))
+        return PushVlan(int.from_bytes(body[:2], "big"))
     if kind == _POP_VLAN:
-        return PopTag()
+        return PopVlan()
     if kind == _SET_FIELD and (field := decode_field(body)) is not None:
         return SetField(*field)
     if kind == _GROUP:

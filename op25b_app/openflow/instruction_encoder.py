@@ -6,7 +6,7 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 
-from op25b_app.openflow.flow_rule import TAG_MASK, Action, Goto, Opaque, Output, Tagged
+from op25b_app.openflow.flow_rule import TAG_MASK, Action, Goto, GotoWithTag, OpaqueInstructions, Output
 
 _HEADER = struct.Struct("!HH")
 _GOTO = struct.Struct("!HHBxxx")
@@ -38,7 +38,7 @@ def encode_action(action: Action) -> bytes:
             return b""
         case Goto(table):
             return _GOTO.pack(_GOTO_TABLE, _GOTO.size, table)
-        case Tagged(table, tag):
+        case GotoWithTag(table, tag):
             if not 0 <= tag <= TAG_MASK:
                 raise ValueError(f"tag {tag} does not fit {TAG_MASK.bit_length()} bits")
             tagging = _WRITE_METADATA.pack(_WRITE_METADATA_KIND, _WRITE_METADATA.size, tag, TAG_MASK)
@@ -46,7 +46,7 @@ def encode_action(action: Action) -> bytes:
         case Output(port):
             size = _APPLY_OUTPUT.size
             return _APPLY_OUTPUT.pack(_APPLY_ACTIONS, size, _OUTPUT, size - 8, port, 0)
-        case Opaque(instructions):
+        case OpaqueInstructions(instructions):
             return instructions
 
 
@@ -63,7 +63,7 @@ def decode_action(instructions: bytes) -> Action:
         return Goto(instructions[4])
     if length == _APPLY_OUTPUT.size and instructions[:12] == _APPLY_OUTPUT_HEADER:
         return Output(int.from_bytes(instructions[12:16], "big"))
-    return _decode_tagged(instructions) or Opaque(instructions)
+    return _decode_tagged(instructions) or OpaqueInstructions(instructions)
 
 
 @lru_cache(1024)
@@ -73,7 +73,7 @@ def meaning(action: Action) -> Action:
     Lists without actions do nothing. Where no table follows, clearing the action set does nothing, because no
     op25b rule writes to it; and writing an output to that set, alone, is applying it (section 5.10).
     """
-    if not isinstance(action, Opaque):
+    if not isinstance(action, OpaqueInstructions):
         return action
     parts = [*_parts(action.instructions)]
     kept = [(kind, whole) for kind, whole in parts if not (kind in _LISTS and len(whole) == _EMPTY_LIST)]
@@ -97,7 +97,7 @@ def _parts(instructions: bytes) -> Iterator[tuple[int, bytes]]:
         position += length
 
 
-def _decode_tagged(instructions: bytes) -> Tagged | None:
+def _decode_tagged(instructions: bytes) -> GotoWithTag | None:
     if instructions[:4] == _GOTO_HEADER:
         instructions = instructions[_GOTO.size :] + instructions[: _GOTO.size]
     if len(instructions) != _WRITE_METADATA.size + _GOTO.size:
@@ -105,4 +105,4 @@ def _decode_tagged(instructions: bytes) -> Tagged | None:
     if instructions[:4] != _WRITE_METADATA_HEADER or instructions[-_GOTO.size :][:4] != _GOTO_HEADER:
         return None
     _, _, value, mask = _WRITE_METADATA.unpack_from(instructions)
-    return Tagged(instructions[-4], value) if mask == TAG_MASK and value <= TAG_MASK else None
+    return GotoWithTag(instructions[-4], value) if mask == TAG_MASK and value <= TAG_MASK else None

@@ -11,12 +11,12 @@ from op25b_app.openflow.flow_rule import (
     NORMAL,
     TAG_MASK,
     Action,
-    Field,
+    FieldValue,
     FlowRule,
     Goto,
+    GotoWithTag,
     Match,
-    Opaque,
-    Tagged,
+    OpaqueInstructions,
 )
 
 
@@ -46,9 +46,9 @@ def format_action(action: Action) -> str:
         return "drop"
     if isinstance(action, Goto):
         return f"goto_table:{int(action.table)}"
-    if isinstance(action, Tagged):
+    if isinstance(action, GotoWithTag):
         return f"write_metadata:{action.tag:#x}/{TAG_MASK:#x},goto_table:{int(action.table)}"
-    if isinstance(action, Opaque):
+    if isinstance(action, OpaqueInstructions):
         raise ValueError("a rule of another application cannot be written as text")
     return "NORMAL" if action == NORMAL else f"output:{action.port}"
 
@@ -68,7 +68,7 @@ def _notation(name: str) -> Notation:
     return BY_NAME[name].notation if name in BY_NAME else Notation.NUMBER
 
 
-def _value(field: Field) -> str:
+def _value(field: FieldValue) -> str:
     name, value, mask = field
     if mask is None:
         return format_value(name, value)

@@ -10,24 +10,24 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from op25b_app.openflow.fields import MATCH_FIELDS, REGISTERS, WIDTHS
-from op25b_app.openflow.flow_rule import Field, Match
+from op25b_app.openflow.flow_rule import FieldValue, Match
 from op25b_app.openflow.stored_rule import (
     CONTROLLER_PORT,
-    ClearLater,
-    Emit,
+    ClearActions,
     GotoTable,
-    Later,
     MayDrop,
     MaySend,
+    OutputAction,
     PopMpls,
-    PopTag,
+    PopVlan,
     PushMpls,
-    PushTag,
+    PushVlan,
     SetField,
-    SetTagPriority,
+    SetVlanPriority,
     Step,
     StoredRule,
     Unsupported,
+    WriteActions,
     WriteMetadata,
     sends,
 )
@@ -46,14 +46,14 @@ _ANY_PORT = 0
 
 _ETH = {"ip": 0x0800, "ipv6": 0x86DD, "arp": 0x0806, "rarp": 0x8035, "mpls": 0x8847, "mplsm": 0x8848}
 _KEYWORDS = {
-    **{name: (Field("eth_type", number),) for name, number in _ETH.items()},
+    **{name: (FieldValue("eth_type", number),) for name, number in _ETH.items()},
     **{
-        name + suffix: (Field("eth_type", eth_type), Field("ip_proto", protocol))
+        name + suffix: (FieldValue("eth_type", eth_type), FieldValue("ip_proto", protocol))
         for name, protocol in (("tcp", 6), ("udp", 17), ("sctp", 132))
         for suffix, eth_type in (("", 0x0800), ("6", 0x86DD))
     },
-    "icmp": (Field("eth_type", 0x0800), Field("ip_proto", 1)),
-    "icmp6": (Field("eth_type", 0x86DD), Field("ip_proto", 58)),
+    "icmp": (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 1)),
+    "icmp6": (FieldValue("eth_type", 0x86DD), FieldValue("ip_proto", 58)),
 }
 _NAMES = {
     written: field.name for field in MATCH_FIELDS for written in (field.ofctl, *field.aliases) if written
@@ -118,7 +118,7 @@ def _bucket(text: str) -> list[Step]:
     return list(_steps(_split(actions), (), "", {}))
 
 
-_UNKNOWN_IN_A_GROUP = (Unsupported, MaySend, GotoTable, Later)
+_UNKNOWN_IN_A_GROUP = (Unsupported, MaySend, GotoTable, WriteActions)
 """Steps that may send a packet. A bucket of Open vSwitch may also continue in another table."""
 
 
@@ -136,7 +136,7 @@ def _of_group(number: int, kind: str, buckets: list[list[Step]]) -> Iterator[Ste
         if any(sending) or unknown:
             yield MaySend(f"which bucket of group {number} is alive is not known")
     elif any(sending) and (kind in ("all", "indirect") or all(sending)):
-        yield Emit(_ANY_PORT)
+        yield OutputAction(_ANY_PORT)
     elif any(sending) or unknown:
         yield MaySend(f"group {number} sends some packets and not others")
 
@@ -206,14 +206,14 @@ def _split(text: str) -> list[str]:
 
 
 def _match(written: Iterable[tuple[str, str | None]]) -> Match:
-    fields: dict[str, Field] = {}
+    fields: dict[str, FieldValue] = {}
     for key, value in written:
         for field in _fields(key, value, fields):
             fields[field.name] = field
     return tuple(fields.values())
 
 
-def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Field]:
+def _fields(key: str, text: str | None, known: dict[str, FieldValue]) -> Iterator[FieldValue]:
     if text is None:
         if key not in _KEYWORDS:
             raise ValueError(f"'{key}' is not a match that is known")
@@ -222,28 +222,30 @@ def _fields(key: str, text: str | None, known: dict[str, Field]) -> Iterator[Fie
         yield from _vlan_fields(key, text)
     elif key in ("dl_vlan_pcp", "vlan_pcp"):
         if "vlan_vid" not in known:  # only a tag has a priority
-            yield Field("vlan_vid", 0x1000, 0x1000)
+            yield FieldValue("vlan_vid", 0x1000, 0x1000)
         yield _field("vlan_pcp", text)
     elif key == "in_port":
-        yield Field("in_port", _RESERVED_PORTS[text] if text in _RESERVED_PORTS else _port(text))
+        yield FieldValue("in_port", _RESERVED_PORTS[text] if text in _RESERVED_PORTS else _port(text))
     elif key in _FLAGS_OF:
         yield _flags_field(key, text)
     elif key == "nw_tos":
-        yield Field("ip_dscp", _number(text) >> 2)
-    elif key == "arp_op" or (key == "nw_proto" and known.get("eth_type") == Field("eth_type", _ETH["arp"])):
-        yield Field("arp_op", _number(text))
+        yield FieldValue("ip_dscp", _number(text) >> 2)
+    elif key == "arp_op" or (
+        key == "nw_proto" and known.get("eth_type") == FieldValue("eth_type", _ETH["arp"])
+    ):
+        yield FieldValue("arp_op", _number(text))
     elif key in _BY_PROTOCOL:
-        protocol = known.get("ip_proto", Field("", -1)).value
+        protocol = known.get("ip_proto", FieldValue("", -1)).value
         if protocol not in _BY_PROTOCOL[key]:
             raise ValueError(f"'{key}' without a protocol that has it")
         yield _field(_BY_PROTOCOL[key][protocol], text)
     else:
         name = _NAMES.get(key, key)
         known_name = name in WIDTHS or name in REGISTERS
-        yield _field(name, text) if known_name else Field(name, 0)
+        yield _field(name, text) if known_name else FieldValue(name, 0)
 
 
-def _flags_field(name: str, text: str) -> Field:
+def _flags_field(name: str, text: str) -> FieldValue:
     """Parse flags such as ``+syn-ack``, or a number with or without a mask."""
     if not re.fullmatch(r"([+-][a-z]+)+", text):
         return _field(name, text)
@@ -254,37 +256,37 @@ def _flags_field(name: str, text: str) -> Field:
         bit = 1 << _FLAGS_OF[name].index(flag)
         mask |= bit
         value |= bit if sign == "+" else 0
-    return Field(name, value, mask)
+    return FieldValue(name, value, mask)
 
 
-def _vlan_fields(key: str, text: str) -> Iterator[Field]:
+def _vlan_fields(key: str, text: str) -> Iterator[FieldValue]:
     """Yield the fields of ``dl_vlan``, or of ``vlan_tci``: priority (3 bits), presence (1), number (12)."""
     value_text, _, mask_text = text.partition("/")
     value = _number(value_text)
     if key == "dl_vlan":
-        yield Field("vlan_vid", 0 if value == 0xFFFF else 0x1000 | value)
+        yield FieldValue("vlan_vid", 0 if value == 0xFFFF else 0x1000 | value)
         return
     mask = _number(mask_text) if mask_text else 0xFFFF
     if mask & 0x1FFF:
         number_mask = None if mask & 0x1FFF == 0x1FFF else mask & 0x1FFF
-        yield Field("vlan_vid", value & mask & 0x1FFF, number_mask)
+        yield FieldValue("vlan_vid", value & mask & 0x1FFF, number_mask)
     if mask & 0xE000 and value & 0x1000:
         priority_mask = None if mask & 0xE000 == 0xE000 else mask >> 13
-        yield Field("vlan_pcp", (value & mask) >> 13, priority_mask)
+        yield FieldValue("vlan_pcp", (value & mask) >> 13, priority_mask)
 
 
-def _field(name: str, text: str) -> Field:
+def _field(name: str, text: str) -> FieldValue:
     value_text, slash, mask_text = text.partition("/")
     value, width = _value(value_text)
     if not slash:
-        return Field(name, value)
+        return FieldValue(name, value)
     if width is not None and mask_text.isdecimal():
         if int(mask_text) > width:
             raise ValueError(f"'{text}' is no prefix; an address has {width} bits")
         mask = ((1 << int(mask_text)) - 1) << (width - int(mask_text))
     else:
         mask, _ = _value(mask_text)
-    return Field(name, value & mask, mask)
+    return FieldValue(name, value & mask, mask)
 
 
 def _value(text: str) -> tuple[int, int | None]:
@@ -322,7 +324,7 @@ def _steps(tokens: list[str], match: Match, where: str, groups: GroupSteps) -> I
         elif later := re.fullmatch(r"write_actions\((.*)\)", token):
             if "write_actions" in later[1]:
                 raise ValueError("'write_actions' stands within 'write_actions'; a switch has one action set")
-            yield Later(tuple(_steps(_split(later[1]), match, where, groups)))
+            yield WriteActions(tuple(_steps(_split(later[1]), match, where, groups)))
         elif tracking := re.fullmatch(r"ct(?:\((.*)\))?", token):
             yield from _tracking(token, tracking[1] or "", is_last=place == len(tokens) - 1)
         elif name in ("pop_mpls", "push_mpls"):
@@ -347,11 +349,11 @@ def _tracking(token: str, argument: str, is_last: bool) -> Iterator[Step]:
 def _step(token: str, match: Match, is_last: bool) -> Step:
     name, _, argument = token.partition(":")
     if token in _RESERVED_PORTS or token.isdecimal() or token.startswith('"'):
-        return Emit(_RESERVED_PORTS.get(token, _ANY_PORT))
+        return OutputAction(_RESERVED_PORTS.get(token, _ANY_PORT))
     if name in _READERS:
         return _READERS[name](argument)
     if token.startswith(("controller(", "CONTROLLER:")):
-        return Emit(CONTROLLER_PORT)
+        return OutputAction(CONTROLLER_PORT)
     if name in _SETTERS:
         field = next(_fields(_SETTERS[name], argument, {each.name: each for each in match}))
         return SetField(field.name, field.value)
@@ -362,7 +364,7 @@ def _step(token: str, match: Match, is_last: bool) -> Step:
 
 def _output(argument: str) -> Step:
     if argument.isdecimal() or argument.startswith('"') or argument in _RESERVED_PORTS:
-        return Emit(_RESERVED_PORTS.get(argument, _ANY_PORT))
+        return OutputAction(_RESERVED_PORTS.get(argument, _ANY_PORT))
     return Unsupported(f"output:{argument}")
 
 
@@ -387,16 +389,16 @@ def _write_metadata(argument: str) -> Step:
 _READERS: dict[str, Callable[[str], Step]] = {
     "goto_table": lambda argument: GotoTable(_number(argument)),
     "output": _output,
-    "enqueue": lambda argument: Emit(_ANY_PORT),
+    "enqueue": lambda argument: OutputAction(_ANY_PORT),
     "set_field": _set_field,
-    "push_vlan": lambda argument: PushTag(_number(argument)),
-    "pop_vlan": lambda argument: PopTag(),
-    "strip_vlan": lambda argument: PopTag(),
+    "push_vlan": lambda argument: PushVlan(_number(argument)),
+    "pop_vlan": lambda argument: PopVlan(),
+    "strip_vlan": lambda argument: PopVlan(),
     "mod_vlan_vid": _set_tag,
     "set_vlan_vid": _set_tag,
-    "mod_vlan_pcp": lambda argument: SetTagPriority(_number(argument)),
-    "set_vlan_pcp": lambda argument: SetTagPriority(_number(argument)),
+    "mod_vlan_pcp": lambda argument: SetVlanPriority(_number(argument)),
+    "set_vlan_pcp": lambda argument: SetVlanPriority(_number(argument)),
     "write_metadata": _write_metadata,
-    "clear_actions": lambda argument: ClearLater(),
+    "clear_actions": lambda argument: ClearActions(),
     "meter": lambda argument: MayDrop(),
 }

@@ -14,7 +14,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from op25b_app.openflow.fields import MATCH_FIELDS, Masking
-from op25b_app.openflow.flow_rule import Field, Match
+from op25b_app.openflow.flow_rule import FieldValue, Match
 
 BASIC = 0x8000
 """OFPXMC_OPENFLOW_BASIC."""
@@ -64,7 +64,7 @@ _BY_HEADER = {
 }
 
 
-class ReportedMatch(tuple[Field, ...]):
+class ReportedMatch(tuple[FieldValue, ...]):
     """Match that :func:`encode_match` cannot write from its fields.
 
     ``octets`` is the ``struct ofp_match`` of the switch; empty where the match breaks the format.
@@ -77,7 +77,7 @@ class ReportedMatch(tuple[Field, ...]):
         """True where a message can identify the rule by this match."""
         return bool(self.octets)
 
-    def __new__(cls, fields: Iterable[Field], octets: bytes = b"") -> ReportedMatch:
+    def __new__(cls, fields: Iterable[FieldValue], octets: bytes = b"") -> ReportedMatch:
         """Return a match with these fields and octets."""
         match = super().__new__(cls, fields)
         match.octets = octets
@@ -86,7 +86,7 @@ class ReportedMatch(tuple[Field, ...]):
 
 def unreadable_match(data: bytes) -> ReportedMatch:
     """Return the stand-in for a match that breaks the format; another ``data`` gives another match."""
-    return ReportedMatch([Field(UNREADABLE, int.from_bytes(b"\1" + data, "big"))])
+    return ReportedMatch([FieldValue(UNREADABLE, int.from_bytes(b"\1" + data, "big"))])
 
 
 def encode_match(match: Match) -> bytes:
@@ -157,7 +157,7 @@ def match_size(message: bytes, offset: int) -> int:
     return length + (-length % 8)
 
 
-def decode_field(data: bytes) -> Field | None:
+def decode_field(data: bytes) -> FieldValue | None:
     """Return the field that begins ``data``, as in SET_FIELD; None if cut short or with a mask of zeros."""
     if len(data) < _HEADER_SIZE or len(data) < _HEADER_SIZE + data[3]:
         return None
@@ -166,7 +166,7 @@ def decode_field(data: bytes) -> Field | None:
 
 
 @lru_cache(REMEMBERED_FIELDS)
-def _encode_field(field: Field) -> tuple[int, bytes]:
+def _encode_field(field: FieldValue) -> tuple[int, bytes]:
     """Return the number of a field and its bytes."""
     name, value, mask = field
     oxm = _BY_NAME.get(name)
@@ -188,7 +188,7 @@ def _encode_field(field: Field) -> tuple[int, bytes]:
 
 
 @lru_cache(REMEMBERED_FIELDS)
-def _decode_field(data: bytes) -> tuple[int, Field | None, bool]:
+def _decode_field(data: bytes) -> tuple[int, FieldValue | None, bool]:
     """Return the order of a field (class and number), the field, and whether it can be encoded.
 
     The field is None for a mask of zeros.
@@ -201,14 +201,14 @@ def _decode_field(data: bytes) -> tuple[int, Field | None, bool]:
         name, payload = _name_unknown(header, payload)
     if not header & _HAS_MASK:
         value = int.from_bytes(payload, "big")
-        return order, Field(name, value), value <= full_mask
+        return order, FieldValue(name, value), value <= full_mask
     middle = len(payload) // 2
     mask = int.from_bytes(payload[middle:], "big")
     value = int.from_bytes(payload[:middle], "big") & mask
     known, full_mask = full_mask, full_mask if full_mask >= 0 else (1 << 8 * (len(payload) - middle)) - 1
     if mask & full_mask == full_mask:
-        return order, Field(name, value), value <= known
-    return order, Field(name, value, mask) if mask else None, not mask or (maskable and mask <= known)
+        return order, FieldValue(name, value), value <= known
+    return order, FieldValue(name, value, mask) if mask else None, not mask or (maskable and mask <= known)
 
 
 def _name_unknown(header: int, payload: bytes) -> tuple[str, bytes]:

@@ -9,18 +9,18 @@ from op25b_app.openflow.flow_rule import (
     TAG_MASK,
     FlowRule,
     Goto,
+    GotoWithTag,
     Match,
-    Opaque,
+    OpaqueInstructions,
     Output,
-    Role,
-    Tagged,
+    RuleRole,
 )
 
 CONTROLLER_PORT = 0xFFFFFFFD
 """OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""
 
 
-class Emit(NamedTuple):
+class OutputAction(NamedTuple):
     """Send the packet out of a port, which may be a reserved one such as NORMAL."""
 
     port: int
@@ -34,17 +34,17 @@ class SetField(NamedTuple):
     mask: int | None = None
 
 
-class PushTag(NamedTuple):
+class PushVlan(NamedTuple):
     """Push a VLAN tag with number 0."""
 
     tpid: int
 
 
-class PopTag(NamedTuple):
+class PopVlan(NamedTuple):
     """Pop the outer VLAN tag."""
 
 
-class SetTagPriority(NamedTuple):
+class SetVlanPriority(NamedTuple):
     """Set the priority of the outer VLAN tag; a packet without one gets a tag with number 0."""
 
     value: int
@@ -83,13 +83,13 @@ class WriteMetadata(NamedTuple):
     mask: int
 
 
-class Later(NamedTuple):
+class WriteActions(NamedTuple):
     """Steps for the end of the pipeline (an action set, OpenFlow 1.3.5, section 5.10)."""
 
     steps: tuple[Step, ...]
 
 
-class ClearLater(NamedTuple):
+class ClearActions(NamedTuple):
     """Clear the action set."""
 
 
@@ -111,14 +111,24 @@ class Unsupported(NamedTuple):
     text: str
 
 
-Change = SetField | PushTag | PopTag | SetTagPriority | PopMpls | PushMpls
+HeaderChange = SetField | PushVlan | PopVlan | SetVlanPriority | PopMpls | PushMpls
 """Steps that change the packet."""
-Step = Emit | Change | GotoTable | WriteMetadata | Later | ClearLater | MayDrop | MaySend | Unsupported
+Step = (
+    OutputAction
+    | HeaderChange
+    | GotoTable
+    | WriteMetadata
+    | WriteActions
+    | ClearActions
+    | MayDrop
+    | MaySend
+    | Unsupported
+)
 
 
 def sends(step: Step) -> bool:
     """Return whether a step sends the packet out of the switch; a copy to the controller is ignored."""
-    return isinstance(step, Emit) and step.port != CONTROLLER_PORT
+    return isinstance(step, OutputAction) and step.port != CONTROLLER_PORT
 
 
 class StoredRule(NamedTuple):
@@ -140,7 +150,7 @@ class StoredRule(NamedTuple):
     @property
     def only_counts(self) -> bool:
         """True for a monitor-mode rule, known by its cookie; it permits what enforce mode would block."""
-        return self.is_managed and self.cookie >> 40 & 0xFF == Role.WOULD_BLOCK
+        return self.is_managed and self.cookie >> 40 & 0xFF == RuleRole.WOULD_BLOCK
 
 
 def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
@@ -148,10 +158,10 @@ def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
     steps: tuple[Step, ...] = ()
     if isinstance(rule.action, Goto):
         steps = (GotoTable(rule.action.table),)
-    elif isinstance(rule.action, Tagged):
+    elif isinstance(rule.action, GotoWithTag):
         steps = (WriteMetadata(rule.action.tag, TAG_MASK), GotoTable(rule.action.table))
     elif isinstance(rule.action, Output):
-        steps = (Emit(rule.action.port),)
-    elif isinstance(rule.action, Opaque):
+        steps = (OutputAction(rule.action.port),)
+    elif isinstance(rule.action, OpaqueInstructions):
         steps = (Unsupported(f"instructions {rule.action.instructions.hex()}"),)
     return StoredRule(rule.table, rule.priority, rule.match, steps, rule.cookie, where, text)

@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.sync.ruleset import Ruleset
 
 _DISPENSABLE_ROLES = (
-    Role.TUNNEL,
-    Role.SOURCE,
-    Role.STATIC,
-    Role.EXCEPTION,
-    Role.MAIL_DESTINATION,
-    Role.SERVICE,
+    RuleRole.TUNNEL,
+    RuleRole.SOURCE,
+    RuleRole.STATIC,
+    RuleRole.EXCEPTION,
+    RuleRole.MAIL_DESTINATION,
+    RuleRole.SERVICE,
 )
 """Roles of rules that permit something to some addresses, in the order in which they are left out."""
 

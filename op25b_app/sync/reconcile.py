@@ -10,7 +10,7 @@ from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY, Table
 from op25b_app.openflow.codec import NO_COUNTS, FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
-from op25b_app.openflow.flow_rule import FlowRule, Opaque
+from op25b_app.openflow.flow_rule import FlowRule, OpaqueInstructions
 from op25b_app.openflow.ofctl import format_action, format_match
 from op25b_app.openflow.oxm import ReportedMatch
 from op25b_app.sync.ruleset import Ruleset
@@ -131,7 +131,11 @@ _absent: WeakKeyDictionary[Ruleset, Comparison] = WeakKeyDictionary()
 def describe(rule: FlowRule) -> str:
     """Return a rule in a few words, in the field names of OpenFlow."""
     match = format_match(rule.match) or "everything"
-    action = "instructions of its own" if isinstance(rule.action, Opaque) else format_action(rule.action)
+    action = (
+        "instructions of its own"
+        if isinstance(rule.action, OpaqueInstructions)
+        else format_action(rule.action)
+    )
     return f"table {int(rule.table)} priority {int(rule.priority)} {match} -> {action}"
 
 

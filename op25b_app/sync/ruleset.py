@@ -8,7 +8,7 @@ from itertools import chain
 from operator import itemgetter
 
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, Match, Tagged
+from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, GotoWithTag, Match
 
 Key = tuple[int, int, Match]
 MOST_READ = 3
@@ -125,4 +125,4 @@ def outcomes_of(rules: Iterable[FlowRule]) -> Outcomes:
 
 def next_tables(outcomes: Outcomes, table: int) -> set[int]:
     """Return the tables to which a packet may go on from ``table``."""
-    return {action.table for action in outcomes.get(table, ()) if isinstance(action, (Goto, Tagged))}
+    return {action.table for action in outcomes.get(table, ()) if isinstance(action, (Goto, GotoWithTag))}

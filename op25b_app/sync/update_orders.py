@@ -30,14 +30,14 @@ from op25b_app.compiler.pipeline import Table
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change, UpdateStep
-from op25b_app.openflow.flow_rule import TAG_MASK, Field, FlowRule, Goto, Role, Tagged, match_of
+from op25b_app.openflow.flow_rule import TAG_MASK, FieldValue, FlowRule, Goto, GotoWithTag, RuleRole, match_of
 from op25b_app.sync.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
 
 TAGS = range(1, 0x100)
 STAGE_PRIORITY = 0x4000
 """Offset of the priorities of rules for tagged packets, above all rules for any packet."""
 
-DROP_ALL = rule_of(Table.ADMIT, 0xFFFF, Role.BLOCK, None)
+DROP_ALL = rule_of(Table.ADMIT, 0xFFFF, RuleRole.BLOCK, None)
 """Rule of table 0 that blocks everything."""
 
 
@@ -259,13 +259,13 @@ def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
 
 def needs_tags(rule: FlowRule) -> bool:
     """Return whether a rule matches, writes or removes a tag."""
-    return _tag_of(rule) != 0 or isinstance(rule.action, Tagged)
+    return _tag_of(rule) != 0 or isinstance(rule.action, GotoWithTag)
 
 
 def _written_tags(found: Ruleset) -> set[int]:
     """Return the tags that packets may have; 0 is none."""
     actions = chain.from_iterable(found.outcomes.values())
-    return {0, *(action.tag for action in actions if isinstance(action, Tagged))}
+    return {0, *(action.tag for action in actions if isinstance(action, GotoWithTag))}
 
 
 def _tag_of(rule: FlowRule) -> int:
@@ -277,8 +277,8 @@ def _staged_rule(rule: FlowRule, tag: int, own: frozenset[int]) -> FlowRule:
     """Return the rule for packets with a tag; it removes the tag before a table outside ``own``."""
     action = rule.action
     if isinstance(action, Goto) and action.table not in own:
-        action = Tagged(action.table, 0)
-    match = match_of((Field("metadata", tag, TAG_MASK), *rule.match))
+        action = GotoWithTag(action.table, 0)
+    match = match_of((FieldValue("metadata", tag, TAG_MASK), *rule.match))
     return rule._replace(priority=rule.priority + STAGE_PRIORITY, match=match, action=action)
 
 
@@ -298,7 +298,7 @@ def _tagging(
         if rule.table != Table.ADMIT or not (before is None or before.is_managed or rule.key in by_key):
             continue
         if isinstance(rule.action, Goto) and rule.action.table in own:
-            tagged = rule._replace(action=Tagged(rule.action.table, tag))
+            tagged = rule._replace(action=GotoWithTag(rule.action.table, tag))
             tagging.append(Change(FlowModCommand.ADD, tagged, before))
             plain.append(Change(FlowModCommand.ADD, rule, tagged))
         elif rule.key in by_key:

@@ -16,21 +16,21 @@ from typing import NamedTuple, TypeAlias
 
 from op25b_app.openflow.fields import ETHERNET_FIELDS, REGISTERS, WIDTHS
 from op25b_app.openflow.stored_rule import (
-    Change,
-    ClearLater,
+    ClearActions,
     GotoTable,
-    Later,
+    HeaderChange,
     MayDrop,
     MaySend,
     PopMpls,
-    PopTag,
+    PopVlan,
     PushMpls,
-    PushTag,
+    PushVlan,
     SetField,
-    SetTagPriority,
+    SetVlanPriority,
     Step,
     StoredRule,
     Unsupported,
+    WriteActions,
     WriteMetadata,
     sends,
 )
@@ -85,7 +85,7 @@ class _Jumped(NamedTuple):
     """The packet goes to another table: with changes, metadata, and perhaps an output in the action set."""
 
     table: int
-    changes: tuple[Change, ...]
+    changes: tuple[HeaderChange, ...]
     metadata: int
     sends_later: bool
     tracked: bool = False
@@ -339,20 +339,20 @@ class TableVerdicts:
             found = self._diagrams.apply(functools.partial(_judged, sent), found, both)
         return found
 
-    def _undo(self, change: Change, after: Diagram) -> Diagram:
+    def _undo(self, change: HeaderChange, after: Diagram) -> Diagram:
         """Return ``after`` as a function of the header before the change."""
         fix, levels = self._diagrams.fix, LEVELS
         if isinstance(change, SetField):
             value = vlan_value(change.value) if change.name == "vlan_vid" else change.value
             return fix(after, levels[change.name], value)
-        if isinstance(change, PopTag):
+        if isinstance(change, PopVlan):
             return fix(after, levels["vlan_vid"], UNTAGGED)
         if isinstance(change, (PopMpls, PushMpls)):
             doubt = Undecided(change.where, f"the header under '{change.text}' is not known")
             return self._forget(fix(after, _ETH_TYPE, change.eth_type), doubt)
         was_untagged = self._test("vlan_vid", [Interval(UNTAGGED, UNTAGGED)])
         with_tag_0 = fix(after, levels["vlan_vid"], vlan_value(0x1000))
-        if isinstance(change, SetTagPriority):
+        if isinstance(change, SetVlanPriority):
             tagged = self._diagrams.choose(was_untagged, with_tag_0, after)
             return fix(tagged, levels["vlan_pcp"], change.value)
         stacked = fix(with_tag_0, levels["eth_type"], _TPID)
@@ -396,7 +396,7 @@ class TableVerdicts:
     def _outcome_of(
         self, rule: StoredRule, entry: _Entry, permit: Verdict, others: dict[Hashable, str]
     ) -> Hashable:
-        changes: list[Change] = []
+        changes: list[HeaderChange] = []
         metadata, sends_later = entry.metadata, entry.sends_later
         jump: GotoTable | None = None
         for step in rule.steps:
@@ -408,16 +408,16 @@ class TableVerdicts:
                 jump = step
             elif isinstance(step, WriteMetadata):
                 metadata = metadata & ~step.mask | step.value & step.mask
-            elif isinstance(step, ClearLater):
+            elif isinstance(step, ClearActions):
                 sends_later = False
-            elif isinstance(step, Later):
+            elif isinstance(step, WriteActions):
                 sends_later = sends_later or any(map(sends, step.steps))
                 others.update((permit, each.doubt) for each in step.steps if isinstance(each, MaySend))
             elif isinstance(step, MaySend):
                 others[_as_sent(permit, changes, rule.where)] = step.doubt
             elif isinstance(step, MayDrop):
                 others[Verdict.BLOCK] = step.doubt
-            elif isinstance(step, (SetField, PushTag, PopTag, SetTagPriority, PopMpls, PushMpls)):
+            elif isinstance(step, (SetField, PushVlan, PopVlan, SetVlanPriority, PopMpls, PushMpls)):
                 changes.append(step)
         if jump is None:
             ended = _as_sent(permit, changes, rule.where) if sends_later else _Ended()
@@ -679,7 +679,7 @@ def _unsupported(step: Step) -> str | None:
     """Return why a step cannot be modelled; None where it can."""
     if isinstance(step, Unsupported):
         return f"'{step.text}' is not modelled"
-    if isinstance(step, Later):
+    if isinstance(step, WriteActions):
         if (changed := _new_destination(step.steps)) and any(map(sends, step.steps)):
             return f"setting {changed[0].name} at the end is not modelled"
         return next(filter(None, map(_unsupported, step.steps)), None)
@@ -690,7 +690,7 @@ def _unsupported(step: Step) -> str | None:
         if step.mask is not None and step.mask & full != full:
             return f"setting a part of {step.name} is not modelled"
         return _out_of_range(step.name, step.value)
-    if isinstance(step, SetTagPriority):
+    if isinstance(step, SetVlanPriority):
         return _out_of_range("vlan_pcp", step.value)
     if isinstance(step, (PopMpls, PushMpls)):
         return _out_of_range("eth_type", step.eth_type)

@@ -8,16 +8,16 @@ from typing import NamedTuple
 from op25b_app.openflow.fields import ETHERNET_FIELDS, WIDTHS
 from op25b_app.openflow.flow_rule import matches
 from op25b_app.openflow.stored_rule import (
-    ClearLater,
+    ClearActions,
     GotoTable,
-    Later,
     PopMpls,
-    PopTag,
+    PopVlan,
     PushMpls,
-    PushTag,
+    PushVlan,
     SetField,
-    SetTagPriority,
+    SetVlanPriority,
     StoredRule,
+    WriteActions,
     WriteMetadata,
     sends,
 )
@@ -99,9 +99,9 @@ def _step_by_step(rule: StoredRule, way: _Way, handover_table: int | None) -> Ve
         if isinstance(step, GotoTable):
             table = step.table
             packet["ct_state"] |= _TRACKED if step.tracked else 0
-        elif isinstance(step, Later):
+        elif isinstance(step, WriteActions):
             sends_later |= any(map(sends, step.steps))
-        elif isinstance(step, ClearLater):
+        elif isinstance(step, ClearActions):
             sends_later = False
         else:
             _change(packet, step)
@@ -115,16 +115,16 @@ def _change(packet: dict[str, int], step: object) -> None:
         packet[step.name] = step.value
     elif isinstance(step, WriteMetadata):
         packet["metadata"] = packet["metadata"] & ~step.mask | step.value & step.mask
-    elif isinstance(step, PopTag):
+    elif isinstance(step, PopVlan):
         packet["vlan_vid"] = 0
-    elif isinstance(step, SetTagPriority):
+    elif isinstance(step, SetVlanPriority):
         packet["vlan_pcp"] = step.value
         packet["vlan_vid"] = packet["vlan_vid"] or 0x1000
     elif isinstance(step, (PopMpls, PushMpls)):
         packet["eth_type"] = step.eth_type
         for name in WIDTHS.keys() - ETHERNET_FIELDS:
             packet[name] = 0
-    elif isinstance(step, PushTag):
+    elif isinstance(step, PushVlan):
         if packet["vlan_vid"]:
             packet["eth_type"] = 0x8100
         packet["vlan_vid"] = 0x1000

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from op25b_app.openflow.flow_rule import TAG_MASK, Action, Field, FlowRule, Goto, Opaque, Output, Tagged
+from op25b_app.openflow.flow_rule import (
+    TAG_MASK,
+    Action,
+    FieldValue,
+    FlowRule,
+    Goto,
+    GotoWithTag,
+    OpaqueInstructions,
+    Output,
+)
 from testing.fake_switch.actions import OUTPUT
 from testing.fake_switch.actions import Action as SwitchAction
 from testing.fake_switch.flow_mod import Command, FlowMod
@@ -33,7 +42,9 @@ def flow_of(rule: FlowRule, command: Command = Command.ADD) -> FlowMod:
     match = tuple((name, value, BY_NAME[name].full if mask is None else mask) for name, value, mask in fields)
     program = _program(rule.action)
     instructions = (
-        rule.action.instructions if isinstance(rule.action, Opaque) else write_instructions(program)
+        rule.action.instructions
+        if isinstance(rule.action, OpaqueInstructions)
+        else write_instructions(program)
     )
     return FlowMod(
         command,
@@ -50,7 +61,8 @@ def flow_of(rule: FlowRule, command: Command = Command.ADD) -> FlowMod:
 def rule_of(entry: Entry) -> FlowRule:
     flow = entry.flow
     match = tuple(
-        Field(name, value, None if mask == BY_NAME[name].full else mask) for name, value, mask in flow.match
+        FieldValue(name, value, None if mask == BY_NAME[name].full else mask)
+        for name, value, mask in flow.match
     )
     return FlowRule(
         flow.table, flow.priority, match, _action(flow), flow.cookie, hard_timeout=flow.hard_timeout
@@ -61,11 +73,11 @@ def _program(action: Action) -> Program:
     match action:
         case Goto(table):
             return Program(goto=table)
-        case Tagged(table, tag):
+        case GotoWithTag(table, tag):
             return Program(goto=table, metadata=(tag, TAG_MASK))
         case Output(port):
             return Program(apply=(SwitchAction(OUTPUT, port),))
-        case Opaque():
+        case OpaqueInstructions():
             raise ValueError("what opaque instructions do is for the switch to read: send it a message")
     return Program()
 
@@ -75,7 +87,7 @@ def _action(flow: FlowMod) -> Action:
     program = flow.program
     candidates: list[Action] = [None]
     if program.goto is not None:
-        candidates += [Goto(program.goto), Tagged(program.goto, program.metadata[0])]
+        candidates += [Goto(program.goto), GotoWithTag(program.goto, program.metadata[0])]
     candidates += [Output(action.number) for action in program.apply]
     fitting = [action for action in candidates if _program(action) == program]
-    return fitting[0] if fitting else Opaque(flow.instructions)
+    return fitting[0] if fitting else OpaqueInstructions(flow.instructions)

@@ -19,12 +19,12 @@ from ryu.ofproto import ofproto_parser
 
 from op25b_app.controller.ryu_patches import tap_messages
 from op25b_app.openflow import bundle, codec, wire
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 
 VERSIONS = (4, 5, 6)
 BARRIER_REPLY = 21
 RULE = FlowRule(
-    2, 7, (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000)), NORMAL, 0x25B0 << 48
+    2, 7, (FieldValue("eth_type", 0x0800), FieldValue("ipv4_src", 10 << 24, 0xFF000000)), NORMAL, 0x25B0 << 48
 )
 MATCH = bytes.fromhex("0001001680000a020800800017080a000000ff0000000000")
 EVENTS = [

@@ -9,7 +9,7 @@ import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.flow_monitor import FlowEvent
-from op25b_app.openflow.flow_rule import NORMAL, FlowRule, Role
+from op25b_app.openflow.flow_rule import NORMAL, FlowRule, RuleRole
 from tests.faults.campaign.campaign import Settings, campaign
 from tests.faults.campaign.disturb import KINDS as HARMS
 from tests.faults.campaign.hostile import KINDS, files, floods, handshakes, identities, tables
@@ -21,7 +21,7 @@ from tests.faults.campaign.watch import Deviation, Table, Told
 SECONDS = 25.0
 POINTS = {22, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39}
 """Of the issue: those that connections, switches and files can hurt."""
-OURS = 0x25B0 << 48 | Role.BLOCK << 40
+OURS = 0x25B0 << 48 | RuleRole.BLOCK << 40
 DROP = FlowRule(2, 10, (), None, OURS)
 TIMES = 5.0
 """The other tests use the machine as well; how long all takes without them docs/under-attack.md says."""

@@ -5,35 +5,52 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.openflow.codec import FlowModCommand
-from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Opaque, Tagged
+from op25b_app.openflow.flow_rule import (
+    NORMAL,
+    Action,
+    FieldValue,
+    FlowRule,
+    Goto,
+    GotoWithTag,
+    OpaqueInstructions,
+)
 from testing.private_ovs import PrivateOvs
 
-IPV4_TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
-IPV6_TCP = (Field("eth_type", 0x86DD), Field("ip_proto", 6))
+IPV4_TCP = (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 6))
+IPV6_TCP = (FieldValue("eth_type", 0x86DD), FieldValue("ip_proto", 6))
 PREFIX6 = 0x20010DB8 << 96
-ACTIONS: tuple[Action, ...] = (None, NORMAL, Goto(9), Tagged(9, 0xA5))
+ACTIONS: tuple[Action, ...] = (None, NORMAL, Goto(9), GotoWithTag(9, 0xA5))
 MATCHES = (
     (),
-    (Field("in_port", 7),),
-    (Field("metadata", 0x30, 0xF0), *IPV4_TCP, Field("ipv4_src", 100 << 24 | 64 << 16, 0xFFC00000)),
-    (*IPV4_TCP, Field("ipv4_src", 1, 1), Field("ipv4_dst", 0xC0000219), Field("tcp_dst", 25)),
-    (*IPV6_TCP, Field("tcp_src", 25), Field("ipv6_dst", PREFIX6, (1 << 128) - (1 << 92))),
-    (*IPV6_TCP, Field("ipv6_src", PREFIX6 + 1)),
-    (Field("eth_src", 0x020000000003), Field("eth_type", 0x0800), Field("vlan_vid", 0x1064)),
-    (Field("eth_type", 0x0800), Field("vlan_vid", 0x1000, 0x1000)),
-    (Field("vlan_vid", 0),),
-    (Field("vlan_vid", 0x1064), Field("vlan_pcp", 3)),
-    (Field("eth_type", 0x0806), Field("arp_op", 2), Field("arp_spa", 0x64400000, 0xFFFF0000)),
-    (Field("eth_type", 0x0806), Field("arp_spa", 0x64400001), Field("arp_sha", 0x020000000003)),
-    (Field("eth_type", 0x0800), Field("ip_proto", 1), Field("icmpv4_type", 8)),
-    (Field("eth_type", 0x86DD), Field("ip_proto", 58), Field("icmpv6_type", 134)),
+    (FieldValue("in_port", 7),),
+    (FieldValue("metadata", 0x30, 0xF0), *IPV4_TCP, FieldValue("ipv4_src", 100 << 24 | 64 << 16, 0xFFC00000)),
+    (*IPV4_TCP, FieldValue("ipv4_src", 1, 1), FieldValue("ipv4_dst", 0xC0000219), FieldValue("tcp_dst", 25)),
+    (*IPV6_TCP, FieldValue("tcp_src", 25), FieldValue("ipv6_dst", PREFIX6, (1 << 128) - (1 << 92))),
+    (*IPV6_TCP, FieldValue("ipv6_src", PREFIX6 + 1)),
+    (FieldValue("eth_src", 0x020000000003), FieldValue("eth_type", 0x0800), FieldValue("vlan_vid", 0x1064)),
+    (FieldValue("eth_type", 0x0800), FieldValue("vlan_vid", 0x1000, 0x1000)),
+    (FieldValue("vlan_vid", 0),),
+    (FieldValue("vlan_vid", 0x1064), FieldValue("vlan_pcp", 3)),
+    (FieldValue("eth_type", 0x0806), FieldValue("arp_op", 2), FieldValue("arp_spa", 0x64400000, 0xFFFF0000)),
     (
-        Field("eth_type", 0x86DD),
-        Field("ip_proto", 58),
-        Field("icmpv6_type", 135),
-        Field("ipv6_nd_target", PREFIX6),
+        FieldValue("eth_type", 0x0806),
+        FieldValue("arp_spa", 0x64400001),
+        FieldValue("arp_sha", 0x020000000003),
     ),
-    (Field("eth_type", 0x0800), Field("ip_proto", 17), Field("udp_src", 68), Field("udp_dst", 67)),
+    (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 1), FieldValue("icmpv4_type", 8)),
+    (FieldValue("eth_type", 0x86DD), FieldValue("ip_proto", 58), FieldValue("icmpv6_type", 134)),
+    (
+        FieldValue("eth_type", 0x86DD),
+        FieldValue("ip_proto", 58),
+        FieldValue("icmpv6_type", 135),
+        FieldValue("ipv6_nd_target", PREFIX6),
+    ),
+    (
+        FieldValue("eth_type", 0x0800),
+        FieldValue("ip_proto", 17),
+        FieldValue("udp_src", 68),
+        FieldValue("udp_dst", 67),
+    ),
 )
 
 
@@ -63,7 +80,7 @@ def test_what_is_loaded_is_read_back(ovs: PrivateOvs, version: int) -> None:
 
 def test_a_deletion_spares_a_rule_with_another_cookie(ovs: PrivateOvs) -> None:
     ovs.add_bridge("codec-cookie")
-    theirs = FlowRule(0, 100, (Field("in_port", 1),), NORMAL, cookie=7)
+    theirs = FlowRule(0, 100, (FieldValue("in_port", 1),), NORMAL, cookie=7)
     with ovs.openflow("codec-cookie") as switch:
         switch.load([theirs])
         switch.load([theirs._replace(cookie=0x25B0_0000_0000_0001)], FlowModCommand.DELETE_STRICT)
@@ -86,19 +103,19 @@ def test_rules_of_others_can_be_read(ovs: PrivateOvs, version: int) -> None:
     with ovs.openflow(bridge, version) as switch:
         found = sorted(switch.read(), key=lambda each: each.rule.cookie)
     assert [each.rule.cookie for each in found] == [1, 2, 3, 4]
-    assert [isinstance(each.rule.action, Opaque) for each in found] == [True, True, True, False]
+    assert [isinstance(each.rule.action, OpaqueInstructions) for each in found] == [True, True, True, False]
     assert found[0].idle_timeout == 99
     assert found[1].flags == 1
-    assert Field("tunnel_id", 5, 15) in found[1].rule.match
-    assert Field("tcp_dst", 0x10, 0xFFF0) in found[2].rule.match
+    assert FieldValue("tunnel_id", 5, 15) in found[1].rule.match
+    assert FieldValue("tcp_dst", 0x10, 0xFFF0) in found[2].rule.match
     unknown = [field.name for field in found[0].rule.match if field.name.startswith("oxm_")]
     assert len(unknown) == 3, found[0].rule.match
 
 
 def test_a_refused_rule_is_told_and_the_others_stay(ovs: PrivateOvs) -> None:
     ovs.add_bridge("codec-refused")
-    good = FlowRule(0, 100, (Field("in_port", 1),), NORMAL, cookie=1)
-    bad = FlowRule(0, 101, (Field("tcp_dst", 25),), None, cookie=2)
+    good = FlowRule(0, 100, (FieldValue("in_port", 1),), NORMAL, cookie=1)
+    bad = FlowRule(0, 101, (FieldValue("tcp_dst", 25),), None, cookie=2)
     with ovs.openflow("codec-refused") as switch:
         refusals = switch.load([bad, good])
         assert [(refusal.type, refusal.rule) for refusal in refusals] == [(4, bad)]
@@ -108,7 +125,7 @@ def test_a_refused_rule_is_told_and_the_others_stay(ovs: PrivateOvs) -> None:
 def test_a_large_table_is_read_whole(ovs: PrivateOvs) -> None:
     ovs.add_bridge("codec-large")
     many = [
-        FlowRule(2, 32, (*IPV4_TCP, Field("ipv4_src", 0x64400000 + number)), None, 0x25B0 << 48 | number)
+        FlowRule(2, 32, (*IPV4_TCP, FieldValue("ipv4_src", 0x64400000 + number)), None, 0x25B0 << 48 | number)
         for number in range(3000)
     ]
     with ovs.openflow("codec-large") as switch:

@@ -10,7 +10,7 @@ import pytest
 from op25b_app.openflow import bundle, codec, errors
 from op25b_app.openflow.bundle import BundleControlReply, BundleControlType
 from op25b_app.openflow.codec import FlowModCommand
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from testing.openflow_client import ERROR, OpenFlowClient
 from testing.private_ovs import PrivateOvs
 
@@ -25,7 +25,7 @@ Change = tuple[FlowModCommand, FlowRule]
 
 
 def rule(number: int) -> FlowRule:
-    return FlowRule(2, number, (Field("in_port", number),), NORMAL, 0x25B0 << 48 | number)
+    return FlowRule(2, number, (FieldValue("in_port", number),), NORMAL, 0x25B0 << 48 | number)
 
 
 def add_bridge(ovs: PrivateOvs, name: str, *, limit: int | None = None) -> None:
@@ -156,7 +156,7 @@ def test_a_commit_after_a_refused_addition_commits_the_rest(ovs: PrivateOvs, ver
     """Why a bundle is closed, and its errors awaited, before it is committed."""
     bridge = f"bundle-rest{version}"
     add_bridge(ovs, bridge)
-    bad = rule(2)._replace(match=(Field("tcp_dst", 25),))
+    bad = rule(2)._replace(match=(FieldValue("tcp_dst", 25),))
     with ovs.openflow(bridge, version) as switch:
         switch.send(*opened(switch, [(FlowModCommand.ADD, rule(1)), (FlowModCommand.ADD, bad)]))
         messages = switch.received()

@@ -18,14 +18,18 @@ from op25b_app.openflow.flow_monitor import (
     is_flow_update,
 )
 from op25b_app.openflow.flow_removed import FlowRemoved, RemovedReason, decode_flow_removed, is_flow_removed
-from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto
+from op25b_app.openflow.flow_rule import NORMAL, Action, FieldValue, FlowRule, Goto
 from op25b_app.openflow.wire import OPENFLOW_13
 from testing.openflow_client import OpenFlowClient
 from testing.patience import HANG_SECONDS
 from testing.private_ovs import PrivateOvs
 
 PROTOCOLS = "OpenFlow13,OpenFlow14,OpenFlow15"
-MATCH = (Field("eth_type", 0x0800), Field("ip_proto", 6), Field("ipv4_src", 10 << 24, 0xFF000000))
+MATCH = (
+    FieldValue("eth_type", 0x0800),
+    FieldValue("ip_proto", 6),
+    FieldValue("ipv4_src", 10 << 24, 0xFF000000),
+)
 COOKIE = 0x25B0_0000_0000_0007
 OURS = FlowRule(2, 9, MATCH, Goto(4), COOKIE)
 LINE = f"cookie={COOKIE:#x},table=2,priority=9,tcp,nw_src=10.0.0.0/8"

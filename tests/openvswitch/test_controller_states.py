@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from testing.private_ovs import PrivateOvs
 from testing.running import Op25bController, policy_text, rules_on
 
@@ -114,7 +114,7 @@ def test_a_full_table_is_never_called_protected(ovs: PrivateOvs, controller: Op2
     controller.wait_for_state("small", "degraded", told)
     assert rules_on(ovs, "small") < wanted
     assert len(rules_on(ovs, "small")) == len(wanted) - len(needed) + 3
-    assert {rule for rule in needed if rule.role is Role.BLOCK} < rules_on(ovs, "small")
+    assert {rule for rule in needed if rule.role is RuleRole.BLOCK} < rules_on(ovs, "small")
 
 
 def opening(rules: Iterable[FlowRule]) -> set[int]:

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.convergence.interference import Kind
 from benchmarks.convergence.repair import delete, repairs
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.ofctl import format_rule
 from testing.patience import HANG_SECONDS
 from testing.private_ovs import PrivateOvs
@@ -73,7 +73,7 @@ def drop_rule(controller: Op25bController, switch: str) -> FlowRule:
     [rule] = (
         rule
         for rule in controller.wanted(switch)
-        if rule.role is Role.BLOCK and rule.table == Table.EGRESS_SMTP and not rule.match
+        if rule.role is RuleRole.BLOCK and rule.table == Table.EGRESS_SMTP and not rule.match
     )
     return rule
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.openflow.flow_rule import COOKIE_OWNER, Role
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, RuleRole
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import read_frame
@@ -42,7 +42,7 @@ def traced_verdict(output: str) -> Verdict:
     if not _NORMAL.search(output):
         return Verdict.BLOCK
     ours = [int(cookie, 16) for cookie in _COOKIE.findall(output) if int(cookie, 16) >> 48 == COOKIE_OWNER]
-    return Verdict.WOULD_BLOCK if ours[-1] >> 40 & 0xFF == Role.WOULD_BLOCK else Verdict.PERMIT
+    return Verdict.WOULD_BLOCK if ours[-1] >> 40 & 0xFF == RuleRole.WOULD_BLOCK else Verdict.PERMIT
 
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -12,11 +12,11 @@ from op25b_app.openflow.fields import OXM_ORDER
 from op25b_app.openflow.flow_rule import (
     NORMAL,
     Action,
-    Field,
+    FieldValue,
     FlowRule,
     Goto,
+    GotoWithTag,
     Output,
-    Tagged,
     match_of,
 )
 from op25b_app.openflow.ofctl import format_rule
@@ -51,7 +51,7 @@ def test_compiled_rules(ovs: PrivateOvs, policy: Policy) -> None:
 
 
 def test_every_field(ovs: PrivateOvs) -> None:
-    matches = [match_of(Field(*field) for field in fields.items()) for fields in EACH_FIELD]
+    matches = [match_of(FieldValue(*field) for field in fields.items()) for fields in EACH_FIELD]
     assert {field.name for match in matches for field in match} == (
         OXM_ORDER.keys() - UNKNOWN_TO_OPEN_VSWITCH - NEWER_THAN_13
     )
@@ -60,7 +60,7 @@ def test_every_field(ovs: PrivateOvs) -> None:
 
 
 def test_every_action(ovs: PrivateOvs) -> None:
-    actions: tuple[Action, ...] = (None, NORMAL, Output(5), Goto(5), Tagged(5, 0), Tagged(5, 0xA5))
+    actions: tuple[Action, ...] = (None, NORMAL, Output(5), Goto(5), GotoWithTag(5, 0), GotoWithTag(5, 0xA5))
     assert_read_as_written(
         ovs, [FlowRule(1, 9 + number, (), action, 7) for number, action in enumerate(actions)]
     )

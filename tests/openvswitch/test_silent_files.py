@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.convergence.repair import delete
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from testing.patience import HANG_SECONDS
 from testing.private_ovs import PrivateOvs
 from testing.process import COMMANDS
@@ -63,7 +63,7 @@ def protect(ovs: PrivateOvs, controller: Op25bController) -> None:
 
 def is_repaired(ovs: PrivateOvs, controller: Op25bController, wanted: set[FlowRule]) -> None:
     """A block rule that somebody deletes comes back at once."""
-    victim = next(rule for rule in rules_on(ovs, BRIDGE) if rule.role is Role.BLOCK and rule.table == 2)
+    victim = next(rule for rule in rules_on(ovs, BRIDGE) if rule.role is RuleRole.BLOCK and rule.table == 2)
     delete(ovs, BRIDGE, victim)
     wait_until(lambda: rules_on(ovs, BRIDGE) == wanted, lambda: controller.log)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from op25b_app.net.prefix import parse_address
-from op25b_app.openflow.flow_rule import Field, FlowRule
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, Packet
 from testing.frames import ethernet, tcp
 from testing.private_ovs import PrivateOvs
@@ -28,7 +28,7 @@ def bridge(ovs: PrivateOvs) -> Iterator[str]:
 
 def test_open_vswitch_cannot_match_a_routing_header(ovs: PrivateOvs, bridge: str) -> None:
     """The day that it can, such packets to mail destinations can be blocked."""
-    match = (Field("eth_type", ETH_IPV6), Field("ipv6_exthdr", ROUTING_HEADER, ROUTING_HEADER))
+    match = (FieldValue("eth_type", ETH_IPV6), FieldValue("ipv6_exthdr", ROUTING_HEADER, ROUTING_HEADER))
     with ovs.openflow(bridge) as switch:
         (refusal,) = switch.load([FlowRule(0, 10, match, None, 0)])
     assert (refusal.type, refusal.code) == (BAD_MATCH, BAD_FIELD)

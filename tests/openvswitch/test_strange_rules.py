@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.flow_rule import Role
+from op25b_app.openflow.flow_rule import RuleRole
 from op25b_app.policy.loader import load
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
 from testing.private_ovs import PrivateOvs
@@ -50,7 +50,7 @@ def test_a_rule_with_fields_of_its_own_goes_and_the_rest_is_put_right(
     block = next(
         rule
         for rule in wanted
-        if rule.role is Role.BLOCK and rule.table == Table.EGRESS_SMTP and not rule.match
+        if rule.role is RuleRole.BLOCK and rule.table == Table.EGRESS_SMTP and not rule.match
     )
     with driven(ovs, bridge, version, 0x40 + version) as drives:
         drives.begin(desired, PORTS)

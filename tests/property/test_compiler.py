@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from op25b_app.compiler.compiler import Compiler, compile_rules
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.compiler.simulate import trace, verdict
-from op25b_app.openflow.flow_rule import FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import FlowRule, Goto, RuleRole
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy
@@ -121,4 +121,6 @@ def test_segments_are_of_one_table_and_block_or_do_not(policy: Policy) -> None:
     segments = compiler.segments(switch, NOW)
     assert [rule for segment in segments for rule in segment] == [*compiler.rules(switch, NOW)]
     for segment in segments:
-        assert len({(rule.table, rule.role in (Role.BLOCK, Role.WOULD_BLOCK)) for rule in segment}) == 1
+        assert (
+            len({(rule.table, rule.role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK)) for rule in segment}) == 1
+        )

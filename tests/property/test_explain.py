@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.simulate import deciding, trace
 from op25b_app.net.prefix import parse_address
-from op25b_app.openflow.flow_rule import Role
+from op25b_app.openflow.flow_rule import RuleRole
 from op25b_app.policy.decide import decide
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import LocatedPrefix, Policy, SourceLocation, Verdict
@@ -24,10 +24,10 @@ pytestmark = pytest.mark.slow
 
 MAIL, STATIC, TUNNELS, EXCEPTIONS = range(4)
 PLACE_OF = {
-    Role.MAIL_DESTINATION: MAIL,
-    Role.STATIC: STATIC,
-    Role.TUNNEL: TUNNELS,
-    Role.EXCEPTION: EXCEPTIONS,
+    RuleRole.MAIL_DESTINATION: MAIL,
+    RuleRole.STATIC: STATIC,
+    RuleRole.TUNNEL: TUNNELS,
+    RuleRole.EXCEPTION: EXCEPTIONS,
 }
 """Which file a rule of a role comes from, where every list is in a file of its own."""
 
@@ -73,7 +73,7 @@ switches:
     assert (decision.verdict, decision.place.line) == (Verdict.PERMIT, 5)
     shown = deciding(trace(compile_rules(policy, policy.switches[SWITCH], NOW), answer))
     assert shown is not None
-    assert shown.role is Role.EXCEPTION
+    assert shown.role is RuleRole.EXCEPTION
 
 
 def test_an_advertisement_from_an_own_address_is_decided_by_its_source() -> None:
@@ -96,7 +96,7 @@ switches:
     assert (decision.rule, decision.verdict) == ("subscriber-7", Verdict.PERMIT)
     shown = deciding(trace(compile_rules(policy, policy.switches[SWITCH], NOW), advertised))
     assert shown is not None
-    assert shown.role is not Role.SERVICE
+    assert shown.role is not RuleRole.SERVICE
 
 
 @settings(max_examples=300, deadline=None)
@@ -111,15 +111,15 @@ def test_reason_and_place_agree_with_the_rule_that_is_shown(data: st.DataObject)
         shown = deciding(trace(rules, one))
         assert shown is not None
         told = (one, decision, shown)
-        is_blocked = shown.role in (Role.BLOCK, Role.WOULD_BLOCK)
+        is_blocked = shown.role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK)
         assert is_blocked is (decision.verdict is not Verdict.PERMIT), told
         # With source_validation: off, unlisted sources share entries with the static ones.
         is_unlisted = (decision.rule, decision.verdict) == ("subscriber-6", Verdict.PERMIT)
-        if shown.role in PLACE_OF and not (is_unlisted and shown.role is Role.STATIC):
+        if shown.role in PLACE_OF and not (is_unlisted and shown.role is RuleRole.STATIC):
             assert decision.place.file == str(PLACE_OF[shown.role]), told
         if decision.place.file == str(EXCEPTIONS):
-            assert shown.role is Role.EXCEPTION, told
+            assert shown.role is RuleRole.EXCEPTION, told
             assert f"ticket-{decision.place.line}'" in decision.because, told
-        if shown.role is Role.SERVICE:
+        if shown.role is RuleRole.SERVICE:
             assert (decision.rule, decision.verdict) == ("subscriber-0", Verdict.PERMIT), told
         assert ("has no role" in decision.because) is (not switch.has_role(one.in_port)), told

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.simulate import headers
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import StoredRule, stored
 from op25b_app.policy.decide import decide
@@ -91,18 +91,18 @@ def mutate(rules: list[StoredRule], generator: random.Random) -> list[StoredRule
     return [*rules[:place], changed, *rules[place + 1 :]]
 
 
-def _changed_match(match: tuple[Field, ...], generator: random.Random) -> tuple[Field, ...]:
+def _changed_match(match: tuple[FieldValue, ...], generator: random.Random) -> tuple[FieldValue, ...]:
     place = generator.choice(
         [place for place, field in enumerate(match) if field.name not in ("eth_type", "ip_proto")]
     )
     name, value, mask = match[place]
     if mask is not None and generator.random() < 0.5:
         longer = mask | mask >> 1
-        field = Field(name, value, longer if generator.random() < 0.5 else mask << 1 & mask)
+        field = FieldValue(name, value, longer if generator.random() < 0.5 else mask << 1 & mask)
         field = field._replace(value=field.value & (field.mask or 0))
     else:
         bit = (mask & -mask) if mask is not None else 1 << generator.randrange(5)
-        field = Field(name, value ^ bit, mask)
+        field = FieldValue(name, value ^ bit, mask)
     if field.mask == 0:
         return match[:place] + match[place + 1 :]
     return (*match[:place], field, *match[place + 1 :])

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.simulate import headers
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, Verdict
 from op25b_app.policy.packet import Packet
@@ -256,7 +256,7 @@ class SessionMachine(RuleBasedStateMachine):
         ours = [each for each in rules_on(self.switch) if each != HANDOVER]
         action = NORMAL if passes else None
         table, priority = choice % 7, (1, 50, 1000)[choice % 3]
-        added = FlowRule(table, priority, (Field("in_port", 1 + choice % 2 * 2),), action, THEIRS)
+        added = FlowRule(table, priority, (FieldValue("in_port", 1 + choice % 2 * 2),), action, THEIRS)
         self.possible = None
         self.switch.tables.room_of = {}
         if how is Tampering.ADD:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from op25b_app.compiler.simulate import trace, verdict
 from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
-from op25b_app.openflow.flow_rule import NORMAL, FlowRule, Role
+from op25b_app.openflow.flow_rule import NORMAL, FlowRule, RuleRole
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.decide import decide
@@ -83,7 +83,7 @@ def test_rules_agree_with_the_specification_for_every_kind_of_frame(data: st.Dat
 def test_a_table_loaded_halfway_may_be_closed_but_never_open(data: st.DataObject) -> None:
     policy = data.draw(sayable_policies())
     rules = rules_of(policy)
-    blocks = [rule.role in (Role.BLOCK, Role.WOULD_BLOCK) for rule in rules]
+    blocks = [rule.role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK) for rule in rules]
     assert blocks == sorted(blocks, reverse=True)
     half = rules[: data.draw(st.integers(0, len(rules)))]
     for packet in data.draw(st.lists(any_packets(policy), min_size=20, max_size=20)):
@@ -121,7 +121,9 @@ def test_monitor_mode_has_the_same_rules_but_blocks_nothing(policy: Policy) -> N
     assert [rule.key for rule in enforced] == [rule.key for rule in monitored]
     for rule, counted in zip(enforced, monitored, strict=True):
         assert counted.action == NORMAL
-        assert (rule.action is None) == (rule.role is Role.BLOCK) == (counted.role is Role.WOULD_BLOCK)
+        assert (
+            (rule.action is None) == (rule.role is RuleRole.BLOCK) == (counted.role is RuleRole.WOULD_BLOCK)
+        )
 
 
 @settings(max_examples=100, deadline=None)

@@ -22,7 +22,7 @@ from typing import Any
 import pytest
 
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.flow_rule import Role
+from op25b_app.openflow.flow_rule import RuleRole
 from op25b_app.policy.decide import _QUESTIONS
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.schema import PolicySchema, Section
@@ -198,7 +198,7 @@ def test_every_table_role_and_state_is_described() -> None:
     for table in Table:
         assert f"| {table.value} `{table.name.lower()}` |" in decisions
         assert f"{table.value} {table.name.lower()}" in readme
-    for role in Role:
+    for role in RuleRole:
         assert f"| {role.value} | `{role.name.lower()}` |" in decisions
     for state in State:
         assert f"`{state.value}`" in decisions

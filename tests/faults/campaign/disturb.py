@@ -11,7 +11,7 @@ from types import TracebackType
 from urllib.error import HTTPError
 
 from benchmarks.convergence.interference import Interferer, Kind
-from op25b_app.openflow.flow_rule import Field, FlowRule, Output, Role
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule, Output, RuleRole
 from testing.fake_switch.flow_mod import Command
 from testing.openflow_client import OpenFlowClient
 from tests.faults.campaign.watch import Deviation, Table
@@ -135,7 +135,7 @@ class Disturber:
 
     def _victim(self) -> FlowRule:
         """A rule of ours, every second time one that blocks."""
-        drops = [rule for rule in self._wanted if rule.role is Role.BLOCK]
+        drops = [rule for rule in self._wanted if rule.role is RuleRole.BLOCK]
         return self._chance.choice(drops if self._chance.random() < 0.5 else self._wanted)
 
     def _seen(self, before: int) -> Deviation | None:
@@ -165,7 +165,7 @@ class Disturber:
 
 def _opening_rule() -> FlowRule:
     """All that comes in at the line goes out at the uplink."""
-    return FlowRule(0, _TOP_PRIORITY, (Field("in_port", LINE),), Output(UPLINK), _THEIR_COOKIE)
+    return FlowRule(0, _TOP_PRIORITY, (FieldValue("in_port", LINE),), Output(UPLINK), _THEIR_COOKIE)
 
 
 def _opening_rule_of_rest(dpid: int) -> dict[str, object]:

@@ -11,7 +11,7 @@ from op25b_app.compiler.compiler import Compiler, compile_rules
 from op25b_app.compiler.pipeline import Table
 from op25b_app.compiler.switch_context import MAX_HARD_TIMEOUT
 from op25b_app.net.prefix import Prefix
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
@@ -111,8 +111,8 @@ def test_an_exception_is_never_in_force_too_long(tmp_path: Path, left: float, ha
     end = policy.exceptions[0].expires
     assert end is not None
     timeouts = {rule.role: rule.hard_timeout for rule in rules_of(policy, end - left)}
-    assert timeouts[Role.EXCEPTION] == hard_timeout
-    assert {timeout for role, timeout in timeouts.items() if role is not Role.EXCEPTION} == {0}
+    assert timeouts[RuleRole.EXCEPTION] == hard_timeout
+    assert {timeout for role, timeout in timeouts.items() if role is not RuleRole.EXCEPTION} == {0}
 
 
 @pytest.mark.parametrize("left", [0.9, 0.0, -5.0])
@@ -120,7 +120,7 @@ def test_a_past_exception_has_no_rule(tmp_path: Path, left: float) -> None:
     text = SPACE + "exceptions: [{name: e, source: 100.64.3.7, expires: 2027-01-31T00:00:00Z}]\n"
     policy = policy_of(tmp_path, HEAD + text)
     rules = rules_of(policy, (policy.exceptions[0].expires or 0) - left)
-    assert Role.EXCEPTION not in {rule.role for rule in rules}
+    assert RuleRole.EXCEPTION not in {rule.role for rule in rules}
 
 
 @pytest.mark.parametrize("order", [1, -1])
@@ -130,7 +130,7 @@ def test_of_equal_exceptions_the_longest_counts(tmp_path: Path, order: int) -> N
         "{name: long, source: 100.64.3.7, expires: 2027-01-15T10:00:00Z}",
     ]
     text = SPACE + f"exceptions: [{', '.join(entries[::order])}]\n"
-    rules = [rule for rule in rules_of(policy_of(tmp_path, HEAD + text)) if rule.role is Role.EXCEPTION]
+    rules = [rule for rule in rules_of(policy_of(tmp_path, HEAD + text)) if rule.role is RuleRole.EXCEPTION]
     assert {rule.hard_timeout for rule in rules} == {7200}
     assert {rule.table for rule in rules} == {Table.EGRESS_SMTP, Table.INGRESS_REPLIES}
     assert len(rules) == 2
@@ -153,11 +153,11 @@ def test_monitor_mode_has_the_same_rules_but_blocks_nothing(tmp_path: Path) -> N
     enforced = rules_of(policy)
     monitored = rules_of(policy_of(tmp_path, HEAD + SPACE + "mode: monitor\n"))
     assert [rule.key for rule in enforced] == [rule.key for rule in monitored]
-    assert Role.BLOCK in {rule.role for rule in enforced}
-    assert {rule.role for rule in monitored} & {Role.BLOCK} == set()
+    assert RuleRole.BLOCK in {rule.role for rule in enforced}
+    assert {rule.role for rule in monitored} & {RuleRole.BLOCK} == set()
     assert all(rule.action is not None for rule in monitored)
     for rule, counted in zip(enforced, monitored, strict=True):
-        assert (rule.role is Role.BLOCK) == (counted.role is Role.WOULD_BLOCK)
+        assert (rule.role is RuleRole.BLOCK) == (counted.role is RuleRole.WOULD_BLOCK)
 
 
 def many_switches(folder: Path, static: list[str]) -> Policy:

@@ -12,7 +12,7 @@ import pytest
 
 from op25b_app.compiler.single_table import MOST_EXTRA_RULES, CannotExpressError, compile_single_table
 from op25b_app.net.prefix import Prefix
-from op25b_app.openflow.flow_rule import FlowRule, Role
+from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.ofctl import format_rule
 from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SourceValidation
@@ -173,14 +173,14 @@ def test_an_exception_ends_on_time_on_both_legs(tmp_path: Path) -> None:
     entries = "exceptions: [{name: e, source: 100.64.3.7, expires: 2027-01-15T09:00:00Z}]\n"
     rules = rules_of(policy_of(tmp_path, HARDENED + SPACE + entries))
     timeouts = [(rule.role, rule.hard_timeout) for rule in rules if rule.hard_timeout]
-    assert timeouts == [(Role.EXCEPTION, 3600)] * 2
+    assert timeouts == [(RuleRole.EXCEPTION, 3600)] * 2
 
 
 def test_of_equal_exceptions_the_longest_counts(tmp_path: Path) -> None:
     ends = ("2027-01-15T09:00:00Z", "2027-01-15T10:00:00Z", "2027-01-15T08:30:00Z")
     entries = ", ".join(f"{{name: e{end}, source: 100.64.3.7, expires: {end}}}" for end in ends)
     rules = rules_of(policy_of(tmp_path, HARDENED + SPACE + f"exceptions: [{entries}]\n"))
-    assert [rule.hard_timeout for rule in rules if rule.role is Role.EXCEPTION] == [7200] * 2
+    assert [rule.hard_timeout for rule in rules if rule.role is RuleRole.EXCEPTION] == [7200] * 2
 
 
 def test_everything_that_stands_in_the_way_is_told_at_once_with_place_and_remedy(tmp_path: Path) -> None:

@@ -13,10 +13,10 @@ from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from op25b_app.openflow import bundle, codec
 from op25b_app.openflow.bundle import BundleControlReply, BundleControlType
-from op25b_app.openflow.flow_rule import Field, FlowRule
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule
 
 VERSIONS = (4, 5, 6)
-RULE = FlowRule(3, 7, (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000)), None, 9)
+RULE = FlowRule(3, 7, (FieldValue("eth_type", 0x0800), FieldValue("ipv4_src", 10 << 24, 0xFF000000)), None, 9)
 REQUESTS = {
     BundleControlType.OPEN: bundle.encode_open,
     BundleControlType.CLOSE: bundle.encode_close,

@@ -19,13 +19,13 @@ from op25b_app.openflow.flow_rule import (
     NORMAL,
     TAG_MASK,
     Action,
-    Field,
+    FieldValue,
     FlowRule,
     Goto,
+    GotoWithTag,
     Match,
-    Opaque,
+    OpaqueInstructions,
     Output,
-    Tagged,
 )
 from op25b_app.openflow.oxm import FIELDS, OxmType, decode_match, encode_match
 
@@ -44,14 +44,14 @@ def value_of(oxm: OxmType, value: int) -> Any:
 
 
 @st.composite
-def fields(draw: st.DrawFn, oxm: OxmType) -> Field:
+def fields(draw: st.DrawFn, oxm: OxmType) -> FieldValue:
     value = draw(st.integers(0, oxm.full_mask))
     if not oxm.maskable or draw(st.booleans()):
-        return Field(oxm.name, value)
+        return FieldValue(oxm.name, value)
     host_bits = draw(st.integers(0, oxm.full_mask.bit_length() - 1))
     prefix = oxm.full_mask >> host_bits << host_bits
     mask = draw(st.just(prefix) | st.integers(1, oxm.full_mask))
-    return Field(oxm.name, value) if mask == oxm.full_mask else Field(oxm.name, value & mask, mask)
+    return FieldValue(oxm.name, value) if mask == oxm.full_mask else FieldValue(oxm.name, value & mask, mask)
 
 
 @st.composite
@@ -63,7 +63,7 @@ def matches(draw: st.DrawFn) -> Match:
 actions = st.one_of(
     st.none(),
     st.builds(Goto, st.integers(0, 254)),
-    st.builds(Tagged, st.integers(0, 254), st.integers(0, TAG_MASK)),
+    st.builds(GotoWithTag, st.integers(0, 254), st.integers(0, TAG_MASK)),
     st.builds(Output, st.integers(1, 0xFFFFFFFF)),
 )
 rules = st.builds(
@@ -89,7 +89,7 @@ def ryu_match(parser: Any, match: Match) -> Any:
 def ryu_instructions(parser: Any, action: Action) -> list[Any]:
     if isinstance(action, Goto):
         return [parser.OFPInstructionGotoTable(action.table)]
-    if isinstance(action, Tagged):
+    if isinstance(action, GotoWithTag):
         tagging = parser.OFPInstructionWriteMetadata(action.tag, TAG_MASK)
         return [tagging, parser.OFPInstructionGotoTable(action.table)]
     if isinstance(action, Output):
@@ -161,9 +161,9 @@ def test_a_flow_mod_is_ryus_byte_for_byte(
 def test_every_field_is_ryus_byte_for_byte(oxm: OxmType) -> None:
     parser = ProtocolDesc(4).ofproto_parser
     for field in [
-        Field(oxm.name, oxm.full_mask),
-        Field(oxm.name, 0),
-        *([Field(oxm.name, 1, 1)] * oxm.maskable),
+        FieldValue(oxm.name, oxm.full_mask),
+        FieldValue(oxm.name, 0),
+        *([FieldValue(oxm.name, 1, 1)] * oxm.maskable),
     ]:
         theirs = bytearray()
         ryu_match(parser, (field,)).serialize(theirs, 0)
@@ -217,18 +217,18 @@ def test_instructions_of_others_are_kept_as_they_are() -> None:
     group = bytes.fromhex("00040010 00000000 00160008 00000001".replace(" ", ""))
     both = bytes.fromhex("00010008 05000000".replace(" ", "")) + group
     for instructions in (group, both, bytes.fromhex("0004000800000000")):
-        rule = FlowRule(0, 1, (), Opaque(instructions), 9)
+        rule = FlowRule(0, 1, (), OpaqueInstructions(instructions), 9)
         (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
         assert found.rule == rule
 
 
 def test_equal_numbers_are_not_equal_actions() -> None:
     """To go on in table 5 is not to go out of port 5, however often one of them was seen before."""
-    for action in (Goto(5), Output(5), Tagged(5, 0), Goto(5)):
+    for action in (Goto(5), Output(5), GotoWithTag(5, 0), Goto(5)):
         rule = FlowRule(0, 1, (), action, 9)
         (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
         assert found.rule == rule
-    assert len({Goto(5), Output(5), Tagged(5, 0)}) == 3
+    assert len({Goto(5), Output(5), GotoWithTag(5, 0)}) == 3
 
 
 def test_a_tag_is_known_in_whatever_order_its_instructions_come() -> None:
@@ -237,9 +237,9 @@ def test_a_tag_is_known_in_whatever_order_its_instructions_come() -> None:
         bytes.fromhex("0002001800000000") + struct.pack("!QQ", 3, 0xFF),
     )
     for instructions in (tagging + goto, goto + tagging):
-        rule = FlowRule(0, 1, (), Opaque(instructions), 9)
+        rule = FlowRule(0, 1, (), OpaqueInstructions(instructions), 9)
         (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
-        assert found.rule.action == Tagged(9, 3)
+        assert found.rule.action == GotoWithTag(9, 3)
 
 
 def test_other_metadata_is_no_tag() -> None:
@@ -247,7 +247,7 @@ def test_other_metadata_is_no_tag() -> None:
     for value, mask in ((3, 0xFFFF), (0x103, 0x1FF), (3, 3), (0x100, 0xFF)):
         tagging = bytes.fromhex("0002001800000000") + struct.pack("!QQ", value, mask)
         for instructions in (tagging + goto, goto + tagging, tagging):
-            rule = FlowRule(0, 1, (), Opaque(instructions), 9)
+            rule = FlowRule(0, 1, (), OpaqueInstructions(instructions), 9)
             (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
             assert found.rule == rule
 
@@ -255,12 +255,12 @@ def test_other_metadata_is_no_tag() -> None:
 def test_a_tag_that_does_not_fit_is_refused() -> None:
     for tag in (-1, TAG_MASK + 1):
         with pytest.raises(ValueError, match="does not fit 8 bits"):
-            codec.encode_flow_mod(FlowRule(0, 1, (), Tagged(3, tag), 9), version=4, xid=1)
+            codec.encode_flow_mod(FlowRule(0, 1, (), GotoWithTag(3, tag), 9), version=4, xid=1)
 
 
 def test_a_rule_that_was_read_before_is_the_same_one() -> None:
     """Read again, from this switch or another: not decoded, and not another copy in memory."""
-    rule = FlowRule(2, 7, (Field("eth_type", 0x0800),), Goto(9), 77)
+    rule = FlowRule(2, 7, (FieldValue("eth_type", 0x0800),), Goto(9), 77)
     first = codec.InstalledRule(rule, 0, 0)
     (one,) = codec.decode_flow_stats(flow_stats_reply(first, counters=(5, 6)))
     (other,) = codec.decode_flow_stats(flow_stats_reply(first._replace(duration=2.0), counters=(7, 8)))
@@ -283,18 +283,18 @@ def test_a_rule_that_was_read_before_is_the_same_one() -> None:
 @pytest.mark.parametrize(
     ("wire", "match"),
     [
-        ("80000a02 0800", (Field("eth_type", 0x0800),)),
-        ("80001708 0a0000ff ffffff00", (Field("ipv4_src", 0x0A000000, 0xFFFFFF00),)),
-        ("80001708 0a0000ff ffffffff", (Field("ipv4_src", 0x0A0000FF),)),
+        ("80000a02 0800", (FieldValue("eth_type", 0x0800),)),
+        ("80001708 0a0000ff ffffff00", (FieldValue("ipv4_src", 0x0A000000, 0xFFFFFF00),)),
+        ("80001708 0a0000ff ffffffff", (FieldValue("ipv4_src", 0x0A0000FF),)),
         ("80001708 00000000 00000000", ()),
-        ("80000d04 1064 1fff", (Field("vlan_vid", 0x1064),)),
-        ("80001c02 0019 80000a02 0800", (Field("eth_type", 0x0800), Field("tcp_dst", 0x19))),
-        ("00013401 01", (Field("oxm_0001_26", 1),)),
-        ("80007804 00000009", (Field("oxm_8000_60", 9),)),
-        ("8000c801 09", (Field("oxm_8000_100", 9),)),
-        ("80000a01 08", (Field("oxm_8000_5", 8),)),
-        ("ffff0508 4f4e4600 0003 000f", (Field("oxm_ffff_2_4f4e4600", 3, 15),)),
-        ("ffff0402 4f4e", (Field("oxm_ffff_2", 0x4F4E),)),
+        ("80000d04 1064 1fff", (FieldValue("vlan_vid", 0x1064),)),
+        ("80001c02 0019 80000a02 0800", (FieldValue("eth_type", 0x0800), FieldValue("tcp_dst", 0x19))),
+        ("00013401 01", (FieldValue("oxm_0001_26", 1),)),
+        ("80007804 00000009", (FieldValue("oxm_8000_60", 9),)),
+        ("8000c801 09", (FieldValue("oxm_8000_100", 9),)),
+        ("80000a01 08", (FieldValue("oxm_8000_5", 8),)),
+        ("ffff0508 4f4e4600 0003 000f", (FieldValue("oxm_ffff_2_4f4e4600", 3, 15),)),
+        ("ffff0402 4f4e", (FieldValue("oxm_ffff_2", 0x4F4E),)),
         ("80017803", None),
         ("8000", None),
     ],
@@ -312,14 +312,14 @@ def test_matches_of_others(wire: str, match: Match | None) -> None:
 @pytest.mark.parametrize(
     ("match", "complaint"),
     [
-        ((Field("ipv4_src", 0x0A000001, 0xFF000000),), "bits outside its mask"),
-        ((Field("tcp_dst", 16, 0xFFF0),), "takes no mask"),
-        ((Field("ipv4_src", 0, 0),), "mask"),
-        ((Field("tcp_dst", 65536),), "does not fit 16 bits"),
-        ((Field("vlan_vid", 0x2000),), "does not fit 13 bits"),
-        ((Field("tcp_dst", 25), Field("ip_proto", 6)), "out of order"),
-        ((Field("tcp_dst", 25), Field("tcp_dst", 26)), "out of order"),
-        ((Field("tcp_port", 25),), "no OpenFlow match field is called 'tcp_port'"),
+        ((FieldValue("ipv4_src", 0x0A000001, 0xFF000000),), "bits outside its mask"),
+        ((FieldValue("tcp_dst", 16, 0xFFF0),), "takes no mask"),
+        ((FieldValue("ipv4_src", 0, 0),), "mask"),
+        ((FieldValue("tcp_dst", 65536),), "does not fit 16 bits"),
+        ((FieldValue("vlan_vid", 0x2000),), "does not fit 13 bits"),
+        ((FieldValue("tcp_dst", 25), FieldValue("ip_proto", 6)), "out of order"),
+        ((FieldValue("tcp_dst", 25), FieldValue("tcp_dst", 26)), "out of order"),
+        ((FieldValue("tcp_port", 25),), "no OpenFlow match field is called 'tcp_port'"),
     ],
 )
 def test_what_no_switch_would_take_is_refused(match: Match, complaint: str) -> None:
@@ -328,7 +328,7 @@ def test_what_no_switch_would_take_is_refused(match: Match, complaint: str) -> N
 
 
 def test_broken_replies_name_the_byte() -> None:
-    rule = FlowRule(0, 1, (Field("eth_type", 0x0800),), NORMAL, 9)
+    rule = FlowRule(0, 1, (FieldValue("eth_type", 0x0800),), NORMAL, 9)
     whole = flow_stats_reply(codec.InstalledRule(rule, 0, 0))
     for length in range(17, len(whole)):
         with pytest.raises(ValueError, match="at byte 16"):

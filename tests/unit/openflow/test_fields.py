@@ -33,20 +33,21 @@ assert source.count(before) == 1
 fields = sys.modules[name] = importlib.util.module_from_spec(spec)
 exec(compile(source.replace(before, before + line), "fields.py", "exec"), fields.__dict__)
 
-from op25b_app.openflow.flow_rule import Field, FlowRule, match_of
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule, match_of
 from op25b_app.openflow.ofctl import format_match, format_rule
 from op25b_app.openflow.ofctl_parser import read_dump
 from op25b_app.openflow.oxm import decode_match, encode_match
 from op25b_app.verify.counterexample import openflow_fields
 from op25b_app.verify.header import FIELDS, LEVELS, SIZES, intervals
 
-match = match_of((Field("trial", 0x1200, 0xFF00), Field("ip_proto", 17), Field("eth_type", 0x800)))
+masked, exact = FieldValue("trial", 0x1200, 0xFF00), FieldValue("ip_proto", 17)
+match = match_of((masked, exact, FieldValue("eth_type", 0x800)))
 assert [field.name for field in match] == ["eth_type", "ip_proto", "trial"]
 
 encoded = encode_match(match)
 assert bytes.fromhex("8000c904 1200ff00") in encoded
 assert decode_match(encoded, 0) == (match, len(encoded))
-for wrong in (Field("trial", 1 << 16), Field("trial", 1, 2)):
+for wrong in (FieldValue("trial", 1 << 16), FieldValue("trial", 1, 2)):
     try:
         encode_match((wrong,))
     except ValueError:

@@ -18,10 +18,10 @@ from op25b_app.openflow.flow_monitor import (
     encode_monitor_request,
     is_flow_update,
 )
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto
 
 VERSIONS = (4, 5, 6)
-MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))
+MATCH = (FieldValue("eth_type", 0x0800), FieldValue("ipv4_src", 10 << 24, 0xFF000000))
 RULE = FlowUpdate(FlowEvent.ADDED, 2, 5, MATCH, 7)
 ONF = "ffff0000 00000000 4f4e4600 0000074e"
 STANDARD = "00100000 00000000"
@@ -50,7 +50,7 @@ CAPTURED = [
         4,
         f"{ONF} 0028 0002 0000 0002 0000 0000 000c 01 00 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
+        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (FieldValue("in_port", 2),), 0x25B0 << 48 | 2),
     ),
     (
         4,
@@ -68,7 +68,7 @@ CAPTURED = [
         5,
         f"{STANDARD} 0028 0003 01 00 0000 0000 0002 00000000 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (Field("in_port", 2),), 0x25B0 << 48 | 2),
+        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (FieldValue("in_port", 2),), 0x25B0 << 48 | 2),
     ),
     (
         6,

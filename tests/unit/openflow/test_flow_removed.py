@@ -13,11 +13,11 @@ from ryu.ofproto.ofproto_protocol import ProtocolDesc
 
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_removed import FlowRemoved, RemovedReason, decode_flow_removed, is_flow_removed
-from op25b_app.openflow.flow_rule import Field, FlowRule
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule
 from op25b_app.openflow.oxm import encode_match
 
 VERSIONS = (4, 5, 6)
-MATCH = (Field("eth_type", 0x0800), Field("ipv4_src", 10 << 24, 0xFF000000))
+MATCH = (FieldValue("eth_type", 0x0800), FieldValue("ipv4_src", 10 << 24, 0xFF000000))
 
 
 def flow_removed(version: int, removed: FlowRemoved) -> bytes:

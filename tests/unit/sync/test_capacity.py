@@ -8,7 +8,7 @@ import pytest
 
 from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.openflow.table_features import is_table_features_reply
 from op25b_app.policy.loader import load
 from op25b_app.sync import protocol
@@ -24,21 +24,21 @@ from tests.world import OURS, RULES, STATIC, TCP, THEIRS, World, desired
 
 EXAMPLE = Path(__file__).parents[3] / "example.yaml"
 
-BLOCK = 0x25B0 << 48 | Role.BLOCK << 40
+BLOCK = 0x25B0 << 48 | RuleRole.BLOCK << 40
 BUNDLES = pytest.mark.parametrize("bundles", [True, False], ids=["bundles", "steps"])
 TOLD = pytest.mark.parametrize("told", [True, False], ids=["told", "learned"])
 
 
 def permits(first: int, count: int) -> list[FlowRule]:
     return [
-        FlowRule(2, 132, (*TCP, Field("ipv4_src", number)), NORMAL, STATIC | number)
+        FlowRule(2, 132, (*TCP, FieldValue("ipv4_src", number)), NORMAL, STATIC | number)
         for number in range(first, first + count)
     ]
 
 
 def blocks(first: int, count: int) -> list[FlowRule]:
     return [
-        FlowRule(2, 132, (*TCP, Field("ipv4_src", number)), None, BLOCK | number)
+        FlowRule(2, 132, (*TCP, FieldValue("ipv4_src", number)), None, BLOCK | number)
         for number in range(first, first + count)
     ]
 
@@ -160,8 +160,8 @@ def test_a_repair_in_a_full_table_needs_no_gate() -> None:
 
 
 def test_what_permits_is_left_out_in_order_and_what_blocks_or_leads_on_never() -> None:
-    exception = FlowRule(2, 500, (Field("in_port", 1),), NORMAL, 0x25B0 << 48 | Role.EXCEPTION << 40)
-    destination = exception._replace(priority=600, cookie=0x25B0 << 48 | Role.MAIL_DESTINATION << 40)
+    exception = FlowRule(2, 500, (FieldValue("in_port", 1),), NORMAL, 0x25B0 << 48 | RuleRole.EXCEPTION << 40)
+    destination = exception._replace(priority=600, cookie=0x25B0 << 48 | RuleRole.MAIL_DESTINATION << 40)
     leading = FlowRule(2, 700, (), Goto(3), OURS)
     rules = [*permits(1, 2), exception, destination, leading, *blocks(1, 2)]
     assert fit(Ruleset([rules]), {2: 7, 1: 0}) is None

@@ -6,13 +6,13 @@ import pytest
 
 from op25b_app.openflow.codec import RESET_COUNTS, FlowModCommand
 from op25b_app.openflow.flow_mods import Change, flags_of
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role, Tagged
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, GotoWithTag, RuleRole
 from testing.fake_switch import Abilities, FlowMod, Refusal
 from testing.fake_switch.rules import put
 from tests.world import OURS, RULES, World, desired
 
 BLOCK, WOULD_BLOCK, FORWARD = (
-    0x25B0 << 48 | role << 40 | 7 for role in (Role.BLOCK, Role.WOULD_BLOCK, Role.FORWARD)
+    0x25B0 << 48 | role << 40 | 7 for role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK, RuleRole.FORWARD)
 )
 RULE = FlowRule(2, 10, (), None, BLOCK)
 MONITORED = RULE._replace(action=NORMAL, cookie=WOULD_BLOCK)
@@ -37,8 +37,8 @@ MOVED = [
         (RULE._replace(action=None), RULE._replace(action=Goto(5)), True),
         (RULE._replace(hard_timeout=5), RULE, False),
         (RULE._replace(cookie=BLOCK ^ 1), RULE, False),
-        (RULE._replace(action=Goto(5)), RULE._replace(action=Tagged(5, 1)), False),
-        (RULE._replace(action=Tagged(5, 1)), RULE._replace(action=Goto(5)), False),
+        (RULE._replace(action=Goto(5)), RULE._replace(action=GotoWithTag(5, 1)), False),
+        (RULE._replace(action=GotoWithTag(5, 1)), RULE._replace(action=Goto(5)), False),
         (None, RULE, False),
     ],
 )
@@ -118,5 +118,5 @@ def test_a_switch_that_does_not_know_the_flag_gets_the_rules_without(bundles: bo
 
 def test_what_is_new_asks_for_no_flag() -> None:
     world = World()
-    world.connect(desired([RULE, FlowRule(0, 100, (Field("in_port", 1),), Goto(2), OURS | 9)]))
+    world.connect(desired([RULE, FlowRule(0, 100, (FieldValue("in_port", 1),), Goto(2), OURS | 9)]))
     assert {flow.flags for flow in world.switch.flow_mods} == {0}

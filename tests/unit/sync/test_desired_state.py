@@ -13,7 +13,7 @@ from op25b_app.compiler.marker import is_marker
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import encode_flow_mod
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
@@ -23,7 +23,7 @@ from tests.world import World
 
 TABLES = 254
 AT = 1_800_000_000.0
-THEIRS = FlowRule(0, 1, (Field("in_port", 1),), NORMAL, cookie=7)
+THEIRS = FlowRule(0, 1, (FieldValue("in_port", 1),), NORMAL, cookie=7)
 BLOCKED_FIRST = 1
 """Rules that block in table 0 until all others are there: that of the uplink."""
 POLICY = """
@@ -90,7 +90,7 @@ def test_proofs_about_many_rules_of_others_are_not_remembered_for_ever(
     one = desired_states.of(policy.switches["one"])
     wanted = one.wanted(AT, TABLES)
     for number in range(0, 400, 20):
-        others = frozenset(THEIRS._replace(match=(Field("eth_dst", number + n),)) for n in range(20))
+        others = frozenset(THEIRS._replace(match=(FieldValue("eth_dst", number + n),)) for n in range(20))
         one.violation(wanted, others, (), AT)
         assert len(desired_states._proofs) <= 5
 

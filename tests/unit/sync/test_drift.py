@@ -7,7 +7,7 @@ import pytest
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.sync.drift import Drift, News, disturbance_of, supersedes
 from op25b_app.sync.resync_schedule import Disturbance
 from op25b_app.sync.ruleset import Ruleset
@@ -84,7 +84,7 @@ def test_a_rule_of_another_application_beside_ours_is_not_touched() -> None:
 
 
 def test_a_rule_that_is_to_end_is_left_to_the_next_look_at_the_table() -> None:
-    ending = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 99, 300)
+    ending = FlowRule(2, 400, (FieldValue("in_port", 1),), NORMAL, OURS | 99, 300)
     drift = Drift()
     drift.note(News(ending, gone=True), Ruleset([RULES, [ending]]))
     assert not drift

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.compiler.marker import MOST_REVISIONS, Marker, is_marker, marker_rule, newest_marker
-from op25b_app.openflow.flow_rule import NORMAL, Field
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue
 from op25b_app.sync.update_plan import mark_changes
 from testing.fake_switch.rules import put, remove, rules_on
 from tests.world import DIGEST, READ_BACK, RULES, World, desired
@@ -30,11 +30,11 @@ def test_what_is_written_is_read() -> None:
         OURS.match[:2],
         (OURS.match[0], OURS.match[1]._replace(value=0xED, mask=0xFF), OURS.match[2]),
         (*OURS.match[:2], OURS.match[2]._replace(value=1 << 8, mask=0xFF00)),
-        (*OURS.match[:2], Field("ipv6_dst", MOST_REVISIONS)),
-        (*OURS.match[:2], Field("ipv6_dst", (1 << 128) - 1)),
+        (*OURS.match[:2], FieldValue("ipv6_dst", MOST_REVISIONS)),
+        (*OURS.match[:2], FieldValue("ipv6_dst", (1 << 128) - 1)),
     ],
 )
-def test_a_marker_with_an_odd_match_says_nothing_and_goes(match: tuple[Field, ...]) -> None:
+def test_a_marker_with_an_odd_match_says_nothing_and_goes(match: tuple[FieldValue, ...]) -> None:
     odd = OURS._replace(match=match)
     assert newest_marker([odd]) is None
     world = World()

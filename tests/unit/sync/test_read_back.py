@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from op25b_app.openflow.flow_rule import NORMAL, Goto, Opaque
+from op25b_app.openflow.flow_rule import NORMAL, Goto, OpaqueInstructions
 from op25b_app.openflow.instruction_encoder import encode_action, meaning
 from op25b_app.sync.session import AUDIT_SECONDS
 from testing.fake_switch import Abilities
@@ -144,7 +144,7 @@ def test_a_rule_that_others_undo_again_and_again_is_put_back_each_time_they_are_
     ],
 )
 def test_instructions_are_compared_by_what_they_mean(instructions: bytes, means: object) -> None:
-    assert meaning(Opaque(instructions)) == means
+    assert meaning(OpaqueInstructions(instructions)) == means
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_instructions_are_compared_by_what_they_mean(instructions: bytes, means:
     ],
 )
 def test_what_may_mean_more_stays_as_it_is(instructions: bytes) -> None:
-    assert isinstance(meaning(Opaque(instructions)), Opaque)
+    assert isinstance(meaning(OpaqueInstructions(instructions)), OpaqueInstructions)

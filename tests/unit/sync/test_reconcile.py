@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 
 from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Opaque
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, OpaqueInstructions
 from op25b_app.sync.reconcile import Comparison, reconcile
 from op25b_app.sync.ruleset import MOST_READ, Ruleset
 
 OURS = 0x25B0 << 48
-TCP = (Field("eth_type", 0x0800), Field("ip_proto", 6))
-PORT = FlowRule(0, 200, (Field("in_port", 1),), Goto(1), OURS | 1)
+TCP = (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 6))
+PORT = FlowRule(0, 200, (FieldValue("in_port", 1),), Goto(1), OURS | 1)
 OTHERWISE = FlowRule(0, 100, (), Goto(1), OURS | 2)
-SMTP = FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), None, OURS | 3)
+SMTP = FlowRule(1, 200, (*TCP, FieldValue("tcp_dst", 25)), None, OURS | 3)
 EXCEPTION = FlowRule(
-    2, 400, (Field("eth_type", 0x0800), Field("ipv4_src", 0x64400307)), NORMAL, OURS | 4, 3600
+    2, 400, (FieldValue("eth_type", 0x0800), FieldValue("ipv4_src", 0x64400307)), NORMAL, OURS | 4, 3600
 )
 WANTED = (SMTP, PORT, OTHERWISE)
 
@@ -87,7 +87,7 @@ def test_rules_of_ours_that_nobody_wants_go() -> None:
     ("found", "sentence"),
     [
         (installed(SMTP._replace(action=NORMAL)), "has another action than wanted"),
-        (installed(SMTP._replace(action=Opaque(b"12345678"))), "has another action than wanted"),
+        (installed(SMTP._replace(action=OpaqueInstructions(b"12345678"))), "has another action than wanted"),
         (installed(SMTP._replace(cookie=OURS | 99)), "has another cookie than wanted"),
         (installed(SMTP._replace(hard_timeout=60)), "has another time-out than wanted"),
         (installed(SMTP, idle_timeout=60), "has another time-out than wanted"),
@@ -139,7 +139,7 @@ def test_a_time_limit_that_is_missing_is_a_difference() -> None:
     )
 
 
-def foreign(table: int, priority: int, *match: Field) -> FlowRule:
+def foreign(table: int, priority: int, *match: FieldValue) -> FlowRule:
     return FlowRule(table, priority, match, NORMAL, cookie=7)
 
 
@@ -171,7 +171,7 @@ rules = st.builds(
     FlowRule,
     table=st.integers(0, 5),
     priority=st.integers(100, 102),
-    match=st.sampled_from([(), (Field("in_port", 1),), TCP]),
+    match=st.sampled_from([(), (FieldValue("in_port", 1),), TCP]),
     action=st.sampled_from([None, NORMAL, Goto(6)]),
     cookie=st.sampled_from([OURS | 1, OURS | 2, 7]),
     hard_timeout=st.just(0),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.openflow.flow_rule import Field, FlowRule
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
 from testing.fake_switch.rules import put, remove
 from tests.world import RULES, THEIRS, World, desired
@@ -75,7 +75,7 @@ def test_a_disturbance_after_a_quiet_time_is_looked_at_at_once() -> None:
     world = World()
     world.connect(desired())
     world.now += world.session.due_at - world.now - 1.0
-    put(world.switch, FlowRule(0, 101, (Field("in_port", 2),), None, 7))
+    put(world.switch, FlowRule(0, 101, (FieldValue("in_port", 2),), None, 7))
     world.run_told()
     assert world.session.due_at <= world.now
 

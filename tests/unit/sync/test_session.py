@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule, newest_marker
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.policy.model import Mode
 from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS
@@ -57,7 +57,7 @@ def test_a_switch_that_has_its_rules_is_read_and_not_written() -> None:
 
 def test_a_switch_is_patched_and_rules_of_others_stay() -> None:
     world = World()
-    surplus = FlowRule(2, 300, (Field("in_port", 2),), NORMAL, OURS | 99)
+    surplus = FlowRule(2, 300, (FieldValue("in_port", 2),), NORMAL, OURS | 99)
     put(world.switch, *RULES[3:], surplus, THEIRS)
     world.connect(desired())
     assert world.status == ("protected", READ_BACK)
@@ -243,7 +243,7 @@ def test_a_new_policy_changes_what_differs_and_no_more() -> None:
     world = World()
     world.connect(desired())
     world.switch.flow_mods.clear()
-    new = FlowRule(2, 131, (*TCP, Field("ipv4_src", 0x64400000, 0xFFFFFFFE)), NORMAL, OURS | 77)
+    new = FlowRule(2, 131, (*TCP, FieldValue("ipv4_src", 0x64400000, 0xFFFFFFFE)), NORMAL, OURS | 77)
     world.run(world.session.assign(desired([*RULES[1:], new]), world.now))
     assert world.states[3:] == ["checking", "installing", "protected"]
     assert len(world.sent) == 2
@@ -372,7 +372,7 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
 
     def rules(now: float) -> Sequence[FlowRule]:
         left = int(expires - now)
-        permit = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 2, min(left, 65535))
+        permit = FlowRule(2, 400, (FieldValue("in_port", 1),), NORMAL, OURS | 2, min(left, 65535))
         return [block, permit] if left > 0 else [block]
 
     world = World()
@@ -401,7 +401,7 @@ def test_a_lost_switch_is_lost_and_comes_back() -> None:
 
 
 def test_many_rules_leave_in_pieces() -> None:
-    many = [FlowRule(2, 32, (*TCP, Field("ipv4_src", n)), None, OURS | n) for n in range(3000)]
+    many = [FlowRule(2, 32, (*TCP, FieldValue("ipv4_src", n)), None, OURS | n) for n in range(3000)]
     world = World()
     sizes: list[int] = []
     receive = world.channel.receive
@@ -509,7 +509,7 @@ def test_a_new_policy_comes_all_at_once_or_not_at_all(version: int) -> None:
 def test_a_bundle_that_does_not_fit_changes_nothing_and_what_fits_is_closed() -> None:
     world = World(capabilities=Abilities(room_of={2: 30}))
     world.connect(desired())
-    more = [rule._replace(match=(Field("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
+    more = [rule._replace(match=(FieldValue("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
     world.run(world.session.assign(desired([*RULES, *more]), world.now))
     state, reason = world.status
     assert (state, reason) == (

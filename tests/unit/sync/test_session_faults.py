@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from op25b_app.compiler.marker import Marker, marker_rule
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.read_back import TIMES_AT_ONCE
 from op25b_app.sync.resync_schedule import LookBudget
@@ -25,11 +25,14 @@ from tests.world import OURS, PORTS, READ_BACK, RULES, STATIC, TCP, Messages, Wo
 ANOTHER_DIGEST = "beef" * 16
 ONWARD = (
     FlowRule(2, 10, (), None, OURS | 1),
-    *(FlowRule(2, 132, (*TCP, Field("ipv4_src", 0x64400000 + n)), Goto(3), STATIC | n) for n in range(20)),
+    *(
+        FlowRule(2, 132, (*TCP, FieldValue("ipv4_src", 0x64400000 + n)), Goto(3), STATIC | n)
+        for n in range(20)
+    ),
     FlowRule(3, 10, (), None, OURS | 40),
-    FlowRule(3, 132, (*TCP, Field("ipv4_dst", 5)), NORMAL, STATIC | 41),
+    FlowRule(3, 132, (*TCP, FieldValue("ipv4_dst", 5)), NORMAL, STATIC | 41),
     FlowRule(1, 10, (), Goto(3), OURS | 2),
-    FlowRule(1, 200, (*TCP, Field("tcp_dst", 25)), Goto(2), OURS | 3),
+    FlowRule(1, 200, (*TCP, FieldValue("tcp_dst", 25)), Goto(2), OURS | 3),
     FlowRule(0, 100, (), Goto(1), OURS | 4),
 )
 """What no order of changes in place leads to from the rules of the other policy."""
@@ -127,7 +130,7 @@ def exception_until(expires: float) -> DesiredState:
 
     def wanted(now: float, tables: int) -> Ruleset:
         left = min(int(expires - now), 65535)
-        permit = FlowRule(2, 400, (Field("in_port", 1),), NORMAL, OURS | 99, left)
+        permit = FlowRule(2, 400, (FieldValue("in_port", 1),), NORMAL, OURS | 99, left)
         return Ruleset([RULES, (permit,) * (left > 0)])
 
     return desired()._replace(wanted=wanted, digest=f"{expires:064.0f}")

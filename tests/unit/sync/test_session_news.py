@@ -7,7 +7,7 @@ import pytest
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.codec import FlowModCommand
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.sync.resync_schedule import RepairBudget
 from op25b_app.sync.status import Job, Outcome, is_converged
 from testing.fake_switch import Abilities
@@ -15,7 +15,7 @@ from testing.fake_switch.rules import put, remove
 from testing.fake_switch.wire import Kind, pack
 from tests.world import DIGEST, OURS, READ_BACK, RULES, TCP, THEIRS, World, desired
 
-OPEN = FlowRule(0, 500, (*TCP, Field("tcp_dst", 25)), NORMAL, cookie=7)
+OPEN = FlowRule(0, 500, (*TCP, FieldValue("tcp_dst", 25)), NORMAL, cookie=7)
 XID_OF_ANOTHER = 0x1234
 
 

@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, SwitchFeatures
 from testing.fake_switch import Abilities, FlowMod, Refusal
@@ -15,8 +15,8 @@ from testing.fake_switch.rules import remove
 from testing.fake_switch.wire import Kind
 from tests.world import OURS, PORTS, RULES, TCP, World, at, desired
 
-SMTP = (*TCP, Field("tcp_dst", 25))
-SOME_SMTP = (*TCP, Field("ipv4_dst", 0, 0x80000000), Field("tcp_dst", 25))
+SMTP = (*TCP, FieldValue("tcp_dst", 25))
+SOME_SMTP = (*TCP, FieldValue("ipv4_dst", 0, 0x80000000), FieldValue("tcp_dst", 25))
 ELSE = (FlowRule(5, 10, (), NORMAL, OURS | 1), FlowRule(0, 100, (), Goto(5), OURS | 2))
 OLD = (FlowRule(5, 100, SMTP, None, OURS | 3), *ELSE)
 NEW = (FlowRule(5, 101, SOME_SMTP, None, OURS | 4), *ELSE)
@@ -39,7 +39,7 @@ def test_a_refused_block_leaves_the_one_before_it(bundles: bool) -> None:
 def test_a_block_that_is_refused_in_the_place_of_a_permit_leaves_the_policy_before() -> None:
     """As from monitor to enforce."""
     world = World(capabilities=Abilities(bundles=False))
-    before = (OLD[0]._replace(action=NORMAL, cookie=0x25B0 << 48 | Role.WOULD_BLOCK << 40 | 3), *ELSE)
+    before = (OLD[0]._replace(action=NORMAL, cookie=0x25B0 << 48 | RuleRole.WOULD_BLOCK << 40 | 3), *ELSE)
     world.connect(desired(before))
     world.switch.conduct.refuse = lambda flow: (
         EPERM if at(flow) == (5, 100) and not flow.instructions else None
@@ -61,7 +61,7 @@ def test_on_an_empty_switch_a_refused_block_leaves_it_closed() -> None:
 @pytest.mark.parametrize("at_first", [True, False], ids=["while it blocks", "when it opens"])
 def test_on_an_empty_switch_a_refused_rule_of_table_0_stays_closed(at_first: bool) -> None:
     """No packet gets to the rule below it instead, which would let it pass."""
-    above = FlowRule(0, 200, (Field("in_port", 1),), Goto(5), OURS | 5)
+    above = FlowRule(0, 200, (FieldValue("in_port", 1),), Goto(5), OURS | 5)
     below = FlowRule(0, 100, (), NORMAL, OURS | 2)
     world = World()
     world.switch.conduct.refuse = lambda flow: (
@@ -81,7 +81,7 @@ def test_on_an_empty_switch_a_refused_rule_of_table_0_stays_closed(at_first: boo
 def test_a_switch_that_comes_back_empty_is_not_opened_beside_a_rule_that_it_refuses() -> None:
     """It had this policy before, and what it took of it only blocks as yet."""
     rules = [
-        *(FlowRule(0, 200, (Field("in_port", port),), Goto(5), OURS | 5) for port in (1, 2)),
+        *(FlowRule(0, 200, (FieldValue("in_port", port),), Goto(5), OURS | 5) for port in (1, 2)),
         FlowRule(0, 100, (), Goto(5), OURS | 6),
         FlowRule(5, 10, (), NORMAL, OURS | 7),
     ]
@@ -107,8 +107,10 @@ def moved(rule: FlowRule) -> FlowRule:
 
 ELSEWHERE = [moved(rule) for rule in RULES]
 """What needs tags, or a gate."""
-EXCEPTION = FlowRule(1, 500, (*TCP, Field("ipv4_src", 5)), NORMAL, 0x25B0 << 48 | Role.EXCEPTION << 40 | 9)
-BLOCK, SELECT = (0x25B0 << 48 | role << 40 | 7 for role in (Role.BLOCK, Role.SELECT))
+EXCEPTION = FlowRule(
+    1, 500, (*TCP, FieldValue("ipv4_src", 5)), NORMAL, 0x25B0 << 48 | RuleRole.EXCEPTION << 40 | 9
+)
+BLOCK, SELECT = (0x25B0 << 48 | role << 40 | 7 for role in (RuleRole.BLOCK, RuleRole.SELECT))
 SUBMISSION = {**PACKET, "tcp_dst": 587}
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change, FlowModFormat, UpdateStep
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Role
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, RuleRole
 from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.oxm import ReportedMatch, decode_match, encode_match
 from op25b_app.openflow.stored_rule import Unsupported
@@ -23,7 +23,7 @@ from testing.fake_switch.rules import remove
 from testing.fake_switch.wire import Kind
 from tests.world import RULES, Messages, World, desired
 
-BLOCK = 0x25B0 << 48 | Role.BLOCK << 40 | 7
+BLOCK = 0x25B0 << 48 | RuleRole.BLOCK << 40 | 7
 THEIRS = 7
 VERSIONS = (4, 5, 6)
 NX_TTL = bytes.fromhex("00013a0140")
@@ -201,7 +201,7 @@ def test_a_reported_match_is_equal_to_the_fields_it_has_and_keeps_its_bytes() ->
 
 def test_a_change_that_no_message_can_express_is_named_and_the_others_are_sent() -> None:
     world = World()
-    odd = FlowRule(2, 300, (Field("tcp_dst", 1 << 20),), NORMAL, BLOCK)
+    odd = FlowRule(2, 300, (FieldValue("tcp_dst", 1 << 20),), NORMAL, BLOCK)
     world.connect(desired([*RULES[:5], odd, *RULES[5:]]))
     assert world.status[0] == "degraded"
     assert "refused 1 rule: no OpenFlow message can express it, so it was not sent" in world.status[1]

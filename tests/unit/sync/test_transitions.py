@@ -7,7 +7,7 @@ from collections import deque
 
 import pytest
 
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.policy.model import Mode
 from op25b_app.sync import session as session_module
 from op25b_app.sync.phases import NEXT_PHASES, Phase
@@ -116,7 +116,7 @@ class Walk:
         self.to_switch: deque[bytes] = deque()
         self.to_session: deque[bytes] = deque()
         self.jobs: list[Job] = []
-        self.other = FlowRule(0, 50_000, (Field("in_port", 1),), NORMAL, cookie=7)
+        self.other = FlowRule(0, 50_000, (FieldValue("in_port", 1),), NORMAL, cookie=7)
 
     def go(self, steps: int) -> None:
         """Take random steps, most of which lead to a switch as wanted."""

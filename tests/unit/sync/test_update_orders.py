@@ -18,7 +18,16 @@ from hypothesis import strategies as st
 
 from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
-from op25b_app.openflow.flow_rule import NORMAL, Action, Field, FlowRule, Goto, Match, Role, Tagged
+from op25b_app.openflow.flow_rule import (
+    NORMAL,
+    Action,
+    FieldValue,
+    FlowRule,
+    Goto,
+    GotoWithTag,
+    Match,
+    RuleRole,
+)
 from op25b_app.sync.reconcile import reconcile
 from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_orders import (
@@ -32,7 +41,7 @@ from op25b_app.sync.update_orders import (
     staged,
 )
 
-OURS = 0x25B0 << 48 | Role.PORT << 40
+OURS = 0x25B0 << 48 | RuleRole.PORT << 40
 TABLES = range(4)
 THEIRS = 7
 """A table of another application, which forwards what comes without a tag."""
@@ -93,7 +102,7 @@ def verdicts(rules: Rules) -> Verdicts:
                 taken |= here
                 if not here:
                     continue
-                if isinstance(rule.action, (Goto, Tagged)):
+                if isinstance(rule.action, (Goto, GotoWithTag)):
                     made |= walk(here, rule.action.table, getattr(rule.action, "tag", tag))
                 else:
                     made |= Verdicts(here, 0) if rule.action == NORMAL else Verdicts(0, here)
@@ -106,7 +115,7 @@ def verdicts(rules: Rules) -> Verdicts:
 def matches() -> st.SearchStrategy[Match]:
     one = st.sampled_from((None, (0, 2), (2, 2), (0, None), (3, None)))
     return st.tuples(one, one).map(
-        lambda pair: tuple(Field(name, *part) for name, part in zip(FIELDS, pair, strict=True) if part)
+        lambda pair: tuple(FieldValue(name, *part) for name, part in zip(FIELDS, pair, strict=True) if part)
     )
 
 
@@ -323,7 +332,7 @@ def test_nothing_is_permitted_that_neither_permits_where_there_is_no_room(
     assume(check(order, found, data.draw(st.sampled_from(three)), shuffled(data)))
 
 
-def rule(table: int, priority: int, action: Action, *match: Field) -> FlowRule:
+def rule(table: int, priority: int, action: Action, *match: FieldValue) -> FlowRule:
     return FlowRule(table, priority, match, action, OURS)
 
 
@@ -333,7 +342,7 @@ def planned(order: Order, found: Iterable[FlowRule], wanted: Iterable[FlowRule])
     return order(changes, before, after)
 
 
-ONE, OTHER = Field("eth_dst", 1), Field("eth_dst", 2)
+ONE, OTHER = FieldValue("eth_dst", 1), FieldValue("eth_dst", 2)
 LEADING = (rule(0, 5, Goto(1)), rule(1, 5, Goto(2)), rule(2, 5, NORMAL))
 
 

@@ -14,7 +14,7 @@ from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import UpdateStep
-from op25b_app.openflow.flow_rule import NORMAL, Field, FlowRule, Goto, Role
+from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.policy.model import Policy
 from op25b_app.sync.capabilities import Capabilities
 from op25b_app.sync.reconcile import reconcile
@@ -24,13 +24,13 @@ from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
 from tests.generated import NOW, SWITCH, policies
 from tests.world import RULES
 
-BLOCK = 0x25B0 << 48 | Role.BLOCK << 40
+BLOCK = 0x25B0 << 48 | RuleRole.BLOCK << 40
 BUNDLES = Capabilities(bundles=True)
 
 
 def blocks(first: int, count: int) -> list[FlowRule]:
     return [
-        FlowRule(2, 132, (Field("ipv4_src", number),), None, BLOCK | number)
+        FlowRule(2, 132, (FieldValue("ipv4_src", number),), None, BLOCK | number)
         for number in range(first, first + count)
     ]
 
@@ -99,7 +99,7 @@ def test_what_blocks_waits_behind_a_gate_for_the_room_of_what_blocked() -> None:
 
 
 def test_what_only_permits_makes_room_without_a_gate() -> None:
-    moved = [rule._replace(match=(Field("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
+    moved = [rule._replace(match=(FieldValue("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
     groups = planned(RULES, [*RULES[:1], *moved, *RULES[-3:]], room={0: 9, 2: 23})
     assert commands(groups) == [FlowModCommand.DELETE_STRICT] * 20 + [FlowModCommand.ADD] * 20
 

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Iterable
 from random import Random
 
-from op25b_app.openflow.flow_rule import Field, FlowRule, Goto
+from op25b_app.openflow.flow_rule import FieldValue, FlowRule, Goto
 from testing.fake_switch import Abilities, FakeSwitch, Kind, Message, Refusal
 from testing.fake_switch.conduct import Conduct
 from testing.fake_switch.messages import match, oxm
@@ -152,12 +152,12 @@ async def blow_up_the_proof(attack: Attack) -> None:
         await asyncio.sleep(_VISIT_SECONDS)
 
 
-def _one_bit(bit: int, chance: Random) -> tuple[Field, ...]:
+def _one_bit(bit: int, chance: Random) -> tuple[FieldValue, ...]:
     """Match one of the upper bits of source and destination, which are the ones that a proof takes apart."""
     mask = 1 << (31 - bit)
     source, destination = (chance.choice((0, mask)) for _ in range(2))
-    ipv4 = Field("eth_type", 0x0800)
-    return ipv4, Field("ipv4_src", source, mask), Field("ipv4_dst", destination, mask)
+    ipv4 = FieldValue("eth_type", 0x0800)
+    return ipv4, FieldValue("ipv4_src", source, mask), FieldValue("ipv4_dst", destination, mask)
 
 
 @hostile("undoes our repairs", 33)
