@@ -11,7 +11,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
-from op25b_app.compiler.pipeline import PIPELINE, Table, Way
+from op25b_app.compiler.pipeline import PIPELINE, Table, TableExit
 from op25b_app.openflow.fields import MATCH_FIELDS
 from op25b_app.openflow.ofctl import ofctl_name
 from op25b_app.sync.phases import NEXT_PHASES, Phase
@@ -45,19 +45,19 @@ def drawing() -> str:
 def _drawn(table: Table, width: int) -> Iterator[str]:
     described = PIPELINE[table]
     yield from textwrap.wrap(f"{table.value} {table.name.lower()}: {described.question}", width)
-    ways = [way for way in described.ways if not way.setting]
-    longest = max((len(way.packets) for way in ways), default=0)
-    for way in ways:
-        arrow = f"─ {way.packets} {'─' * (longest - len(way.packets))}─▶ "
-        is_last = way is ways[-1]
+    exits = [exit for exit in described.exits if not exit.setting]
+    longest = max((len(exit.packets) for exit in exits), default=0)
+    for exit in exits:
+        arrow = f"─ {exit.packets} {'─' * (longest - len(exit.packets))}─▶ "
+        is_last = exit is exits[-1]
         indent = " " if is_last else "│"
-        first, *rest = _target(way, width - len(arrow) - 2)
+        first, *rest = _target(exit, width - len(arrow) - 2)
         yield f" {'└' if is_last else '├'}{arrow}{first}"
         yield from (f" {indent}{' ' * len(arrow)}{line}" for line in rest)
 
 
-def _target(way: Way, width: int) -> list[str]:
-    return ["forward"] if way.to is None else [*_drawn(way.to, width)]
+def _target(exit: TableExit, width: int) -> list[str]:
+    return ["forward"] if exit.to is None else [*_drawn(exit.to, width)]
 
 
 def tables() -> str:
@@ -65,14 +65,14 @@ def tables() -> str:
     rows = [["Table", "Sees", "Asks", "Matches", "Leads to"]]
     for table, described in PIPELINE.items():
         fields = ", ".join(f"`{field.name}`" for field in MATCH_FIELDS if field.name in described.matches)
-        onward = ", ".join(_onward(way) for way in described.ways if way.to is not None) or "-"
+        onward = ", ".join(_onward(exit) for exit in described.exits if exit.to is not None) or "-"
         name = f"{table.value} `{table.name.lower()}`"
         rows.append([name, described.sees, described.asks, fields, onward])
     return _markdown(rows)
 
 
-def _onward(way: Way) -> str:
-    return f"{way.to} (under {way.setting})" if way.setting else f"{way.to}"
+def _onward(exit: TableExit) -> str:
+    return f"{exit.to} (under {exit.setting})" if exit.setting else f"{exit.to}"
 
 
 def commands() -> str:

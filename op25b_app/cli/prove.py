@@ -108,9 +108,9 @@ def command(
 def _print_refuted(result: Refuted) -> None:
     from op25b_app.verify.counterexample import describe, in_words, trace_command
 
-    decision, walked = result.decision, result.walk
-    rule = f"{walked.rule.where}: {walked.rule.text}" if walked.rule else "no rule matches"
-    doubt = ", or another of its priority: which one wins is undefined" if walked.undefined else ""
+    decision, traced = result.decision, result.walk
+    rule = f"{traced.rule.where}: {traced.rule.text}" if traced.rule else "no rule matches"
+    doubt = ", or another of its priority: which one wins is undefined" if traced.undefined else ""
     click.echo("not proven: the table and the policy differ on this packet")
     click.echo(f"  packet  {describe(result.fields)}")
     if (words := in_words(result.fields)) is not None:
@@ -119,7 +119,7 @@ def _print_refuted(result: Refuted) -> None:
         click.echo(f"  trace   {trace_command(result.packet.in_port, result.frame)}")
     click.echo(f"  policy  {decision.verdict.value}: {decision.because}")
     click.echo(f"          {decision.rule}, {decision.place}")
-    click.echo(f"  table   {walked.verdict.value}: {rule}{doubt}")
+    click.echo(f"  table   {traced.verdict.value}: {rule}{doubt}")
 
 
 def _as_json(result: Result, rules: int) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _as_json(result: Result, rules: int) -> dict[str, Any]:
         return {"result": "cannot decide", "where": where, "reason": reason}
     from op25b_app.verify.counterexample import describe, trace_command
 
-    frame, walked, decision = result.frame, result.walk, result.decision
+    frame, traced, decision = result.frame, result.walk, result.decision
     return {
         "result": "not proven",
         "packet": result.fields,
@@ -147,10 +147,10 @@ def _as_json(result: Result, rules: int) -> dict[str, Any]:
         "because": decision.because,
         "policy_file": decision.place.file,
         "policy_line": decision.place.line,
-        "table_verdict": walked.verdict.value,
-        "flow": walked.rule.text if walked.rule else None,
-        "flow_line": walked.rule.where if walked.rule else None,
-        "undefined": walked.undefined,
+        "table_verdict": traced.verdict.value,
+        "flow": traced.rule.text if traced.rule else None,
+        "flow_line": traced.rule.where if traced.rule else None,
+        "undefined": traced.undefined,
     }
 
 

@@ -93,15 +93,15 @@ class Compiler:
         return self._parts[name].segments
 
     def _compiled(self, batch: RuleBatch, shared_by: Hashable) -> Segment:
-        name = batch.family, shared_by
+        name = batch.template, shared_by
         before = self._batches_before.get(name)
         if before is None:
-            compiled = _Compiled(batch.keys, tuple(batch.family.rules(batch.keys)))
+            compiled = _Compiled(batch.keys, tuple(batch.template.rules(batch.keys)))
         elif before.keys == batch.keys:
             compiled = before
         else:
             known = dict(zip(before.keys, before.segment, strict=True))
-            compiled = _Compiled(batch.keys, tuple(batch.family.rules(batch.keys, known)))
+            compiled = _Compiled(batch.keys, tuple(batch.template.rules(batch.keys, known)))
         self._batches[name] = compiled
         return compiled.segment
 

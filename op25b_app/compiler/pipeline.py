@@ -66,7 +66,7 @@ LAST_TABLE = Table.INGRESS_SMTP
 assert LAST_TABLE + 1 == FIRST_FOREIGN_TABLE == Table.EGRESS_SOURCE
 
 
-class Way(NamedTuple):
+class TableExit(NamedTuple):
     """Way out of a table: the packets that take it, and the next table, None for forwarding.
 
     ``setting`` is what the policy must say for a rule to lead there; empty if nothing.
@@ -88,7 +88,7 @@ class TableDescription(NamedTuple):
     asks: str
     matches: frozenset[str]
     question: str = ""
-    ways: tuple[Way, ...] = ()
+    exits: tuple[TableExit, ...] = ()
     tracked: tuple[str, ...] = ()
     """Fields whose prefixes Open vSwitch is to track.
 
@@ -98,7 +98,7 @@ class TableDescription(NamedTuple):
     @property
     def next_tables(self) -> frozenset[Table]:
         """Tables to which a rule of this table may lead."""
-        return frozenset(way.to for way in self.ways if way.to is not None)
+        return frozenset(exit.to for exit in self.exits if exit.to is not None)
 
 
 _SOURCES = frozenset({"eth_type", "ipv4_src", "ipv6_src"})
@@ -108,7 +108,7 @@ _SERVICES = frozenset(
     {"udp_src", "udp_dst", "icmpv6_type", "ipv6_nd_target", "arp_spa", "arp_sha", "eth_dst"}
 )
 _LINE = frozenset({"in_port", "eth_src"})
-_TO_SOURCES = Way("permitted", Table.EGRESS_SOURCE, "`source_validation: prefix` or `binding`")
+_TO_SOURCES = TableExit("permitted", Table.EGRESS_SOURCE, "`source_validation: prefix` or `binding`")
 
 PIPELINE: Mapping[Table, TableDescription] = {
     Table.ADMIT: TableDescription(
@@ -116,10 +116,10 @@ PIPELINE: Mapping[Table, TableDescription] = {
         asks="the port's role and the tag",
         question="which port, which tag?",
         matches=frozenset({"in_port", "vlan_vid"}),
-        ways=(
-            Way("trusted port", None),
-            Way("subscriber port", Table.EGRESS),
-            Way("uplink port", Table.INGRESS),
+        exits=(
+            TableExit("trusted port", None),
+            TableExit("subscriber port", Table.EGRESS),
+            TableExit("uplink port", Table.INGRESS),
         ),
     ),
     Table.EGRESS: TableDescription(
@@ -127,14 +127,14 @@ PIPELINE: Mapping[Table, TableDescription] = {
         asks="protocol and TCP port; services, tunnels",
         question="which TCP port?",
         matches=_TO_PORT | _ADDRESSES | _SERVICES | _LINE,
-        ways=(Way("to 25", Table.EGRESS_SMTP), Way("any other", None), _TO_SOURCES),
+        exits=(TableExit("to 25", Table.EGRESS_SMTP), TableExit("any other", None), _TO_SOURCES),
     ),
     Table.EGRESS_SMTP: TableDescription(
         sees="of these, TCP to port 25 and unreadable TCP",
         asks="destination, exception, source",
         question="to a mail destination, under an exception, from a static address? ─▶ forward, else drop",
         matches=_TO_PORT | _ADDRESSES | {"in_port"},
-        ways=(_TO_SOURCES,),
+        exits=(_TO_SOURCES,),
         tracked=("ipv4_dst", "ipv6_dst", "ipv4_src"),
     ),
     Table.INGRESS: TableDescription(
@@ -142,10 +142,10 @@ PIPELINE: Mapping[Table, TableDescription] = {
         asks="TCP ports; under `prefix` and `binding` the source",
         question="which TCP port?",
         matches=_TO_PORT | _SOURCES | {"tcp_src"},
-        ways=(
-            Way("from 25", Table.INGRESS_REPLIES),
-            Way("to 25", Table.INGRESS_SMTP),
-            Way("any other", None),
+        exits=(
+            TableExit("from 25", Table.INGRESS_REPLIES),
+            TableExit("to 25", Table.INGRESS_SMTP),
+            TableExit("any other", None),
         ),
         tracked=("ipv4_src", "ipv6_src"),
     ),
@@ -154,7 +154,7 @@ PIPELINE: Mapping[Table, TableDescription] = {
         asks="source and destination",
         question="an answer that a dynamic line cannot have asked for? ─▶ drop, else forward",
         matches=_ADDRESSES,
-        ways=(Way("permitted", Table.INGRESS_SMTP, "`inbound.port_25: block`"),),
+        exits=(TableExit("permitted", Table.INGRESS_SMTP, "`inbound.port_25: block`"),),
         tracked=("ipv4_src", "ipv6_src", "ipv4_dst"),
     ),
     Table.INGRESS_SMTP: TableDescription(

@@ -36,7 +36,7 @@ def rule_of(table: int, priority: int, role: RuleRole, action: Action, *fields: 
     return FlowRule(int(table), int(priority), match, action, _marked(role) | digest)
 
 
-class Family(NamedTuple):
+class RuleTemplate(NamedTuple):
     """Rules that differ in one prefix only, and in their priority by ``step`` for each bit of its length.
 
     ``before`` and ``after`` are the other fields, by their place in OXM order; ``field`` is the prefix's.
@@ -73,16 +73,16 @@ class Family(NamedTuple):
 
 
 class RuleBatch(NamedTuple):
-    """Wanted rules of a family."""
+    """Wanted rules of a template."""
 
-    family: Family
+    template: RuleTemplate
     keys: Sequence[Key]
 
 
 def rules_of(batches: Iterable[RuleBatch]) -> Iterator[FlowRule]:
     """Yield the rules of all batches."""
-    for family, keys in batches:
-        yield from family.rules(keys)
+    for template, keys in batches:
+        yield from template.rules(keys)
 
 
 def batch(
@@ -99,8 +99,10 @@ def batch(
     name = f"ipv{version}_{side}"
     others = match_of((*IP[version], *fields))
     before = tuple(field for field in others if OXM_ORDER[field.name] < OXM_ORDER[name])
-    family = Family(int(table), int(priority), step, *what, version, before, name, others[len(before) :])
-    return RuleBatch(family, keys)
+    template = RuleTemplate(
+        int(table), int(priority), step, *what, version, before, name, others[len(before) :]
+    )
+    return RuleBatch(template, keys)
 
 
 def longest_match_batches(

@@ -203,10 +203,10 @@ def _uplink_rules(context: SwitchContext) -> Iterator[FlowRule]:
         Table.INGRESS_SMTP: 3000 if context.policy.inbound.block_port_25 else 1000,
     }
     rules = [*ingress_rules(context), *rules_of(ingress_batches(context)), *ingress_exceptions(context)]
-    ways = {Table.INGRESS: [()], **_ways(rules)}
+    entering = {Table.INGRESS: [()], **_entry_matches(rules)}
     for rule in rules:
         if rule.role is not RuleRole.SELECT:
-            for match in _joined(ways[rule.table], rule.match):
+            for match in _joined(entering[rule.table], rule.match):
                 yield _placed(rule, above[Table(rule.table)] + rule.priority, match)
 
 
@@ -218,16 +218,16 @@ def _subscriber_rules(context: SwitchContext) -> Iterator[FlowRule]:
         *egress_exceptions(context),
         *line_rules(context),
     ]
-    ways = _ways(rules)[Table.EGRESS_SMTP]
+    entering = _entry_matches(rules)[Table.EGRESS_SMTP]
     for rule in rules:
         if rule.table == Table.EGRESS and rule.role is not RuleRole.SELECT:
             above = _BEFORE_ADDRESSES if rule.priority >= Egress.SUBMISSION else 0
             yield _placed(rule, above + rule.priority, rule.match)
         elif rule.table == Table.EGRESS_SMTP and rule.priority >= EgressSmtp.BOUND_SOURCE:
             exempt = rule.priority < EgressSmtp.EXCEPTION
-            for match in [rule.match] if exempt else _joined(ways, rule.match):
+            for match in [rule.match] if exempt else _joined(entering, rule.match):
                 yield _placed(rule, _ADDRESSES + rule.priority, match)
-    yield from _sources(context, ways)
+    yield from _sources(context, entering)
 
 
 class _Permits(NamedTuple):
@@ -240,12 +240,12 @@ class _Permits(NamedTuple):
 _EXEMPT = _Permits(True, True)
 
 
-def _sources(context: SwitchContext, ways: Iterable[Match]) -> Iterator[FlowRule]:
+def _sources(context: SwitchContext, entering: Iterable[Match]) -> Iterator[FlowRule]:
     """Yield rules for sources by longest prefix, only where they differ from the next shorter prefix."""
     for version in VERSIONS:
-        of_version = [way for way in ways if IP[version][0] in way]
-        mail = [way for way in of_version if FieldValue("tcp_dst", SMTP) in way]
-        unreadable = [way for way in of_version if way not in mail]
+        of_version = [entry for entry in entering if IP[version][0] in entry]
+        mail = [entry for entry in of_version if FieldValue("tcp_dst", SMTP) in entry]
+        unreadable = [entry for entry in of_version if entry not in mail]
         for prefix, permits, around in _with_surroundings(_permits_by_source(context, version)):
             priority, match = _ADDRESSES + EgressSmtp.SOURCE + prefix.length, source(prefix)
             if permits == _EXEMPT != around:
@@ -253,8 +253,8 @@ def _sources(context: SwitchContext, ways: Iterable[Match]) -> Iterator[FlowRule
                 continue
             for asked, permit, as_around in zip((mail, unreadable), permits, around, strict=True):
                 what = (RuleRole.FORWARD, NORMAL) if permit else context.block
-                for way in asked if permit != as_around else ():
-                    yield rule_of(_TABLE, priority, *what, *way, *match)
+                for entry in asked if permit != as_around else ():
+                    yield rule_of(_TABLE, priority, *what, *entry, *match)
 
 
 def _permits_by_source(context: SwitchContext, version: int) -> Mapping[Prefix, _Permits]:
@@ -289,21 +289,21 @@ def _foreign_sources(context: SwitchContext) -> Iterator[FlowRule]:
             yield rule_of(_TABLE, _FOREIGN_SOURCE, *context.block, *source(prefix))
 
 
-def _ways(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:
+def _entry_matches(rules: Iterable[FlowRule]) -> Mapping[int, Sequence[Match]]:
     """Return the matches that lead to each table, by table."""
-    ways: defaultdict[int, list[Match]] = defaultdict(list)
+    entering: defaultdict[int, list[Match]] = defaultdict(list)
     for rule in rules:
         if rule.role is RuleRole.SELECT and isinstance(rule.action, Goto):
-            ways[rule.action.table].append(rule.match)
-    return ways
+            entering[rule.action.table].append(rule.match)
+    return entering
 
 
-def _joined(ways: Iterable[Match], match: Match) -> Iterator[Match]:
-    """Yield ``match`` joined to each way that has no other value for a common field."""
+def _joined(entering: Iterable[Match], match: Match) -> Iterator[Match]:
+    """Yield ``match`` joined to each of ``entering`` that has no other value for a common field."""
     asked = {field.name: field for field in match}
-    for way in ways:
-        if all(asked.get(field.name, field) == field for field in way):
-            yield (*way, *match)
+    for entry in entering:
+        if all(asked.get(field.name, field) == field for field in entry):
+            yield (*entry, *match)
 
 
 def _placed(rule: FlowRule, priority: int, match: Match) -> FlowRule:

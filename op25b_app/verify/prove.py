@@ -27,12 +27,12 @@ from op25b_app.verify.diagram import Diagram, Diagrams, count_paths
 from op25b_app.verify.header import LEVELS, SIZES
 from op25b_app.verify.symbolic_policy import Specification
 from op25b_app.verify.symbolic_tables import TableVerdicts, Undecided
-from op25b_app.verify.trace import Trace, walks
+from op25b_app.verify.trace import Trace, possible_traces
 
 LAST_PORT = 0xFFFFFEFF
 """Highest physical port number; the reserved port LOCAL is above it (OpenFlow 1.3.5, section 7.2.1)."""
 _MOST_RULES_NAMED = 3
-_MOST_WALKS = 64
+_MOST_TRACES = 64
 """Maximum number of ways of a packet that are tried where rules of one priority compete."""
 
 Progress = Callable[[str], None]
@@ -165,13 +165,13 @@ def _violation_of(result: Result) -> str:
     if isinstance(result, TooCostly):
         return f"cannot be proven within {result.within}, because of {culprits(result)}"
     assert isinstance(result, Refuted)
-    walked, words = result.walk, in_words(result.fields)
+    traced, words = result.walk, in_words(result.fields)
     by = "no rule"
-    if walked.rule is not None:
-        is_managed = walked.rule.is_managed
-        by = walked.rule.text if is_managed else f"a rule of another application, {walked.rule.text},"
+    if traced.rule is not None:
+        is_managed = traced.rule.is_managed
+        by = traced.rule.text if is_managed else f"a rule of another application, {traced.rule.text},"
     return (
-        f"not proven: {by} gives {walked.verdict.value} where the policy says "
+        f"not proven: {by} gives {traced.verdict.value} where the policy says "
         f"{result.decision.verdict.value}, for {f'{words}, ' if words else ''}{describe(result.fields)}"
     )
 
@@ -191,9 +191,9 @@ def _refute(
 ) -> Refuted | CannotDecide:
     packet, fields = packet_of(header), openflow_fields(header)
     decision = decide(policy, switch, packet, at)
-    for walked in itertools.islice(walks(rules, fields, switch.forwarding_table), _MOST_WALKS):
-        if walked.verdict is not decision.verdict:
-            return Refuted(packet, fields, frame_of(header), decision, walked)
+    for traced in itertools.islice(possible_traces(rules, fields, switch.forwarding_table), _MOST_TRACES):
+        if traced.verdict is not decision.verdict:
+            return Refuted(packet, fields, frame_of(header), decision, traced)
     # Rules that no switch can hold, such as a match without its prerequisites, may come to this.
     reason = f"its rules contradict each other for {describe(fields)}; please report them"
     return CannotDecide("the table", reason)

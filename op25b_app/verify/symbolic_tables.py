@@ -55,8 +55,8 @@ _TRACKED = 0x20
 _ALL_STATES = (1 << 32) - 1
 _DESTINATION = frozenset({"ip_proto", "tcp_dst", "udp_dst", "ipv4_dst", "ipv6_dst"})
 """Fields whose rewriting can change the policy's verdict. Rewriting of sources is usual and not judged."""
-_STEPS_AN_ENTRY = 200
-"""Steps for each entrance to a table, whatever the table holds."""
+_STEPS_AN_ARRIVAL = 200
+"""Steps for each arrival at a table, whatever the table holds."""
 _STEPS_AT_ONCE = 5_000
 _STEPS_AT_ONCE_A_RULE = 200
 """Steps that rules with the same match fields may take together before they are laid one by one."""
@@ -92,8 +92,8 @@ class _Jumped(NamedTuple):
     """True where a connection tracker has seen the packet."""
 
     @property
-    def entry(self) -> _Entry:
-        return _Entry(self.table, self.metadata, self.sends_later, self.tracked)
+    def arrival(self) -> _Arrival:
+        return _Arrival(self.table, self.metadata, self.sends_later, self.tracked)
 
 
 class _Either(NamedTuple):
@@ -107,7 +107,7 @@ class _Either(NamedTuple):
     doubt: Undecided | None = None
 
 
-class _Entry(NamedTuple):
+class _Arrival(NamedTuple):
     """A table and the state of a packet that enters it."""
 
     table: int
@@ -115,8 +115,8 @@ class _Entry(NamedTuple):
     sends_later: bool = False
     tracked: bool = False
 
-    def is_before(self, other: _Entry) -> bool:
-        """Return whether a packet can go from this entrance to ``other`` and never come back."""
+    def is_before(self, other: _Arrival) -> bool:
+        """Return whether a packet can go from this arrival to ``other`` and never come back."""
         return (self.tracked, self.table) < (other.tracked, other.table)
 
 
@@ -163,7 +163,7 @@ _Run: TypeAlias = list[list[_Candidate]]
 
 
 class TableVerdicts:
-    """Verdicts of whole tables of rules, by entrance."""
+    """Verdicts of whole tables of rules, by arrival."""
 
     def __init__(self, diagrams: Diagrams, rules: Iterable[StoredRule], handover_table: int | None) -> None:
         self._diagrams = diagrams
@@ -171,8 +171,8 @@ class TableVerdicts:
         self._rules: dict[int, list[StoredRule]] = {}
         for rule in rules:
             self._rules.setdefault(rule.table, []).append(rule)
-        self._known: dict[_Entry, Diagram] = {}
-        self._reached: dict[tuple[_Entry, _Jumped, int | None], Diagram] = {}
+        self._known: dict[_Arrival, Diagram] = {}
+        self._reached: dict[tuple[_Arrival, _Jumped, int | None], Diagram] = {}
         self.steps: Counter[StoredRule] = Counter()
         """Steps taken so far, by unmanaged rule."""
 
@@ -181,57 +181,57 @@ class TableVerdicts:
 
         Its values are ``Verdict``, ``Rewritten``, ``Undecided``, or a frozenset of these where rules compete.
         """
-        entered: dict[_Entry, list[_Candidate]] = {}
-        ahead = [_Entry(0)]
+        entered: dict[_Arrival, list[_Candidate]] = {}
+        ahead = [_Arrival(0)]
         while ahead:
-            entry = ahead.pop()
-            if entry in entered:
+            arrival = ahead.pop()
+            if arrival in entered:
                 continue
-            entered[entry] = self._candidates(entry)
+            entered[arrival] = self._candidates(arrival)
             ahead += (
-                jump.entry
-                for jump in _jumps(candidate.outcome for candidate in entered[entry])
-                if entry.is_before(jump.entry) and jump.table != self._handover_table
+                jump.arrival
+                for jump in _jumps(candidate.outcome for candidate in entered[arrival])
+                if arrival.is_before(jump.arrival) and jump.table != self._handover_table
             )
-        for entry in sorted(entered, key=lambda entry: (entry.tracked, entry.table), reverse=True):
-            self._known[entry] = self._by_ethertype(entry, entered[entry])
-        return self._known[_Entry(0)]
+        for arrival in sorted(entered, key=lambda arrival: (arrival.tracked, arrival.table), reverse=True):
+            self._known[arrival] = self._by_ethertype(arrival, entered[arrival])
+        return self._known[_Arrival(0)]
 
-    def _candidates(self, entry: _Entry) -> list[_Candidate]:
+    def _candidates(self, arrival: _Arrival) -> list[_Candidate]:
         """Return the rules of a table that may match, each with the outcome for a packet that it wins."""
         found = []
-        self._diagrams.budget.spend(_STEPS_AN_ENTRY)
-        for rule in self._rules.get(entry.table, ()):
-            asked = _asked(rule, entry)
+        self._diagrams.budget.spend(_STEPS_AN_ARRIVAL)
+        for rule in self._rules.get(arrival.table, ()):
+            asked = _asked(rule, arrival)
             if asked is not None:
                 fields, doubt = asked
-                found.append(_Candidate(rule.priority, fields, self._outcome(rule, entry), rule, doubt))
+                found.append(_Candidate(rule.priority, fields, self._outcome(rule, arrival), rule, doubt))
                 self._diagrams.budget.spend(found[-1].size)
         return found
 
-    def _by_ethertype(self, entry: _Entry, candidates: Sequence[_Candidate]) -> Diagram:
+    def _by_ethertype(self, arrival: _Arrival, candidates: Sequence[_Candidate]) -> Diagram:
         """Return a table's verdicts, one ethertype at a time: rules of different ones never compete."""
         diagrams = self._diagrams
         exact = {candidate.only_ethertype for candidate in candidates} - {None}
         others = [candidate for candidate in candidates if candidate.only_ethertype is None]
-        result = self._in_order(entry, others, None)
+        result = self._in_order(arrival, others, None)
         yes, no = diagrams.leaf(True), diagrams.leaf(False)
         for eth_type in sorted(each for each in exact if each is not None):
             competing = filter(None, (candidate.for_ethertype(eth_type) for candidate in candidates))
-            here = self._in_order(entry, list(competing), eth_type)
+            here = self._in_order(arrival, list(competing), eth_type)
             result = diagrams.choose(
                 diagrams.intervals(_ETH_TYPE, [(eth_type, eth_type, yes)], no), here, result
             )
         return result
 
-    def _in_order(self, entry: _Entry, candidates: Sequence[_Candidate], eth_type: int | None) -> Diagram:
+    def _in_order(self, arrival: _Arrival, candidates: Sequence[_Candidate], eth_type: int | None) -> Diagram:
         """Lay rules over one another, from low to high priority."""
         result: Diagram = self._diagrams.leaf(Verdict.BLOCK)
         for run in _runs(candidates):
-            result = self._over(entry, run, eth_type, result)
+            result = self._over(arrival, run, eth_type, result)
         return result
 
-    def _over(self, entry: _Entry, run: _Run, eth_type: int | None, below: Diagram) -> Diagram:
+    def _over(self, arrival: _Arrival, run: _Run, eth_type: int | None, below: Diagram) -> Diagram:
         """Return the verdicts after the rules of a run are laid over those of lower priority."""
         candidates = list(itertools.chain.from_iterable(run))
         if all(candidate.doubt is None for candidate in candidates):
@@ -239,23 +239,25 @@ class TableVerdicts:
             with self._charged(candidates), contextlib.suppress(TooManyStepsError):
                 with self._diagrams.budget.at_most(most):
                     found = _together(self._diagrams, run)
-                return self._laid(entry, found, eth_type, below)
+                return self._laid(arrival, found, eth_type, below)
         for part in _one_by_one(self._diagrams, candidates):
             with self._charged(itertools.chain.from_iterable(part)):
-                if self._makes_no_difference(entry, part, eth_type, below):
+                if self._makes_no_difference(arrival, part, eth_type, below):
                     continue
-                above = self._laid(entry, _together(self._diagrams, part), eth_type, below)
+                above = self._laid(arrival, _together(self._diagrams, part), eth_type, below)
                 below = self._if_it_matches(above, below, part[0][0].doubt)
         return below
 
-    def _makes_no_difference(self, entry: _Entry, part: _Run, eth_type: int | None, below: Diagram) -> bool:
+    def _makes_no_difference(
+        self, arrival: _Arrival, part: _Run, eth_type: int | None, below: Diagram
+    ) -> bool:
         """Return whether a rule changes no verdict even without the match fields whose masks have holes."""
         candidate = part[0][0]
         wider = tuple(field for field in candidate.fields if len(field[1]) == 1)
         if len(part) > 1 or len(part[0]) > 1 or len(wider) == len(candidate.fields):
             return False
         found = _together(self._diagrams, [[candidate._replace(fields=wider)]])
-        return self._laid(entry, found, eth_type, below) is below
+        return self._laid(arrival, found, eth_type, below) is below
 
     def _if_it_matches(self, above: Diagram, below: Diagram, doubt: Undecided | None) -> Diagram:
         if doubt is None:
@@ -274,12 +276,12 @@ class TableVerdicts:
             for rule in foreign:
                 self.steps[rule] += (self._diagrams.budget.spent - before) // len(foreign) + 1
 
-    def _laid(self, entry: _Entry, found: Diagram, eth_type: int | None, below: Diagram) -> Diagram:
+    def _laid(self, arrival: _Arrival, found: Diagram, eth_type: int | None, below: Diagram) -> Diagram:
         """Replace each outcome by the verdict that it leads to, and lay the result over ``below``."""
-        ending = Verdict.PERMIT if entry.sends_later else Verdict.BLOCK
+        ending = Verdict.PERMIT if arrival.sends_later else Verdict.BLOCK
         result = self._diagrams.map(lambda outcome: _settled(outcome, ending), found)
         for jump in sorted(_jumps(found.values), key=repr):
-            result = self._graft(result, jump, self._reach(entry, jump, eth_type))
+            result = self._graft(result, jump, self._reach(arrival, jump, eth_type))
         return self._diagrams.overlay(self._diagrams.map(_collapsed, result), below, _NOTHING)
 
     def _graft(self, result: Diagram, jump: _Jumped, target: Diagram) -> Diagram:
@@ -297,28 +299,28 @@ class TableVerdicts:
 
         return self._diagrams.apply(replace, result, target, shortcut)
 
-    def _reach(self, entry: _Entry, jump: _Jumped, eth_type: int | None) -> Diagram:
+    def _reach(self, arrival: _Arrival, jump: _Jumped, eth_type: int | None) -> Diagram:
         """Return the verdicts after a jump, as a function of the header before it.
 
         ``eth_type`` is the packet's ethertype, None where it is not known.
         """
-        name = entry, jump, eth_type
+        name = arrival, jump, eth_type
         known = self._reached.get(name)
         if known is None:
-            known = self._after(entry, jump)
+            known = self._after(arrival, jump)
             if eth_type is not None:
                 known = self._diagrams.fix(known, _ETH_TYPE, eth_type)
             self._reached[name] = known
         return known
 
-    def _after(self, entry: _Entry, jump: _Jumped) -> Diagram:
+    def _after(self, arrival: _Arrival, jump: _Jumped) -> Diagram:
         if jump.table == self._handover_table:
-            return self._diagrams.leaf(_as_sent(Verdict.PERMIT, jump.changes, f"table {entry.table}"))
-        if not entry.is_before(jump.entry):
-            reason = f"it goes back from table {entry.table} to table {jump.table}"
-            return self._diagrams.leaf(Undecided(f"table {entry.table}", reason))
-        reached = self._known[jump.entry]
-        where = f"table {entry.table}"
+            return self._diagrams.leaf(_as_sent(Verdict.PERMIT, jump.changes, f"table {arrival.table}"))
+        if not arrival.is_before(jump.arrival):
+            reason = f"it goes back from table {arrival.table} to table {jump.table}"
+            return self._diagrams.leaf(Undecided(f"table {arrival.table}", reason))
+        reached = self._known[jump.arrival]
+        where = f"table {arrival.table}"
         if _new_destination(jump.changes):
             reached = self._diagrams.map(lambda outcome: _as_sent(outcome, jump.changes, where), reached)
         for change in reversed(jump.changes):
@@ -383,21 +385,21 @@ class TableVerdicts:
         inside = [(interval.first, interval.last, yes) for interval in accepted]
         return self._diagrams.intervals(LEVELS[name], inside, no)
 
-    def _outcome(self, rule: StoredRule, entry: _Entry) -> Hashable:
+    def _outcome(self, rule: StoredRule, arrival: _Arrival) -> Hashable:
         """Return the outcome of a packet that this rule wins."""
         permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
         others: dict[Hashable, str] = {}
         """Other possible outcomes, each with the reason why it is not known."""
-        outcome = self._outcome_of(rule, entry, permit, others)
+        outcome = self._outcome_of(rule, arrival, permit, others)
         if not others.keys() - {outcome}:
             return outcome
         return _Either(frozenset((outcome, *others)), Undecided(rule.where, next(iter(others.values()))))
 
     def _outcome_of(
-        self, rule: StoredRule, entry: _Entry, permit: Verdict, others: dict[Hashable, str]
+        self, rule: StoredRule, arrival: _Arrival, permit: Verdict, others: dict[Hashable, str]
     ) -> Hashable:
         changes: list[HeaderChange] = []
-        metadata, sends_later = entry.metadata, entry.sends_later
+        metadata, sends_later = arrival.metadata, arrival.sends_later
         jump: GotoTable | None = None
         for step in rule.steps:
             if problem := _unsupported(step):
@@ -421,10 +423,10 @@ class TableVerdicts:
                 changes.append(step)
         if jump is None:
             ended = _as_sent(permit, changes, rule.where) if sends_later else _Ended()
-            return Verdict.BLOCK if others and ended == _Ended() and not entry.sends_later else ended
+            return Verdict.BLOCK if others and ended == _Ended() and not arrival.sends_later else ended
         if rule.only_counts and jump.table == self._handover_table:
             return _as_sent(permit, changes, rule.where)
-        return _Jumped(jump.table, tuple(changes), metadata, sends_later, entry.tracked or jump.tracked)
+        return _Jumped(jump.table, tuple(changes), metadata, sends_later, arrival.tracked or jump.tracked)
 
 
 def _runs(candidates: Sequence[_Candidate]) -> Iterator[_Run]:
@@ -635,7 +637,7 @@ def _one_verdict(values: Iterable[Hashable], doubt: Undecided | None) -> Hashabl
 
 
 def _asked(
-    rule: StoredRule, entry: _Entry
+    rule: StoredRule, arrival: _Arrival
 ) -> tuple[tuple[tuple[int, tuple[Interval, ...]], ...], Undecided | None] | None:
     """Return the match fields of a rule without registers; None where the registers exclude the rule.
 
@@ -645,10 +647,10 @@ def _asked(
     doubt: Undecided | None = None
     for name, value, mask in rule.match:
         if name in REGISTERS:
-            held = entry.metadata if name == "metadata" else 0
+            held = arrival.metadata if name == "metadata" else 0
             if (held if mask is None else held & mask) != value:
                 return None
-        elif name == "ct_state" and (known := _tracking_matches(value, mask, entry.tracked)) is not None:
+        elif name == "ct_state" and (known := _tracking_matches(value, mask, arrival.tracked)) is not None:
             if not known:
                 return None
         elif name not in LEVELS:

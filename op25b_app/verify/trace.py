@@ -38,59 +38,61 @@ class Trace(NamedTuple):
     undefined: bool
 
 
-def walk(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Trace:
+def trace_packet(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Trace:
     """Follow a packet with these header fields (by OXM name, absent fields left out) from table 0.
 
     Steps with an unknown effect (the output of a group, say) are skipped: no proof returns a packet for which
     they matter. Where several rules of one priority match, one of them wins.
     """
-    return next(walks(rules, fields, handover_table), Trace(Verdict.BLOCK, None, undefined=True))
+    return next(possible_traces(rules, fields, handover_table), Trace(Verdict.BLOCK, None, undefined=True))
 
 
-def walks(
+def possible_traces(
     rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None
 ) -> Iterator[Trace]:
     """Yield every possible way of a packet: each rule of the highest matching priority may win.
 
     A way that returns to the same table or an earlier one is left out.
     """
-    ways = [_Way(0, {"metadata": 0, "ct_state": 0, **fields})]
-    while ways:
-        way = ways.pop()
-        matching = [each for each in rules if each.table == way.table and matches(each.match, way.packet)]
+    arrivals = [_Arrival(0, {"metadata": 0, "ct_state": 0, **fields})]
+    while arrivals:
+        arrival = arrivals.pop()
+        matching = [
+            each for each in rules if each.table == arrival.table and matches(each.match, arrival.packet)
+        ]
         if not matching:
-            yield Trace(Verdict.BLOCK, None, way.undefined)
+            yield Trace(Verdict.BLOCK, None, arrival.undefined)
             continue
         highest = max(each.priority for each in matching)
         winners = [each for each in matching if each.priority == highest]
-        undefined = way.undefined or len(winners) > 1
-        following: list[_Way] = []
+        undefined = arrival.undefined or len(winners) > 1
+        following: list[_Arrival] = []
         for rule in winners:
-            end = _step_by_step(rule, way, handover_table)
+            end = _step_by_step(rule, arrival, handover_table)
             if isinstance(end, Verdict):
                 yield Trace(end, rule, undefined)
-            elif end.is_behind(way):
+            elif end.is_behind(arrival):
                 following.append(end._replace(undefined=undefined))
-        ways += reversed(following)
+        arrivals += reversed(following)
 
 
-class _Way(NamedTuple):
-    """A packet that enters a table."""
+class _Arrival(NamedTuple):
+    """A packet that arrives at a table."""
 
     table: int
     packet: dict[str, int]
     sends_later: bool = False
     undefined: bool = False
 
-    def is_behind(self, other: _Way) -> bool:
-        """Return whether a packet can come from ``other`` to this entrance only once."""
-        here, there = ((way.packet["ct_state"] & _TRACKED, way.table) for way in (self, other))
+    def is_behind(self, other: _Arrival) -> bool:
+        """Return whether a packet can come from ``other`` to this arrival only once."""
+        here, there = ((arrival.packet["ct_state"] & _TRACKED, arrival.table) for arrival in (self, other))
         return here > there
 
 
-def _step_by_step(rule: StoredRule, way: _Way, handover_table: int | None) -> Verdict | _Way:
-    """Apply a rule: return the verdict, or the entrance of the next table."""
-    packet, sends_later = {**way.packet}, way.sends_later
+def _step_by_step(rule: StoredRule, arrival: _Arrival, handover_table: int | None) -> Verdict | _Arrival:
+    """Apply a rule: return the verdict, or the arrival at the next table."""
+    packet, sends_later = {**arrival.packet}, arrival.sends_later
     permit = Verdict.WOULD_BLOCK if rule.only_counts else Verdict.PERMIT
     table: int | None = None
     for step in rule.steps:
@@ -107,7 +109,7 @@ def _step_by_step(rule: StoredRule, way: _Way, handover_table: int | None) -> Ve
             _change(packet, step)
     if table is None:
         return permit if sends_later else Verdict.BLOCK
-    return permit if table == handover_table else _Way(table, packet, sends_later)
+    return permit if table == handover_table else _Arrival(table, packet, sends_later)
 
 
 def _change(packet: dict[str, int], step: object) -> None:

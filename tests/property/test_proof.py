@@ -1,4 +1,4 @@
-"""The proof against the specification, against a walk of single packets, and against mutations."""
+"""The proof against the specification, against traces of single packets, and against mutations."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import Proven, Refuted, prove
 from op25b_app.verify.symbolic_policy import Specification
 from op25b_app.verify.symbolic_tables import TableVerdicts
-from op25b_app.verify.trace import walk
+from op25b_app.verify.trace import trace_packet
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 
@@ -114,16 +114,16 @@ def assert_right(policy: Policy, rules: list[StoredRule], packets_to_try: Iterat
     result = prove(policy, switch, rules, NOW)
     if isinstance(result, Refuted):
         decision = decide(policy, switch, result.packet, NOW)
-        walked = walk(rules, result.fields, switch.forwarding_table)
-        assert walked.undefined or walked.verdict is not decision.verdict
+        traced = trace_packet(rules, result.fields, switch.forwarding_table)
+        assert traced.undefined or traced.verdict is not decision.verdict
         if result.frame is not None:
             assert read_frame(result.packet.in_port, result.frame) == result.packet
         return False
     assert isinstance(result, Proven), result
     for packet in packets_to_try:
         wanted = decide(policy, switch, packet, NOW).verdict
-        walked = walk(rules, headers(packet), switch.forwarding_table)
-        assert walked.verdict is wanted, f"{packet}\n{walked}"
+        traced = trace_packet(rules, headers(packet), switch.forwarding_table)
+        assert traced.verdict is wanted, f"{packet}\n{traced}"
     return True
 
 
@@ -149,9 +149,9 @@ def test_the_verdicts_of_a_table_are_those_of_a_walk(data: st.DataObject) -> Non
     verdicts = TableVerdicts(Diagrams(SIZES), rules, switch.forwarding_table).verdicts()
     for packet in data.draw(st.lists(any_packets(policy), min_size=20, max_size=20)):
         found = evaluate(verdicts, header_of(packet))
-        walked = walk(rules, headers(packet), switch.forwarding_table)
+        traced = trace_packet(rules, headers(packet), switch.forwarding_table)
         if isinstance(found, Verdict):
-            assert walked.verdict is found
+            assert traced.verdict is found
         else:
-            assert walked.undefined
-            assert walked.verdict in found
+            assert traced.undefined
+            assert traced.verdict in found

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from op25b_app.compiler import pipeline
-from op25b_app.compiler.pipeline import PIPELINE, Table, Way
+from op25b_app.compiler.pipeline import PIPELINE, Table, TableExit
 from scripts.write_pages import PAGES, drawing, filled, tables
 
 
@@ -22,7 +22,7 @@ def test_pages_are_up_to_date(page: Path) -> None:
 def test_every_table_without_a_setting_is_drawn() -> None:
     drawn = {Table(int(number)) for number in re.findall(r"(\d) \w+: ", drawing())}
     led_to = {
-        way.to for described in PIPELINE.values() for way in described.ways if way.to and not way.setting
+        exit.to for described in PIPELINE.values() for exit in described.exits if exit.to and not exit.setting
     }
     assert drawn == led_to | {Table.ADMIT}
     assert all(PIPELINE[table].question for table in drawn)
@@ -31,7 +31,8 @@ def test_every_table_without_a_setting_is_drawn() -> None:
 def test_a_change_of_the_pipeline_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     before = drawing(), tables()
     changed = PIPELINE[Table.INGRESS_SMTP]._replace(
-        matches=frozenset({"vlan_pcp"}), ways=(Way("own", None), Way("last", Table.EGRESS_SOURCE))
+        matches=frozenset({"vlan_pcp"}),
+        exits=(TableExit("own", None), TableExit("last", Table.EGRESS_SOURCE)),
     )
     monkeypatch.setitem(pipeline.PIPELINE, Table.INGRESS_SMTP, changed)
     assert "├─ own ──▶ forward" in drawing()
