@@ -81,7 +81,7 @@ class World:
             outcome = pending.pop(0)
             if outcome.job:
                 pending.insert(0, self.do(outcome.job))
-            self.turns += [outcome.turned] if outcome.turned else []
+            self.turns += [outcome.new_status] if outcome.new_status else []
             self.events += outcome.events
             for piece in outcome.chunks:
                 for message in self.channel.receive(piece, self.now):
@@ -113,7 +113,7 @@ class World:
         return [rule for rule in rules_on(self.switch) if not is_marker(rule)]
 
     @property
-    def marks(self) -> list[FlowRule]:
+    def markers(self) -> list[FlowRule]:
         return [*filter(is_marker, rules_on(self.switch))]
 
     @property

@@ -51,7 +51,7 @@ _POLL_SECONDS = 0.01
 _ECHO_REQUEST, _ECHO_REPLY = 2, 3
 _APPLICATIONS = ("ryu.app.ofctl_rest", "--wsapi-host", "127.0.0.1")
 _NO_AUDIT = {"OP25B_AUDIT_SECONDS": "86400"}
-"""What is measured is what comes of the news, not of an audit that happens to be due."""
+"""What is measured follows a report, not an audit that happens to be due."""
 
 
 class Repair(NamedTuple):

@@ -52,7 +52,7 @@ from op25b_app.sync import session
 from op25b_app.sync.assessment import present_ports
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.identity import refusal
-from op25b_app.sync.protocol import is_answer, is_news
+from op25b_app.sync.protocol import is_reply, is_report
 
 LOOK_SECONDS = 2.0
 """Seconds between looks at the policy's files, where wanted, and at the clock for ended exceptions."""
@@ -211,13 +211,13 @@ class Application(app_manager.RyuApp):
 
     def _take(self, datapath: Connection, message: bytes) -> bool:
         """Hand a message to its session; return whether to withhold it from Ryu."""
-        switch, answer = self._connected.get(datapath), is_answer(message)
+        switch, answer = self._connected.get(datapath), is_reply(message)
         datapath.is_answer = answer
         if not datapath.may_say(message):
             return True
         if switch is None:
             return self._begin(datapath, message)
-        if not (answer or is_news(message)):
+        if not (answer or is_report(message)):
             return False
         switch.on_message(message, datapath)
         return answer

@@ -11,7 +11,7 @@ from ryu.lib import hub
 
 from op25b_app.controller.connection import Connection
 from op25b_app.openflow.features import Features
-from op25b_app.sync.claims import LIFE_SECONDS, Claims, Ruling
+from op25b_app.sync.claims import LIFE_SECONDS, ClaimActions, Claims
 from op25b_app.sync.message_filter import Stage
 
 LOOK_SECONDS = LIFE_SECONDS / 5
@@ -42,7 +42,7 @@ class Claimants:
         connection.on_end = partial(self._ended, connection)
         claims, host = self._claims.setdefault(dpid, Claims()), connection.address[0]
         if features.auxiliary:
-            ruling = claims.auxiliary(connection, host, features.auxiliary)
+            actions = claims.auxiliary(connection, host, features.auxiliary)
             log.info(
                 "auxiliary connection %d of dpid %#x from %s: nothing is read from it",
                 features.auxiliary,
@@ -50,10 +50,10 @@ class Claimants:
                 host,
             )
         else:
-            ruling = claims.claim(connection, host, time.monotonic())
-        is_used = ruling.use is connection
+            actions = claims.claim(connection, host, time.monotonic())
+        is_used = actions.use is connection
         connection.finish_handshake(Stage.OPEN if is_used else Stage.ASIDE)
-        self._carry_out(dpid, ruling._replace(use=None) if is_used else ruling)
+        self._carry_out(dpid, actions._replace(use=None) if is_used else actions)
         return is_used
 
     def claimed_by(self, connection: Connection) -> int | None:
@@ -75,14 +75,14 @@ class Claimants:
         if claims := self._claims.get(dpid):
             self._carry_out(dpid, claims.ended(connection, time.monotonic()))
 
-    def _carry_out(self, dpid: int, ruling: Ruling[Connection]) -> None:
-        """Carry out a ruling; green threads do what may wait for a switch."""
-        for connection, why in ruling.close:
+    def _carry_out(self, dpid: int, actions: ClaimActions[Connection]) -> None:
+        """Carry out the actions; green threads do what may wait for a switch."""
+        for connection, why in actions.close:
             hub.spawn(connection.refuse, why)
-        if ruling.ask is not None:
-            hub.spawn(ruling.ask.ask_for_life)
-        if ruling.use is not None:
-            hub.spawn(ruling.use.ask_what_it_is)
+        if actions.ask is not None:
+            hub.spawn(actions.ask.ask_for_life)
+        if actions.use is not None:
+            hub.spawn(actions.use.ask_what_it_is)
         claims = self._claims[dpid]
         if claims.is_contested and dpid not in self._contested:
             self._contested[dpid] = ()

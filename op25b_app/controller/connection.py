@@ -24,7 +24,7 @@ from op25b_app.controller.buffered_socket import BufferedSocket
 from op25b_app.operate.pending_handshakes import Newcomers, room
 from op25b_app.operate.turns import Rank, Share, chosen_next
 from op25b_app.sync.identity import Certificate, certificate
-from op25b_app.sync.message_filter import Admission, Stage
+from op25b_app.sync.message_filter import MessageFilter, Stage
 
 HANDSHAKE_SECONDS = 10.0
 """Seconds that a switch may take to send its features, once it is connected."""
@@ -130,7 +130,7 @@ class Connection(controller.Datapath):
     """A connection of a switch, or of a peer that claims to be one."""
 
     def __init__(self, socket: Any, address: Any) -> None:
-        self.admission = Admission()
+        self.message_filter = MessageFilter()
         self.refused = ""
         self.on_end: Callable[[], None] = lambda: None
         """Called at the end of the connection, for any reason."""
@@ -147,7 +147,7 @@ class Connection(controller.Datapath):
 
     def send(self, buf: bytes, close_socket: bool = False) -> bool:
         """Send messages and admit their answers. Returns False where the connection is ending."""
-        self.admission.asked(buf)
+        self.message_filter.asked(buf)
         return self.send_own(buf, close_socket)
 
     def send_own(self, buf: bytes, close_socket: bool = False) -> bool:
@@ -157,7 +157,7 @@ class Connection(controller.Datapath):
 
     def finish_handshake(self, stage: Stage) -> None:
         """Set the stage of the connection, and end the time limit of its handshake."""
-        self.admission.stage = stage
+        self.message_filter.stage = stage
         self._end_handshake()
 
     @property
@@ -170,7 +170,7 @@ class Connection(controller.Datapath):
 
     def ask_what_it_is(self) -> None:
         """Request the features again, to speak with the switch over this connection."""
-        self.admission.stage = Stage.FEATURES
+        self.message_filter.stage = Stage.FEATURES
         self.send_msg(self.ofproto_parser.OFPFeaturesRequest(self))
 
     def ask_for_life(self) -> None:
@@ -238,8 +238,8 @@ class Connection(controller.Datapath):
 
     def may_say(self, message: bytes) -> bool:
         """Return whether to read a message; log the violation, unless the connection is set aside."""
-        violation = self.admission.violation(message)
-        if violation and self.admission.stage is not Stage.ASIDE:
+        violation = self.message_filter.violation(message)
+        if violation and self.message_filter.stage is not Stage.ASIDE:
             log.warning("the switch at %s sent %s: ignored", self.address[0], violation)
             self._wasted += len(message)
             if self._wasted > WASTED_BYTES and self._rank is Rank.STRANGER:

@@ -169,9 +169,9 @@ class SwitchRunner:
         if self._send_queue is not None:
             self._send_queue.send(outcome.chunks)
         now, is_stranger = self._now(), self.session.desired is None
-        if outcome.turned is not None:
-            level = logging.WARNING if needs_operator(outcome.turned.state) else logging.INFO
-            text = f"{outcome.turned.state.value}: {outcome.turned.reason}"
+        if outcome.new_status is not None:
+            level = logging.WARNING if needs_operator(outcome.new_status.state) else logging.INFO
+            text = f"{outcome.new_status.state.value}: {outcome.new_status.reason}"
             log.log(level, "%s: %s", self, text)
             self._journal.record(now, self.session.name, "state", text, stranger=is_stranger)
         for event in outcome.events:

@@ -28,7 +28,7 @@ _REPLACED = "is auxiliary, and another one has its number now"
 Key = TypeVar("Key")
 
 
-class Ruling(NamedTuple, Generic[Key]):
+class ClaimActions(NamedTuple, Generic[Key]):
     """Decision: a connection to use, one to ask for a sign of life, and some to close.
 
     The reason to close one continues the word "it".
@@ -73,10 +73,10 @@ class Claims(Generic[Key]):
         """Return whether a connection, not an auxiliary one, is in use or waits for that."""
         return key in self._hosts
 
-    def claim(self, key: Key, host: str, now: float) -> Ruling[Key]:
+    def claim(self, key: Key, host: str, now: float) -> ClaimActions[Key]:
         """Take the claim of a connection from ``host``."""
         if key == self.in_use:
-            return Ruling(use=key)
+            return ClaimActions(use=key)
         self._hosts[key] = host
         if self.in_use is None:
             return self._use(key, now)
@@ -86,61 +86,61 @@ class Claims(Generic[Key]):
         close: list[tuple[Key, str]] = []
         for each in [*self._waiting][:-MOST_WAITING]:
             close += ((each, _TOO_MANY), *self._forget(each))
-        return Ruling(ask=self._ask(now), close=tuple(close))
+        return ClaimActions(ask=self._ask(now), close=tuple(close))
 
-    def auxiliary(self, key: Key, host: str, number: int) -> Ruling[Key]:
+    def auxiliary(self, key: Key, host: str, number: int) -> ClaimActions[Key]:
         """Take an auxiliary connection; close it without a main one, else an older one of its number."""
         if host not in self._hosts.values():
-            return Ruling(close=((key, _ORPHAN),))
+            return ClaimActions(close=((key, _ORPHAN),))
         before = self._auxiliary.get((host, number))
         self._auxiliary[host, number] = key
-        return Ruling(close=() if before is None or before == key else ((before, _REPLACED),))
+        return ClaimActions(close=() if before is None or before == key else ((before, _REPLACED),))
 
     def heard(self, key: Key, now: float) -> bool:
         """Note a sign of life; return whether it is the first since the connection in use has rivals."""
         if key != self.in_use or self._asked_at is None:
             return False
-        is_news = self._heard_at is None and bool(self._waiting)
+        is_first = self._heard_at is None and bool(self._waiting)
         self._asked_at, self._heard_at = None, now
-        return is_news
+        return is_first
 
     def behind(self, now: float) -> None:
         """Restart the wait for a sign of life: messages of or to the connection in use are queued."""
         if self._asked_at is not None:
             self._asked_at = now
 
-    def tick(self, now: float) -> Ruling[Key]:
+    def tick(self, now: float) -> ClaimActions[Key]:
         """Ask the connection in use for a sign of life when that is due, and replace a silent one."""
         if self.in_use is None or not self._waiting:
-            return Ruling()
+            return ClaimActions()
         if self._asked_at is None:
             is_due = self._heard_at is None or now - self._heard_at >= AGAIN_SECONDS
-            return Ruling(ask=self._ask(now) if is_due else None)
+            return ClaimActions(ask=self._ask(now) if is_due else None)
         if now - self._asked_at < LIFE_SECONDS:
-            return Ruling()
+            return ClaimActions()
         lost = self.in_use
         orphans = self._forget(lost)
         return self._use_newest(now, ((lost, _SILENT), *orphans))
 
-    def ended(self, key: Key, now: float) -> Ruling[Key]:
+    def ended(self, key: Key, now: float) -> ClaimActions[Key]:
         """Take the end of a connection; auxiliary ones without a main one are to be closed."""
         for place, each in [*self._auxiliary.items()]:
             if each == key:
                 del self._auxiliary[place]
         if key not in self._hosts:
-            return Ruling()
+            return ClaimActions()
         was_in_use, orphans = key == self.in_use, self._forget(key)
-        return self._use_newest(now, orphans) if was_in_use else Ruling(close=orphans)
+        return self._use_newest(now, orphans) if was_in_use else ClaimActions(close=orphans)
 
-    def _use_newest(self, now: float, close: tuple[tuple[Key, str], ...]) -> Ruling[Key]:
+    def _use_newest(self, now: float, close: tuple[tuple[Key, str], ...]) -> ClaimActions[Key]:
         if not self._waiting:
-            return Ruling(close=close)
+            return ClaimActions(close=close)
         return self._use([*self._waiting][-1], now)._replace(close=close)
 
-    def _use(self, key: Key, now: float) -> Ruling[Key]:
+    def _use(self, key: Key, now: float) -> ClaimActions[Key]:
         self._waiting.pop(key, None)
         self.in_use, self._heard_at, self._asked_at = key, None, None
-        return Ruling(use=key, ask=self._ask(now) if self._waiting else None)
+        return ClaimActions(use=key, ask=self._ask(now) if self._waiting else None)
 
     def _ask(self, now: float) -> Key | None:
         if self._asked_at is not None:

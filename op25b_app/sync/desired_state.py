@@ -172,14 +172,14 @@ class DesiredStates:
         switch: Switch,
         wanted: Ruleset,
         others: frozenset[FlowRule],
-        marks: Iterable[FlowRule],
+        markers: Iterable[FlowRule],
         at: float,
     ) -> str | None:
         """Return why a table that was read is not proven; None where it is."""
         name = self._definition(switch), wanted.meaning, others
         if (known := self._known_violation(name, wanted)) is not _UNKNOWN:
             return known
-        rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *marks)]
+        rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *markers)]
         self._remembered += 1 + len(others)
         if self._remembered > _MOST_PROOFS:
             self._proofs.clear()

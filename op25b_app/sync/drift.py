@@ -20,7 +20,7 @@ from op25b_app.sync.resync_schedule import Disturbance
 from op25b_app.sync.ruleset import Key, Ruleset
 
 
-class News(NamedTuple):
+class RuleReport(NamedTuple):
     """Report of a switch on one rule: it is present now or, if ``gone``, no longer.
 
     A rule that ``ended`` is gone by its time-out. Without a ``rule`` the report is incomplete. For a change
@@ -33,34 +33,34 @@ class News(NamedTuple):
     xid: int | None = None
 
 
-def decode_news(message: bytes) -> Iterator[News]:
+def decode_rule_reports(message: bytes) -> Iterator[RuleReport]:
     """Yield the rule changes that a message reports, in their order; nothing for other messages.
 
     Raises ValueError for a message that breaks the format.
     """
     if is_flow_removed(message):
         removed = decode_flow_removed(message)
-        yield News(removed.rule, gone=True, ended=_is_end(removed.reason))
+        yield RuleReport(removed.rule, gone=True, ended=_is_end(removed.reason))
     elif flow_monitor.is_flow_update(message):
         for update in flow_monitor.decode_updates(message):
             if update.event in (flow_monitor.FlowEvent.ADDED, flow_monitor.FlowEvent.MODIFIED):
-                yield News(update.rule)
+                yield RuleReport(update.rule)
             elif update.event is flow_monitor.FlowEvent.REMOVED:
-                yield News(update.rule, gone=True, ended=_is_end(update.reason))
+                yield RuleReport(update.rule, gone=True, ended=_is_end(update.reason))
             else:
-                yield News(None, xid=update.xid if update.event is flow_monitor.FlowEvent.OWN else None)
+                yield RuleReport(None, xid=update.xid if update.event is flow_monitor.FlowEvent.OWN else None)
 
 
-def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) -> Disturbance:
-    """Return how news disturb a switch that shall hold these rules and this marker."""
-    rule = news.rule
+def disturbance_of(report: RuleReport, wanted: Ruleset | None, marker: FlowRule | None) -> Disturbance:
+    """Return how much a report disturbs a switch that shall hold these rules and this marker."""
+    rule = report.rule
     if rule is None or wanted is None:
         return Disturbance.OURS
-    if rule.key in wanted.by_key or (mark is not None and rule.key == mark.key):
-        place = wanted.by_key.get(rule.key, mark)
-        return Disturbance.NONE if rule == place and not news.gone else Disturbance.OURS
+    if rule.key in wanted.by_key or (marker is not None and rule.key == marker.key):
+        place = wanted.by_key.get(rule.key, marker)
+        return Disturbance.NONE if rule == place and not report.gone else Disturbance.OURS
     if rule.is_managed:
-        return Disturbance.NONE if news.gone else Disturbance.OURS
+        return Disturbance.NONE if report.gone else Disturbance.OURS
     if rule.table == Table.ADMIT:
         # Below the managed rule that matches every packet, no packet meets it.
         return Disturbance.OTHERS if rule.priority >= wanted.floor else Disturbance.NONE
@@ -68,7 +68,7 @@ def disturbance_of(news: News, wanted: Ruleset | None, mark: FlowRule | None) ->
 
 
 class Drift:
-    """Rules that have changed since a table was as wanted, by the latest news of each."""
+    """Rules that have changed since a table was as wanted, by the latest report on each."""
 
     def __init__(self) -> None:
         self._found: dict[Key, FlowRule | None] = {}
@@ -76,13 +76,13 @@ class Drift:
     def __bool__(self) -> bool:
         return bool(self._found)
 
-    def note(self, news: News, wanted: Ruleset) -> None:
+    def note(self, report: RuleReport, wanted: Ruleset) -> None:
         """Remember a changed rule if it is to be repaired.
 
         Rules with a time-out are left to the next look at the table, since they only permit: how long they
         are to last depends on the moment. So are markers.
         """
-        rule = news.rule
+        rule = report.rule
         if rule is None or is_marker(rule):
             return
         counterpart = wanted.by_key.get(rule.key)
@@ -90,7 +90,7 @@ class Drift:
             return
         if counterpart is not None and counterpart.hard_timeout:
             return
-        self._found[rule.key] = None if news.gone else rule
+        self._found[rule.key] = None if report.gone else rule
 
     def comparison(self, wanted: Ruleset) -> Comparison:
         """Return the repairs of all that has drifted, in no particular order."""
@@ -105,21 +105,21 @@ class Drift:
         return Ruleset([*wanted.segments_without(changed), present])
 
 
-def describe_news(news: News) -> str:
+def describe_report(report: RuleReport) -> str:
     """Return, in words, what has happened to a rule."""
-    if news.xid is not None:
+    if report.xid is not None:
         return "another application of this controller has changed rules"
-    if news.rule is None:
+    if report.rule is None:
         return "it has not reported all changes"
-    if news.gone:
-        rule = news.rule._replace(action=None)
+    if report.gone:
+        rule = report.rule._replace(action=None)
         return f"a rule is gone: {describe(rule).rpartition(' -> ')[0]}"
-    return f"a rule was added or changed: {describe(news.rule)}"
+    return f"a rule was added or changed: {describe(report.rule)}"
 
 
-def supersedes(news: News, mark: FlowRule | None) -> bool:
-    """Return whether news report a marker other than ``mark``, which another controller writes first."""
-    return news.rule is not None and not news.gone and is_marker(news.rule) and news.rule != mark
+def supersedes(report: RuleReport, marker: FlowRule | None) -> bool:
+    """Return whether a report is of a marker other than ``marker``, which another controller writes first."""
+    return report.rule is not None and not report.gone and is_marker(report.rule) and report.rule != marker
 
 
 def _is_end(reason: int) -> bool:

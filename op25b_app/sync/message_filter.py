@@ -11,7 +11,7 @@ import enum
 
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import is_flow_update
-from op25b_app.sync.protocol import is_answer
+from op25b_app.sync.protocol import is_reply
 
 MOST_ASKED = 256
 """Maximum number of open requests of one connection; the oldest are forgotten first."""
@@ -51,7 +51,7 @@ class Stage(enum.Enum):
     """The switch has sent its features and is not in use: only errors and echoes are parsed."""
 
 
-class Admission:
+class MessageFilter:
     """Filter for the messages that one connection may send now."""
 
     def __init__(self) -> None:
@@ -94,7 +94,7 @@ class Admission:
             return "" if is_next else f"a message of type {kind} before its features"
         if self.stage is Stage.ASIDE:
             return f"a message of type {kind} over a connection that is not in use"
-        return self._violation_of_news(kind, message)
+        return self._violation_of_report(kind, message)
 
     def _ask(self, xid: int, kind: int, message: bytes) -> None:
         self._asked.pop(xid, None)
@@ -110,8 +110,8 @@ class Admission:
         self.stage = Stage.FEATURES
         return ""
 
-    def _violation_of_news(self, kind: int, message: bytes) -> str:
-        if is_answer(message) or is_flow_update(message):
+    def _violation_of_report(self, kind: int, message: bytes) -> str:
+        if is_reply(message) or is_flow_update(message):
             return ""
         if kind in REPLIES:
             return self._violation_of_reply(kind, message)

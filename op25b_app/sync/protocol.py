@@ -32,7 +32,7 @@ from op25b_app.sync.capabilities import Capabilities, KnownCapabilities
 from op25b_app.sync.phases import Phase
 from op25b_app.sync.ruleset import Key
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
-from op25b_app.sync.update_plan import Plan
+from op25b_app.sync.update_plan import UpdatePlan
 
 MOST_WATCHED = 100
 """Most changes of a batch that the flow monitor reports; for more it is cancelled meanwhile."""
@@ -65,37 +65,37 @@ class Answer(NamedTuple):
 NOTHING = Answer()
 
 
-class Refused(NamedTuple):
+class RefusedChange(NamedTuple):
     """A change that a switch did not make, with the type and code of its error."""
 
     change: Change
     why: tuple[int, int]
 
 
-class Bound(NamedTuple):
+class ReadLimit(NamedTuple):
     """Most rules and bytes of a table that are read."""
 
     rules: int
     bytes: int
 
 
-def bound_for(wanted: int) -> Bound:
+def read_limit_for(wanted: int) -> ReadLimit:
     """Return how much to read of a table that shall hold ``wanted`` rules.
 
     It allows for as many again, of another policy or during a change, and for unmanaged rules.
     """
     rules = 2 * wanted + MOST_OF_OTHERS
-    return Bound(rules, rules * BYTES_PER_RULE)
+    return ReadLimit(rules, rules * BYTES_PER_RULE)
 
 
-class Limits(NamedTuple):
+class SwitchLimits(NamedTuple):
     """Capabilities and refusals of a switch, as values.
 
     ``full`` are tables that had no room for a rule, with the number of rules that may be gone since.
     """
 
     known: KnownCapabilities = KnownCapabilities()
-    refused: Mapping[Key, Refused] = {}
+    refused: Mapping[Key, RefusedChange] = {}
     full: Mapping[int, int] = {}
     all_taken: bool = True
 
@@ -126,12 +126,12 @@ def is_request_xid(xid: int) -> bool:
     return _REQUEST_XID <= xid < _REQUEST_XID + _REQUESTS
 
 
-def is_answer(message: bytes) -> bool:
+def is_reply(message: bytes) -> bool:
     """Return whether a message has the xid of a session's request."""
     return is_request_xid(int.from_bytes(message[4:8], "big"))
 
 
-def is_news(message: bytes) -> bool:
+def is_report(message: bytes) -> bool:
     """Return whether a message is an error or reports a rule change."""
     return message[1] in (wire.ERROR, wire.FLOW_REMOVED) or flow_monitor.is_flow_update(message)
 
@@ -147,7 +147,7 @@ class SwitchProtocol:
         self.phase = Phase.IDLE
         self.known = KnownCapabilities()
         self._watching = False
-        self.refused: dict[Key, Refused] = {}
+        self.refused: dict[Key, RefusedChange] = {}
         self._full: dict[int, int] = {}
         """Tables that had no room for a rule, with the number of rules that may be gone since."""
         self.pending = self._most_sent = 0
@@ -159,7 +159,7 @@ class SwitchProtocol:
         self._request_xid = _REQUEST_XID
         self._parts: list[bytes] = []
         self._rules = self._counted = self._bytes = 0
-        self.bound = bound_for(0)
+        self.bound = read_limit_for(0)
         """Most rules and bytes of the table that are read."""
         self.only_managed = False
         """True where only managed rules are read, since the whole table is too large."""
@@ -178,12 +178,12 @@ class SwitchProtocol:
         return self.phase in (Phase.BUNDLING, Phase.CONFIRMING)
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> SwitchLimits:
         """Capabilities and refusals of the switch so far."""
-        return Limits(self.known, {**self.refused}, {**self._full}, self.all_taken)
+        return SwitchLimits(self.known, {**self.refused}, {**self._full}, self.all_taken)
 
     def note_room(self, room: Mapping[int, int]) -> None:
-        """Use these capacities by table, from :meth:`Limits.room_seen`."""
+        """Use these capacities by table, from :meth:`SwitchLimits.room_seen`."""
         if self._full:
             self.known = self.known._replace(seen_room={**self.known.seen_room, **room})
             self._full.clear()
@@ -246,7 +246,7 @@ class SwitchProtocol:
             version=self.version, xid=self._next_xid(), only_managed=self.only_managed
         )
 
-    def carry_out(self, plan: Plan) -> tuple[bytes, ...]:
+    def carry_out(self, plan: UpdatePlan) -> tuple[bytes, ...]:
         """Return the first step to send; the rest follow as the switch confirms, then its table is read."""
         self._to_come, self.all_taken = [*plan.steps] or [UpdateStep()], True
         return self._send_next(plan.first, bundled=plan.bundled)
@@ -319,8 +319,8 @@ class SwitchProtocol:
 
     def _table_features(self, message: bytes, xid: int) -> Answer:
         if is_request_xid(xid) and self.known.reported:
-            told = decode_table_features(message)
-            room = {each.table: each.max_entries for each in told if each.max_entries}
+            features = decode_table_features(message)
+            room = {each.table: each.max_entries for each in features if each.max_entries}
             self.known = self.known.with_report(room=room)
         return Answer(awaited=self.phase is Phase.READING)
 
@@ -459,7 +459,7 @@ class SwitchProtocol:
         elif needs_tags(change.rule):
             self.known = self.known._replace(tags_failed=True)
         else:
-            self.refused[change.rule.key] = Refused(change, why)
+            self.refused[change.rule.key] = RefusedChange(change, why)
 
     def _bundle_failed(self, error: SwitchError, number: int) -> Answer:
         """Note a bundle that was not applied. Where no rule is to blame, the switch does not take bundles."""

@@ -24,7 +24,7 @@ FIRST_WAIT, LONGEST_WAIT = 30.0, 300.0
 """Seconds before a change without effect is sent again: the first wait and the longest."""
 
 
-class Unheeded(NamedTuple):
+class IneffectiveChange(NamedTuple):
     """Change that had no effect ``times`` times in a row; the rule ``before`` it stays.
 
     ``again_at`` is the time, in seconds since 1970, from which it may be sent again.
@@ -42,12 +42,12 @@ class ReadBack:
         self._images: dict[Key, tuple[FlowRule, InstalledRule]] = {}
         """Rule that was sent and the report of it, by key."""
         self._sent: Sequence[UpdateStep] = ()
-        self._unheeded: dict[Key, Unheeded] = {}
+        self._ineffective: dict[Key, IneffectiveChange] = {}
 
     def copy(self) -> ReadBack:
         """Return an independent copy."""
         other = ReadBack()
-        other._images, other._unheeded, other._sent = {**self._images}, {**self._unheeded}, self._sent
+        other._images, other._ineffective, other._sent = {**self._images}, {**self._ineffective}, self._sent
         return other
 
     @property
@@ -55,7 +55,7 @@ class ReadBack:
         """True where the switch reports other cookies than were sent, and may not compare them either."""
         return any(sent.cookie != reported.rule.cookie for sent, reported in self._images.values())
 
-    def sends(self, steps: Sequence[UpdateStep]) -> None:
+    def note_sent(self, steps: Sequence[UpdateStep]) -> None:
         """Note changes that are sent now."""
         self._sent = steps
 
@@ -63,7 +63,7 @@ class ReadBack:
         """Return a table that was read, with the rules that were sent in the place of their images."""
         return [self._original(installed) for installed in found] if self._images else found
 
-    def knows_better(self, comparison: Comparison, found: Sequence[InstalledRule]) -> bool:
+    def find_images(self, comparison: Comparison, found: Sequence[InstalledRule]) -> bool:
         """Look for images of the last rules sent in a table that was read; return whether there are new ones.
 
         Only rules that the comparison finds fault with can be images.
@@ -79,15 +79,15 @@ class ReadBack:
         self._images.update(images)
         return bool(images)
 
-    def learn(self, comparison: Comparison, now: float, *, all_taken: bool) -> None:
+    def note_ineffective(self, comparison: Comparison, now: float, *, all_taken: bool) -> None:
         """Note which of the last changes made no difference.
 
         Where not ``all_taken`` they are ignored: what follows a refusal was not even sent.
         """
-        if not self._sent and not self._unheeded:
+        if not self._sent and not self._ineffective:
             return
         sent = self._sent_about({change.rule.key for change in comparison.repairs}) if all_taken else {}
-        known, self._unheeded, self._sent = self._unheeded, {}, ()
+        known, self._ineffective, self._sent = self._ineffective, {}, ()
         for change in comparison.repairs:
             key = change.rule.key
             before, made = known.get(key), sent.get(key)
@@ -95,23 +95,23 @@ class ReadBack:
                 before = None
             if made is not None and (made.command, made.before) == (change.command, change.before):
                 times = 1 + (0 if before is None else before.times)
-                before = Unheeded(change.before, times, now + _wait(times))
+                before = IneffectiveChange(change.before, times, now + _wait(times))
             if before is not None:
-                self._unheeded[key] = before
+                self._ineffective[key] = before
 
-    def waits(self, change: Change, now: float) -> bool:
+    def is_deferred(self, change: Change, now: float) -> bool:
         """Return whether a change had no effect before and is not to be sent again yet."""
-        known = self._unheeded.get(change.rule.key)
+        known = self._ineffective.get(change.rule.key)
         return known is not None and now < known.again_at
 
     def next_at(self, now: float) -> float | None:
         """Return when to send a change without effect again, in seconds since 1970; None without one."""
-        moments = [known.again_at for known in self._unheeded.values() if known.again_at > now]
+        moments = [known.again_at for known in self._ineffective.values() if known.again_at > now]
         return min(moments, default=None)
 
-    def was_disturbed(self) -> None:
+    def forget_ineffective(self) -> None:
         """Forget changes without effect: after a change on the switch they may have one."""
-        self._unheeded.clear()
+        self._ineffective.clear()
 
     def _sent_about(self, keys: Set[Key]) -> dict[Key, Change]:
         if not keys:

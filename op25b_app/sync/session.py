@@ -25,21 +25,21 @@ from op25b_app.sync.assessment import contest, count, local_port_notes, strange_
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.drift import (
     Drift,
-    decode_news,
-    describe_news,
+    decode_rule_reports,
+    describe_report,
     disturbance_of,
     supersedes,
 )
 from op25b_app.sync.phases import Phase
-from op25b_app.sync.protocol import SwitchProtocol, bound_for
+from op25b_app.sync.protocol import SwitchProtocol, read_limit_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
 from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_converged
-from op25b_app.sync.table_review import ChangeOver, Review, Situation, change_over, review
+from op25b_app.sync.table_review import ChangeOver, Review, ReviewContext, change_over, review
 from op25b_app.sync.transitions import Input, next_state
-from op25b_app.sync.update_plan import Plan, plan_changes
+from op25b_app.sync.update_plan import UpdatePlan, plan_changes
 
 ANSWER_SECONDS = 10.0
 """Seconds a switch has to answer, or to go on with an answer."""
@@ -84,7 +84,7 @@ class Cycle(NamedTuple):
     refused: int = 0
     closes: bool = False
 
-    def after(self, plan: Plan, refused: int) -> Cycle:
+    def after(self, plan: UpdatePlan, refused: int) -> Cycle:
         """Return the cycle with another plan, before which the switch has made ``refused`` refusals."""
         closes = self.closes or (plan.blocks_meanwhile and refused > 0)
         return Cycle(self.rounds + (refused == self.refused), refused, closes)
@@ -139,7 +139,7 @@ class Session:
         self._violations: Sequence[str] | None = None
         self._contest: list[str] = []
         """One sentence where several connections claim the datapath id, else empty."""
-        self._mark: FlowRule | None = None
+        self._marker: FlowRule | None = None
         """Marker on the switch, once its table is as wanted."""
 
     @property
@@ -154,12 +154,12 @@ class Session:
 
     def assign(self, desired: DesiredState | None, now: float) -> Outcome:
         """Take a new desired state, or None where the policy does not name the switch."""
-        if self._protocol is not None and self._is_under(desired):
+        if self._protocol is not None and self._follows(desired):
             self.desired = desired
             reason = "the policy was put in force once more; reading and proving"
             if self._protocol.phase is Phase.IDLE and self._awaited is None:
                 return self._begin(now, Input.POLICY_AGAIN, reason)
-            return self._turn(Input.POLICY_AGAIN_BUSY, reason, now)
+            return self._enter_state(Input.POLICY_AGAIN_BUSY, reason, now)
         removed = self.desired is not None and desired is None
         self._size = MOST_UNKNOWN
         self.desired = desired
@@ -171,15 +171,15 @@ class Session:
         if desired is None:
             reason = "no longer in the policy; its rules stay as they are" if removed else ""
             chunks = protocol.leave() if removed else ()
-            return self._leave_alone(Input.UNNAMED, reason, now)._replace(chunks=chunks)
+            return self._stop_following(Input.UNNAMED, reason, now)._replace(chunks=chunks)
         if held is None:
-            return self._read_anew(protocol, now)
-        situation = self._situation(protocol, desired, now)
-        job = self._have_done(partial(change_over, *held, situation), partial(self._change_over, protocol))
-        told = self._turn(Input.POLICY_KNOWN, "comparing its rules with a new policy", now)
-        return told.before(job)
+            return self._reread(protocol, now)
+        context = self._review_context(protocol, desired, now)
+        job = self._start_job(partial(change_over, *held, context), partial(self._change_over, protocol))
+        outcome = self._enter_state(Input.POLICY_KNOWN, "comparing its rules with a new policy", now)
+        return outcome.before(job)
 
-    def _is_under(self, desired: DesiredState | None) -> bool:
+    def _follows(self, desired: DesiredState | None) -> bool:
         """Return whether this policy is in force: a new cycle would only forget reported changes."""
         before = self.desired
         return bool(self._settled and before and desired and before.digest == desired.digest)
@@ -191,14 +191,14 @@ class Session:
         self._has_held = None
         self._forget_table()
         if self.desired is None:
-            return self._leave_alone(Input.CONNECTED_UNNAMED, "", now)
+            return self._stop_following(Input.CONNECTED_UNNAMED, "", now)
         return self._begin(now, Input.CONNECTED, "reading its table")
 
     def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
         """Take the end of the connection and its reason."""
-        self._rest(math.inf, now)
+        self._go_idle(math.inf, now)
         self._connection = self._protocol = None
-        return self._turn(Input.DISCONNECTED, why, now)
+        return self._enter_state(Input.DISCONNECTED, why, now)
 
     def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
         """Take all port numbers of the switch."""
@@ -209,15 +209,15 @@ class Session:
         if self._violations is None:
             return Outcome()
         if were_missing and self._protocol is not None and self._protocol.phase is Phase.IDLE:
-            self._arm_next_look(self._violations, now)
-        return self._judge(self._violations, now)
+            self._schedule_next_look(self._violations, now)
+        return self._assess(self._violations, now)
 
     def contested(self, addresses: Sequence[str], now: float) -> Outcome:
         """Take the addresses that claim the datapath id, the one in use first; none if only one does."""
         self._contest = contest(addresses)
         if self._connection is None or self._violations is None:
             return Outcome()
-        return self._judge(self._violations, now)
+        return self._assess(self._violations, now)
 
     @property
     def due_at(self) -> float:
@@ -227,8 +227,8 @@ class Session:
         """
         if self._awaited is not None:
             return math.inf
-        at_rest = self._protocol is not None and self._protocol.phase is Phase.IDLE
-        if not self._disturbance or not at_rest or self.desired is None:
+        at_go_idle = self._protocol is not None and self._protocol.phase is Phase.IDLE
+        if not self._disturbance or not at_go_idle or self.desired is None:
             return self._wake_at
         return min(self._wake_at, self._looks.next_at(self._disturbance))
 
@@ -242,7 +242,7 @@ class Session:
             return Outcome()
         if self._protocol.phase is Phase.IDLE:
             if now - self._room_sought >= self._audit_seconds and not self._disturbance:
-                self._seek_room(self._protocol, now)
+                self._ask_capacity(self._protocol, now)
             return self._begin(now)
         reason = f"no answer for {now - self._armed_at:.0f} s while {self._protocol.phase.value}"
         self._protocol.give_up()
@@ -254,8 +254,8 @@ class Session:
             return Outcome()
         self._violations = None
         self._looks.note(now - self._took, now)
-        self._rest(RETRY_SECONDS, now)
-        return self._turn(Input.FAILED, reason, now)
+        self._go_idle(RETRY_SECONDS, now)
+        return self._enter_state(Input.FAILED, reason, now)
 
     def receive(self, message: bytes, now: float) -> Outcome:
         """Take a whole message of the switch, header included.
@@ -265,30 +265,30 @@ class Session:
         if self._protocol is None:
             return Outcome()
         try:
-            told = self._hear_news(self._protocol, message, now)
+            outcome = self._take_reports(self._protocol, message, now)
             answer = self._protocol.receive(message)
         except ValueError as problem:
             return self.fail(str(problem), now)
         if answer.table is not None and self.desired is not None:
-            return told.before(self._review(self._protocol, self.desired, answer.table, now))
+            return outcome.before(self._review(self._protocol, self.desired, answer.table, now))
         if answer.problem:
-            return told.before(self.fail(answer.problem, now))
+            return outcome.before(self.fail(answer.problem, now))
         if answer.awaited:
             self._wait_for(self._protocol, now, asked=bool(answer.chunks))
-        return told.before(Outcome(answer.chunks))
+        return outcome.before(Outcome(answer.chunks))
 
     def _review(
         self, protocol: SwitchProtocol, desired: DesiredState, parts: Sequence[bytes], now: float
     ) -> Outcome:
         """Compare a table that was read with the desired state, in a job unless that is quick."""
         at_once = self._is_quick(protocol, desired, sum(map(len, parts)))
-        work = partial(review, parts, self._situation(protocol, desired, now))
-        then = partial(self._act_on, protocol, desired)
-        return then(work(), now) if at_once else self._have_done(work, then)
+        work = partial(review, parts, self._review_context(protocol, desired, now))
+        then = partial(self._act_on_review, protocol, desired)
+        return then(work(), now) if at_once else self._start_job(work, then)
 
-    def _situation(self, protocol: SwitchProtocol, desired: DesiredState, now: float) -> Situation:
+    def _review_context(self, protocol: SwitchProtocol, desired: DesiredState, now: float) -> ReviewContext:
         assert self._connection is not None
-        return Situation(
+        return ReviewContext(
             desired,
             self._connection.tables,
             protocol.limits,
@@ -309,25 +309,25 @@ class Session:
             return False
         return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
-    def _seek_room(self, protocol: SwitchProtocol, now: float) -> None:
+    def _ask_capacity(self, protocol: SwitchProtocol, now: float) -> None:
         protocol.forget_room(reported=self.status.state is State.DEGRADED)
         self._room_sought = now
 
-    def _read_anew(self, protocol: SwitchProtocol, now: float) -> Outcome:
-        self._seek_room(protocol, now)
+    def _reread(self, protocol: SwitchProtocol, now: float) -> Outcome:
+        self._ask_capacity(protocol, now)
         return self._begin(now, Input.POLICY_UNREAD, "reading its table for a new policy")
 
     def _begin(self, now: float, given: Input | None = None, reason: str = "") -> Outcome:
         """Drop the work under way and start a cycle; without an input it is routine."""
         assert self._protocol is not None
         self._start_cycle(rounds=0)
-        self._protocol.bound = bound_for(self._most_held)
+        self._protocol.bound = read_limit_for(self._most_held)
         chunks = (self._protocol.begin(),)
         self._wait_for(self._protocol, now)
         if given is None:
             return Outcome(chunks)
         self._violations = None
-        return self._turn(given, reason, now)._replace(chunks=chunks)
+        return self._enter_state(given, reason, now)._replace(chunks=chunks)
 
     @property
     def _most_held(self) -> int:
@@ -338,7 +338,7 @@ class Session:
         wanted = self._size if prepared is None else len(prepared)
         return max(wanted, self._confirmed)
 
-    def _act_on(
+    def _act_on_review(
         self, protocol: SwitchProtocol, desired: DesiredState, reviewed: Review, now: float
     ) -> Outcome:
         """Send what a review of the table asks for, or conclude."""
@@ -357,8 +357,8 @@ class Session:
         protocol.note_room(reviewed.room)
         self._losses = reviewed.losses
         self._size = len(reviewed.wanted or ())
-        if reviewed.mark is not None:
-            self._mark = reviewed.mark
+        if reviewed.marker is not None:
+            self._marker = reviewed.marker
         if reviewed.plan is not None:
             return self._carry_out(protocol, reviewed, now)
         return self._conclude(desired, reviewed, now)
@@ -368,7 +368,7 @@ class Session:
             self._read_back = reviewed.read_back
             protocol.delete_any_cookie(reviewed.any_cookie)
         if self._disturbance:
-            self._read_back.was_disturbed()
+            self._read_back.forget_ineffective()
 
     def _conclude(self, desired: DesiredState, reviewed: Review, now: float) -> Outcome:
         """Conclude a cycle with nothing more to send; prove the table first where it is as wanted."""
@@ -382,19 +382,19 @@ class Session:
         self._settled = not reviewed.violations
         if not self._settled:
             return self._end(reviewed.violations, now)
-        assert self._mark is not None
-        self._last, self._has_held = (desired, self._mark), self._wanted
-        self._rest(math.inf, now)
+        assert self._marker is not None
+        self._last, self._has_held = (desired, self._marker), self._wanted
+        self._go_idle(math.inf, now)
         others = frozenset(reviewed.others)
         if desired.is_judged(self._wanted, others):
-            return self._proven(desired.violation(self._wanted, others, reviewed.marks, now), now)
-        work = partial(desired.violation, self._wanted, others, reviewed.marks, now)
-        return self._have_done(work, self._proven, proves=True)
+            return self._proven(desired.violation(self._wanted, others, reviewed.markers, now), now)
+        work = partial(desired.violation, self._wanted, others, reviewed.markers, now)
+        return self._start_job(work, self._proven, proves=True)
 
     def _proven(self, violation: str | None, now: float) -> Outcome:
         return self._end([violation] if violation else [], now)
 
-    def _have_done(
+    def _start_job(
         self, work: Callable[[], Any], then: Callable[[Any, float], Outcome], *, proves: bool = False
     ) -> Outcome:
         """Return a job for the work; its result is ignored once the session begins other work."""
@@ -418,11 +418,11 @@ class Session:
         self._violations = violations
         self._looks.note(now - self._took, now)
         self._audits += 1
-        self._rest(math.inf, now)
-        self._arm_next_look(violations, now)
-        return self._judge(violations, now)
+        self._go_idle(math.inf, now)
+        self._schedule_next_look(violations, now)
+        return self._assess(violations, now)
 
-    def _arm_next_look(self, violations: Sequence[str], now: float) -> None:
+    def _schedule_next_look(self, violations: Sequence[str], now: float) -> None:
         """Arm the next audit, or an earlier look where something is wrong or missing."""
         assert self._connection is not None
         seconds = audit_delay(self._audit_seconds, self.dpid, self._audits)
@@ -430,45 +430,45 @@ class Session:
             seconds = RETRY_SECONDS
         if again_at := self._read_back.next_at(now):
             seconds = max(seconds, again_at - now)
-        self._arm(seconds, now)
+        self._set_timer(seconds, now)
 
     @property
     def _held(self) -> tuple[Ruleset, FlowRule] | None:
         """Rules and marker that the switch is known to hold; None where that is not certain."""
         protocol = self._protocol
         known = self._settled and self._violations is not None and not self._disturbance
-        if protocol is None or self._wanted is None or self._mark is None or not known:
+        if protocol is None or self._wanted is None or self._marker is None or not known:
             return None
         if self._read_back.cuts_cookies:
             return None
         if protocol.phase is not Phase.IDLE or not protocol.able.monitor:
             return None
-        return self._wanted, self._mark
+        return self._wanted, self._marker
 
-    def _change_over(self, protocol: SwitchProtocol, way: ChangeOver | None, now: float) -> Outcome:
-        """Change to the next policy without reading the table first, where ``way`` allows that."""
-        if way is None or self._disturbance:
-            return self._read_anew(protocol, now)
-        self.revision, self._mark = way.revision, way.mark
+    def _change_over(self, protocol: SwitchProtocol, change: ChangeOver | None, now: float) -> Outcome:
+        """Change to the next policy without reading the table first, where ``change`` allows that."""
+        if change is None or self._disturbance:
+            return self._reread(protocol, now)
+        self.revision, self._marker = change.revision, change.marker
         self._start_cycle(rounds=1)
-        self._wanted, self._violations = way.wanted, None
+        self._wanted, self._violations = change.wanted, None
         protocol.renew()
-        chunks = protocol.carry_out(way.plan)
+        chunks = protocol.carry_out(change.plan)
         self._wait_for(protocol, now)
-        if not way.plan.steps:
-            return self._turn(
+        if not change.plan.steps:
+            return self._enter_state(
                 Input.POLICY_EQUAL, "a new policy changes no rule here; reading and proving", now
             ).before(Outcome(chunks))
         self._repaired = True
-        changes = count(sum(map(len, way.plan.steps)), "change")
-        told = self._turn(Input.POLICY_SENT, f"sending {changes} for a new policy", now)
-        return told.before(Outcome(chunks))
+        changes = count(sum(map(len, change.plan.steps)), "change")
+        outcome = self._enter_state(Input.POLICY_SENT, f"sending {changes} for a new policy", now)
+        return outcome.before(Outcome(chunks))
 
     def _carry_out(self, protocol: SwitchProtocol, reviewed: Review, now: float) -> Outcome:
         plan, comparison = reviewed.plan, reviewed.comparison
         assert plan is not None
         assert comparison is not None
-        self._read_back.sends((*plan.steps, UpdateStep(plan.first)))
+        self._read_back.note_sent((*plan.steps, UpdateStep(plan.first)))
         self._cycle = self._cycle.after(plan, len(protocol.refused))
         chunks = protocol.carry_out(plan)
         self._wait_for(protocol, now)
@@ -477,19 +477,21 @@ class Session:
         self._violations, self._repaired = None, True
         what = summary(comparison.differences)
         events = (_repair_event(comparison),) if self._settled else ()
-        told = Outcome(chunks, events=events)
+        outcome = Outcome(chunks, events=events)
         sending = f"sending {count(len(comparison.repairs), 'change')}: {what}"
-        return self._turn(Input.UPDATING, sending, now).before(told)
+        return self._enter_state(Input.UPDATING, sending, now).before(outcome)
 
-    def _judge(self, violations: Sequence[str], now: float) -> Outcome:
+    def _assess(self, violations: Sequence[str], now: float) -> Outcome:
         """Enter the state that a compared table and the ports lead to."""
         assert self.desired is not None
         assert self._connection is not None
         ports = self._connection.ports
         if reasons := [*self._contest, *violations, *strange_ports(self.desired.switch, ports or ())]:
-            return self._turn(Input.VIOLATED, "; ".join(reasons), now)
+            return self._enter_state(Input.VIOLATED, "; ".join(reasons), now)
         if self._disturbance:
-            return self._turn(Input.DISTURBED, "its rules were changed again while its table was read", now)
+            return self._enter_state(
+                Input.DISTURBED, "its rules were changed again while its table was read", now
+            )
         confirmed = "; ".join(
             (
                 f"{count(self._confirmed, 'rule')} read back as wanted and proven",
@@ -499,40 +501,40 @@ class Session:
         )
         if ports is None and now < self._connected_at + RETRY_SECONDS:
             # Most switches do so a moment later; no report is needed then.
-            self._turn(Input.PORTS_AWAITED, f"{confirmed}; it has not described its ports yet", now)
+            self._enter_state(Input.PORTS_AWAITED, f"{confirmed}; it has not described its ports yet", now)
             return Outcome()
         if ports is None:
             remedy = "it does not describe its ports: let it connect again"
-            return self._turn(Input.VIOLATED, f"{confirmed}; {remedy}", now)
+            return self._enter_state(Input.VIOLATED, f"{confirmed}; {remedy}", now)
         if self.desired.switch.mode is Mode.MONITOR:
             reason = f"{confirmed}; blocks are counted and let through"
-            return self._turn(Input.PROVEN_MONITORING, reason, now)
-        return self._turn(Input.PROVEN, confirmed, now)
+            return self._enter_state(Input.PROVEN_MONITORING, reason, now)
+        return self._enter_state(Input.PROVEN, confirmed, now)
 
-    def _hear_news(self, protocol: SwitchProtocol, message: bytes, now: float) -> Outcome:
+    def _take_reports(self, protocol: SwitchProtocol, message: bytes, now: float) -> Outcome:
         """Take reported rule changes: send drifted rules again, and have the table read."""
         # During a plan the switch reports the plan's steps too; the table is read right after it.
         if self.desired is None or protocol.will_read:
             return Outcome()
-        told = Outcome()
-        for news in decode_news(message):
-            if news.xid is not None and protocol.has_sent(news.xid):
+        outcome = Outcome()
+        for report in decode_rule_reports(message):
+            if report.xid is not None and protocol.has_sent(report.xid):
                 continue
-            if supersedes(news, self._mark):
+            if supersedes(report, self._marker):
                 self._settled = False
-            disturbance = disturbance_of(news, self._wanted, self._mark)
+            disturbance = disturbance_of(report, self._wanted, self._marker)
             if not disturbance:
                 continue
             self._disturbance = max(self._disturbance, disturbance)
             self._violations = None
-            self._read_back.was_disturbed()
+            self._read_back.forget_ineffective()
             if next_state(self.status.state, Input.REPORTED) is not None:
-                told = told.before(self._turn(Input.REPORTED, describe_news(news), now))
-            if self._settled and self._wanted is not None and not news.ended:
-                self._drift.note(news, self._wanted)
-        return told.before(self._put_right(protocol, now)) if self._drift else told
+                outcome = outcome.before(self._enter_state(Input.REPORTED, describe_report(report), now))
+            if self._settled and self._wanted is not None and not report.ended:
+                self._drift.note(report, self._wanted)
+        return outcome.before(self._send_repairs(protocol, now)) if self._drift else outcome
 
-    def _put_right(self, protocol: SwitchProtocol, now: float) -> Outcome:
+    def _send_repairs(self, protocol: SwitchProtocol, now: float) -> Outcome:
         """Send drifted rules again within the repair budget; the next look repairs the rest."""
         drift, self._drift = self._drift, Drift()
         if not self._settled or self._wanted is None or self._read_back.cuts_cookies:
@@ -554,13 +556,13 @@ class Session:
         self._wait_for(protocol, now)
         return Outcome(chunks, events=events)
 
-    def _leave_alone(self, given: Input, reason: str, now: float) -> Outcome:
-        self._rest(math.inf, now)
+    def _stop_following(self, given: Input, reason: str, now: float) -> Outcome:
+        self._go_idle(math.inf, now)
         self._violations = None
         remedy = f"not in the policy, left alone: to protect it, add a switch with dpid {self.dpid:#x}"
-        return self._turn(given, reason or remedy, now)
+        return self._enter_state(given, reason or remedy, now)
 
-    def _turn(self, given: Input, reason: str, now: float) -> Outcome:
+    def _enter_state(self, given: Input, reason: str, now: float) -> Outcome:
         """Enter the state that follows on an input; the outcome has it if it or its reason is new."""
         before = self.status
         state = next_state(before.state, given)
@@ -573,26 +575,26 @@ class Session:
             since = self._before_check.since
         rules = self._confirmed if is_converged(state) else 0
         self.status = Status(state, reason, since, rules)
-        return Outcome(turned=self.status)
+        return Outcome(new_status=self.status)
 
     def _forget_table(self) -> None:
-        self._awaited = self._wanted = self._mark = self._violations = None
+        self._awaited = self._wanted = self._marker = self._violations = None
         self._settled = False
         self._drift = Drift()
 
-    def _rest(self, seconds: float, now: float) -> None:
+    def _go_idle(self, seconds: float, now: float) -> None:
         self._awaited = None
         if self._protocol is not None:
             self._protocol.rest()
-        self._arm(seconds, now)
+        self._set_timer(seconds, now)
 
     def _wait_for(self, protocol: SwitchProtocol, now: float, *, asked: bool = True) -> None:
         """Give the switch the time it may need for what it is asked now, or goes on to answer."""
         if asked and protocol.phase is Phase.READING:
             self._asked, self._disturbance = now, Disturbance.NONE
-        self._arm(ANSWER_SECONDS + SECONDS_PER_CHANGE * protocol.pending, now)
+        self._set_timer(ANSWER_SECONDS + SECONDS_PER_CHANGE * protocol.pending, now)
 
-    def _arm(self, seconds: float, now: float) -> None:
+    def _set_timer(self, seconds: float, now: float) -> None:
         self._armed_at, self._wake_at = now, now + seconds
 
 

@@ -79,7 +79,7 @@ class Outcome(NamedTuple):
     """Result of an input: OpenFlow messages, joined to pieces to send in order; the state if new."""
 
     chunks: tuple[bytes, ...] = ()
-    turned: Status | None = None
+    new_status: Status | None = None
     events: tuple[SwitchEvent, ...] = ()
     job: Job | None = None
 
@@ -87,7 +87,7 @@ class Outcome(NamedTuple):
         """Return this outcome with another one behind it; of two states or jobs the later one is kept."""
         return Outcome(
             self.chunks + other.chunks,
-            other.turned or self.turned,
+            other.new_status or self.new_status,
             self.events + other.events,
             other.job or self.job,
         )

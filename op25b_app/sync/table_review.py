@@ -16,15 +16,15 @@ from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.sync.assessment import newer_policy, next_revision, summary
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.protocol import Limits
+from op25b_app.sync.protocol import SwitchLimits
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison, difference, markers_among, reconcile
 from op25b_app.sync.ruleset import Key, Ruleset
-from op25b_app.sync.target_rules import Intent, Target, choose_target, fitting
-from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
+from op25b_app.sync.target_rules import MarkedRuleset, TargetRules, choose_target, fitting
+from op25b_app.sync.update_plan import UpdatePlan, marker_changes, plan_changes
 
 
-class Situation(NamedTuple):
+class ReviewContext(NamedTuple):
     """Knowledge of a session at a review; nothing changes these values.
 
     ``now`` and ``asked``, when the table was asked for, are in seconds since 1970. ``wanted`` is None where
@@ -35,7 +35,7 @@ class Situation(NamedTuple):
 
     desired: DesiredState
     tables: int
-    limits: Limits
+    limits: SwitchLimits
     read_back: ReadBack
     now: float
     asked: float
@@ -53,7 +53,7 @@ class Review(NamedTuple):
     is as new, or newer. Where ``needs_room`` is true, the switch is to be asked for the capacity of its
     tables. Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``violations``
     if it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``room`` is the
-    capacity by table, ``marks`` are the markers and ``others`` the other rules found that stay. ``read_back``
+    capacity by table, ``markers`` and ``others`` are rules found that stay. ``read_back``
     is the updated knowledge of how the switch reports rules; with ``any_cookie`` rules are to be deleted
     whatever their cookies are.
     """
@@ -64,11 +64,11 @@ class Review(NamedTuple):
     revision: int | None = None
     needs_room: bool = False
     room: Mapping[int, int] = {}
-    mark: FlowRule | None = None
-    plan: Plan | None = None
+    marker: FlowRule | None = None
+    plan: UpdatePlan | None = None
     comparison: Comparison | None = None
     violations: Sequence[str] = ()
-    marks: Sequence[FlowRule] = ()
+    markers: Sequence[FlowRule] = ()
     others: Sequence[FlowRule] = ()
     losses: Sequence[str] = ()
     read_back: ReadBack | None = None
@@ -80,127 +80,127 @@ class ChangeOver(NamedTuple):
 
     wanted: Ruleset
     revision: int
-    mark: FlowRule
-    plan: Plan
+    marker: FlowRule
+    plan: UpdatePlan
 
 
-def review(parts: Iterable[bytes], situation: Situation) -> Review:
+def review(parts: Iterable[bytes], context: ReviewContext) -> Review:
     """Compare a table, as the messages that it came in, with what the policy wants.
 
     The result has a ``problem`` for malformed messages, and for rules that need more tables.
     """
-    desired, limits = situation.desired, situation.limits
+    desired, limits = context.desired, context.limits
     try:
-        told = [rule for part in parts for rule in codec.decode_flow_stats(part)]
+        reported = [rule for part in parts for rule in codec.decode_flow_stats(part)]
     except ValueError as problem:
         return Review(str(problem))
-    read_back = situation.read_back
-    found = read_back.as_sent(told)
-    marks, rest = markers_among(found)
-    revision = situation.revision
+    read_back = context.read_back
+    found = read_back.as_sent(reported)
+    markers, rest = markers_among(found)
+    revision = context.revision
     if revision is None:
-        known = marks if situation.last is None else (*marks, situation.last[1])
+        known = markers if context.last is None else (*markers, context.last[1])
         revision = next_revision(desired.digest, known)
-    elif refusal := newer_policy(Marker(revision, desired.digest), marks):
+    elif refusal := newer_policy(Marker(revision, desired.digest), markers):
         return Review(refusal, superseded=True)
     try:
-        wanted = situation.wanted or desired.wanted(situation.now, situation.tables)
+        wanted = context.wanted or desired.wanted(context.now, context.tables)
     except ValueError as problem:
         return Review(str(problem), revision=revision)
-    reviewed = Review(wanted=wanted, revision=revision, marks=marks)
+    reviewed = Review(wanted=wanted, revision=revision, markers=markers)
     if limits.needs_room(len(wanted) - len(found)):
         return reviewed._replace(needs_room=True)
     room = limits.room_seen(found)
     reviewed = reviewed._replace(room=room)
-    intent = Intent(wanted, marker_rule(Marker(revision, desired.digest), wanted.last_own_table))
-    chosen = _target(situation, intent, found, room)
+    asked = MarkedRuleset(wanted, marker_rule(Marker(revision, desired.digest), wanted.last_own_table))
+    chosen = _target(context, asked, found, room)
     reviewed = reviewed._replace(losses=chosen.losses)
-    if chosen.intent is None:
+    if chosen.ruleset is None:
         return reviewed._replace(violations=chosen.violations)
-    target, mark = chosen.intent
-    age = situation.now - situation.asked
-    comparison = reconcile(target, rest, held=situation.held, age=age)
-    if read_back.knows_better(comparison, rest):
+    target, marker = chosen.ruleset
+    age = context.now - context.asked
+    comparison = reconcile(target, rest, held=context.held, age=age)
+    if read_back.find_images(comparison, rest):
         rest = read_back.as_sent(rest)
-        comparison = reconcile(target, rest, held=situation.held, age=age)
-    read_back.learn(comparison, situation.now, all_taken=limits.all_taken)
+        comparison = reconcile(target, rest, held=context.held, age=age)
+    read_back.note_ineffective(comparison, context.now, all_taken=limits.all_taken)
     reviewed = reviewed._replace(
-        mark=mark,
+        marker=marker,
         comparison=comparison,
         others=comparison.others,
         read_back=read_back,
-        any_cookie=read_back.cuts_cookies or not all(each.is_managed for each in marks),
+        any_cookie=read_back.cuts_cookies or not all(each.is_managed for each in markers),
     )
-    plan = _plan(situation, room, comparison, rest, (mark, marks), target) if situation.may_plan else None
+    plan = _plan(context, room, comparison, rest, (marker, markers), target) if context.may_plan else None
     if plan:
         return reviewed._replace(plan=plan, violations=chosen.violations)
     return reviewed._replace(violations=[*chosen.violations, *_not_as_sent(comparison)])
 
 
-def change_over(held: Ruleset, mark: FlowRule, situation: Situation) -> ChangeOver | None:
+def change_over(held: Ruleset, marker: FlowRule, context: ReviewContext) -> ChangeOver | None:
     """Return the change from ``held`` with its marker to what the policy wants, without reading the table.
 
     Return None where the table should be read first.
     """
-    desired, limits = situation.desired, situation.limits
+    desired, limits = context.desired, context.limits
     try:
-        wanted = desired.wanted(situation.now, situation.tables)
+        wanted = desired.wanted(context.now, context.tables)
     except ValueError:
         return None
     _, shortage = fitting(wanted, (), limits.able.room)
-    if situation.revision is None:
-        known = [mark] if situation.last is None else [mark, situation.last[1]]
+    if context.revision is None:
+        known = [marker] if context.last is None else [marker, context.last[1]]
         revision = next_revision(desired.digest, known)
     else:
-        revision = situation.revision
-        if newer_policy(Marker(revision, desired.digest), [mark]):
+        revision = context.revision
+        if newer_policy(Marker(revision, desired.digest), [marker]):
             return None
     if shortage:
         return None
-    new_mark = marker_rule(Marker(revision, desired.digest), wanted.last_own_table)
+    new_marker = marker_rule(Marker(revision, desired.digest), wanted.last_own_table)
     plan = plan_changes(difference(held, wanted), held, wanted, limits.able)
-    return ChangeOver(wanted, revision, new_mark, plan._replace(first=mark_changes(new_mark, [mark])))
+    return ChangeOver(wanted, revision, new_marker, plan._replace(first=marker_changes(new_marker, [marker])))
 
 
 def _target(
-    situation: Situation, wanted: Intent, found: Sequence[InstalledRule], room: Mapping[int, int]
-) -> Target:
-    def before() -> Intent | None:
-        if situation.last is None:
+    context: ReviewContext, wanted: MarkedRuleset, found: Sequence[InstalledRule], room: Mapping[int, int]
+) -> TargetRules:
+    def before() -> MarkedRuleset | None:
+        if context.last is None:
             return None
-        desired, mark = situation.last
+        desired, marker = context.last
         try:
-            return Intent(desired.wanted(situation.now, situation.tables), mark)
+            return MarkedRuleset(desired.wanted(context.now, context.tables), marker)
         except ValueError:  # the switch came back with fewer tables
             return None
 
     def settings_without(keys: Iterable[Key]) -> list[str]:
-        return situation.desired.settings_without(keys, situation.now, situation.tables)
+        return context.desired.settings_without(keys, context.now, context.tables)
 
-    return choose_target(wanted, before, found, room, situation.limits.refused, settings_without)
+    return choose_target(wanted, before, found, room, context.limits.refused, settings_without)
 
 
 def _plan(
-    situation: Situation,
+    context: ReviewContext,
     room: Mapping[int, int],
     comparison: Comparison,
     found: Sequence[InstalledRule],
-    marks: tuple[FlowRule, Sequence[FlowRule]],
+    markers: tuple[FlowRule, Sequence[FlowRule]],
     wanted: Ruleset,
-) -> Plan:
+) -> UpdatePlan:
     """Return the plan without changes that were refused, or had no effect a moment ago.
 
-    ``marks`` are the wanted marker and those found.
+    ``markers`` are the wanted marker and those found.
     """
-    limits, read_back, now = situation.limits, situation.read_back, situation.now
+    limits, read_back, now = context.limits, context.read_back, context.now
     repairs = comparison.repairs
     if read_back.next_at(now) is not None:
-        repairs = UpdateStep(change for change in repairs if not read_back.waits(change, now))
-    first = (*mark_changes(*marks), *comparison.renewals)
+        repairs = UpdateStep(change for change in repairs if not read_back.is_deferred(change, now))
+    first = (*marker_changes(*markers), *comparison.renewals)
     if limits.refused:
         repairs = UpdateStep(filterfalse(limits.has_refused, repairs))
         first = (*filterfalse(limits.has_refused, first),)
-    plan = Plan((), first=first)
+    plan = UpdatePlan((), first=first)
     if repairs:
         table = Ruleset([[each.rule for each in found]])
         able = limits.able._replace(room=room)

@@ -1,6 +1,6 @@
-"""Choose the rules to aim at: those the policy wants, as far as the switch has room and takes them.
+"""Choose the target rules: those the policy wants, as far as the switch has room and takes them.
 
-Where less than the whole would open something, the aim is what the policy before wanted.
+Where less than the whole would open something, the target is what the policy before wanted.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.oxm import ReportedMatch
 from op25b_app.sync.assessment import count
 from op25b_app.sync.capacity import fit, is_dispensable
-from op25b_app.sync.protocol import Refused
+from op25b_app.sync.protocol import RefusedChange
 from op25b_app.sync.reconcile import describe
 from op25b_app.sync.ruleset import Key, Ruleset
 from op25b_app.sync.update_orders import DROP_ALL
@@ -28,36 +28,36 @@ _RESTRICTING = (RuleRole.BLOCK, RuleRole.WOULD_BLOCK, RuleRole.SELECT)
 """Roles of rules that block, or hand over to a table that does."""
 
 
-class Intent(NamedTuple):
+class MarkedRuleset(NamedTuple):
     """Rules that a policy wants on a switch, and its marker."""
 
     rules: Ruleset
-    mark: FlowRule
+    marker: FlowRule
 
 
-class Target(NamedTuple):
-    """Rules to aim at, and sentences on what prevents all that the policy wants.
+class TargetRules(NamedTuple):
+    """Target rules, and sentences on what prevents all that the policy wants.
 
-    Without an ``intent`` the table is to stay as it is. ``losses`` are what the switch lacks although all
+    Without a ``ruleset`` the table is to stay as it is. ``losses`` are what the switch lacks although all
     that the policy says can be had.
     """
 
-    intent: Intent | None
+    ruleset: MarkedRuleset | None
     violations: list[str]
     losses: Sequence[str] = ()
 
 
 def choose_target(
-    wanted: Intent,
-    before: Callable[[], Intent | None],
+    wanted: MarkedRuleset,
+    before: Callable[[], MarkedRuleset | None],
     found: Sequence[InstalledRule],
     room: Mapping[int, int],
-    refused: Mapping[Key, Refused],
+    refused: Mapping[Key, RefusedChange],
     settings_without: Callable[[Iterable[Key]], list[str]] = lambda keys: [],
-) -> Target:
-    """Return the rules to aim at for a table with the rules ``found``.
+) -> TargetRules:
+    """Return the target rules for a table with the rules ``found``.
 
-    ``before`` returns the present intent of the policy that the switch last held completely, if any. ``room``
+    ``before`` returns the present rules of the policy that the switch last held completely, if any. ``room``
     is the capacity by table, in rules, and ``refused`` has changes by key. ``settings_without`` names the
     settings that do without rules of these keys.
     """
@@ -67,16 +67,16 @@ def choose_target(
     refusals = _refusals(about_rules, wanted.rules, settings_without)
     violations = [*([shortage] if shortage else ()), *refusals]
     if rules is not None and (taken := _acceptable(rules, refused)) is not None:
-        return Target(wanted._replace(rules=taken), violations, losses[:1])
+        return TargetRules(wanted._replace(rules=taken), violations, losses[:1])
     earlier, present = before(), {each.rule.key: each.rule.action for each in found}
     if earlier is not None:
         rules, shortage = fitting(earlier.rules, found, room)
         if rules is not None and not shortage and (taken := _acceptable(rules, refused)) is not None:
             kept = "it keeps the rules of the policy before"
-            return Target(earlier._replace(rules=taken), [*violations, kept])
+            return TargetRules(earlier._replace(rules=taken), [*violations, kept])
     if DROP_ALL.key in present:
-        return Target(None, [*violations, "everything is blocked, so that nothing opens"])
-    if earlier is not None and earlier.mark == wanted.mark:
+        return TargetRules(None, [*violations, "everything is blocked, so that nothing opens"])
+    if earlier is not None and earlier.marker == wanted.marker:
         restricting = (
             rule
             for rule in wanted.rules.rules
@@ -84,10 +84,10 @@ def choose_target(
             or (rule.role in _RESTRICTING and rule.key not in refused)
         )
         partial = wanted._replace(rules=Ruleset([[*restricting]]))
-        return Target(partial, [*violations, "no other permitting rule is put right"])
+        return TargetRules(partial, [*violations, "no other permitting rule is put right"])
     closed = all(table > Table.ADMIT or action is None for (table, _, _), action in present.items())
     kept = "no more was sent, so that nothing opens" + (", and everything is blocked" if closed else "")
-    return Target(None, [*violations, kept])
+    return TargetRules(None, [*violations, kept])
 
 
 def fitting(
@@ -109,7 +109,7 @@ def fitting(
     return fit(wanted, left) or (wanted, "")
 
 
-def _acceptable(wanted: Ruleset, refused: Mapping[Key, Refused]) -> Ruleset | None:
+def _acceptable(wanted: Ruleset, refused: Mapping[Key, RefusedChange]) -> Ruleset | None:
     """Return the wanted rules without refused ones; None where more would pass without those.
 
     Only rules that permit something to some addresses can be left out. Changes that are no longer wanted are
@@ -138,20 +138,22 @@ def _meant(change: Change, wanted: Ruleset) -> FlowRule:
 
 
 def _refusals(
-    refused: Mapping[Key, Refused], wanted: Ruleset, settings_without: Callable[[Iterable[Key]], list[str]]
+    refused: Mapping[Key, RefusedChange],
+    wanted: Ruleset,
+    settings_without: Callable[[Iterable[Key]], list[str]],
 ) -> Iterator[str]:
     """Yield what a switch has refused, why, and what to write instead."""
     for why, number in Counter(each.why for each in refused.values()).items():
         alike = [each.change for each in refused.values() if each.why == why]
-        told = f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(_meant(alike[0], wanted))}"
+        text = f"refused {count(number, 'rule')}: {explain(*why)}, first {describe(_meant(alike[0], wanted))}"
         keys = [change.rule.key for change in alike if change.rule.key in wanted.by_key]
         settings = settings_without(keys) if keys and why[0] in ABOUT_MATCHES else []
         named = " and ".join(f"'{setting}'" for setting in settings)
         verb = "does" if len(settings) == 1 else "do"
-        yield f"{told}, which {named} {verb} without" if settings else told
+        yield f"{text}, which {named} {verb} without" if settings else text
 
 
-def _without_marker(refused: Refused) -> str:
+def _without_marker(refused: RefusedChange) -> str:
     return (
         f"it takes no rule that says which policy it holds ({explain(*refused.why)}), so after a start the "
         "controller cannot distinguish a newer policy from its own"

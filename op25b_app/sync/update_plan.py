@@ -26,7 +26,7 @@ MARKERS = 2
 GATES = 1
 
 
-class Plan(NamedTuple):
+class UpdatePlan(NamedTuple):
     """Steps, each to be confirmed before the next; the first one all at once if ``bundled``.
 
     Changes of ``first`` need no order of their own: they go before the first step. A plan that
@@ -42,19 +42,21 @@ class Plan(NamedTuple):
         return bool(self.steps or self.first)
 
 
-def plan_changes(changes: UpdateStep, found: Ruleset, wanted: Ruleset, capabilities: Capabilities) -> Plan:
+def plan_changes(
+    changes: UpdateStep, found: Ruleset, wanted: Ruleset, capabilities: Capabilities
+) -> UpdatePlan:
     """Return the safest plan that the switch can carry out: see :mod:`op25b_app.sync.update_orders`.
 
     ``changes`` lead from ``found``, the whole table, to ``wanted``. Without a bundle, changes of only a
     cookie or time-out go before all others.
     """
     if not changes:
-        return Plan(())
+        return UpdatePlan(())
     if Table.ADMIT not in found.outcomes and changes is absent(wanted).repairs:
-        return Plan(installation(wanted))
+        return UpdatePlan(installation(wanted))
     reached = visited(found.outcomes)
     if capabilities.bundles and len(changes) > 1 and len(reached) > 1:
-        return Plan([UpdateStep(sorted(changes, key=_deletions_first))], bundled=True)
+        return UpdatePlan([UpdateStep(sorted(changes, key=_deletions_first))], bundled=True)
     renewed = UpdateStep(change for change in changes if _does_the_same(change))
     if renewed:
         changes = UpdateStep(change for change in changes if not _does_the_same(change))
@@ -66,20 +68,20 @@ def plan_changes(changes: UpdateStep, found: Ruleset, wanted: Ruleset, capabilit
             continue
         steps = order(changes, found, wanted)
         if steps is not None and _fit(steps, found, wanted, capabilities.room):
-            return Plan([*before, *steps], blocks_meanwhile=order is closed_first)
+            return UpdatePlan([*before, *steps], blocks_meanwhile=order is closed_first)
     if not changes:
-        return Plan(before)
-    return Plan([*before, *behind_gate(changes, wanted, _makes_room)], blocks_meanwhile=True)
+        return UpdatePlan(before)
+    return UpdatePlan([*before, *behind_gate(changes, wanted, _makes_room)], blocks_meanwhile=True)
 
 
-def mark_changes(mark: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:
+def marker_changes(marker: FlowRule, found: Iterable[FlowRule]) -> tuple[Change, ...]:
     """Return the changes that add a missing marker to the markers ``found``, and then delete the old ones."""
     present = [*found]
-    is_there = any(rule.key == mark.key and meaning(rule.action) == mark.action for rule in present)
-    new = () if is_there else (Change(FlowModCommand.ADD, mark),)
+    is_there = any(rule.key == marker.key and meaning(rule.action) == marker.action for rule in present)
+    new = () if is_there else (Change(FlowModCommand.ADD, marker),)
     return (
         *new,
-        *(Change(FlowModCommand.DELETE_STRICT, rule, rule) for rule in present if rule.key != mark.key),
+        *(Change(FlowModCommand.DELETE_STRICT, rule, rule) for rule in present if rule.key != marker.key),
     )
 
 

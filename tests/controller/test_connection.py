@@ -192,7 +192,7 @@ def test_a_stranger_may_not_waste_much(
 ) -> None:
     """Whoever waits to speak for a datapath id would come again at once."""
     ours, _ = pairs[0]
-    ours.admission.stage = stage
+    ours.message_filter.stage = stage
     ours.await_turn(rank)
     for _ in range(WASTED_BYTES // len(UNASKED) + 1):
         assert not ours.refused

@@ -78,7 +78,7 @@ class Driven:
             self._carry_out(self.session.tick(time.time()))
 
     def _carry_out(self, outcome: Outcome) -> None:
-        self.told += [outcome.turned.reason] if outcome.turned else []
+        self.told += [outcome.new_status.reason] if outcome.new_status else []
         for piece in outcome.chunks:
             self._socket.sendall(piece)
         if outcome.job:

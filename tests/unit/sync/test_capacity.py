@@ -87,7 +87,7 @@ def test_a_table_is_not_thought_smaller_with_each_policy(bundles: bool, told: bo
             "degraded",
             f"room for {held} of 41 rules in table 2: what the others would permit is blocked",
         )
-        assert len(world.marks) == 1
+        assert len(world.markers) == 1
     world.change_to(with_rules(*permits(3, 27)))
     assert world.status[0] == "protected"
 
@@ -206,7 +206,7 @@ def test_a_full_single_table_holds_what_blocks_and_as_much_of_the_rest_as_fits(
     assert blocks <= {*world.rules}
     assert {*world.rules} <= {*world.wanted.rules}
     assert len(world.rules) == left
-    assert len(world.marks) == 1
+    assert len(world.markers) == 1
     world.switch.flow_mods.clear()
     world.wait(10 * RETRY_SECONDS)
     assert len(world.switch.flow_mods) <= 2 * (missing + 3), "at most one more attempt, at an audit"

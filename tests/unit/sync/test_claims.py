@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.sync.claims import AGAIN_SECONDS, LIFE_SECONDS, MOST_WAITING, Claims, Ruling
+from op25b_app.sync.claims import AGAIN_SECONDS, LIFE_SECONDS, MOST_WAITING, ClaimActions, Claims
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 SOON, LATE = LIFE_SECONDS / 2, LIFE_SECONDS
@@ -14,32 +14,32 @@ SOON, LATE = LIFE_SECONDS / 2, LIFE_SECONDS
 def claims() -> Claims[str]:
     """One connection is in use."""
     made: Claims[str] = Claims()
-    assert made.claim("first", HERE, 0.0) == Ruling(use="first")
+    assert made.claim("first", HERE, 0.0) == ClaimActions(use="first")
     return made
 
 
-def closed(ruling: Ruling[str]) -> list[str]:
-    return [key for key, _ in ruling.close]
+def closed(actions: ClaimActions[str]) -> list[str]:
+    return [key for key, _ in actions.close]
 
 
 def test_one_alone_is_spoken_to_and_not_asked(claims: Claims[str]) -> None:
     assert not claims.is_contested
-    assert claims.tick(1000.0) == Ruling()
+    assert claims.tick(1000.0) == ClaimActions()
     assert not claims.heard("first", 1000.0)
-    assert claims.ended("first", 1001.0) == Ruling()
+    assert claims.ended("first", 1001.0) == ClaimActions()
     assert not claims
 
 
 def test_the_second_waits_while_the_first_lives(claims: Claims[str]) -> None:
-    assert claims.claim("second", THERE, 10.0) == Ruling(ask="first")
+    assert claims.claim("second", THERE, 10.0) == ClaimActions(ask="first")
     assert not claims.rivals, "nothing is known yet"
     assert claims.heard("first", 10.1)
     assert [*claims.rivals] == ["first", "second"]
     assert not claims.heard("first", 10.2), "known"
     for now in range(11, 40):
-        ruling = claims.tick(now)
-        assert ruling in (Ruling(), Ruling(ask="first"))
-        if ruling.ask:
+        actions = claims.tick(now)
+        assert actions in (ClaimActions(), ClaimActions(ask="first"))
+        if actions.ask:
             claims.heard("first", now + 0.1)
         assert [*claims.rivals] == ["first", "second"]
 
@@ -47,12 +47,12 @@ def test_the_second_waits_while_the_first_lives(claims: Claims[str]) -> None:
 def test_a_half_open_connection_loses_its_place(claims: Claims[str]) -> None:
     claims.claim("second", HERE, 10.0)
     assert not claims.heard("second", 10.1)
-    assert claims.tick(10.0 + SOON) == Ruling()
-    ruling = claims.tick(10.0 + LATE)
-    assert (ruling.use, closed(ruling)) == ("second", ["first"])
-    assert claims.claim("second", HERE, 12.0) == Ruling(use="second"), "asked again, it says the same"
+    assert claims.tick(10.0 + SOON) == ClaimActions()
+    actions = claims.tick(10.0 + LATE)
+    assert (actions.use, closed(actions)) == ("second", ["first"])
+    assert claims.claim("second", HERE, 12.0) == ClaimActions(use="second"), "asked again, it says the same"
     assert (claims.rivals, claims.is_contested) == ((), False)
-    assert claims.ended("first", 13.0) == Ruling()
+    assert claims.ended("first", 13.0) == ClaimActions()
     assert claims.in_use == "second"
 
 
@@ -60,8 +60,8 @@ def test_nobody_is_judged_before_all_is_read_that_it_has_sent(claims: Claims[str
     claims.claim("second", HERE, 10.0)
     for now in range(11, 60):
         claims.behind(now)
-        assert claims.tick(now) == Ruling()
-    assert claims.tick(59.0 + SOON) == Ruling()
+        assert claims.tick(now) == ClaimActions()
+    assert claims.tick(59.0 + SOON) == ClaimActions()
     assert claims.tick(59.0 + LATE).use == "second"
 
 
@@ -69,7 +69,7 @@ def test_without_a_question_there_is_nothing_to_be_behind_with(claims: Claims[st
     claims.claim("second", THERE, 10.0)
     claims.heard("first", 10.1)
     claims.behind(12.0)
-    assert claims.tick(10.1 + AGAIN_SECONDS) == Ruling(ask="first")
+    assert claims.tick(10.1 + AGAIN_SECONDS) == ClaimActions(ask="first")
 
 
 def test_claims_are_of_main_connections(claims: Claims[str]) -> None:
@@ -81,8 +81,8 @@ def test_claims_are_of_main_connections(claims: Claims[str]) -> None:
 def test_one_that_died_while_others_waited_loses_its_place_as_well(claims: Claims[str]) -> None:
     claims.claim("second", THERE, 10.0)
     claims.heard("first", 10.1)
-    assert claims.tick(10.1 + AGAIN_SECONDS / 2) == Ruling()
-    assert claims.tick(10.1 + AGAIN_SECONDS) == Ruling(ask="first")
+    assert claims.tick(10.1 + AGAIN_SECONDS / 2) == ClaimActions()
+    assert claims.tick(10.1 + AGAIN_SECONDS) == ClaimActions(ask="first")
     assert claims.tick(10.1 + AGAIN_SECONDS + LATE).use == "second"
 
 
@@ -101,10 +101,10 @@ def test_the_newest_follows_and_has_to_live(claims: Claims[str]) -> None:
         claims.claim(key, THERE, 10.0)
     claims.heard("first", 10.1)
     assert [*claims.rivals] == ["first", "second", "third"]
-    assert claims.ended("first", 11.0) == Ruling(use="third", ask="third")
+    assert claims.ended("first", 11.0) == ClaimActions(use="third", ask="third")
     assert not claims.rivals
-    ruling = claims.tick(11.0 + LATE)
-    assert (ruling.use, closed(ruling)) == ("second", ["third"])
+    actions = claims.tick(11.0 + LATE)
+    assert (actions.use, closed(actions)) == ("second", ["third"])
 
 
 def test_not_everybody_may_wait(claims: Claims[str]) -> None:
@@ -114,12 +114,12 @@ def test_not_everybody_may_wait(claims: Claims[str]) -> None:
 
 
 def test_auxiliary_connections_claim_nothing(claims: Claims[str]) -> None:
-    assert claims.auxiliary("one", HERE, 1) == Ruling()
-    assert claims.auxiliary("two", HERE, 2) == Ruling()
+    assert claims.auxiliary("one", HERE, 1) == ClaimActions()
+    assert claims.auxiliary("two", HERE, 2) == ClaimActions()
     assert claims.in_use == "first"
     assert not claims.is_contested
     assert closed(claims.auxiliary("one again", HERE, 1)) == ["one"]
-    assert claims.ended("one", 2.0) == Ruling()
+    assert claims.ended("one", 2.0) == ClaimActions()
     assert closed(claims.auxiliary("stranger", THERE, 1)) == ["stranger"]
     assert sorted(closed(claims.ended("first", 3.0))) == ["one again", "two"]
     assert not claims

@@ -74,10 +74,10 @@ def test_a_change_of_mode_begins_to_count_anew_and_only_there(bundles: bool) -> 
     assert world.status[0] == "protected"
     counted = counts_on(world)
     assert counted.pop((2, 10, ())) == 0
-    marks = {
+    markers = {
         (entry.flow.table, *entry.flow.key) for entry in world.switch.entries() if entry.flow.priority == 2
     }
-    assert {count for key, count in counted.items() if key not in marks} == {PACKETS}
+    assert {count for key, count in counted.items() if key not in markers} == {PACKETS}
 
 
 @pytest.mark.parametrize("metadata", [True, False], ids=["staged", "behind a gate"])

@@ -6,7 +6,7 @@ import pytest
 
 from op25b_app.compiler.marker import MOST_REVISIONS, Marker, is_marker, marker_rule, newest_marker
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue
-from op25b_app.sync.update_plan import mark_changes
+from op25b_app.sync.update_plan import marker_changes
 from testing.fake_switch.rules import put, remove, rules_on
 from tests.world import DIGEST, READ_BACK, RULES, World, desired
 
@@ -41,17 +41,17 @@ def test_a_marker_with_an_odd_match_says_nothing_and_goes(match: tuple[FieldValu
     put(world.switch, odd)
     world.connect(desired())
     assert world.status == ("protected", READ_BACK)
-    assert world.marks == [OURS]
+    assert world.markers == [OURS]
 
 
 def test_a_marker_that_does_something_is_made_to_do_nothing() -> None:
-    assert [change.rule for change in mark_changes(OURS, [OURS._replace(action=NORMAL)])] == [OURS]
+    assert [change.rule for change in marker_changes(OURS, [OURS._replace(action=NORMAL)])] == [OURS]
     world = World()
     world.connect(desired())
     put(world.switch, OURS._replace(action=NORMAL, hard_timeout=60))
     world.run_told()
     world.wait(1)
-    assert world.marks == [OURS]
+    assert world.markers == [OURS]
 
 
 def test_a_marker_that_somebody_deletes_is_put_back() -> None:
@@ -60,7 +60,7 @@ def test_a_marker_that_somebody_deletes_is_put_back() -> None:
     remove(world.switch, OURS)
     world.run_told()
     world.wait(1)
-    assert world.marks == [OURS]
+    assert world.markers == [OURS]
     assert world.status == ("protected", READ_BACK)
     assert world.events == []
 
@@ -70,7 +70,7 @@ def test_a_policy_with_other_tables_takes_its_marker_along() -> None:
     world.connect(desired())
     moved = [rule._replace(table=3) if rule.table == 2 else rule for rule in RULES]
     world.run(world.session.assign(desired(moved)._replace(digest=ANOTHER_DIGEST), world.now))
-    assert [mark.table for mark in world.marks] == [3]
+    assert [mark.table for mark in world.markers] == [3]
     assert newest_marker(rules_on(world.switch)) == Marker(2, ANOTHER_DIGEST[:32])
 
 
@@ -84,4 +84,4 @@ def test_of_two_controllers_with_the_same_revision_one_gives_way() -> None:
         world.run_told()
         world.wait(1)
         assert world.status[0] == state
-        assert theirs in world.marks or state == "protected"
+        assert theirs in world.markers or state == "protected"

@@ -12,7 +12,7 @@ import ryu.ofproto
 from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import encode_monitor_request
 from op25b_app.sync import message_filter
-from op25b_app.sync.message_filter import Admission, Stage
+from op25b_app.sync.message_filter import MessageFilter, Stage
 
 VERSIONS = (4, 5, 6)
 HELLO, ERROR, ECHO_REQUEST, PACKET_IN, PORT_STATUS = 0, 1, 2, 10, 12
@@ -32,9 +32,9 @@ def question(kind: int, xid: int = 7, version: int = 4) -> bytes:
     return wire.encode_multipart_request(version, kind, xid, b"")
 
 
-def greeted(version: int = 4) -> Admission:
+def greeted(version: int = 4) -> MessageFilter:
     """A connection whose switch was asked what it is."""
-    made = Admission()
+    made = MessageFilter()
     assert made.violation(message(HELLO, version=version)) == ""
     made.asked(message(5, 3, version=version))
     return made
@@ -46,7 +46,7 @@ def version(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
-def opened(version: int) -> Admission:
+def opened(version: int) -> MessageFilter:
     made = greeted(version)
     assert made.violation(message(6, 3, bytes(24), version)) == ""
     made.stage = Stage.OPEN
@@ -75,9 +75,9 @@ def test_every_type_is_classified(version_name: str) -> None:
 
 def test_before_the_hello_only_that_counts() -> None:
     for kind in {*range(256)} - message_filter.ALWAYS - {HELLO}:
-        assert "before its hello" in Admission().violation(message(kind, body=bytes(24)))
+        assert "before its hello" in MessageFilter().violation(message(kind, body=bytes(24)))
     for kind in message_filter.ALWAYS:
-        assert Admission().violation(message(kind)) == ""
+        assert MessageFilter().violation(message(kind)) == ""
 
 
 def test_before_the_features_only_those_count_and_only_where_they_were_asked_for() -> None:
@@ -88,10 +88,10 @@ def test_before_the_features_only_those_count_and_only_where_they_were_asked_for
 
 
 def test_a_hello_as_long_as_a_message_can_be_is_not_read() -> None:
-    assert "65535 bytes" in Admission().violation(message(HELLO, body=bytes(0xFFFF - 8)))
+    assert "65535 bytes" in MessageFilter().violation(message(HELLO, body=bytes(0xFFFF - 8)))
 
 
-def test_what_was_asked_is_answered_once(opened: Admission, version: int) -> None:
+def test_what_was_asked_is_answered_once(opened: MessageFilter, version: int) -> None:
     reply = multipart(METERS, version=version)
     assert "multipart kind 10) without a request" in opened.violation(reply)
     opened.asked(question(METERS, version=version))
@@ -104,7 +104,9 @@ def test_what_was_asked_is_answered_once(opened: Admission, version: int) -> Non
 
 
 @pytest.mark.parametrize("request_type", sorted(message_filter.REQUESTS - {wire.MULTIPART_REQUEST}))
-def test_replies_of_other_types_are_answers_too(opened: Admission, version: int, request_type: int) -> None:
+def test_replies_of_other_types_are_answers_too(
+    opened: MessageFilter, version: int, request_type: int
+) -> None:
     reply = message(request_type + 1, 9, version=version)
     assert "without a request" in opened.violation(reply)
     opened.asked(message(request_type, 9, version=version))
@@ -112,13 +114,13 @@ def test_replies_of_other_types_are_answers_too(opened: Admission, version: int,
     assert "without a request" in opened.violation(reply)
 
 
-def test_an_error_is_an_answer_as_well(opened: Admission, version: int) -> None:
+def test_an_error_is_an_answer_as_well(opened: MessageFilter, version: int) -> None:
     opened.asked(question(METERS, version=version))
     assert opened.violation(message(ERROR, version=version)) == ""
     assert opened.violation(multipart(METERS, version=version)) != ""
 
 
-def test_requests_may_be_sent_together_and_among_others(opened: Admission, version: int) -> None:
+def test_requests_may_be_sent_together_and_among_others(opened: MessageFilter, version: int) -> None:
     echo = message(ECHO_REQUEST, 1, b"abc", version)
     opened.asked(echo + question(METERS, 2, version) + question(PORTS, 3, version) + echo)
     assert opened.violation(multipart(PORTS, 3, version=version)) == ""
@@ -126,11 +128,11 @@ def test_requests_may_be_sent_together_and_among_others(opened: Admission, versi
 
 
 @pytest.mark.parametrize("sent", [b"", b"\4", bytes(8), bytes(100), message(18)[:8], message(18)[:5]])
-def test_whatever_is_sent_is_noted_without_a_mistake(opened: Admission, sent: bytes) -> None:
+def test_whatever_is_sent_is_noted_without_a_mistake(opened: MessageFilter, sent: bytes) -> None:
     opened.asked(sent)
 
 
-def test_requests_that_are_never_answered_take_no_room(opened: Admission, version: int) -> None:
+def test_requests_that_are_never_answered_take_no_room(opened: MessageFilter, version: int) -> None:
     for xid in range(10 * message_filter.MOST_ASKED):
         opened.asked(question(METERS, xid, version))
     assert len(vars(opened)["_asked"]) == message_filter.MOST_ASKED
@@ -138,7 +140,7 @@ def test_requests_that_are_never_answered_take_no_room(opened: Admission, versio
 
 
 def test_sessions_judge_their_own_answers_and_what_a_flow_monitor_tells(
-    opened: Admission, version: int
+    opened: MessageFilter, version: int
 ) -> None:
     assert opened.violation(multipart(1, OUR_XID, version=version)) == ""
     monitor = encode_monitor_request(version=version, xid=0)
@@ -146,14 +148,14 @@ def test_sessions_judge_their_own_answers_and_what_a_flow_monitor_tells(
     assert opened.violation(update) == ""
 
 
-def test_what_comes_unasked_counts(opened: Admission, version: int) -> None:
+def test_what_comes_unasked_counts(opened: MessageFilter, version: int) -> None:
     for kind in message_filter.TOLD - {HELLO}:
         assert opened.violation(message(kind, body=bytes(48), version=version)) == ""
     for kind in message_filter.COMMANDS | {HELLO, 99}:
         assert opened.violation(message(kind, body=bytes(48), version=version)) != ""
 
 
-def test_what_takes_long_to_read_is_not_read(opened: Admission, version: int) -> None:
+def test_what_takes_long_to_read_is_not_read(opened: MessageFilter, version: int) -> None:
     """A port has few properties, and a packet few fields; Ryu takes 100 ms and more for as many as fit."""
     assert opened.violation(message(PORT_STATUS, body=bytes(0xFFFF - 8), version=version)) != ""
     fields = struct.pack("!IHBBQ", 0, 0, 0, 0, 0) + struct.pack("!HH", 1, 0xFF00) + bytes(0xFF00 - 4)
@@ -162,7 +164,7 @@ def test_what_takes_long_to_read_is_not_read(opened: Admission, version: int) ->
     assert opened.violation(message(PACKET_IN, body=long, version=version)) == ""
 
 
-def test_of_ports_a_switch_tells_so_many_only(opened: Admission, version: int) -> None:
+def test_of_ports_a_switch_tells_so_many_only(opened: MessageFilter, version: int) -> None:
     size = 64 * 1000
     for xid in (1, 2):
         opened.asked(question(PORTS, xid, version))
@@ -176,13 +178,13 @@ def test_of_ports_a_switch_tells_so_many_only(opened: Admission, version: int) -
         assert told > message_filter.PORTS_BYTES - 2 * size
 
 
-def test_another_version_than_is_spoken_is_not_read(opened: Admission, version: int) -> None:
+def test_another_version_than_is_spoken_is_not_read(opened: MessageFilter, version: int) -> None:
     for other in {1, *VERSIONS} - {version}:
         assert "version" in opened.violation(message(PACKET_IN, body=bytes(48), version=other))
         assert opened.violation(message(ERROR, version=other)) == ""
 
 
-def test_a_connection_that_is_not_in_use_shows_that_it_lives(opened: Admission, version: int) -> None:
+def test_a_connection_that_is_not_in_use_shows_that_it_lives(opened: MessageFilter, version: int) -> None:
     opened.stage = Stage.ASIDE
     for kind in {*range(256)} - message_filter.ALWAYS:
         assert "not in use" in opened.violation(message(kind, OUR_XID, bytes(48), version))

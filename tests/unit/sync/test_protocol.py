@@ -19,16 +19,16 @@ from op25b_app.sync.phases import Phase
 from op25b_app.sync.protocol import (
     MOST_OF_OTHERS,
     Answer,
-    Bound,
+    ReadLimit,
     SwitchProtocol,
-    bound_for,
-    is_answer,
-    is_news,
+    is_reply,
+    is_report,
     is_request_xid,
+    read_limit_for,
 )
 from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.session import ANSWER_SECONDS, AUDIT_SECONDS, RETRY_SECONDS, SECONDS_PER_CHANGE
-from op25b_app.sync.update_plan import Plan
+from op25b_app.sync.update_plan import UpdatePlan
 from testing.fake_switch import Abilities, FakeSwitch, Refusal
 from testing.fake_switch.rules import put, remove
 from testing.fake_switch.wire import Kind, Message, Stream, pack
@@ -215,8 +215,10 @@ def part_of_table(xid: int, body: bytes, *, more: bool) -> bytes:
 MATCHES_EVERYTHING = struct.pack("!H46xHH4x", 56, 1, 4)
 
 
-@pytest.mark.parametrize("bound", [Bound(1_500, 1 << 30), Bound(1 << 30, 100_000)], ids=["rules", "bytes"])
-def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: Bound) -> None:
+@pytest.mark.parametrize(
+    "bound", [ReadLimit(1_500, 1 << 30), ReadLimit(1 << 30, 100_000)], ids=["rules", "bytes"]
+)
+def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: ReadLimit) -> None:
     dialogue, xid = reading()
     dialogue.bound = bound
     part = part_of_table(xid, MATCHES_EVERYTHING * 1_000, more=True)
@@ -234,7 +236,7 @@ def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: Bound) -> None
 
 def test_a_table_of_the_size_of_two_policies_and_of_many_others_is_read() -> None:
     dialogue, xid = reading()
-    dialogue.bound = bound_for(10_000)
+    dialogue.bound = read_limit_for(10_000)
     assert dialogue.bound.rules == 2 * 10_000 + MOST_OF_OTHERS
     part = part_of_table(xid, MATCHES_EVERYTHING * 1_000, more=True)
     for _ in range(dialogue.bound.rules // 1_000):
@@ -289,7 +291,7 @@ def test_a_late_barrier_of_an_older_cycle_confirms_nothing() -> None:
     dialogue, _ = reading()
     barriers = []
     for rule in RULES[:2]:
-        chunks = dialogue.carry_out(Plan([UpdateStep([Change(FlowModCommand.ADD, rule)])]))
+        chunks = dialogue.carry_out(UpdatePlan([UpdateStep([Change(FlowModCommand.ADD, rule)])]))
         *_, barrier = Stream().feed(b"".join(chunks))
         barriers.append(pack(4, Kind.BARRIER_REPLY, barrier.xid))
     assert dialogue.receive(barriers[0]).chunks == ()
@@ -317,7 +319,7 @@ def test_answers_are_told_from_news_and_from_what_is_of_no_concern(version: int)
         if version > 4
         else struct.pack("!HHxxxxII", 0xFFFF, 0, 0x4F4E4600, 1870)
     )
-    news = [
+    reports = [
         pack(version, Kind.ERROR, theirs, bytes(4)),
         pack(version, Kind.FLOW_REMOVED, 0, bytes(40)),
         pack(version, Kind.MULTIPART_REPLY, 0, update),
@@ -329,10 +331,10 @@ def test_answers_are_told_from_news_and_from_what_is_of_no_concern(version: int)
         pack(version, Kind.MULTIPART_REPLY, theirs, struct.pack("!HHxxxx", 1, 0)),
         pack(version, Kind.ECHO_REPLY, theirs),
     ]
-    assert [(is_answer(each), is_news(each)) for each in news] == [(False, True)] * len(news)
-    assert [(is_answer(each), is_news(each)) for each in of_no_concern] == [(False, False)] * 4
-    assert is_answer(pack(version, Kind.BARRIER_REPLY, mine))
-    assert is_answer(pack(version, Kind.MULTIPART_REPLY, mine, struct.pack("!HHxxxx", 1, 0)))
+    assert [(is_reply(each), is_report(each)) for each in reports] == [(False, True)] * len(reports)
+    assert [(is_reply(each), is_report(each)) for each in of_no_concern] == [(False, False)] * 4
+    assert is_reply(pack(version, Kind.BARRIER_REPLY, mine))
+    assert is_reply(pack(version, Kind.MULTIPART_REPLY, mine, struct.pack("!HHxxxx", 1, 0)))
 
 
 def test_a_table_that_says_it_takes_no_rules_has_said_nothing() -> None:

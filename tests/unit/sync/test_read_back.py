@@ -71,7 +71,7 @@ def test_repair_and_other_policies_go_on(version: int, able: Abilities, odd: str
     world.wait(2 * AUDIT_SECONDS)
     assert world.status[0] == "protected"
     assert {rule.key for rule in world.rules} == {rule.key for rule in RULES[5:]}
-    assert len(world.marks) == 1
+    assert len(world.markers) == 1
     put(world.switch, RULES[5]._replace(action=Goto(9), cookie=0xBAD))
     world.wait(2 * AUDIT_SECONDS)
     assert all(entry.flow.cookie != 0xBAD for entry in world.switch.entries()), "written over, and ours again"

@@ -420,12 +420,12 @@ def test_many_rules_leave_in_pieces() -> None:
 def test_a_policy_has_a_revision_on_the_switch() -> None:
     world = World()
     world.connect(desired())
-    assert newest_marker(world.marks) == Marker(1, DIGEST[:32])
+    assert newest_marker(world.markers) == Marker(1, DIGEST[:32])
     world.run(world.session.assign(desired(), world.now))
-    assert (world.session.revision, len(world.marks)) == (1, 1)
+    assert (world.session.revision, len(world.markers)) == (1, 1)
     other = desired(RULES[1:])._replace(digest="beef" * 16)
     world.run(world.session.assign(other, world.now))
-    assert world.marks == [marker_rule(Marker(2, "beef" * 16), 2)]
+    assert world.markers == [marker_rule(Marker(2, "beef" * 16), 2)]
     assert world.session.revision == 2
 
 
@@ -525,8 +525,8 @@ def test_ports_do_not_protect_a_switch_whose_next_policy_is_being_worked_out() -
     world.connect(desired())
     told = world.session.assign(desired(RULES[:-4] + RULES[-3:]), world.now)
     assert told.job is not None
-    assert world.session.ports_changed(PORTS, world.now).turned is None
-    assert world.session.contested((), world.now).turned is None
+    assert world.session.ports_changed(PORTS, world.now).new_status is None
+    assert world.session.contested((), world.now).new_status is None
     assert world.session.status.state is State.CHECKING
     world.run(told)
     assert world.status[0] == "protected"

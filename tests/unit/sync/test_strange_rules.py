@@ -141,12 +141,12 @@ def test_news_that_cannot_be_read_has_the_table_read(version: int, strange: str)
     world = World(version=version, capabilities=Abilities(versions=(version,)))
     world.connect(desired())
     world.now += 10
-    world.run(world.deliver(news(version, updated(version, BLOCK, rest))))
+    world.run(world.deliver(report_message(version, updated(version, BLOCK, rest))))
     assert world.status[0] == "checking"
     assert world.session.due_at <= world.now
 
 
-def news(version: int, entry: bytes) -> bytes:
+def report_message(version: int, entry: bytes) -> bytes:
     head = struct.pack("!HHxxxx", 0xFFFF if version == 4 else 16, 0)
     head += struct.pack("!II", 0x4F4E4600, 1870) if version == 4 else b""
     return struct.pack("!BBHI", version, 19, 8 + len(head) + len(entry), 0) + head + entry

@@ -20,7 +20,7 @@ from op25b_app.sync.capabilities import Capabilities
 from op25b_app.sync.reconcile import reconcile
 from op25b_app.sync.ruleset import Ruleset
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
-from op25b_app.sync.update_plan import Plan, mark_changes, plan_changes
+from op25b_app.sync.update_plan import UpdatePlan, marker_changes, plan_changes
 from tests.generated import NOW, SWITCH, policies
 from tests.world import RULES
 
@@ -39,7 +39,7 @@ def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> UpdateStep:
     return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
 
 
-def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], capabilities: Capabilities) -> Plan:
+def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], capabilities: Capabilities) -> UpdatePlan:
     after = Ruleset([wanted])
     return plan_changes(changes_from(found, after), Ruleset([found]), after, capabilities)
 
@@ -69,7 +69,7 @@ def test_one_change_needs_no_bundle_and_nothing_needs_no_plan() -> None:
     one, nothing = plan(RULES, RULES[1:], BUNDLES), plan(RULES, RULES, BUNDLES)
     assert (one.bundled, len(one.steps)) == (False, 1)
     assert not nothing
-    assert nothing._replace(first=mark_changes(marker_rule(Marker(1, "5eed" * 8), 2), ()))
+    assert nothing._replace(first=marker_changes(marker_rule(Marker(1, "5eed" * 8), 2), ()))
 
 
 def test_what_does_the_same_as_before_needs_no_gate() -> None:

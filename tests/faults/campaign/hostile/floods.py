@@ -72,7 +72,7 @@ async def flood_packet_in(attack: Attack) -> None:
 
 @hostile("flow-removed flood", 33, 39)
 async def flood_flow_removed(attack: Attack) -> None:
-    """News of rules of ours that are gone, which they are not."""
+    """Reports of rules of ours that are gone, which they are not."""
     await _flood(attack, pack(OPENFLOW_13, Kind.FLOW_REMOVED, 0, _FLOW_REMOVED))
 
 

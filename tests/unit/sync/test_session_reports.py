@@ -1,4 +1,4 @@
-"""What a session does on the news that its switch tells: at once, and whatever else is under way."""
+"""What a session does on the reports of its switch: at once, and whatever else is under way."""
 
 from __future__ import annotations
 
