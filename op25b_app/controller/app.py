@@ -23,13 +23,13 @@ from ryu.lib import hub
 
 from op25b_app.controller import log_writer, ryu_patches, settings, signals
 from op25b_app.controller.accepting import open_as_many_files_as_allowed
-from op25b_app.controller.claim_tracker import Claimants
-from op25b_app.controller.connection import Connection, make_room
-from op25b_app.controller.control_server import ControlEndpoint, Routes, SocketUnavailableError
+from op25b_app.controller.claim_tracker import ClaimTracker
+from op25b_app.controller.connection import Connection, set_handshake_limit
+from op25b_app.controller.control_server import ControlServer, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
+from op25b_app.controller.serial_executor import EXAMINING, PROVING, in_background
 from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import SwitchRunner
-from op25b_app.controller.work_queue import EXAMINING, PROVING, in_background
 from op25b_app.openflow import codec
 from op25b_app.openflow.features import decode_features
 from op25b_app.operate.candidate import Examined
@@ -45,7 +45,7 @@ from op25b_app.operate.policy_manager import Policies, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
-from op25b_app.operate.turns import Rank, rank_of
+from op25b_app.operate.turns import ConnectionClass, class_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
 from op25b_app.sync import session
@@ -78,27 +78,27 @@ class Application(app_manager.RyuApp):
         gc.collect()
         gc.freeze()
         self._switches = SwitchRegistry(self._journal, settings.audit_seconds(), _now)
-        self._claimants = Claimants(self._contest)
+        self._claims = ClaimTracker(self._contest)
         self._connected: dict[Any, SwitchRunner] = {}
         """Known switch by connection, once that is in use."""
         self._old_versions = OldVersions()
         self._reloading = hub.Semaphore()
         self._generation = 0
         self._desired_states: DesiredStates | None = None
-        self._control: ControlEndpoint | None = None
+        self._control: ControlServer | None = None
         open_as_many_files_as_allowed()
-        ryu_patches.tap_messages(self._take, self._await_turn, Connection.spend)
+        ryu_patches.tap_messages(self._on_message, self._await_turn, Connection.charge)
         ryu_patches.limit_connections()
         ryu_patches.listen_for_many()
         ryu_patches.format_hardware_addresses()
         ryu_patches.serve_few_on_end()
 
     def start(self) -> None:
-        """Put the policy in force; start the control endpoint and the green threads."""
+        """Put the policy in force; start the control server and the green threads."""
         super().start()
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
-        hub.spawn(self._tell_ended_exceptions)
+        hub.spawn(self._report_ended_exceptions)
         with self._reloading:
             self._put_in_force()
         if settings.reload_on_change():
@@ -110,7 +110,7 @@ class Application(app_manager.RyuApp):
             ("POST", "/reload"): (self._answer_reload, ("yes", "dry_run", "effect")),
         }
         try:
-            self._control = ControlEndpoint(settings.socket_path(), routes)
+            self._control = ControlServer(settings.socket_path(), routes)
         except SocketUnavailableError as error:
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
         assert self._desired_states is not None
@@ -120,7 +120,7 @@ class Application(app_manager.RyuApp):
         hub.spawn(self._prove_ahead, self._desired_states)
 
     def close(self) -> None:
-        """Close the control endpoint."""
+        """Close the control server."""
         if self._control is not None:
             self._control.close()
 
@@ -159,16 +159,16 @@ class Application(app_manager.RyuApp):
     def state_change(self, event: Any) -> None:
         """Pass the ports of a ready connection, or its end, to its switch."""
         if event.state == MAIN_DISPATCHER:
-            self._tell_ports(event.datapath)
+            self._pass_ports(event.datapath)
         elif switch := self._connected.pop(event.datapath, None):
             switch.disconnect(event.datapath)
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
     def port_state_change(self, event: Any) -> None:
         """Pass the changed ports of a connection to its switch."""
-        self._tell_ports(event.datapath)
+        self._pass_ports(event.datapath)
 
-    def _tell_ports(self, datapath: Any) -> None:
+    def _pass_ports(self, datapath: Any) -> None:
         if switch := self._connected.get(datapath):
             switch.ports_changed(present_ports(datapath.ports.values()), datapath)
 
@@ -179,7 +179,7 @@ class Application(app_manager.RyuApp):
         """
         if datapath.state != CONFIG_DISPATCHER or not (features := decode_features(message)):
             return False
-        if self._refuses(datapath, features.dpid) or not self._claimants.claim(datapath, features):
+        if self._refuses(datapath, features.dpid) or not self._claims.claim(datapath, features):
             return True
         switch = self._connected[datapath] = self._switches.make_known(features.dpid)
         switch.connect(datapath, session.SwitchFeatures(datapath.ofproto.OFP_VERSION, features.tables))
@@ -190,30 +190,32 @@ class Application(app_manager.RyuApp):
         switch = self._policies.in_force.policy.switch_of_dpid(dpid)
         if switch is None or not (why := refusal(switch, datapath.certificate)):
             return False
-        self._journal.record(_now(), switch.name, "certificate", f"{_endpoint(*datapath.address[:2])} {why}")
+        self._journal.record(
+            _now(), switch.name, "certificate", f"{_address_text(*datapath.address[:2])} {why}"
+        )
         datapath.refuse(why)
         return True
 
     def _contest(self, dpid: int, rivals: tuple[Connection, ...]) -> None:
-        self._switches.make_known(dpid).contest([_endpoint(*rival.address[:2]) for rival in rivals])
+        self._switches.make_known(dpid).contest([_address_text(*rival.address[:2]) for rival in rivals])
 
     def _await_turn(self, datapath: Connection) -> None:
-        """Note a message as a sign of life, and wait for the turn of its connection's rank."""
-        self._claimants.heard(datapath)
-        datapath.await_turn(self._rank(datapath))
+        """Note a message as a sign of life, and wait for the turn of its connection's class."""
+        self._claims.note_message(datapath)
+        datapath.await_turn(self._class_of(datapath))
 
-    def _rank(self, datapath: Connection) -> Rank:
+    def _class_of(self, datapath: Connection) -> ConnectionClass:
         if switch := self._connected.get(datapath):
-            return rank_of(in_use=True, in_policy=switch.session.desired is not None)
-        dpid = self._claimants.claimed_by(datapath)
+            return class_of(in_use=True, in_policy=switch.session.desired is not None)
+        dpid = self._claims.claimed_by(datapath)
         is_named = dpid is not None and self._policies.in_force.policy.switch_of_dpid(dpid) is not None
-        return rank_of(in_use=False, in_policy=is_named)
+        return class_of(in_use=False, in_policy=is_named)
 
-    def _take(self, datapath: Connection, message: bytes) -> bool:
+    def _on_message(self, datapath: Connection, message: bytes) -> bool:
         """Hand a message to its session; return whether to withhold it from Ryu."""
         switch, answer = self._connected.get(datapath), is_reply(message)
         datapath.is_answer = answer
-        if not datapath.may_say(message):
+        if not datapath.accepts(message):
             return True
         if switch is None:
             return self._begin(datapath, message)
@@ -228,7 +230,7 @@ class Application(app_manager.RyuApp):
             return Policies(
                 self._path,
                 store,
-                self._tell,
+                self._report_event,
                 _now(),
                 work=EXAMINING.do,
                 in_file_thread=in_file_thread,
@@ -237,19 +239,19 @@ class Application(app_manager.RyuApp):
         except PolicyRefusedError:
             raise SystemExit(1) from None
 
-    def _tell(self, level: int, kind: str, text: str, more: str = "") -> None:
+    def _report_event(self, level: int, kind: str, text: str, more: str = "") -> None:
         """Log a text, and record it as an event together with ``more``, which is logged already."""
         log.log(level, "%s", text)
         self._journal.record(_now(), None, kind, f"{text}{more}")
 
-    def _tell_ended_exceptions(self) -> None:
+    def _report_ended_exceptions(self) -> None:
         seen = _now()
         while True:
             end = next_end(self._policies.in_force.policy, seen)
             hub.sleep(LOOK_SECONDS if end is None else min(max(end - seen, 0.0), LOOK_SECONDS))
             before, seen = seen, _now()
             for text in ended_exceptions(self._policies.in_force.policy, before, seen):
-                self._tell(logging.INFO, "exception", text)
+                self._report_event(logging.INFO, "exception", text)
 
     def _reload_on_change(self) -> None:
         changes, answers = Changes(), True
@@ -281,10 +283,10 @@ class Application(app_manager.RyuApp):
         names = names_in_words([*policy.switches])
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
         self._generation += 1
-        make_room(len(policy.switches))
+        set_handshake_limit(len(policy.switches))
         if self._desired_states is None or self._desired_states.digest != in_force.digest:
             self._desired_states = in_background(DesiredStates, policy, in_force.digest, self._desired_states)
-        self._tell(logging.INFO, "policy", text)
+        self._report_event(logging.INFO, "policy", text)
         for switch in policy.switches.values():
             known = self._switches.make_known(switch.dpid)
             known.assign(self._desired_states.of(switch), self._generation)
@@ -333,7 +335,7 @@ class Application(app_manager.RyuApp):
         return reload_report(examined, self._path, yes=yes, applied=applied, keep_error=keep_error)
 
 
-def _endpoint(host: str, port: int) -> str:
+def _address_text(host: str, port: int) -> str:
     """Return host:port, with brackets around an IPv6 address."""
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

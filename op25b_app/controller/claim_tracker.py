@@ -21,11 +21,11 @@ LOOK_SECONDS = LIFE_SECONDS / 5
 log = logging.getLogger("op25b")
 
 
-class Claimants:
+class ClaimTracker:
     """The connections that have sent their features, by datapath id.
 
-    ``contest`` is called with a datapath id and its claimants whenever they change: two or more, or none
-    once a single connection claims it.
+    ``contest`` is called with a datapath id and the connections that claim it whenever they change: two or
+    more, or none once a single connection claims it.
     """
 
     def __init__(self, contest: Callable[[int, tuple[Connection, ...]], None]) -> None:
@@ -52,7 +52,7 @@ class Claimants:
         else:
             actions = claims.claim(connection, host, time.monotonic())
         is_used = actions.use is connection
-        connection.finish_handshake(Stage.OPEN if is_used else Stage.ASIDE)
+        connection.finish_handshake(Stage.OPEN if is_used else Stage.STANDBY)
         self._carry_out(dpid, actions._replace(use=None) if is_used else actions)
         return is_used
 
@@ -62,13 +62,13 @@ class Claimants:
         claims = None if dpid is None else self._claims.get(dpid)
         return dpid if claims is not None and claims.is_claimed_by(connection) else None
 
-    def heard(self, connection: Connection) -> None:
+    def note_message(self, connection: Connection) -> None:
         """Note that a connection has sent something."""
         if not self._contested or (dpid := self._dpids.get(connection)) not in self._contested:
             return
         assert dpid is not None
-        if self._claims[dpid].heard(connection, time.monotonic()):
-            self._tell(dpid)
+        if self._claims[dpid].note_message(connection, time.monotonic()):
+            self._report_rivals(dpid)
 
     def _ended(self, connection: Connection) -> None:
         dpid = self._dpids.pop(connection)
@@ -80,14 +80,14 @@ class Claimants:
         for connection, why in actions.close:
             hub.spawn(connection.refuse, why)
         if actions.ask is not None:
-            hub.spawn(actions.ask.ask_for_life)
+            hub.spawn(actions.ask.request_echo)
         if actions.use is not None:
-            hub.spawn(actions.use.ask_what_it_is)
+            hub.spawn(actions.use.request_features)
         claims = self._claims[dpid]
         if claims.is_contested and dpid not in self._contested:
             self._contested[dpid] = ()
             hub.spawn(self._watch, dpid)
-        self._tell(dpid)
+        self._report_rivals(dpid)
         if not claims:
             del self._claims[dpid]
 
@@ -97,11 +97,11 @@ class Claimants:
             hub.sleep(LOOK_SECONDS)
             if dpid in self._contested:
                 claims, now = self._claims[dpid], time.monotonic()
-                if claims.in_use is not None and claims.in_use.is_behind:
-                    claims.behind(now)
+                if claims.in_use is not None and claims.in_use.has_backlog:
+                    claims.note_backlog(now)
                 self._carry_out(dpid, claims.tick(now))
 
-    def _tell(self, dpid: int) -> None:
+    def _report_rivals(self, dpid: int) -> None:
         """Pass the rivals to ``contest`` where they have changed."""
         claims = self._claims[dpid]
         if (before := self._contested.get(dpid)) is None:

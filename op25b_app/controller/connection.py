@@ -21,8 +21,8 @@ from ryu.exception import OFPTruncatedMessage
 from ryu.lib import hub
 
 from op25b_app.controller.buffered_socket import BufferedSocket
-from op25b_app.operate.pending_handshakes import Newcomers, room
-from op25b_app.operate.turns import Rank, Share, chosen_next
+from op25b_app.operate.pending_handshakes import PendingHandshakes, handshake_limit
+from op25b_app.operate.turns import ConnectionClass, TurnUsage, chosen_next
 from op25b_app.sync.identity import Certificate, certificate
 from op25b_app.sync.message_filter import MessageFilter, Stage
 
@@ -34,23 +34,23 @@ WASTED_BYTES = 1 << 16
 log = logging.getLogger("op25b")
 
 
-class Newcomer(Protocol):
+class PendingHandshake(Protocol):
     """A connection in its OpenFlow or TLS handshake."""
 
     def refuse(self, why: str) -> None:
         """Close the connection; ``why`` follows its address in the log."""
 
 
-_newcomers: Newcomers[Newcomer] = Newcomers()
-_all = Share()
+_pending: PendingHandshakes[PendingHandshake] = PendingHandshakes()
+_all = TurnUsage()
 
 
 REST_SECONDS = 0.03
-"""Seconds between the turns of connections of one rank that have used up their own turn."""
+"""Seconds between the turns of connections of one class that have used up their own turn."""
 BATCH_SECONDS = 0.015
 """Seconds of turns, one after the other, for the connections that wait at the gate."""
-_queues = {rank: hub.Semaphore() for rank in Rank}
-"""By rank, the connections that have used up their own turn."""
+_queues = {each: hub.Semaphore() for each in ConnectionClass}
+"""By class, the connections that have used up their own turn."""
 
 
 class _Gate:
@@ -61,14 +61,14 @@ class _Gate:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Any, Share] = {}
-        """Share by green thread, in order of arrival."""
+        self._waiting: dict[Any, TurnUsage] = {}
+        """Usage by green thread, in order of arrival."""
         self._is_due = False
 
-    def wait(self, share: Share) -> None:
+    def wait(self, usage: TurnUsage) -> None:
         me = getcurrent()
-        self._waiting[me] = share
-        self._have_opened()
+        self._waiting[me] = usage
+        self._schedule_opening()
         try:
             get_hub().switch()
         finally:
@@ -84,14 +84,14 @@ class _Gate:
             self._next(number).switch()
         self._is_due = False
         if self._waiting:
-            self._have_opened()
+            self._schedule_opening()
 
     def _next(self, number: int) -> Any:
         chosen = chosen_next(self._waiting, number)
         del self._waiting[chosen]
         return chosen
 
-    def _have_opened(self) -> None:
+    def _schedule_opening(self) -> None:
         if not self._is_due:
             self._is_due = True
             get_hub().schedule_call_global(0, self._open)
@@ -100,30 +100,28 @@ class _Gate:
 _gate = _Gate()
 
 
-class Ended(OFPTruncatedMessage):
+class ConnectionEnded(OFPTruncatedMessage):
     """The connection is at its end, and nothing more is read from it. Ryu heeds no other exception."""
 
     def __init__(self) -> None:
         super().__init__(None, None, None)
 
 
-def make_room(switches: int) -> None:
+def set_handshake_limit(switches: int) -> None:
     """Make room for the handshakes of a policy with ``switches`` switches."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    _newcomers.most = room(switches, files)
+    _pending.most = handshake_limit(switches, files)
 
 
-def welcome(newcomer: Newcomer, host: str) -> None:
+def register_handshake(handshake: PendingHandshake, host: str) -> None:
     """Register a handshake; where there are too many, refuse one of the busiest host."""
-    if (gone := _newcomers.come(newcomer, host)) is not None:
-        gone.refuse(
-            f"made room for others: {_newcomers.most} are in their handshake, most of them from there"
-        )
+    if (gone := _pending.add(handshake, host)) is not None:
+        gone.refuse(f"made room for others: {_pending.most} are in their handshake, most of them from there")
 
 
-def settle(newcomer: Newcomer) -> None:
+def unregister_handshake(handshake: PendingHandshake) -> None:
     """Unregister a handshake that is over, with any result."""
-    _newcomers.go(newcomer)
+    _pending.remove(handshake)
 
 
 class Connection(controller.Datapath):
@@ -134,8 +132,8 @@ class Connection(controller.Datapath):
         self.refused = ""
         self.on_end: Callable[[], None] = lambda: None
         """Called at the end of the connection, for any reason."""
-        self._share = Share()
-        self._rank = Rank.STRANGER
+        self._usage = TurnUsage()
+        self._class = ConnectionClass.OTHER
         self._recovered_at = time.monotonic()
         self.is_answer = False
         """True where the message read last is an answer to a session."""
@@ -143,7 +141,7 @@ class Connection(controller.Datapath):
         super().__init__(socket, address)
         self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
         self.socket: Any = BufferedSocket(self.socket)
-        welcome(self, address[0])
+        register_handshake(self, address[0])
 
     def send(self, buf: bytes, close_socket: bool = False) -> bool:
         """Send messages and admit their answers. Returns False where the connection is ending."""
@@ -168,12 +166,12 @@ class Connection(controller.Datapath):
             return None
         return certificate(get(binary_form=True), decoded)
 
-    def ask_what_it_is(self) -> None:
+    def request_features(self) -> None:
         """Request the features again, to speak with the switch over this connection."""
         self.message_filter.stage = Stage.FEATURES
         self.send_msg(self.ofproto_parser.OFPFeaturesRequest(self))
 
-    def ask_for_life(self) -> None:
+    def request_echo(self) -> None:
         """Send an echo request, to get a sign of life."""
         self.send_msg(self.ofproto_parser.OFPEchoRequest(self))
 
@@ -197,63 +195,63 @@ class Connection(controller.Datapath):
             on_end()
 
     @property
-    def is_behind(self) -> bool:
+    def has_backlog(self) -> bool:
         """True where received bytes are unread, or messages wait to be sent."""
         return self.socket.has_unread or (self.send_q is not None and not self.send_q.empty())
 
-    def await_turn(self, rank: Rank) -> None:
+    def await_turn(self, its_class: ConnectionClass) -> None:
         """Wait where this connection, or all connections together, have been read for a whole turn.
 
-        Raises Ended where the connection ends meanwhile, or has ended before.
+        Raises ConnectionEnded where the connection ends meanwhile, or has ended before.
         """
-        self._be(rank)
-        if self._share.is_used_up:
-            while self._share.is_used_up:
+        self._set_class(its_class)
+        if self._usage.is_used_up:
+            while self._usage.is_used_up:
                 self._end_if_over()
-                with _queues[rank]:
+                with _queues[its_class]:
                     hub.sleep(REST_SECONDS)
-                self._share.renew()
+                self._usage.renew()
         elif _all.is_used_up:
-            _gate.wait(self._share)
+            _gate.wait(self._usage)
         self._end_if_over()
 
-    def _be(self, rank: Rank) -> None:
-        """Set the rank and update the share: a new rank starts with an unused share."""
-        if rank is not self._rank:
-            self._rank = rank
-            self._share.reset()
+    def _set_class(self, its_class: ConnectionClass) -> None:
+        """Set the class and update the usage: a new class starts with no usage."""
+        if its_class is not self._class:
+            self._class = its_class
+            self._usage.reset()
         now = time.monotonic()
-        if rank is Rank.KNOWN:
-            self._share.recover(now - self._recovered_at)
+        if its_class is ConnectionClass.IN_USE:
+            self._usage.recover(now - self._recovered_at)
         self._recovered_at = now
 
     def _end_if_over(self) -> None:
-        if self.state == DEAD_DISPATCHER or (self._share.is_used_up and self._is_given_up):
-            raise Ended
+        if self.state == DEAD_DISPATCHER or (self._usage.is_used_up and self._is_given_up):
+            raise ConnectionEnded
 
     @property
     def _is_given_up(self) -> bool:
-        """True where the peer has closed a connection that is not KNOWN: its messages are not needed."""
-        return self._rank is not Rank.KNOWN and self.socket.is_abandoned
+        """True where the peer has closed a connection that is not IN_USE: its messages are not needed."""
+        return self._class is not ConnectionClass.IN_USE and self.socket.is_abandoned
 
-    def may_say(self, message: bytes) -> bool:
+    def accepts(self, message: bytes) -> bool:
         """Return whether to read a message; log the violation, unless the connection is set aside."""
         violation = self.message_filter.violation(message)
-        if violation and self.message_filter.stage is not Stage.ASIDE:
+        if violation and self.message_filter.stage is not Stage.STANDBY:
             log.warning("the switch at %s sent %s: ignored", self.address[0], violation)
             self._wasted += len(message)
-            if self._wasted > WASTED_BYTES and self._rank is Rank.STRANGER:
+            if self._wasted > WASTED_BYTES and self._class is ConnectionClass.OTHER:
                 self.refuse(f"sent more than {WASTED_BYTES} bytes of ignored messages")
         return not violation
 
-    def spend(self, size: int, seconds: float) -> None:
+    def charge(self, size: int, seconds: float) -> None:
         """Charge a message of ``size`` bytes that took ``seconds``."""
-        _all.spend(size, seconds)
-        if not (self.is_answer and self._rank is Rank.KNOWN):
-            self._share.spend(size, seconds)
+        _all.charge(size, seconds)
+        if not (self.is_answer and self._class is ConnectionClass.IN_USE):
+            self._usage.charge(size, seconds)
 
     def _end_handshake(self) -> None:
-        settle(self)
+        unregister_handshake(self)
         self._deadline.cancel()
 
     def _give_up(self) -> None:
@@ -272,7 +270,7 @@ def serve(socket: Any, address: Any) -> None:
         with closing(connection):
             try:
                 connection.serve()
-            except Ended:
+            except ConnectionEnded:
                 pass
             except Exception:
                 log.exception("internal error with the connection from %s", address[0])

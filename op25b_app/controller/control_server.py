@@ -1,4 +1,4 @@
-"""Control endpoint of a running controller: a small web application on a Unix domain socket.
+"""Control server of a running controller: a small web application on a Unix domain socket.
 
 Answers are JSON. Only the user that runs the controller may connect.
 """
@@ -61,7 +61,7 @@ class SocketUnavailableError(Exception):
     """The control socket is not available; the text says why."""
 
 
-class ControlEndpoint:
+class ControlServer:
     """Serves ``routes`` (method and path) on the socket ``path`` until closed."""
 
     def __init__(self, path: Path, routes: Routes) -> None:

@@ -1,6 +1,6 @@
 """Do work on files in threads of their own: a file system that does not answer delays nothing else.
 
-Sessions share background threads (work_queue.py), where nothing may wait for a disk or a server.
+Sessions share background threads (serial_executor.py), where nothing may wait for a disk or a server.
 
 Work on files opens them by ``posix.open``, or ``open``: eventlet's own ``os`` makes an
 event loop for the thread. When that thread ends, greenlet can end the process with signal 11.

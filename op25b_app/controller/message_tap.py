@@ -53,7 +53,7 @@ Take = Callable[[Any, bytes], bool]
 """Takes a datapath and a message; returns whether to withhold the message from Ryu."""
 Wait = Callable[[Any], None]
 """Takes a datapath that has sent a message, and returns when that may be read."""
-Spend = Callable[[Any, int, float], None]
+Charge = Callable[[Any, int, float], None]
 """Takes a datapath, the number of bytes read from it, and the seconds of work for them."""
 
 _PARSERS = {
@@ -72,10 +72,10 @@ _MOST_CONTENT = 1 << 11
 log = logging.getLogger("op25b")
 
 
-def tapped_parser(version: int, take: Take, wait: Wait, spend: Spend) -> Parser:
+def tapped_parser(version: int, take: Take, wait: Wait, charge: Charge) -> Parser:
     """Return the parser for messages of a version: of an unknown one it closes the connection."""
     parser = _PARSERS.get(version)
-    return partial(_timed, wait, spend, take, parser.msg_parser) if parser else _refuse
+    return partial(_timed, wait, charge, take, parser.msg_parser) if parser else _refuse
 
 
 def _refuse(datapath: Any, version: int, kind: int, length: int, xid: int, buffer: bytes) -> None:
@@ -92,14 +92,14 @@ def why_ended(datapath: Any) -> str:
     return "connection closed"
 
 
-def _timed(wait: Wait, spend: Spend, take: Take, parse: Parser, datapath: Any, *header: int | bytes) -> Any:
+def _timed(wait: Wait, charge: Charge, take: Take, parse: Parser, datapath: Any, *header: int | bytes) -> Any:
     """Parse a message in its turn; charge the CPU time of this thread, not the time that it waited."""
     wait(datapath)
     began = time.thread_time()
     try:
         return _parse(take, parse, datapath, *header)  # type: ignore[arg-type]
     finally:
-        spend(datapath, len(header[-1]), time.thread_time() - began)  # type: ignore[arg-type]
+        charge(datapath, len(header[-1]), time.thread_time() - began)  # type: ignore[arg-type]
 
 
 def _parse(

@@ -33,7 +33,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
-    from op25b_app.controller.message_tap import Spend, Take, Wait
+    from op25b_app.controller.message_tap import Charge, Take, Wait
 
 VERSIONS = {"ryu": "4.34", "eventlet": "0.41"}
 """Versions that the patches are for, by distribution."""
@@ -114,14 +114,14 @@ def limit_connections() -> None:
     controller.datapath_connection_factory = serve
 
 
-def tap_messages(take: Take, wait: Wait, spend: Spend) -> None:
+def tap_messages(take: Take, wait: Wait, charge: Charge) -> None:
     """Put ``message_tap`` between Ryu's connections and its parsers, for every version."""
     from ryu.ofproto import ofproto_parser
 
     from op25b_app.controller.message_tap import tapped_parser
 
     for version in range(256):
-        ofproto_parser.register_msg_parser(version)(tapped_parser(version, take, wait, spend))
+        ofproto_parser.register_msg_parser(version)(tapped_parser(version, take, wait, charge))
 
 
 def format_hardware_addresses() -> None:

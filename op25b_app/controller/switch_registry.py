@@ -11,8 +11,8 @@ from typing import Any
 
 from ryu.lib import hub
 
+from op25b_app.controller.serial_executor import COMPARING, PROVING, SerialExecutor
 from op25b_app.controller.switch_runner import INTERNAL_ERROR, SwitchRunner
-from op25b_app.controller.work_queue import COMPARING, PROVING, Lane
 from op25b_app.operate.events import Journal
 from op25b_app.operate.fair_queue import FairQueue
 from op25b_app.sync.session import Session
@@ -38,7 +38,7 @@ class SwitchRegistry:
         self._comparisons, self._proofs = _Jobs(COMPARING), _Jobs(PROVING)
         self._wakes_at = math.inf
         self._sooner = hub.Event()
-        hub.spawn(_for_ever, self._tell_time)
+        hub.spawn(_for_ever, self._tick_due)
         for jobs in (self._comparisons, self._proofs):
             hub.spawn(_for_ever, jobs.do_next)
 
@@ -53,13 +53,13 @@ class SwitchRegistry:
                 self._journal,
                 now=self._now,
                 do=self._do,
-                rests=self._rests,
+                on_idle=self._on_idle,
             )
         return self._known[dpid]
 
-    def _rests(self, switch: SwitchRunner) -> None:
+    def _on_idle(self, switch: SwitchRunner) -> None:
         dpid = switch.session.dpid
-        if switch.is_nobody:
+        if switch.is_forgettable:
             # A forgotten switch may still take steps, after its successor was made.
             if self._known.get(dpid) is switch:
                 del self._known[dpid]
@@ -67,7 +67,7 @@ class SwitchRegistry:
             self._wakes_at = switch.due_at
             self._sooner.set()
 
-    def _tell_time(self) -> None:
+    def _tick_due(self) -> None:
         """Wait until a switch is due, and tick each that is."""
         self._wakes_at = min((switch.due_at for switch in self), default=math.inf)
         self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MOST_SECONDS))
@@ -83,10 +83,10 @@ class SwitchRegistry:
 
 
 class _Jobs:
-    """The jobs that wait for one lane, the last one of each switch."""
+    """The jobs that wait for one executor, the last one of each switch."""
 
-    def __init__(self, lane: Lane) -> None:
-        self._lane = lane
+    def __init__(self, executor: SerialExecutor) -> None:
+        self._executor = executor
         self._queue: FairQueue[SwitchRunner, tuple[Job, Any]] = FairQueue()
         self._more = hub.Event()
 
@@ -103,7 +103,7 @@ class _Jobs:
         began = time.monotonic()
         switch, (job, datapath) = self._queue.take(began)
         try:
-            result = self._lane.do(job.work)
+            result = self._executor.do(job.work)
         except Exception:
             log.exception("%s: internal error", switch)
             step = partial(job.fail, INTERNAL_ERROR)

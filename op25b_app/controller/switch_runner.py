@@ -41,7 +41,7 @@ log = logging.getLogger("op25b")
 class SwitchRunner:
     """Takes the steps of a session one after the other, and carries out their outcomes.
 
-    ``now`` returns seconds since 1970, ``do`` has a job done and posts its result, and ``rests`` is called
+    ``now`` returns seconds since 1970, ``do`` has a job done and posts its result, and ``on_idle`` is called
     when no step is left.
     """
 
@@ -52,7 +52,7 @@ class SwitchRunner:
         *,
         now: Callable[[], float],
         do: Callable[[SwitchRunner, Job, Any], None],
-        rests: Callable[[SwitchRunner], None],
+        on_idle: Callable[[SwitchRunner], None],
     ) -> None:
         self.session = session
         self.generation = self._assigned = 0
@@ -62,7 +62,7 @@ class SwitchRunner:
         self._journal = journal
         self._now = now
         self._do = do
-        self._rests = rests
+        self._on_idle = on_idle
         self._inbox: deque[tuple[Step, Any]] = deque()
         self._busy = False
         self._ports: dict[Any, frozenset[int]] = {}
@@ -71,7 +71,7 @@ class SwitchRunner:
         self._send_queue: SendQueue | None = None
 
     @property
-    def is_nobody(self) -> bool:
+    def is_forgettable(self) -> bool:
         """True where the switch is neither connected nor in the policy."""
         return self._datapath is None and self.session.desired is None
 
@@ -92,7 +92,7 @@ class SwitchRunner:
         is_pending = datapath in self._ports
         self._ports[datapath] = ports
         if not is_pending:
-            self.enqueue(partial(self._tell_ports, datapath), datapath)
+            self.enqueue(partial(self._pass_ports, datapath), datapath)
 
     def tick(self) -> None:
         """Have the session act on the time, unless steps are being taken."""
@@ -130,7 +130,7 @@ class SwitchRunner:
 
         self.enqueue(step, datapath)
 
-    def _tell_ports(self, datapath: Any, now: float) -> Outcome:
+    def _pass_ports(self, datapath: Any, now: float) -> Outcome:
         return self.session.ports_changed(self._ports.pop(datapath), now)
 
     def _work(self) -> None:
@@ -144,7 +144,7 @@ class SwitchRunner:
                 began = time.monotonic()
         self._busy, self.due_at = False, self.session.due_at
         self.generation = self._assigned
-        self._rests(self)
+        self._on_idle(self)
 
     def _finish(self, step: Step, datapath: Any) -> None:
         """Take a step, unless it is of a connection that is no longer in use."""
@@ -152,13 +152,13 @@ class SwitchRunner:
             self._ports.pop(datapath, None)
             return
         try:
-            self._carry_out(self._take(step))
+            self._carry_out(self._take_step(step))
         except Exception:
             # An error in op25b gives up what is under way on this switch, and nothing else.
             log.exception("%s: internal error", self)
             self._carry_out(self.session.fail(INTERNAL_ERROR, self._now()))
 
-    def _take(self, step: Step) -> Outcome:
+    def _take_step(self, step: Step) -> Outcome:
         began = self._now()
         outcome = step(began)
         self.session.ended(began, self._now())

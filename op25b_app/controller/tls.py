@@ -12,7 +12,7 @@ import eventlet
 from eventlet.green import ssl
 from ryu.lib import hub
 
-from op25b_app.controller.connection import settle, welcome
+from op25b_app.controller.connection import register_handshake, unregister_handshake
 
 HANDSHAKE_SECONDS = 5.0
 NO_TLS = "WRONG_VERSION_NUMBER"
@@ -83,7 +83,7 @@ class _Handshake:
 def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -> None:
     handshake = _Handshake(peer)
     host, port = sock.getsockname()[:2]
-    welcome(handshake, peer[0])
+    register_handshake(handshake, peer[0])
     try:
         secured = _secured(context, sock)
     except OSError as error:
@@ -100,7 +100,7 @@ def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -
             _log.warning("no TLS with the switch at %s: %s", peer[0], error)
         return
     finally:
-        settle(handshake)
+        unregister_handshake(handshake)
     handle(secured, peer)
 
 

@@ -1,1 +1,1 @@
-"""Policy, events and control endpoint of a running controller."""
+"""Policy, events and control server of a running controller."""

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 Waiting = TypeVar("Waiting")
 
-BYTES = 1 << 14
-SECONDS = 0.003
+TURN_BYTES = 1 << 14
+TURN_SECONDS = 0.003
 """Most bytes, and most seconds, of one turn, whichever comes first."""
 LEAST_BYTES = 1 << 8
 """Fewest bytes charged for one message."""
@@ -21,15 +21,15 @@ MOST_SAVED = 30
 """Maximum number of saved turns; the messages on the deletion of all rules take some ten."""
 
 
-class Share:
+class TurnUsage:
     """The part of a turn that has been used since :meth:`renew`."""
 
     def __init__(self) -> None:
         self._spent = 0.0
 
-    def spend(self, size: int, seconds: float) -> None:
+    def charge(self, size: int, seconds: float) -> None:
         """Charge a message of ``size`` bytes that took ``seconds`` to read."""
-        self._spent += max(max(size, LEAST_BYTES) / BYTES, min(seconds, MOST_SECONDS) / SECONDS)
+        self._spent += max(max(size, LEAST_BYTES) / TURN_BYTES, min(seconds, MOST_SECONDS) / TURN_SECONDS)
 
     @property
     def spent(self) -> float:
@@ -54,28 +54,28 @@ class Share:
         self._spent = 0.0
 
 
-class Rank(enum.Enum):
-    """The rank of a connection: after its turn, it waits for connections of the same rank."""
+class ConnectionClass(enum.Enum):
+    """Class of a connection: after its turn, it waits for connections of the same class."""
 
-    KNOWN = enum.auto()
+    IN_USE = enum.auto()
     """The connection in use of a switch in the policy.
 
     It has a slice of the time without waiting, and its answers to a session are not charged to it.
     """
-    ASIDE = enum.auto()
+    STANDBY = enum.auto()
     """A connection that claims to be a switch in the policy while another one is in use."""
-    STRANGER = enum.auto()
+    OTHER = enum.auto()
     """Any other connection."""
 
 
-def rank_of(*, in_use: bool, in_policy: bool) -> Rank:
-    """Return the rank of a connection, by whether it is in use and claims to be a switch in the policy."""
+def class_of(*, in_use: bool, in_policy: bool) -> ConnectionClass:
+    """Return the class of a connection, by whether it is in use and claims to be a switch in the policy."""
     if not in_policy:
-        return Rank.STRANGER
-    return Rank.KNOWN if in_use else Rank.ASIDE
+        return ConnectionClass.OTHER
+    return ConnectionClass.IN_USE if in_use else ConnectionClass.STANDBY
 
 
-def chosen_next(waiting: Mapping[Waiting, Share], number: int) -> Waiting:
+def chosen_next(waiting: Mapping[Waiting, TurnUsage], number: int) -> Waiting:
     """Return who goes on as number ``number`` of a batch; ``waiting`` is in order of arrival.
 
     By turns it is the one that has waited longest, and the one that has been read least.

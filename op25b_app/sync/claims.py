@@ -50,7 +50,7 @@ class Claims(Generic[Key]):
         self._auxiliary: dict[tuple[str, int], Key] = {}
         self._asked_at: float | None = None
         """Time since when the connection in use is silent after a request; None without a request."""
-        self._heard_at: float | None = None
+        self._last_sign_at: float | None = None
         """Time of its last sign of life since it has rivals."""
 
     def __bool__(self) -> bool:
@@ -65,7 +65,7 @@ class Claims(Generic[Key]):
     @property
     def rivals(self) -> tuple[Key, ...]:
         """Two or more live connections that claim the datapath id; empty where one is alone."""
-        if self.in_use is None or self._heard_at is None or not self._waiting:
+        if self.in_use is None or self._last_sign_at is None or not self._waiting:
             return ()
         return self.in_use, *self._waiting
 
@@ -81,7 +81,7 @@ class Claims(Generic[Key]):
         if self.in_use is None:
             return self._use(key, now)
         if not self._waiting:
-            self._heard_at = None
+            self._last_sign_at = None
         self._waiting[key] = None
         close: list[tuple[Key, str]] = []
         for each in [*self._waiting][:-MOST_WAITING]:
@@ -96,15 +96,15 @@ class Claims(Generic[Key]):
         self._auxiliary[host, number] = key
         return ClaimActions(close=() if before is None or before == key else ((before, _REPLACED),))
 
-    def heard(self, key: Key, now: float) -> bool:
+    def note_message(self, key: Key, now: float) -> bool:
         """Note a sign of life; return whether it is the first since the connection in use has rivals."""
         if key != self.in_use or self._asked_at is None:
             return False
-        is_first = self._heard_at is None and bool(self._waiting)
-        self._asked_at, self._heard_at = None, now
+        is_first = self._last_sign_at is None and bool(self._waiting)
+        self._asked_at, self._last_sign_at = None, now
         return is_first
 
-    def behind(self, now: float) -> None:
+    def note_backlog(self, now: float) -> None:
         """Restart the wait for a sign of life: messages of or to the connection in use are queued."""
         if self._asked_at is not None:
             self._asked_at = now
@@ -114,7 +114,7 @@ class Claims(Generic[Key]):
         if self.in_use is None or not self._waiting:
             return ClaimActions()
         if self._asked_at is None:
-            is_due = self._heard_at is None or now - self._heard_at >= AGAIN_SECONDS
+            is_due = self._last_sign_at is None or now - self._last_sign_at >= AGAIN_SECONDS
             return ClaimActions(ask=self._ask(now) if is_due else None)
         if now - self._asked_at < LIFE_SECONDS:
             return ClaimActions()
@@ -139,7 +139,7 @@ class Claims(Generic[Key]):
 
     def _use(self, key: Key, now: float) -> ClaimActions[Key]:
         self._waiting.pop(key, None)
-        self.in_use, self._heard_at, self._asked_at = key, None, None
+        self.in_use, self._last_sign_at, self._asked_at = key, None, None
         return ClaimActions(use=key, ask=self._ask(now) if self._waiting else None)
 
     def _ask(self, now: float) -> Key | None:
@@ -153,7 +153,7 @@ class Claims(Generic[Key]):
         host = self._hosts.pop(key)
         self._waiting.pop(key, None)
         if key == self.in_use:
-            self.in_use, self._asked_at, self._heard_at = None, None, None
+            self.in_use, self._asked_at, self._last_sign_at = None, None, None
         if host in self._hosts.values():
             return ()
         places = [place for place in self._auxiliary if place[0] == host]

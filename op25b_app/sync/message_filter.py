@@ -47,7 +47,7 @@ class Stage(enum.Enum):
     FEATURES = enum.auto()
     """The switch has sent its hello and is asked for its features."""
     OPEN = enum.auto()
-    ASIDE = enum.auto()
+    STANDBY = enum.auto()
     """The switch has sent its features and is not in use: only errors and echoes are parsed."""
 
 
@@ -92,7 +92,7 @@ class MessageFilter:
         if self.stage is Stage.FEATURES:
             is_next = kind == wire.FEATURES_REPLY and self._is_asked_for(message)
             return "" if is_next else f"a message of type {kind} before its features"
-        if self.stage is Stage.ASIDE:
+        if self.stage is Stage.STANDBY:
             return f"a message of type {kind} over a connection that is not in use"
         return self._violation_of_report(kind, message)
 

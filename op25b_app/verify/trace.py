@@ -71,7 +71,7 @@ def possible_traces(
             end = _step_by_step(rule, arrival, handover_table)
             if isinstance(end, Verdict):
                 yield Trace(end, rule, undefined)
-            elif end.is_behind(arrival):
+            elif end.is_after(arrival):
                 following.append(end._replace(undefined=undefined))
         arrivals += reversed(following)
 
@@ -84,7 +84,7 @@ class _Arrival(NamedTuple):
     sends_later: bool = False
     undefined: bool = False
 
-    def is_behind(self, other: _Arrival) -> bool:
+    def is_after(self, other: _Arrival) -> bool:
         """Return whether a packet can come from ``other`` to this arrival only once."""
         here, there = ((arrival.packet["ct_state"] & _TRACKED, arrival.table) for arrival in (self, other))
         return here > there

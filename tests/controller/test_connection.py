@@ -13,8 +13,14 @@ from ryu.controller.ofp_handler import OFPHandler
 from ryu.lib import hub
 
 from op25b_app.controller import connection as connections
-from op25b_app.controller.connection import BATCH_SECONDS, REST_SECONDS, WASTED_BYTES, Connection, Ended
-from op25b_app.operate.turns import MOST_SECONDS, SECONDS, Rank
+from op25b_app.controller.connection import (
+    BATCH_SECONDS,
+    REST_SECONDS,
+    WASTED_BYTES,
+    Connection,
+    ConnectionEnded,
+)
+from op25b_app.operate.turns import MOST_SECONDS, TURN_SECONDS, ConnectionClass
 from op25b_app.sync.message_filter import Stage
 
 UNASKED = bytes.fromhex("0413ffff00000001") + bytes(0xFFF7)
@@ -43,60 +49,60 @@ def pairs(listener: Any) -> Iterator[list[tuple[Connection, Any]]]:
         theirs.close()
 
 
-def turn_seconds(connection: Connection, rank: Rank) -> float:
+def turn_seconds(connection: Connection, its_class: ConnectionClass) -> float:
     began = time.monotonic()
-    connection.await_turn(rank)
+    connection.await_turn(its_class)
     return time.monotonic() - began
 
 
-def flood(connection: Connection, rank: Rank) -> Any:
+def flood(connection: Connection, its_class: ConnectionClass) -> Any:
     """Have a connection use up each of its turns."""
 
     def use() -> None:
         while True:
-            connection.await_turn(rank)
-            connection.spend(8, 10 * SECONDS)
+            connection.await_turn(its_class)
+            connection.charge(8, 10 * TURN_SECONDS)
 
     return hub.spawn(use)
 
 
-@pytest.mark.parametrize("rank", [Rank.STRANGER, Rank.ASIDE])
+@pytest.mark.parametrize("its_class", [ConnectionClass.OTHER, ConnectionClass.STANDBY])
 def test_a_switch_of_the_policy_waits_for_none_of_a_lower_rank(
-    pairs: list[tuple[Connection, Any]], rank: Rank
+    pairs: list[tuple[Connection, Any]], its_class: ConnectionClass
 ) -> None:
     """Not even with what its handshake was, when nobody knew who it is."""
     (ours, _), *others = pairs
-    floods = [flood(each, rank) for each, _ in others]
+    floods = [flood(each, its_class) for each, _ in others]
     hub.sleep(0.05)
-    ours.spend(8, MOST_SECONDS)
-    assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    ours.charge(8, MOST_SECONDS)
+    assert turn_seconds(ours, ConnectionClass.IN_USE) < CROWD * REST_SECONDS / 2
     ours.is_answer = True
     for _ in range(3):
-        ours.spend(8, 3 * SECONDS)
-        assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+        ours.charge(8, 3 * TURN_SECONDS)
+        assert turn_seconds(ours, ConnectionClass.IN_USE) < CROWD * REST_SECONDS / 2
     for each in floods:
         hub.kill(each)
 
 
 def test_strangers_wait_for_each_other(pairs: list[tuple[Connection, Any]]) -> None:
     (ours, _), *others = pairs
-    floods = [flood(each, Rank.STRANGER) for each, _ in others]
+    floods = [flood(each, ConnectionClass.OTHER) for each, _ in others]
     hub.sleep(0.05)
-    ours.spend(8, SECONDS)
-    assert turn_seconds(ours, Rank.STRANGER) > CROWD * REST_SECONDS / 2
+    ours.charge(8, TURN_SECONDS)
+    assert turn_seconds(ours, ConnectionClass.OTHER) > CROWD * REST_SECONDS / 2
     for each in floods:
         hub.kill(each)
 
 
 def test_a_switch_of_the_policy_that_floods_holds_up_itself_only(pairs: list[tuple[Connection, Any]]) -> None:
     (ours, _), *others = pairs
-    floods = [flood(each, Rank.KNOWN) for each, _ in others]
+    floods = [flood(each, ConnectionClass.IN_USE) for each, _ in others]
     hub.sleep(0.05)
-    ours.spend(8, SECONDS / 2)
-    assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    ours.charge(8, TURN_SECONDS / 2)
+    assert turn_seconds(ours, ConnectionClass.IN_USE) < CROWD * REST_SECONDS / 2
     ours.is_answer = True
-    ours.spend(8, 3 * SECONDS)
-    assert turn_seconds(ours, Rank.KNOWN) < CROWD * REST_SECONDS / 2
+    ours.charge(8, 3 * TURN_SECONDS)
+    assert turn_seconds(ours, ConnectionClass.IN_USE) < CROWD * REST_SECONDS / 2
     for each in floods:
         hub.kill(each)
 
@@ -109,12 +115,12 @@ def test_the_event_loop_comes_to_what_is_due_however_many_are_ready(
     def read_for_ever(number: int, connection: Connection) -> None:
         """Messages that take a third of a turn each, and answer a session."""
         while True:
-            connection.await_turn(Rank.KNOWN)
+            connection.await_turn(ConnectionClass.IN_USE)
             connection.is_answer = True
-            end = time.thread_time() + SECONDS / 3
+            end = time.thread_time() + TURN_SECONDS / 3
             while time.thread_time() < end:
                 pass
-            connection.spend(8, SECONDS / 3)
+            connection.charge(8, TURN_SECONDS / 3)
             read[number] += 1
 
     readers = [hub.spawn(read_for_ever, number, each) for number, (each, _) in enumerate(pairs)]
@@ -128,7 +134,7 @@ def test_the_event_loop_comes_to_what_is_due_however_many_are_ready(
         hub.sleep(0.01)
     for each in readers:
         hub.kill(each)
-    assert sorted(lags)[len(lags) // 2] < BATCH_SECONDS + 3 * SECONDS < CROWD * SECONDS
+    assert sorted(lags)[len(lags) // 2] < BATCH_SECONDS + 3 * TURN_SECONDS < CROWD * TURN_SECONDS
     assert min(read.values()) * 4 >= max(read.values()), "one gets less than another"
 
 
@@ -136,12 +142,12 @@ def test_who_has_been_read_least_does_not_wait_for_all_others(pairs: list[tuple[
     order: list[int] = []
 
     def read(number: int, connection: Connection) -> None:
-        connection.await_turn(Rank.KNOWN)
+        connection.await_turn(ConnectionClass.IN_USE)
         order.append(number)
 
-    connections._all.spend(8, SECONDS)
-    pairs[CROWD][0]._be(Rank.KNOWN)
-    pairs[CROWD][0]._share.recover(3600.0)
+    connections._all.charge(8, TURN_SECONDS)
+    pairs[CROWD][0]._set_class(ConnectionClass.IN_USE)
+    pairs[CROWD][0]._usage.recover(3600.0)
     readers = [hub.spawn(read, number, each) for number, (each, _) in enumerate(pairs)]
     hub.joinall(readers)
     assert order.index(CROWD) <= 1
@@ -150,19 +156,19 @@ def test_who_has_been_read_least_does_not_wait_for_all_others(pairs: list[tuple[
 
 def test_nothing_is_owed_at_the_end(pairs: list[tuple[Connection, Any]]) -> None:
     ours, theirs = pairs[0]
-    ours.spend(8, MOST_SECONDS)
+    ours.charge(8, MOST_SECONDS)
     theirs.close()
     hub.sleep(0.01)
-    with pytest.raises(Ended):
-        ours.await_turn(Rank.STRANGER)
+    with pytest.raises(ConnectionEnded):
+        ours.await_turn(ConnectionClass.OTHER)
     closed, _ = pairs[1]
-    closed.spend(8, MOST_SECONDS)
-    waiting = hub.spawn(pytest.raises, Ended, closed.await_turn, Rank.STRANGER)
+    closed.charge(8, MOST_SECONDS)
+    waiting = hub.spawn(pytest.raises, ConnectionEnded, closed.await_turn, ConnectionClass.OTHER)
     hub.sleep(0)
     closed.close()
     began = time.monotonic()
     waiting.wait()
-    assert time.monotonic() - began < MOST_SECONDS / SECONDS * REST_SECONDS / 2
+    assert time.monotonic() - began < MOST_SECONDS / TURN_SECONDS * REST_SECONDS / 2
 
 
 def test_what_a_switch_of_the_policy_has_said_is_read_though_it_has_closed(
@@ -171,32 +177,32 @@ def test_what_a_switch_of_the_policy_has_said_is_read_though_it_has_closed(
     ours, theirs = pairs[0]
     theirs.close()
     hub.sleep(0.01)
-    ours.await_turn(Rank.KNOWN)
-    ours.spend(8, 2 * SECONDS)
-    ours.await_turn(Rank.KNOWN)
+    ours.await_turn(ConnectionClass.IN_USE)
+    ours.charge(8, 2 * TURN_SECONDS)
+    ours.await_turn(ConnectionClass.IN_USE)
 
 
 @pytest.mark.parametrize(
-    ("rank", "stage", "is_closed"),
+    ("its_class", "stage", "is_closed"),
     [
-        (Rank.STRANGER, Stage.GREETING, True),
-        (Rank.STRANGER, Stage.FEATURES, True),
-        (Rank.STRANGER, Stage.OPEN, True),
-        (Rank.STRANGER, Stage.ASIDE, False),
-        (Rank.ASIDE, Stage.ASIDE, False),
-        (Rank.KNOWN, Stage.OPEN, False),
+        (ConnectionClass.OTHER, Stage.GREETING, True),
+        (ConnectionClass.OTHER, Stage.FEATURES, True),
+        (ConnectionClass.OTHER, Stage.OPEN, True),
+        (ConnectionClass.OTHER, Stage.STANDBY, False),
+        (ConnectionClass.STANDBY, Stage.STANDBY, False),
+        (ConnectionClass.IN_USE, Stage.OPEN, False),
     ],
 )
 def test_a_stranger_may_not_waste_much(
-    pairs: list[tuple[Connection, Any]], rank: Rank, stage: Stage, is_closed: bool
+    pairs: list[tuple[Connection, Any]], its_class: ConnectionClass, stage: Stage, is_closed: bool
 ) -> None:
     """Whoever waits to speak for a datapath id would come again at once."""
     ours, _ = pairs[0]
     ours.message_filter.stage = stage
-    ours.await_turn(rank)
+    ours.await_turn(its_class)
     for _ in range(WASTED_BYTES // len(UNASKED) + 1):
         assert not ours.refused
-        assert not ours.may_say(UNASKED)
+        assert not ours.accepts(UNASKED)
     assert bool(ours.refused) is is_closed
 
 
@@ -204,7 +210,7 @@ def test_a_connection_is_behind_with_what_it_is_to_send(pairs: list[tuple[Connec
     ours, _ = pairs[0]
     reader = hub.spawn(ours.socket.recv, 8)
     hub.sleep(0.01)
-    assert not ours.is_behind
+    assert not ours.has_backlog
     ours.send(bytes.fromhex("0402000800000001"))
-    assert ours.is_behind
+    assert ours.has_backlog
     hub.kill(reader)

@@ -12,7 +12,7 @@ from eventlet.green import socket
 from ryu.lib import hub
 
 from op25b_app.controller import accepting
-from op25b_app.controller.control_server import ControlEndpoint
+from op25b_app.controller.control_server import ControlServer
 from op25b_app.operate.query import Query
 from testing.patience import HANG_SECONDS
 from tests.controller.test_listening import out_of_files_twice
@@ -20,11 +20,11 @@ from tests.controller.test_listening import out_of_files_twice
 
 @pytest.fixture
 def status_socket(tmp_path: Path) -> Iterator[Path]:
-    """The control socket of an endpoint that answers ``GET /status``."""
+    """The control socket of a server that answers ``GET /status``."""
     path = tmp_path / "control.sock"
-    endpoint = ControlEndpoint(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
+    server = ControlServer(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
     yield path
-    endpoint.close()
+    server.close()
 
 
 def answer_of(path: Path, target: str) -> bytes:
@@ -52,9 +52,9 @@ def test_a_query_that_cannot_be_understood_is_a_bad_request(
         return "200 OK", {"after": query.number("after", 0)}
 
     path = tmp_path / "control.sock"
-    endpoint = ControlEndpoint(path, {("GET", "/events"): (events, ("after",))})
+    server = ControlServer(path, {("GET", "/events"): (events, ("after",))})
     answers = [answer_of(path, f"/events{query}") for query in ("?after=3", "?after=abc", "?aftr=3")]
-    endpoint.close()
+    server.close()
     assert [answer.split(b"\r\n")[0] for answer in answers] == [
         b"HTTP/1.1 200 OK",
         b"HTTP/1.1 400 Bad Request",
@@ -71,9 +71,9 @@ def test_commands_are_answered_again_after_there_was_no_file_for_one(
     monkeypatch.setattr(accepting, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(socket.socket, "accept", out_of_files_twice(socket.socket.accept))
     path = tmp_path / "control.sock"
-    endpoint = ControlEndpoint(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
+    server = ControlServer(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})
     answer = answer_of(path, "/status")
-    endpoint.close()
+    server.close()
     assert answer.startswith(b"HTTP/1.1 200 OK")
     assert answer.endswith(b'{\n  "state": "here"\n}\n')
     (message,) = caplog.messages

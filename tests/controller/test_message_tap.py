@@ -65,7 +65,7 @@ class Ryu(OFPHandler):
         self.waited += 1
         time.sleep(self.wait_seconds)
 
-    def spend(self, datapath: Any, size: int, seconds: float) -> None:
+    def charge(self, datapath: Any, size: int, seconds: float) -> None:
         self.spent.append((size, seconds))
 
     @set_ev_handler(EVENTS, MAIN_DISPATCHER)
@@ -91,7 +91,7 @@ class Socket:
 def ryu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ryu]:
     originals = dict(ofproto_parser._MSG_PARSERS)
     handler = Ryu()
-    tap_messages(handler.take, handler.wait, handler.spend)
+    tap_messages(handler.take, handler.wait, handler.charge)
     handler.logger = logging.getLogger("ryu.ofp_event")
     register_instance(handler)
     monkeypatch.setitem(app_manager.SERVICE_BRICKS, "ofp_event", handler)
@@ -277,7 +277,7 @@ def test_of_each_message_it_is_told_how_much_work_it_was(
             pass
         return taken(datapath, message)
 
-    tap_messages(take, ryu.wait, ryu.spend)
+    tap_messages(take, ryu.wait, ryu.charge)
     receive(ryu, version, slow, error(version, 5, 1, b""))
     assert [size for size, _ in ryu.spent] == [len(slow), 12, 8]
     assert ryu.spent[0][1] >= 0.05 > ryu.spent[1][1]
@@ -292,7 +292,7 @@ def test_nobody_pays_for_having_waited(ryu: Ryu, monkeypatch: pytest.MonkeyPatch
         time.sleep(0.05)
         return taken(datapath, message)
 
-    tap_messages(take, ryu.wait, ryu.spend)
+    tap_messages(take, ryu.wait, ryu.charge)
     receive(ryu, 4, error(4, 5, 1, b""))
     assert ryu.waited == len(ryu.spent) == 2
     assert all(seconds < 0.04 for _, seconds in ryu.spent)

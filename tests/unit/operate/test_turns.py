@@ -5,86 +5,91 @@ from __future__ import annotations
 import pytest
 
 from op25b_app.operate.turns import (
-    BYTES,
     LEAST_BYTES,
     MOST_SAVED,
     MOST_SECONDS,
-    SECONDS,
     SLICE_SECONDS,
-    Rank,
-    Share,
+    TURN_BYTES,
+    TURN_SECONDS,
+    ConnectionClass,
+    TurnUsage,
     chosen_next,
-    rank_of,
+    class_of,
 )
 
 
 @pytest.mark.parametrize(
     ("size", "seconds", "most"),
-    [(BYTES // 4, 0.0, 4), (8, 0.0, BYTES // LEAST_BYTES), (8, SECONDS / 2, 2), (BYTES * 4, SECONDS / 9, 1)],
+    [
+        (TURN_BYTES // 4, 0.0, 4),
+        (8, 0.0, TURN_BYTES // LEAST_BYTES),
+        (8, TURN_SECONDS / 2, 2),
+        (TURN_BYTES * 4, TURN_SECONDS / 9, 1),
+    ],
     ids=["bytes", "small messages", "time", "one large message"],
 )
 def test_a_turn_ends(size: int, seconds: float, most: int) -> None:
-    share = Share()
+    share = TurnUsage()
     for _ in range(most):
         assert not share.is_used_up
-        share.spend(size, seconds)
+        share.charge(size, seconds)
     assert share.is_used_up
     share.reset()
     assert not share.is_used_up
 
 
 def test_who_took_several_turns_at_once_waits_for_several() -> None:
-    share = Share()
-    share.spend(8, SECONDS * 14.5)
+    share = TurnUsage()
+    share.charge(8, TURN_SECONDS * 14.5)
     turns = 0
     while share.is_used_up:
         share.renew()
         turns += 1
     assert turns == 14
     share.renew()
-    share.spend(BYTES - 1, 0.0)
+    share.charge(TURN_BYTES - 1, 0.0)
     assert not share.is_used_up, "what was saved is not kept"
-    share.spend(LEAST_BYTES, 0.0)
+    share.charge(LEAST_BYTES, 0.0)
     assert share.is_used_up
 
 
 def test_whoever_has_a_slice_does_not_wait_within_it() -> None:
-    share = Share()
+    share = TurnUsage()
     for _ in range(100):
-        share.spend(8, SECONDS)
+        share.charge(8, TURN_SECONDS)
         assert share.is_used_up
         share.recover(SLICE_SECONDS)
         assert not share.is_used_up
 
 
 def test_of_a_slice_not_everything_is_saved() -> None:
-    share = Share()
+    share = TurnUsage()
     share.recover(3600.0)
     for _ in range(MOST_SAVED):
-        share.spend(8, SECONDS)
+        share.charge(8, TURN_SECONDS)
         assert not share.is_used_up
-    share.spend(8, SECONDS)
+    share.charge(8, TURN_SECONDS)
     assert share.is_used_up
 
 
 def test_who_waits_has_not_worked() -> None:
-    share = Share()
-    share.spend(8, 3600.0)
+    share = TurnUsage()
+    share.charge(8, 3600.0)
     turns = 0
     while share.is_used_up:
         share.renew()
         turns += 1
-    assert turns == pytest.approx(MOST_SECONDS / SECONDS, abs=1)
+    assert turns == pytest.approx(MOST_SECONDS / TURN_SECONDS, abs=1)
 
 
 def test_only_the_connection_in_use_of_a_switch_in_the_policy_has_time_of_its_own() -> None:
-    assert rank_of(in_use=True, in_policy=True) is Rank.KNOWN
-    assert rank_of(in_use=False, in_policy=True) is Rank.ASIDE
-    assert {rank_of(in_use=each, in_policy=False) for each in (True, False)} == {Rank.STRANGER}
+    assert class_of(in_use=True, in_policy=True) is ConnectionClass.IN_USE
+    assert class_of(in_use=False, in_policy=True) is ConnectionClass.STANDBY
+    assert {class_of(in_use=each, in_policy=False) for each in (True, False)} == {ConnectionClass.OTHER}
 
 
 def test_by_turns_the_first_and_the_least_read_go_on() -> None:
-    waiting = {name: Share() for name in ("first", "second", "third")}
-    waiting["first"].spend(BYTES, 0.0)
-    waiting["second"].spend(BYTES // 2, 0.0)
+    waiting = {name: TurnUsage() for name in ("first", "second", "third")}
+    waiting["first"].charge(TURN_BYTES, 0.0)
+    waiting["second"].charge(TURN_BYTES // 2, 0.0)
     assert [chosen_next(waiting, number) for number in range(4)] == ["first", "third", "first", "third"]

@@ -25,7 +25,7 @@ def closed(actions: ClaimActions[str]) -> list[str]:
 def test_one_alone_is_spoken_to_and_not_asked(claims: Claims[str]) -> None:
     assert not claims.is_contested
     assert claims.tick(1000.0) == ClaimActions()
-    assert not claims.heard("first", 1000.0)
+    assert not claims.note_message("first", 1000.0)
     assert claims.ended("first", 1001.0) == ClaimActions()
     assert not claims
 
@@ -33,20 +33,20 @@ def test_one_alone_is_spoken_to_and_not_asked(claims: Claims[str]) -> None:
 def test_the_second_waits_while_the_first_lives(claims: Claims[str]) -> None:
     assert claims.claim("second", THERE, 10.0) == ClaimActions(ask="first")
     assert not claims.rivals, "nothing is known yet"
-    assert claims.heard("first", 10.1)
+    assert claims.note_message("first", 10.1)
     assert [*claims.rivals] == ["first", "second"]
-    assert not claims.heard("first", 10.2), "known"
+    assert not claims.note_message("first", 10.2), "known"
     for now in range(11, 40):
         actions = claims.tick(now)
         assert actions in (ClaimActions(), ClaimActions(ask="first"))
         if actions.ask:
-            claims.heard("first", now + 0.1)
+            claims.note_message("first", now + 0.1)
         assert [*claims.rivals] == ["first", "second"]
 
 
 def test_a_half_open_connection_loses_its_place(claims: Claims[str]) -> None:
     claims.claim("second", HERE, 10.0)
-    assert not claims.heard("second", 10.1)
+    assert not claims.note_message("second", 10.1)
     assert claims.tick(10.0 + SOON) == ClaimActions()
     actions = claims.tick(10.0 + LATE)
     assert (actions.use, closed(actions)) == ("second", ["first"])
@@ -59,7 +59,7 @@ def test_a_half_open_connection_loses_its_place(claims: Claims[str]) -> None:
 def test_nobody_is_judged_before_all_is_read_that_it_has_sent(claims: Claims[str]) -> None:
     claims.claim("second", HERE, 10.0)
     for now in range(11, 60):
-        claims.behind(now)
+        claims.note_backlog(now)
         assert claims.tick(now) == ClaimActions()
     assert claims.tick(59.0 + SOON) == ClaimActions()
     assert claims.tick(59.0 + LATE).use == "second"
@@ -67,8 +67,8 @@ def test_nobody_is_judged_before_all_is_read_that_it_has_sent(claims: Claims[str
 
 def test_without_a_question_there_is_nothing_to_be_behind_with(claims: Claims[str]) -> None:
     claims.claim("second", THERE, 10.0)
-    claims.heard("first", 10.1)
-    claims.behind(12.0)
+    claims.note_message("first", 10.1)
+    claims.note_backlog(12.0)
     assert claims.tick(10.1 + AGAIN_SECONDS) == ClaimActions(ask="first")
 
 
@@ -80,7 +80,7 @@ def test_claims_are_of_main_connections(claims: Claims[str]) -> None:
 
 def test_one_that_died_while_others_waited_loses_its_place_as_well(claims: Claims[str]) -> None:
     claims.claim("second", THERE, 10.0)
-    claims.heard("first", 10.1)
+    claims.note_message("first", 10.1)
     assert claims.tick(10.1 + AGAIN_SECONDS / 2) == ClaimActions()
     assert claims.tick(10.1 + AGAIN_SECONDS) == ClaimActions(ask="first")
     assert claims.tick(10.1 + AGAIN_SECONDS + LATE).use == "second"
@@ -88,7 +88,7 @@ def test_one_that_died_while_others_waited_loses_its_place_as_well(claims: Claim
 
 def test_life_that_was_shown_in_a_former_contest_counts_for_nothing(claims: Claims[str]) -> None:
     claims.claim("second", THERE, 10.0)
-    claims.heard("first", 10.1)
+    claims.note_message("first", 10.1)
     claims.ended("second", 11.0)
     assert not claims.rivals
     claims.claim("third", HERE, 500.0)
@@ -99,7 +99,7 @@ def test_life_that_was_shown_in_a_former_contest_counts_for_nothing(claims: Clai
 def test_the_newest_follows_and_has_to_live(claims: Claims[str]) -> None:
     for key in ("second", "third"):
         claims.claim(key, THERE, 10.0)
-    claims.heard("first", 10.1)
+    claims.note_message("first", 10.1)
     assert [*claims.rivals] == ["first", "second", "third"]
     assert claims.ended("first", 11.0) == ClaimActions(use="third", ask="third")
     assert not claims.rivals

@@ -185,7 +185,7 @@ def test_another_version_than_is_spoken_is_not_read(opened: MessageFilter, versi
 
 
 def test_a_connection_that_is_not_in_use_shows_that_it_lives(opened: MessageFilter, version: int) -> None:
-    opened.stage = Stage.ASIDE
+    opened.stage = Stage.STANDBY
     for kind in {*range(256)} - message_filter.ALWAYS:
         assert "not in use" in opened.violation(message(kind, OUR_XID, bytes(48), version))
     assert opened.violation(message(ECHO_REQUEST, version=version)) == ""

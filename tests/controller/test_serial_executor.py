@@ -7,7 +7,7 @@ import threading
 import time
 
 from op25b_app.controller.garbage import LOOK_SECONDS, NEW_OBJECTS
-from op25b_app.controller.work_queue import Lane
+from op25b_app.controller.serial_executor import SerialExecutor
 from tests.cyclic_garbage import Cycle
 
 
@@ -24,7 +24,7 @@ def test_garbage_is_collected_while_there_is_work_and_in_the_thread_of_the_event
             time.sleep(LOOK_SECONDS / 2)
         return len(ended_in)
 
-    assert Lane().do(work) >= 10 * NEW_OBJECTS
+    assert SerialExecutor().do(work) >= 10 * NEW_OBJECTS
     assert set(ended_in) == {threading.get_ident()}
     assert worked_in != [threading.get_ident()]
     assert gc.isenabled()
@@ -32,8 +32,8 @@ def test_garbage_is_collected_while_there_is_work_and_in_the_thread_of_the_event
 
 def test_what_a_large_work_has_left_is_left_out_of_later_collections() -> None:
     gc.unfreeze()
-    kept: list[list[int]] = Lane().do(lambda: [[] for _ in range(300_000)])
+    kept: list[list[int]] = SerialExecutor().do(lambda: [[] for _ in range(300_000)])
     assert gc.get_freeze_count() > len(kept)
     gc.unfreeze()
-    Lane().do(lambda: [[] for _ in range(100)])
+    SerialExecutor().do(lambda: [[] for _ in range(100)])
     assert gc.get_freeze_count() == 0

@@ -21,8 +21,8 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-class Lane:
-    """A queue of works that wait for each other, and for no work of another lane.
+class SerialExecutor:
+    """Does one work after the other, each in a thread; works of another executor do not wait for it.
 
     More threads would delay the event loop's turn at the interpreter, and each would keep its own memory.
     """
@@ -45,15 +45,15 @@ class Lane:
             return result
 
 
-COMPARING = Lane()
+COMPARING = SerialExecutor()
 """Work that a repair may wait for: compiling, comparing, planning. Some tenths of a second at most."""
-PROVING = Lane()
+PROVING = SerialExecutor()
 """Proofs: only the state of a switch waits for them."""
-EXAMINING = Lane()
+EXAMINING = SerialExecutor()
 """Comparisons with the policy in force, and answers to a doctor: only the request waits for them."""
-_LANES = 3
+_EXECUTORS = 3
 
 in_background = COMPARING.do
 
-eventlet.tpool.set_num_threads(_LANES)
+eventlet.tpool.set_num_threads(_EXECUTORS)
 sys.setswitchinterval(SWITCH_SECONDS)
