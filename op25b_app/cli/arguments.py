@@ -22,7 +22,7 @@ FIRST_SECONDS = 1e8
 """Fewest seconds since 1970 that are accepted: a smaller number is a year, or a mistake."""
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]
+class TimeParam(click.ParamType):  # type: ignore[type-arg]
     """Seconds since 1970, from those or from ISO 8601 with a time zone."""
 
     name = "time"
@@ -54,7 +54,7 @@ class Moment(click.ParamType):  # type: ignore[type-arg]
         return moment.timestamp() if moment.tzinfo is not None else None
 
 
-class Port(click.ParamType):  # type: ignore[type-arg]
+class PortParam(click.ParamType):  # type: ignore[type-arg]
     """A port number, or LOCAL."""
 
     name = "port"
@@ -78,7 +78,7 @@ switch_option = click.option(
 )
 at_option = click.option(
     "--at",
-    type=Moment(),
+    type=TimeParam(),
     default=time.time,
     metavar="TIME",
     help="The time, as 2027-03-31T00:00:00Z or in seconds since 1970 [now].",

@@ -49,14 +49,14 @@ def command(
     """
     from op25b_app.diff import effect
     from op25b_app.policy.diagnostic import unknown_switch
-    from op25b_app.policy.exposure import newly_open
+    from op25b_app.policy.exposure import newly_exposed
 
     old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
-    opens = newly_open(old, new, at)
+    opens = newly_exposed(old, new, at)
     most = None if show_all else MOST_LINES
     if as_json:
         click.echo(json.dumps({**_as_json(result, most), "opens": opens}, indent=2))

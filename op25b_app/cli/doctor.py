@@ -48,11 +48,11 @@ def command(bridges: tuple[str, ...], database: str | None, path: Path | None, a
     Exits with 0 where there are no errors (there may be warnings); with 1 otherwise.
     """
     from op25b_app.operate.doctor.examination import examine
-    from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look
+    from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, read_open_vswitch
 
     switch: OpenVSwitch | str
     try:
-        switch = look(database)
+        switch = read_open_vswitch(database)
     except OpenVSwitchError as error:
         switch = str(error)
     severities = list(COLOURS)

@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from op25b_app.cli.arguments import (
-    Port,
+    PortParam,
     at_option,
     json_option,
     policy_argument,
@@ -32,7 +32,9 @@ _Value = TypeVar("_Value")
 @click.command(short_help="Show the verdict for a packet, and its reason.")
 @policy_argument
 @switch_option
-@click.option("--in-port", type=Port(), required=True, metavar="N", help="The port of arrival, or LOCAL.")
+@click.option(
+    "--in-port", type=PortParam(), required=True, metavar="N", help="The port of arrival, or LOCAL."
+)
 @click.option("--src", metavar="ADDRESS", help="Source address.")
 @click.option("--dst", metavar="ADDRESS", help="Destination address.")
 @click.option("--proto", default="tcp", metavar="NAME", help="tcp (default), udp, icmp, icmpv6 or a number.")

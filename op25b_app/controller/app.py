@@ -32,16 +32,16 @@ from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import SwitchRunner
 from op25b_app.openflow import codec
 from op25b_app.openflow.features import decode_features
-from op25b_app.operate.candidate import Examined
+from op25b_app.operate.candidate import Candidate
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.events import Journal
 from op25b_app.operate.exception_ends import ended_exceptions, next_end
 from op25b_app.operate.expectations import access, expectations, versions, with_states
-from op25b_app.operate.file_change import Changes, look_at
+from op25b_app.operate.file_change import ChangeDetector, snapshot_of
 from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.old_versions import OldVersions
 from op25b_app.operate.policy_files import NoAnswerError, read_kept
-from op25b_app.operate.policy_manager import Policies, PolicyRefusedError
+from op25b_app.operate.policy_manager import PolicyManager, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
@@ -126,20 +126,20 @@ class Application(app_manager.RyuApp):
 
     def reload(
         self, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
-    ) -> tuple[Examined, bool]:
+    ) -> tuple[Candidate, bool]:
         """Read the policy again and put it in force, unless it is refused.
 
-        Returns the examined file, and whether it was put in force. With ``yes`` it may stop blocking, or open
+        Returns the candidate, and whether it was put in force. With ``yes`` it may stop blocking, or open
         more. With ``unless_same`` an unchanged policy is left alone. With ``with_effect`` the changes are
         computed first.
         """
         with self._reloading:
-            examined, applied = self._policies.reload(
+            candidate, applied = self._policies.reload(
                 _now(), yes=yes, unless_same=unless_same, with_effect=with_effect
             )
             if applied:
                 self._put_in_force()
-            return examined, applied
+            return candidate, applied
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
     def hello(self, event: Any) -> None:
@@ -224,10 +224,10 @@ class Application(app_manager.RyuApp):
         switch.on_message(message, datapath)
         return answer
 
-    def _read_policies(self) -> Policies:
+    def _read_policies(self) -> PolicyManager:
         store = PolicyStore(settings.state_directory(), partial(read_kept, in_file_thread=in_file_thread))
         try:
-            return Policies(
+            return PolicyManager(
                 self._path,
                 store,
                 self._report_event,
@@ -254,13 +254,13 @@ class Application(app_manager.RyuApp):
                 self._report_event(logging.INFO, "exception", text)
 
     def _reload_on_change(self) -> None:
-        changes, answers = Changes(), True
+        detector, answers = ChangeDetector(), True
         while True:
             hub.sleep(LOOK_SECONDS)
             try:
-                look = in_file_thread("look at", self._path, look_at, self._policies.named)
+                snapshot = in_file_thread("look at", self._path, snapshot_of, self._policies.named)
                 answers = True
-                if changes.settled(look, time.monotonic()):
+                if detector.settled(snapshot, time.monotonic()):
                     self.reload(unless_same=True)
             except NoAnswerError as error:
                 if answers:
@@ -322,17 +322,17 @@ class Application(app_manager.RyuApp):
         }
 
     def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
-        """Reload the policy; with ``yes=1`` it may stop blocking, with ``dry_run=1`` it is only examined.
+        """Reload the policy; with ``yes=1`` it may stop blocking, with ``dry_run=1`` it is only compared.
 
         With ``effect=0`` the changes are not computed first.
         """
         yes, with_effect = query.flag("yes"), query.flag("effect", otherwise=True)
         if query.flag("dry_run"):
             with self._reloading:
-                return reload_report(self._policies.examine(_now()), self._path, yes=yes)
-        examined, applied = self.reload(yes=yes, with_effect=with_effect)
+                return reload_report(self._policies.read_candidate(_now()), self._path, yes=yes)
+        candidate, applied = self.reload(yes=yes, with_effect=with_effect)
         keep_error = self._policies.keep_error if applied else None
-        return reload_report(examined, self._path, yes=yes, applied=applied, keep_error=keep_error)
+        return reload_report(candidate, self._path, yes=yes, applied=applied, keep_error=keep_error)
 
 
 def _address_text(host: str, port: int) -> str:

@@ -43,7 +43,7 @@ def install(on_reload: Callable[[], object]) -> None:
         signal.signal(number, _limit_stop)
     signal.signal(signal.SIGHUP, _leave_to_pipe)
     atexit.register(_end)
-    eventlet.spawn(_read_signals, reading, Reloads(on_reload))
+    eventlet.spawn(_read_signals, reading, ReloadQueue(on_reload))
 
 
 def stopping() -> bool:
@@ -79,7 +79,7 @@ def _end() -> None:
         os._exit(1 if hasattr(sys, "last_value") else 0)  # set by an uncaught exception
 
 
-class Reloads:
+class ReloadQueue:
     """Reloads one after the other: a request during a reload starts another one after it."""
 
     def __init__(self, on_reload: Callable[[], object]) -> None:
@@ -104,7 +104,7 @@ class Reloads:
         self._runs = False
 
 
-def _read_signals(reading: int, reloads: Reloads) -> None:
+def _read_signals(reading: int, reloads: ReloadQueue) -> None:
     while True:
         for number in sorted(set(green_os.read(reading, 512))):
             if number == signal.SIGHUP:

@@ -56,22 +56,22 @@ class AddressSet:
             yield from cover_of_interval(self.version, first, last)
 
     @cached_property
-    def pieces(self) -> list[Piece]:
+    def pieces(self) -> list[PrefixWithHoles]:
         """The set as prefixes, with holes where that is much shorter."""
         cover = list(self.prefixes())
-        whole = [Piece(prefix, []) for prefix in cover]
+        whole = [PrefixWithHoles(prefix, []) for prefix in cover]
         if not 2 < len(cover) <= _MOST_WITH_HOLES:
             return whole
         table = minimal_table(self.version, dict.fromkeys(cover, True), False)
         if 2 * len(table) > len(cover):
             return whole
-        found: list[Piece] = []
-        around: list[Piece] = []
+        found: list[PrefixWithHoles] = []
+        around: list[PrefixWithHoles] = []
         for prefix in sorted(table):
             while around and not around[-1].prefix.covers(prefix):
                 around.pop()
             if table[prefix]:
-                around.append(Piece(prefix, []))
+                around.append(PrefixWithHoles(prefix, []))
                 found.append(around[-1])
             elif around:
                 around[-1].holes.append(prefix)
@@ -79,7 +79,7 @@ class AddressSet:
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class PrefixWithHoles:
     """A prefix without its holes; prefixes inside a hole are pieces of their own."""
 
     prefix: Prefix

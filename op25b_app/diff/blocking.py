@@ -25,7 +25,7 @@ from op25b_app.policy.model import (
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
-from op25b_app.verify.symbolic_policy import Specification, longest_match_stretches
+from op25b_app.verify.symbolic_policy import SymbolicPolicy, longest_match_stretches
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)
@@ -176,20 +176,20 @@ class _Closure:
         diagrams = Diagrams(SIZES, Budget(steps, self._is_over))
         hardening = replace(self._policy.hardening, source_validation=SourceValidation.PORT_25)
         policy = replace(self._policy, hardening=hardening)
-        specification = Specification(diagrams, policy, switch, self._at)
-        verdicts = specification.verdicts(PortRole.SUBSCRIBER)
+        symbolic = SymbolicPolicy(diagrams, policy, switch, self._at)
+        verdicts = symbolic.verdicts(PortRole.SUBSCRIBER)
         permitted = diagrams.leaf(Verdict.PERMIT)
         asked = [
-            specification.one_of("ip_proto", (_TCP,)),
-            specification.one_of("tcp_dst", (_SMTP,)),
-            specification.one_of("in_port", switch.subscriber_ports),
-            diagrams.negation(specification.forbidden_tag(PortRole.SUBSCRIBER)),
+            symbolic.one_of("ip_proto", (_TCP,)),
+            symbolic.one_of("tcp_dst", (_SMTP,)),
+            symbolic.one_of("in_port", switch.subscriber_ports),
+            diagrams.negation(symbolic.forbidden_tag(PortRole.SUBSCRIBER)),
         ]
         for version, eth_type in zip(_VERSIONS, (0x0800, 0x86DD), strict=True):
             ranges = ((first, last, diagrams.leaf(True)) for first, last in self._all_dynamic(version))
             level = LEVELS[f"ipv{version}_src"]
             dynamic = diagrams.intervals(level, ranges, diagrams.leaf(False))
-            mail = diagrams.both(specification.one_of("eth_type", (eth_type,)), *asked, dynamic)
+            mail = diagrams.both(symbolic.one_of("eth_type", (eth_type,)), *asked, dynamic)
             if Verdict.BLOCK in diagrams.choose(mail, verdicts, permitted).values:
                 return True
         return False

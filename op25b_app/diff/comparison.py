@@ -20,7 +20,7 @@ from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.verify.diagram import Diagram, Diagrams, evaluate
 from op25b_app.verify.header import FIELDS, LEVELS, UNTAGGED
-from op25b_app.verify.symbolic_policy import Specification
+from op25b_app.verify.symbolic_policy import SymbolicPolicy
 
 Roles = tuple[PortRole, PortRole]
 """Roles of a port, before and after."""
@@ -29,7 +29,7 @@ Carried = tuple[bool, bool]
 _VLAN, _IN_PORT = LEVELS["vlan_vid"], LEVELS["in_port"]
 
 
-class Judgement(NamedTuple):
+class SwitchPolicy(NamedTuple):
     """A policy and the switch in it that is compared."""
 
     policy: Policy
@@ -38,14 +38,14 @@ class Judgement(NamedTuple):
     def verdicts(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
         """Return the function from headers to verdicts under a tag that a port of ``role`` may carry."""
         untagged = replace(self.switch, vlans=MappingProxyType({}))
-        verdicts = Specification(diagrams, self.policy, untagged, at).verdicts(role)
+        verdicts = SymbolicPolicy(diagrams, self.policy, untagged, at).verdicts(role)
         return diagrams.fix(verdicts, _VLAN, UNTAGGED)
 
     def forbidden_tag(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
         """Return the condition that a frame has a tag that its port may not carry."""
         if role is PortRole.TRUSTED:
             return diagrams.leaf(False)
-        return Specification(diagrams, *self, at).forbidden_tag(role)
+        return SymbolicPolicy(diagrams, *self, at).forbidden_tag(role)
 
     @property
     def block(self) -> Verdict:
@@ -65,7 +65,7 @@ class PolicyComparison:
     """The changes for packets at ``ports``, which have one role before and one after."""
 
     def __init__(
-        self, diagrams: Diagrams, old: Judgement, new: Judgement, roles: Roles, ports: Ranges, at: float
+        self, diagrams: Diagrams, old: SwitchPolicy, new: SwitchPolicy, roles: Roles, ports: Ranges, at: float
     ) -> None:
         self.roles = roles
         self.ports = ports

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.diff.address_text import held_by
 from op25b_app.diff.blocking import stops_blocking
-from op25b_app.diff.comparison import Judgement
+from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import Traffic
@@ -124,7 +124,7 @@ def effect(
             untouched.append(after.name)
             continue
         if key not in known:
-            known[key] = _compared(Judgement(old, before), Judgement(new, after), at, is_over)
+            known[key] = _compared(SwitchPolicy(old, before), SwitchPolicy(new, after), at, is_over)
         traffic, untold, rules = known[key]
         treatment = (
             traffic,
@@ -160,7 +160,7 @@ def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator
 
 
 def _compared(
-    old: Judgement, new: Judgement, at: float, is_over: Callable[[], bool]
+    old: SwitchPolicy, new: SwitchPolicy, at: float, is_over: Callable[[], bool]
 ) -> tuple[tuple[Traffic, ...], str | None, RuleChanges]:
     rules = _rule_changes(old, new, at)
     budget = Budget(steps_for(sum(rules)), is_over)
@@ -188,7 +188,7 @@ def _switch_effect(
     )
 
 
-def _rule_changes(old: Judgement, new: Judgement, at: float) -> RuleChanges:
+def _rule_changes(old: SwitchPolicy, new: SwitchPolicy, at: float) -> RuleChanges:
     before = {rule.key: rule for rule in compile_rules(*old, at)}
     after = {rule.key: rule for rule in compile_rules(*new, at)}
     kept = before.keys() & after.keys()

@@ -1,4 +1,4 @@
-"""Compare two policies on one switch: the difference of two diagrams of the specification."""
+"""Compare two policies on one switch: the difference of two diagrams of the symbolic policy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
-from op25b_app.diff.comparison import Judgement, PolicyComparison, Roles
+from op25b_app.diff.comparison import PolicyComparison, Roles, SwitchPolicy
 from op25b_app.diff.example import find_in_region, find_usual
 from op25b_app.diff.regions import regions
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
@@ -20,7 +20,7 @@ from op25b_app.verify.budget import Budget
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
 from op25b_app.verify.prove import LAST_PORT
-from op25b_app.verify.symbolic_policy import Specification
+from op25b_app.verify.symbolic_policy import SymbolicPolicy
 
 _ETH_TYPE = LEVELS["eth_type"]
 _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}
@@ -36,10 +36,10 @@ class SwitchDifference:
     The constructor and the methods raise OverBudgetError where ``budget`` is used up.
     """
 
-    def __init__(self, old: Judgement, new: Judgement, at: float, budget: Budget | None = None) -> None:
+    def __init__(self, old: SwitchPolicy, new: SwitchPolicy, at: float, budget: Budget | None = None) -> None:
         self._diagrams = Diagrams(SIZES, budget)
         self._old, self._new = old, new
-        self._specification = Specification(self._diagrams, *new, at)
+        self._symbolic = SymbolicPolicy(self._diagrams, *new, at)
         switch = new.switch
         named = switch.subscriber_ports | switch.uplink_ports | switch.trusted_ports
         self._named_ports = merged([(port, port) for port in named])
@@ -115,7 +115,7 @@ class SwitchDifference:
             part = diagrams.fix(changes, _ETH_TYPE, eth_type)
             yield from self._of_version(comparison, part, version, eth_type)
         arp = diagrams.fix(changes, _ETH_TYPE, ETH_ARP)
-        readable = self._specification.one_of("eth_type", (ETH_ARP, *_VERSIONS))
+        readable = self._symbolic.one_of("eth_type", (ETH_ARP, *_VERSIONS))
         others = diagrams.choose(readable, diagrams.leaf(None), changes)
         for kind, part in ((Kind.ARP, arp), (Kind.ETHERTYPE, others)):
             for change in _told(part.values):
@@ -129,7 +129,7 @@ class SwitchDifference:
     def _of_version(
         self, comparison: PolicyComparison, changes: Diagram, version: int, eth_type: int
     ) -> Iterator[Traffic]:
-        role, diagrams, ask = comparison.roles[1], self._diagrams, self._specification.one_of
+        role, diagrams, ask = comparison.roles[1], self._diagrams, self._symbolic.one_of
         smtp = ask("tcp_dst", (_SMTP,))
         if role is PortRole.UPLINK:
             smtp = diagrams.either(smtp, ask("tcp_src", (_SMTP,)))

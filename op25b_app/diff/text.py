@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
-from op25b_app.diff.address_text import AddressSet, Piece
+from op25b_app.diff.address_text import AddressSet, PrefixWithHoles
 from op25b_app.diff.policy_diff import Effect, ExceptionEnd, RuleChanges, SwitchEffect
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.diff.words import joined, names
@@ -75,7 +75,7 @@ def listed(traffic: Traffic) -> AddressSet | None:
     return None
 
 
-def piece_text(piece: Piece) -> str:
+def piece_text(piece: PrefixWithHoles) -> str:
     """Return ``100.64.0.0/10 (without 100.64.8.0/24)``."""
     written = prefix_text(piece.prefix)
     return (

@@ -11,7 +11,7 @@ from op25b_app.diff import effect, stops_blocking
 from op25b_app.diff.text import summary
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
-from op25b_app.policy.exposure import newly_open
+from op25b_app.policy.exposure import newly_exposed
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.source_files import Read
@@ -37,7 +37,7 @@ class InForce(NamedTuple):
     kept: bool = False
 
 
-class Examined(NamedTuple):
+class Candidate(NamedTuple):
     """A policy file as it is, compared with the policy in force.
 
     ``named`` is every file that was asked for. The other fields hold lines of text: ``effect`` what would
@@ -73,7 +73,7 @@ class Examined(NamedTuple):
         return InForce(loaded.policy, loaded.digest, since)
 
 
-def examine(
+def load_candidate(
     path: Path,
     before: InForce | None,
     at: float,
@@ -81,7 +81,7 @@ def examine(
     previous: Loaded | None = None,
     *,
     with_effect: bool = False,
-) -> Examined:
+) -> Candidate:
     """Load a policy and compare it with the policy in force.
 
     ``at`` in seconds since 1970. ``read`` returns the content of a file. ``previous`` was loaded before; its
@@ -100,20 +100,20 @@ def examine(
         log.exception("an error of op25b: please report it with %s", path)
         what = f"op25b fails to read this: {type(failure).__name__}: {failure}; please report it"
         problem = error(SourceLocation(str(path), 1, 1), what)
-        return Examined(Loaded(None, (problem,), {}, ""), frozenset(named))
+        return Candidate(Loaded(None, (problem,), {}, ""), frozenset(named))
 
 
 def _compared(
     loaded: Loaded, named: Iterable[Path], before: InForce | None, at: float, *, with_effect: bool
-) -> Examined:
+) -> Candidate:
     if loaded.policy is None or before is None or loaded.digest == before.digest:
-        return Examined(loaded, frozenset(named))
+        return Candidate(loaded, frozenset(named))
     old, new = before.policy, loaded.policy
-    opens = tuple(newly_open(old, new, at))
+    opens = tuple(newly_exposed(old, new, at))
     if not with_effect:
-        return Examined(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)), opens=opens)
+        return Candidate(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)), opens=opens)
     told = effect(old, new, at)
-    return Examined(loaded, frozenset(named), tuple(summary(told)), told.stops_blocking, opens)
+    return Candidate(loaded, frozenset(named), tuple(summary(told)), told.stops_blocking, opens)
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

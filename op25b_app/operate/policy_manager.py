@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from op25b_app.operate.candidate import Examined, InForce, examine, problem_lines, recall
+from op25b_app.operate.candidate import Candidate, InForce, load_candidate, problem_lines, recall
 from op25b_app.operate.policy_files import InFileThread, NoAnswerError, PolicyFiles
-from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
+from op25b_app.operate.policy_store import PolicyStore, StoredPolicy, StoreError
 from op25b_app.policy.loader import Loaded
 
-Tell = Callable[[int, str, str, str], None]
+ReportEvent = Callable[[int, str, str, str], None]
 """Logs an event: takes level, kind, text, and a text for the event only, which is logged already."""
 Work = Callable[..., Any]
 """Calls a function with arguments beside the event loop, and returns its result; the caller waits."""
@@ -32,14 +32,14 @@ class RefusedPolicy(NamedTuple):
     digest: str
 
 
-class Policies:
+class PolicyManager:
     """The policy of one file. Times are seconds since 1970."""
 
     def __init__(
         self,
         path: Path,
         store: PolicyStore,
-        tell: Tell,
+        report_event: ReportEvent,
         at: float,
         *,
         work: Work,
@@ -53,7 +53,7 @@ class Policies:
         """
         self._path = path
         self._store = store
-        self._tell = tell
+        self._report_event = report_event
         self._work = work
         self._in_file_thread = in_file_thread
         self.refused: RefusedPolicy | None = None
@@ -64,43 +64,43 @@ class Policies:
         self._loaded: Loaded | None = None
         self.named: frozenset[Path] = frozenset()
         """Every file that was asked for when the policy was read last."""
-        examined = self._examine(last, at)
-        self._tell_problems(examined)
-        if examined.refusal(yes=yes) is None:
-            self.in_force = examined.in_force(last, at)
-            self._keep(examined)
+        candidate = self._load_candidate(last, at)
+        self._log_problems(candidate)
+        if candidate.refusal(yes=yes) is None:
+            self.in_force = candidate.in_force(last, at)
+            self._keep(candidate)
         elif last is None:
-            self._refuse(examined, at, "nothing is started")
+            self._refuse(candidate, at, "nothing is started")
             raise PolicyRefusedError
         else:
             self.in_force = last
-            self._refuse(examined, at, f"the last one in force goes on, kept in {store.place(path)}")
+            self._refuse(candidate, at, f"the last one in force goes on, kept in {store.place(path)}")
 
     def reload(
         self, at: float, *, yes: bool = False, unless_same: bool = False, with_effect: bool = False
-    ) -> tuple[Examined, bool]:
-        """Read the file again; return it examined, and whether it was put in force.
+    ) -> tuple[Candidate, bool]:
+        """Read the file again; return the candidate, and whether it was put in force.
 
         If not, nothing has changed. With ``unless_same`` an unchanged policy is left alone.
         """
-        examined = self.examine(at, with_effect=with_effect)
-        if unless_same and not self.in_force.kept and examined.loaded.digest == self.in_force.digest:
+        candidate = self.read_candidate(at, with_effect=with_effect)
+        if unless_same and not self.in_force.kept and candidate.loaded.digest == self.in_force.digest:
             self.refused = None
-            return examined, False
-        self._tell_problems(examined)
-        if examined.refusal(yes=yes) is not None:
-            self._refuse(examined, at, "the one in force stays in force")
-            return examined, False
+            return candidate, False
+        self._log_problems(candidate)
+        if candidate.refusal(yes=yes) is not None:
+            self._refuse(candidate, at, "the one in force stays in force")
+            return candidate, False
         self.refused = None
-        self.in_force = examined.in_force(self.in_force, at)
-        self._keep(examined)
-        return examined, True
+        self.in_force = candidate.in_force(self.in_force, at)
+        self._keep(candidate)
+        return candidate, True
 
-    def examine(self, at: float, *, with_effect: bool = True) -> Examined:
+    def read_candidate(self, at: float, *, with_effect: bool = True) -> Candidate:
         """Read the file and return what it would change now; the calling green thread waits."""
-        return self._examine(self.in_force, at, with_effect=with_effect)
+        return self._load_candidate(self.in_force, at, with_effect=with_effect)
 
-    def _examine(self, before: InForce | None, at: float, *, with_effect: bool = False) -> Examined:
+    def _load_candidate(self, before: InForce | None, at: float, *, with_effect: bool = False) -> Candidate:
         """Read, load and compare; files are read where no session waits for them.
 
         The files of a policy are known once it is loaded. Those that it named last time are read beforehand,
@@ -111,16 +111,16 @@ class Policies:
         files.fetch_if_readable(sorted(self.named - {self._path}))
         previous = self._loaded
         while True:
-            examined: Examined = self._work(
-                examine, self._path, before, at, files.read, previous, with_effect=with_effect
+            candidate: Candidate = self._work(
+                load_candidate, self._path, before, at, files.read, previous, with_effect=with_effect
             )
             if not files.wanted:
                 break
             files.fetch(sorted(files.wanted))
-            previous = examined.loaded.recalling(previous)
-        self.named = examined.named
-        self._loaded = examined.loaded
-        return examined
+            previous = candidate.loaded.recalling(previous)
+        self.named = candidate.named
+        self._loaded = candidate.loaded
+        return candidate
 
     def _recall(self, at: float) -> InForce | None:
         try:
@@ -133,27 +133,27 @@ class Policies:
             )
         return None
 
-    def _keep(self, examined: Examined) -> None:
+    def _keep(self, candidate: Candidate) -> None:
         try:
-            kept = Kept(self.in_force.since, examined.loaded.files)
+            kept = StoredPolicy(self.in_force.since, candidate.loaded.files)
             self._in_file_thread("keep", self._path, self._store.keep, self._path, kept)
         except (StoreError, NoAnswerError) as error:
             reason = error.strerror if isinstance(error, NoAnswerError) else error
             self.keep_error = f"the policy in force is not kept for the next start: {reason}"
-            self._tell(logging.WARNING, "not kept", self.keep_error, "")
+            self._report_event(logging.WARNING, "not kept", self.keep_error, "")
         else:
             self.keep_error = None
 
-    def _tell_problems(self, examined: Examined) -> None:
-        for level, line in problem_lines(examined.loaded, self._path):
+    def _log_problems(self, candidate: Candidate) -> None:
+        for level, line in problem_lines(candidate.loaded, self._path):
             log.log(level, "%s", line)
 
-    def _refuse(self, examined: Examined, at: float, instead: str) -> None:
-        because = examined.why_refused()
-        self.refused = RefusedPolicy(at, because, examined.loaded.digest)
+    def _refuse(self, candidate: Candidate, at: float, instead: str) -> None:
+        because = candidate.why_refused()
+        self.refused = RefusedPolicy(at, because, candidate.loaded.digest)
         text, more = f"policy {self._path} refused: {instead}", ""
-        if examined.loaded.policy is None:
+        if candidate.loaded.policy is None:
             more = f"; {because}"
         else:
             text += f"; {because}; to accept it: 'op25b reload --yes'"
-        self._tell(logging.ERROR, "refused", text, more)
+        self._report_event(logging.ERROR, "refused", text, more)

@@ -20,7 +20,7 @@ class StoreError(Exception):
     """A policy cannot be kept or read back; the text says why."""
 
 
-class Kept(NamedTuple):
+class StoredPolicy(NamedTuple):
     """The files of a policy, the policy file first; in force ``since`` (seconds since 1970)."""
 
     since: float
@@ -38,7 +38,7 @@ class PolicyStore:
         """Return where the policy of that file is kept."""
         return self.directory / f"policy-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}.json"
 
-    def keep(self, policy: Path, kept: Kept) -> None:
+    def keep(self, policy: Path, kept: StoredPolicy) -> None:
         """Replace the policy kept for a policy file, as a whole or not at all.
 
         Raises StoreError where it cannot be written.
@@ -57,7 +57,7 @@ class PolicyStore:
         except OSError as error:
             raise StoreError(f"cannot keep the policy in {place}: {error.strerror or error}") from None
 
-    def recall(self, policy: Path) -> Kept | None:
+    def recall(self, policy: Path) -> StoredPolicy | None:
         """Return the policy kept for a policy file, or None.
 
         Raises StoreError where it cannot be read, is damaged, or has another format.
@@ -67,7 +67,7 @@ class PolicyStore:
             body = json.loads(self._read(place))
             files = {Path(file["path"]): file["text"].encode() for file in body["files"]}
             intact = body["format"] == FORMAT and body["sha256"] == digest(files.values())
-            kept = Kept(_moment(body["since"]), files)
+            kept = StoredPolicy(_moment(body["since"]), files)
         except FileNotFoundError:
             return None
         except OSError as error:

@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from op25b_app.operate.candidate import Examined, Refusal, problem_lines
-from op25b_app.operate.policy_manager import Policies, RefusedPolicy
+from op25b_app.operate.candidate import Candidate, Refusal, problem_lines
+from op25b_app.operate.policy_manager import PolicyManager, RefusedPolicy
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import State, is_converged
 
@@ -21,7 +21,7 @@ STATUS: dict[Refusal | None, str] = {
 
 
 def status_report(
-    path: Path, policies: Policies, sessions: Mapping[int, Session], current: Iterable[int]
+    path: Path, policies: PolicyManager, sessions: Mapping[int, Session], current: Iterable[int]
 ) -> dict[str, Any]:
     """Return the policy in force, its switches by name, and unknown switches by datapath id.
 
@@ -51,21 +51,21 @@ def status_report(
 
 
 def reload_report(
-    examined: Examined, path: Path, *, yes: bool, applied: bool = False, keep_error: str | None = None
+    candidate: Candidate, path: Path, *, yes: bool, applied: bool = False, keep_error: str | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """Return the HTTP status and the JSON values for a policy file that was reloaded or only examined.
+    """Return the HTTP status and the JSON values for a policy file that was reloaded or only compared.
 
     ``keep_error`` says why it could not be kept for the next start, if so.
     """
-    refusal = examined.refusal(yes=yes)
+    refusal = candidate.refusal(yes=yes)
     return STATUS[refusal], {
         "applied": applied,
         "refused": refusal,
-        "sha256": examined.loaded.digest,
-        "problems": [line for _, line in problem_lines(examined.loaded, path)],
-        "effect": [line for line in examined.effect if line not in (*examined.stops, *examined.opens)],
-        "stops_blocking": list(examined.stops),
-        "opens": list(examined.opens),
+        "sha256": candidate.loaded.digest,
+        "problems": [line for _, line in problem_lines(candidate.loaded, path)],
+        "effect": [line for line in candidate.effect if line not in (*candidate.stops, *candidate.opens)],
+        "stops_blocking": list(candidate.stops),
+        "opens": list(candidate.opens),
         "keep_error": keep_error,
     }
 

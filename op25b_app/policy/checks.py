@@ -12,8 +12,8 @@ from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.net.prefix_set import Key, LpmTable, end_of, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error, unknown_switch, warning
-from op25b_app.policy.exposure import openings
-from op25b_app.policy.lint import oversights
+from op25b_app.policy.exposure import exposures
+from op25b_app.policy.lint import lint
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -54,8 +54,8 @@ def check(policy: Policy, document: PolicySchema, tree: YamlSource, at: float) -
         *_exceptions(policy, at),
         *_static_without_line(policy),
         *_no_uplink(policy, tree),
-        *oversights(policy, document, tree),
-        *(warning(opening.place, opening.text) for opening in openings(policy, at)),
+        *lint(policy, document, tree),
+        *(warning(exposure.place, exposure.text) for exposure in exposures(policy, at)),
     ]
 
 

@@ -15,14 +15,14 @@ from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import LocatedPrefix, MailException, Policy, SourceLocation, SubscriberPort
 
 SMALL_SHARE = 0.01
-"""Share of the Internet above which an opening is reported.
+"""Share of the Internet above which an exposure is reported.
 
 With its whole network as mail destinations, one of the largest ISPs comes near to it.
 """
 LARGE_SHARE = 0.5
 """Share of the own space, or of the lines, above which exemptions are reported."""
 GROWTH = 2.0
-"""Factor by which a share must grow to be reported as a new opening."""
+"""Factor by which a share must grow to be reported as a new exposure."""
 FEW_SOURCES = {4: 1 << 8, 6: 1 << 80}
 """Number of addresses (a /24, a /48) that exceptions may open without a warning in any network."""
 FEW_LINES = 16
@@ -51,8 +51,8 @@ _NAT64 = Prefix.parse("64:ff9b::/96")
 Kind = Literal["mail destinations", "exceptions", "exempt", "exempt lines"]
 
 
-class Opening(NamedTuple):
-    """One unusually wide opening; ``share`` is from 0 to 1, ``version`` is 0 for exempt lines."""
+class Exposure(NamedTuple):
+    """One unusually wide exposure; ``share`` is from 0 to 1, ``version`` is 0 for exempt lines."""
 
     kind: Kind
     version: int
@@ -61,13 +61,13 @@ class Opening(NamedTuple):
     text: str
 
 
-def openings(policy: Policy, at: float) -> list[Opening]:
-    """Return the unusually wide openings of a policy at a moment (seconds since 1970)."""
+def exposures(policy: Policy, at: float) -> list[Exposure]:
+    """Return the unusually wide exposures of a policy at a moment (seconds since 1970)."""
     exceptions = [_Wide(each, share) for each in policy.exceptions if (share := _reach(policy, each, at))]
     return [
-        opening
+        exposure
         for version in WIDTH
-        for opening in (
+        for exposure in (
             *_by_mail_destinations(policy, version),
             *_by_exceptions(policy, version, exceptions),
             *_exempt(policy, version, exceptions),
@@ -75,15 +75,15 @@ def openings(policy: Policy, at: float) -> list[Opening]:
     ] + [*_exempt_lines(policy, exceptions)]
 
 
-def newly_open(old: Policy | None, new: Policy, at: float) -> list[str]:
-    """Return a sentence for each opening that ``old`` did not have, or had at most half as wide."""
+def newly_exposed(old: Policy | None, new: Policy, at: float) -> list[str]:
+    """Return a sentence for each exposure that ``old`` did not have, or had at most half as wide."""
     if old is None:
         return []
-    before = {(opening.kind, opening.version): opening.share for opening in openings(old, at)}
+    before = {(exposure.kind, exposure.version): exposure.share for exposure in exposures(old, at)}
     return [
-        opening.text
-        for opening in openings(new, at)
-        if opening.share >= GROWTH * before.get((opening.kind, opening.version), 0)
+        exposure.text
+        for exposure in exposures(new, at)
+        if exposure.share >= GROWTH * before.get((exposure.kind, exposure.version), 0)
     ]
 
 
@@ -94,7 +94,7 @@ class _Wide(NamedTuple):
     share: float
 
 
-def _by_mail_destinations(policy: Policy, version: int) -> Iterator[Opening]:
+def _by_mail_destinations(policy: Policy, version: int) -> Iterator[Exposure]:
     if not policy.dynamic:
         return
     listed = policy.mail_destinations
@@ -102,11 +102,11 @@ def _by_mail_destinations(policy: Policy, version: int) -> Iterator[Opening]:
     if share > SMALL_SHARE:
         what = f"mail_destinations let dynamic space reach {_percent(share)} of the IPv{version} Internet"
         remedy = "name the ISP's own mail servers or networks"
-        yield Opening("mail destinations", version, share, _widest(listed), f"{what} on port 25; {remedy}")
+        yield Exposure("mail destinations", version, share, _widest(listed), f"{what} on port 25; {remedy}")
 
 
-def _by_exceptions(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
-    """Yield an opening by pairs of a dynamic address and an address on the Internet."""
+def _by_exceptions(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Exposure]:
+    """Yield an exposure by pairs of a dynamic address and an address on the Internet."""
     found = [each for each in exceptions if _source_version(each.exception) == version]
     if sum(_size(each.exception.source) for each in found) <= FEW_SOURCES[version]:
         return
@@ -125,10 +125,10 @@ def _by_exceptions(policy: Policy, version: int, exceptions: Sequence[_Wide]) ->
         what = f"exceptions ('{widest.name}'{others}) open {_percent(share)} of the ways from dynamic space"
         remedy = "name fewer sources, or the destinations that they need"
         text = f"{what} to the IPv{version} Internet on port 25; {remedy}"
-        yield Opening("exceptions", version, share, widest.place, text)
+        yield Exposure("exceptions", version, share, widest.place, text)
 
 
-def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
+def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterator[Exposure]:
     if not policy.dynamic:
         return
     wide = [
@@ -151,11 +151,11 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
         by_exception = [(_size(each.exception.source), each.exception.place) for each in wide]
         _, place = max(by_static + by_exception, key=lambda sized: sized[0])
         remedy = "list as static, or except, only those who have asked for it"
-        yield Opening("exempt", version, share, place, f"{what} (static space and exceptions); {remedy}")
+        yield Exposure("exempt", version, share, place, f"{what} (static space and exceptions); {remedy}")
 
 
-def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Opening]:
-    """Yield an opening by exceptions for lines, whatever addresses they have."""
+def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Exposure]:
+    """Yield an exposure by exceptions for lines, whatever addresses they have."""
     wide = {
         each.exception.source: each.exception
         for each in exceptions
@@ -166,7 +166,7 @@ def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Openi
         share = min(1, len(wide) / max(1, lines))
         what = f"exceptions let {_percent(share)} of the lines speak port 25 to any destination"
         place = next(iter(wide.values())).place
-        yield Opening("exempt lines", 0, share, place, f"{what}; except only those who have asked for it")
+        yield Exposure("exempt lines", 0, share, place, f"{what}; except only those who have asked for it")
 
 
 def _reach(policy: Policy, exception: MailException, at: float) -> float:

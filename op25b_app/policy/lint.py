@@ -19,7 +19,7 @@ MOST_UNBOUND = 0.5
 """Share of the lines that may lack a binding, without a warning, where sources are validated by binding."""
 
 
-def oversights(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
+def lint(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
     """Yield a warning for each probable mistake."""
     for found in (
         _empty_dynamic(policy, document, tree),

@@ -25,7 +25,7 @@ from op25b_app.verify.counterexample import (
 )
 from op25b_app.verify.diagram import Diagram, Diagrams, count_paths
 from op25b_app.verify.header import LEVELS, SIZES
-from op25b_app.verify.symbolic_policy import Specification
+from op25b_app.verify.symbolic_policy import SymbolicPolicy
 from op25b_app.verify.symbolic_tables import TableVerdicts, Undecided
 from op25b_app.verify.trace import Trace, possible_traces
 
@@ -112,14 +112,14 @@ def _compared(
 ) -> Result:
     progress("what the table does")
     found = table.verdicts()
-    specification = Specification(diagrams, policy, switch, at)
+    symbolic = SymbolicPolicy(diagrams, policy, switch, at)
     undecided: CannotDecide | None = None
     classes = 0
     for role in PortRole:
         if not (ports := _ports(switch, role)):
             continue
         progress(f"the policy on {role.value} ports")
-        wanted = specification.verdicts(role)
+        wanted = symbolic.verdicts(role)
         here = table.judged_as_sent(found, wanted)
         pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, here)
         pairs = diagrams.choose(_domain(diagrams, role, ports), pairs, diagrams.leaf(None))

@@ -43,7 +43,7 @@ _Decisions = Sequence[tuple[Diagram, Verdict]]
 """Conditions with their verdicts; the first condition that holds wins."""
 
 
-class Specification:
+class SymbolicPolicy:
     """Verdicts of one switch under a policy at a moment (seconds since 1970), by the role of the port."""
 
     def __init__(self, diagrams: Diagrams, policy: Policy, switch: Switch, at: float) -> None:
@@ -224,11 +224,11 @@ class Specification:
 class _Side:
     """Conditions on a packet of one IP version."""
 
-    def __init__(self, specification: Specification, version: int) -> None:
-        self._specification = specification
-        self._diagrams = specification._diagrams
-        self._policy = specification._policy
-        self._switch = specification._switch
+    def __init__(self, symbolic: SymbolicPolicy, version: int) -> None:
+        self._symbolic = symbolic
+        self._diagrams = symbolic._diagrams
+        self._policy = symbolic._policy
+        self._switch = symbolic._switch
         self.version = version
         self.source = f"ipv{version}_src"
         self.destination = f"ipv{version}_dst"
@@ -237,7 +237,7 @@ class _Side:
         return [entry.prefix for entry in listed if entry.prefix.version == self.version]
 
     def icmpv6(self, kinds: Iterable[int]) -> Diagram:
-        one_of = self._specification.one_of
+        one_of = self._symbolic.one_of
         return self._diagrams.both(one_of("ip_proto", (_ICMPV6,)), one_of("icmpv6_type", kinds))
 
     @cached_property
@@ -258,11 +258,11 @@ class _Side:
             return self._diagrams.leaf(False)
         unread = self._transport(_TCP, "tcp_dst", (0,))
         hiding = (0,) if self.version == 4 else _HIDING
-        return self._diagrams.either(unread, self._specification.one_of("ip_proto", hiding))
+        return self._diagrams.either(unread, self._symbolic.one_of("ip_proto", hiding))
 
     @cached_property
     def service(self) -> Diagram:
-        ask, version = self._specification.one_of, self.version
+        ask, version = self._symbolic.one_of, self.version
         request = self._diagrams.both(
             self._transport(_UDP, "udp_src", (_DHCP_CLIENT[version],)),
             ask("udp_dst", (_DHCP_SERVER[version],)),
@@ -288,7 +288,7 @@ class _Side:
     @cached_property
     def own_source(self) -> Diagram:
         own = self.of_version((*self._policy.dynamic, *self._policy.static))
-        return self._specification.inside(self.source, own)
+        return self._symbolic.inside(self.source, own)
 
     @cached_property
     def into_dynamic(self) -> Diagram:
@@ -304,26 +304,24 @@ class _Side:
             for binding in switch.bindings
             for prefix in self.of_version(binding.addresses)
         ]
-        free = diagrams.negation(self._specification.inside(self.source, bound))
+        free = diagrams.negation(self._symbolic.inside(self.source, bound))
         here = self._bound(self.source, check_mac=False)
         return diagrams.both(self._longest(self.source, is_static=True), diagrams.either(free, here))
 
     @cached_property
     def under_exception(self) -> Diagram:
-        return _balanced(self._diagrams, list(map(self._exception, self._specification._exceptions)))
+        return _balanced(self._diagrams, list(map(self._exception, self._symbolic._exceptions)))
 
     @cached_property
     def from_peer_of_exception(self) -> Diagram:
-        return _balanced(
-            self._diagrams, list(map(self._answer_to_exception, self._specification._exceptions))
-        )
+        return _balanced(self._diagrams, list(map(self._answer_to_exception, self._symbolic._exceptions)))
 
     def bound_here(self, name: str) -> Diagram:
         """Return the condition that the address in a field is bound to the line of the packet."""
         return self._bound(name, check_mac=True)
 
     def _transport(self, protocol: int, name: str, ports: Iterable[int]) -> Diagram:
-        ask = self._specification.one_of
+        ask = self._symbolic.one_of
         return self._diagrams.both(ask("ip_proto", (protocol,)), ask(name, ports))
 
     def _among(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
@@ -337,7 +335,7 @@ class _Side:
                 if prefix.version == 4
                 for nat64 in self._policy.nat64_prefixes
             ]
-        return self._specification.inside(name, seen)
+        return self._symbolic.inside(name, seen)
 
     def _longest(self, name: str, is_static: bool) -> Diagram:
         """Return the condition that the longest-prefix match of an address is static (or dynamic)."""
@@ -351,14 +349,14 @@ class _Side:
 
     def _bound(self, name: str, check_mac: bool) -> Diagram:
         """Return one function for all bindings of the switch: it tests the address first, the port last."""
-        ask = self._specification.one_of
+        ask = self._symbolic.one_of
         lines: dict[tuple[int, int | None], list[Prefix]] = {}
         for binding in self._switch.bindings:
             line = (binding.port, binding.mac if check_mac else None)
             lines.setdefault(line, []).extend(self.of_version(binding.addresses))
         conditions = []
         for (port, mac), prefixes in lines.items():
-            of_line = [ask("in_port", (port,)), self._specification.inside(name, prefixes)]
+            of_line = [ask("in_port", (port,)), self._symbolic.inside(name, prefixes)]
             if mac is not None:
                 of_line.append(ask("eth_src", (mac,)))
             conditions.append(self._diagrams.both(*of_line))
@@ -368,7 +366,7 @@ class _Side:
         if isinstance(exception.source, SubscriberPort):
             if exception.source.switch != self._switch.name:
                 return self._diagrams.leaf(False)
-            sender = self._specification.one_of("in_port", (exception.source.port,))
+            sender = self._symbolic.one_of("in_port", (exception.source.port,))
         else:
             sender = self._exactly(self.source, [exception.source])
         return self._diagrams.both(sender, self._peer(self.destination, exception))
@@ -396,9 +394,7 @@ class _Side:
         return self._among(name, [exception.destination])
 
     def _exactly(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
-        return self._specification.inside(
-            name, [prefix for prefix in prefixes if prefix.version == self.version]
-        )
+        return self._symbolic.inside(name, [prefix for prefix in prefixes if prefix.version == self.version])
 
 
 def longest_match_stretches(

@@ -11,7 +11,7 @@ import eventlet
 import eventlet.event
 import pytest
 
-from op25b_app.controller.signals import STOP_SECONDS, Reloads
+from op25b_app.controller.signals import STOP_SECONDS, ReloadQueue
 from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, Controller
 
@@ -83,7 +83,7 @@ def test_hangups_during_a_reload_make_one_more() -> None:
         begun.append(eventlet.event.Event())
         begun[-1].wait()
 
-    reloads = Reloads(reload)
+    reloads = ReloadQueue(reload)
     for times in (1, 2):
         for _ in range(5):
             reloads.ask()

@@ -16,7 +16,7 @@ from ryu.base import app_manager
 
 from op25b_app.controller import file_threads
 from op25b_app.operate import policy_files
-from op25b_app.operate.file_change import Look, look_at
+from op25b_app.operate.file_change import Snapshot, snapshot_of
 
 GONE = "server-is-gone"
 VARIABLE = "TEST_ANSWER_SECONDS"
@@ -31,17 +31,17 @@ def _read_when_it_answers(path: Path, most_bytes: int) -> bytes:
     return _read(path, most_bytes)
 
 
-def _look_when_they_answer(files: Iterable[Path]) -> Look:
+def _look_when_they_answer(files: Iterable[Path]) -> Snapshot:
     paths = [*files]
     while any(path.with_name(GONE).exists() for path in paths):
         _time.sleep(0.05)
-    return look_at(paths)
+    return snapshot_of(paths)
 
 
 if VARIABLE in os.environ:  # in a controller: op25b reads its files before this application is made
     setattr(file_threads, "ANSWER_SECONDS", float(os.environ[VARIABLE]))  # noqa: B010
     setattr(policy_files, "read_regular_file", _read_when_it_answers)  # noqa: B010
-    importlib.import_module("op25b_app.controller.app").look_at = _look_when_they_answer  # type: ignore[attr-defined]
+    importlib.import_module("op25b_app.controller.app").snapshot_of = _look_when_they_answer  # type: ignore[attr-defined]
 
 
 class SilentFiles(app_manager.RyuApp):

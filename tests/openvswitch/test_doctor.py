@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from op25b_app.operate.doctor.examination import examine
-from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, look
+from op25b_app.operate.doctor.open_vswitch import OpenVSwitchError, read_open_vswitch
 from op25b_app.operate.doctor.table_checks import TRACKED_BY_DEFAULT
 from testing.frames import frame_of
 from testing.patience import HANG_SECONDS
@@ -132,7 +132,7 @@ def test_a_healthy_bridge_is_healthy(ovs: PrivateOvs, controller: Op25bControlle
 
 
 def look_at(ovs: PrivateOvs) -> Any:
-    return look(f"unix:{ovs.directory}/db.sock")
+    return read_open_vswitch(f"unix:{ovs.directory}/db.sock")
 
 
 FAULTS = [
@@ -379,7 +379,7 @@ def look_as(user: int, database: str) -> None:
     """Look with the eyes of another user: of Open vSwitch's tools, which this process starts."""
     os.seteuid(user)
     try:
-        look(database)
+        read_open_vswitch(database)
     finally:
         os.seteuid(0)
 

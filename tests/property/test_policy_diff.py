@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.simulate import headers
 from op25b_app.diff import Kind, Traffic, VerdictChange, effect, would_block_nothing
-from op25b_app.diff.comparison import Judgement
+from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import change_of
 from op25b_app.net.ranges import Ranges
@@ -65,7 +65,9 @@ def header_of(packet: Packet) -> dict[str, int]:
 
 
 def difference_of(old: Policy, new: Policy) -> SwitchDifference:
-    return SwitchDifference(Judgement(old, old.switches[SWITCH]), Judgement(new, new.switches[SWITCH]), NOW)
+    return SwitchDifference(
+        SwitchPolicy(old, old.switches[SWITCH]), SwitchPolicy(new, new.switches[SWITCH]), NOW
+    )
 
 
 def really(old: Policy, new: Policy, packet: Packet) -> VerdictChange | None:

@@ -20,7 +20,7 @@ from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.verify.diagram import Diagrams, evaluate
 from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import Proven, Refuted, prove
-from op25b_app.verify.symbolic_policy import Specification
+from op25b_app.verify.symbolic_policy import SymbolicPolicy
 from op25b_app.verify.symbolic_tables import TableVerdicts
 from op25b_app.verify.trace import trace_packet
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
@@ -57,9 +57,9 @@ def test_what_is_compiled_is_proven(policy: Policy) -> None:
 def test_the_specification_as_a_diagram_is_the_specification(data: st.DataObject) -> None:
     policy = data.draw(policies())
     switch = policy.switches[SWITCH]
-    specification = Specification(Diagrams(SIZES), policy, switch, NOW)
+    symbolic = SymbolicPolicy(Diagrams(SIZES), policy, switch, NOW)
     for packet in data.draw(st.lists(any_packets(policy), min_size=20, max_size=20)):
-        verdicts = specification.verdicts(switch.role_of(packet.in_port))
+        verdicts = symbolic.verdicts(switch.role_of(packet.in_port))
         assert evaluate(verdicts, header_of(packet)) is decide(policy, switch, packet, NOW).verdict
 
 

@@ -28,7 +28,7 @@ from op25b_app.policy.packet_text import make_packet
 from op25b_app.policy.schema import Choice, HardeningSection, PolicySchema
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.remedies import alternatives
-from op25b_app.verify.symbolic_policy import Specification
+from op25b_app.verify.symbolic_policy import SymbolicPolicy
 from tests.unit import test_documentation
 from tests.unit.diff import test_every_field
 from tests.unit.diff.test_every_field import AT, BASE, ELSEWHERE, NAME, PEER
@@ -105,7 +105,7 @@ def _readings(monkeypatch: pytest.MonkeyPatch) -> None:
 
         return with_known_keys
 
-    for each, position in ((PacketContext, 0), (SwitchContext, 0), (Specification, 1)):
+    for each, position in ((PacketContext, 0), (SwitchContext, 0), (SymbolicPolicy, 1)):
         monkeypatch.setattr(each, "__init__", reading(each.__init__, position))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from op25b_app.net.port_number import LOCAL_PORT, port_name
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
-from op25b_app.operate.doctor.listening_address import Awaited
+from op25b_app.operate.doctor.listening_address import ListeningAddress
 from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state, is_refused, refused
 from op25b_app.operate.doctor.table_checks import check_handover, check_tables
@@ -22,7 +22,7 @@ def check_bridge(
     release: tuple[int, int] | None,
     *,
     here: bool,
-    awaited: Awaited,
+    listening: ListeningAddress,
 ) -> Iterator[Finding]:
     """Yield findings about a bridge; ``expected`` is what the policy wants of it, None where unknown."""
     if bridge.datapath_id is None:
@@ -31,10 +31,10 @@ def check_bridge(
     yield ok(bridge.name, f"datapath id {bridge.datapath_id:#x}, {_datapath(bridge)}")
     yield from _check_fail_mode(bridge)
     yield from _check_protocols(bridge)
-    yield from _check_controllers(bridge, expected, awaited)
+    yield from _check_controllers(bridge, expected, listening)
     yield from _check_interfaces(bridge)
     if expected is not None:
-        yield from _check_connection(bridge, expected, awaited)
+        yield from _check_connection(bridge, expected, listening)
         yield from _check_ports(bridge, expected["roles"])
         yield from check_handover(bridge, expected)
     yield from check_tables(bridge, expected["tables"] if expected else {}, release)
@@ -81,7 +81,7 @@ def _check_protocols(bridge: Bridge) -> Iterator[Finding]:
 
 
 def _check_controllers(
-    bridge: Bridge, expected: Mapping[str, Any] | None, awaited: Awaited
+    bridge: Bridge, expected: Mapping[str, Any] | None, listening: ListeningAddress
 ) -> Iterator[Finding]:
     """Yield findings about controllers; the running one knows of a connection seconds before the database."""
     name, controllers = bridge.name, bridge.controllers
@@ -92,12 +92,12 @@ def _check_controllers(
             name,
             "has no controller",
             "no controller sends it rules",
-            f"ovs-vsctl set-controller {name} {awaited.target()}",
+            f"ovs-vsctl set-controller {name} {listening.target()}",
         )
     elif expected is not None and is_refused(expected):
         yield refused(name, expected)
     elif not connected and not known:
-        yield _not_connected(bridge, awaited)
+        yield _not_connected(bridge, listening)
     else:
         yield ok(name, f"connected to {connected or 'the running controller'}")
     if len(controllers) > 1:
@@ -114,7 +114,7 @@ def _check_controllers(
                 name,
                 f"takes any controller that connects to {controller.target}",
                 "any host that reaches that port can change rules",
-                f"ovs-vsctl set-controller {name} {awaited.target()}",
+                f"ovs-vsctl set-controller {name} {listening.target()}",
             )
         if controller.inactivity_probe == 0:
             yield warning(
@@ -126,7 +126,7 @@ def _check_controllers(
     yield from _check_in_band(bridge)
 
 
-def _not_connected(bridge: Bridge, awaited: Awaited) -> Finding:
+def _not_connected(bridge: Bridge, listening: ListeningAddress) -> Finding:
     told = ", ".join(
         f"{each.target} ({each.last_error})" if each.last_error else each.target
         for each in bridge.controllers
@@ -135,23 +135,23 @@ def _not_connected(bridge: Bridge, awaited: Awaited) -> Finding:
         bridge.name,
         f"is not connected to its controller {told}",
         "its rules are not repaired, and reloads do not reach it",
-        _way_to_controller(bridge, awaited),
+        _way_to_controller(bridge, listening),
     )
 
 
-def _way_to_controller(bridge: Bridge, awaited: Awaited) -> str:
+def _way_to_controller(bridge: Bridge, listening: ListeningAddress) -> str:
     """Return the remedy for a bridge that is not connected, with its own hosts where it calls any."""
     set_controller = f"ovs-vsctl set-controller {bridge.name}"
     called = [each.target for each in bridge.controllers if each.target.startswith(("tcp:", "ssl:"))]
-    right = [*dict.fromkeys(map(awaited.corrected, called))]
+    right = [*dict.fromkeys(map(listening.corrected, called))]
     if not called:
-        return f"{set_controller} {awaited.target()}"
-    if not awaited.ports:
+        return f"{set_controller} {listening.target()}"
+    if not listening.ports:
         return f"op25b run at that address, or {set_controller} {called[0].partition(':')[0]}:HOST:PORT"
     if right == called:
-        ports = " or ".join(map(str, awaited.ports))
-        return f"let that address lead to the running controller, at its port {ports}{awaited.about_tls}"
-    where = f"where the running controller awaits switches{awaited.about_tls}"
+        ports = " or ".join(map(str, listening.ports))
+        return f"let that address lead to the running controller, at its port {ports}{listening.about_tls}"
+    where = f"where the running controller awaits switches{listening.about_tls}"
     return f"{set_controller} {' '.join(right)}, {where}"
 
 
@@ -179,7 +179,9 @@ def _check_interfaces(bridge: Bridge) -> Iterator[Finding]:
             )
 
 
-def _check_connection(bridge: Bridge, expected: Mapping[str, Any], awaited: Awaited) -> Iterator[Finding]:
+def _check_connection(
+    bridge: Bridge, expected: Mapping[str, Any], listening: ListeningAddress
+) -> Iterator[Finding]:
     if expected["connected"]:
         yield check_state(bridge.name, expected)
     elif not is_refused(expected) and any(controller.connected for controller in bridge.controllers):
@@ -187,7 +189,8 @@ def _check_connection(bridge: Bridge, expected: Mapping[str, Any], awaited: Awai
             bridge.name,
             f"is {expected['name']} of the policy and not connected to the running controller",
             "another controller sends its rules, and reloads do not reach it",
-            f"ovs-vsctl set-controller {bridge.name} {awaited.target()}, with the address of this controller",
+            f"ovs-vsctl set-controller {bridge.name} {listening.target()}, with the address of this "
+            "controller",
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.controller_checks import check_controller
 from op25b_app.operate.doctor.finding import Finding, error, ok, warning
-from op25b_app.operate.doctor.listening_address import Awaited, awaited
+from op25b_app.operate.doctor.listening_address import ListeningAddress, listening_address
 from op25b_app.operate.doctor.mirror_checks import check_mirrors
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import check_switches_elsewhere
@@ -34,7 +34,7 @@ def examine(
     has a text under ``refused`` where its certificate was refused lately. ``names`` are the bridges to look
     at, if not all.
     """
-    where = Awaited()
+    where = ListeningAddress()
     if isinstance(controller, str):
         what, _, remedy = controller.partition(": ")
         yield warning(
@@ -47,7 +47,7 @@ def examine(
     else:
         yield from check_controller(controller)
         expected = list(controller["switches"].values())
-        where = awaited(controller["access"]["openflow"])
+        where = listening_address(controller["access"]["openflow"])
     if isinstance(switch, str):
         remedy = "start it (Debian: systemctl start openvswitch-switch), or op25b doctor --db SERVER"
         if NOT_PERMITTED in switch:
@@ -108,7 +108,7 @@ def _check_bridges(
     switch: OpenVSwitch,
     expected: Collection[Mapping[str, Any]] | None,
     names: Sequence[str],
-    where: Awaited,
+    where: ListeningAddress,
 ) -> Iterator[Finding]:
     by_dpid = _by_dpid(expected)
     for name in sorted(set(names) - {bridge.name for bridge in switch.bridges}):
@@ -118,7 +118,7 @@ def _check_bridges(
         wanted = by_dpid.get(bridge.datapath_id)
         if expected is not None and bridge.datapath_id is not None and wanted is None:
             yield _stranger(bridge)
-        yield from check_bridge(bridge, wanted, switch.release, here=switch.here, awaited=where)
+        yield from check_bridge(bridge, wanted, switch.release, here=switch.here, listening=where)
         yield from check_mirrors(bridge, wanted)
     yield from _check_twins(switch.bridges, names)
     if not names:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 USUAL_PORT = 6653
 
 
-class Awaited(NamedTuple):
+class ListeningAddress(NamedTuple):
     """Scheme and TCP ports of the controller; no ``ports`` where they are unknown."""
 
     scheme: str = "tcp"
@@ -40,10 +40,10 @@ class Awaited(NamedTuple):
         return self.target(host)
 
 
-def awaited(told: Mapping[str, Any]) -> Awaited:
+def listening_address(reported: Mapping[str, Any]) -> ListeningAddress:
     """Return how a controller awaits switches, from its own report; an older one reports no ports."""
-    scheme = "ssl" if told["tls"] else "tcp"
-    return Awaited(scheme, tuple(told.get("ports", ())), told["asks_certificates"])
+    scheme = "ssl" if reported["tls"] else "tcp"
+    return ListeningAddress(scheme, tuple(reported.get("ports", ())), reported["asks_certificates"])
 
 
 def _host_and_port(address: str) -> tuple[str, int]:

@@ -130,7 +130,7 @@ class OpenVSwitch(NamedTuple):
         return (int(found[1]), int(found[2])) if found else None
 
 
-def look(database: str | None = None) -> OpenVSwitch:
+def read_open_vswitch(database: str | None = None) -> OpenVSwitch:
     """Read the Open vSwitch with this database, by default this machine's (or OVS_RUNDIR's).
 
     Raises OpenVSwitchError where it does not answer.

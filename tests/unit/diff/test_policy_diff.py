@@ -20,7 +20,7 @@ from op25b_app.diff import (
     would_block_nothing,
 )
 from op25b_app.diff.address_text import AddressSet, held_by
-from op25b_app.diff.comparison import Judgement
+from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text, summary
 from op25b_app.net.prefix import Prefix
@@ -387,7 +387,7 @@ def test_a_hundred_thousand_prefixes_are_no_obstacle(example: Policy) -> None:
     assert would_block_nothing(old, switch, AT) is None
     assert time.process_time() - begin < 1
     new = replace(old, static=many[:50_000], dynamic=many[50_000:])
-    judgements = Judgement(old, switch), Judgement(new, switch)
+    judgements = SwitchPolicy(old, switch), SwitchPolicy(new, switch)
     found = SwitchDifference(*judgements, AT).traffic()
     (mail,) = (traffic for traffic in found if traffic.kind is Kind.MAIL)
     assert mail.sources is not None

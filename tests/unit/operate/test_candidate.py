@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from op25b_app.operate.policy_manager import Policies, PolicyRefusedError
+from op25b_app.operate.policy_manager import PolicyManager, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report
 from op25b_app.policy.loader import Loaded, load
@@ -38,10 +38,10 @@ class Place:
         self.store = PolicyStore(folder / "state")
         self.told: list[str] = []
 
-    def start(self, content: bytes, at: float = NOW, *, yes: bool = False) -> Policies:
+    def start(self, content: bytes, at: float = NOW, *, yes: bool = False) -> PolicyManager:
         self.path.write_bytes(content)
         self.told.clear()
-        return Policies(
+        return PolicyManager(
             self.path,
             self.store,
             lambda level, kind, text, more: self.told.append(text),
@@ -113,13 +113,13 @@ def test_a_policy_that_opens_far_wider_needs_yes(place: Place, content: bytes, r
     policies = place.start(POLICY)
     before = policies.in_force
     place.path.write_bytes(content)
-    examined, applied = policies.reload(NOW + 1)
-    assert (applied, examined.refusal(yes=False), policies.in_force) == (False, "opens", before)
-    assert examined.opens[0].startswith(reason)
+    candidate, applied = policies.reload(NOW + 1)
+    assert (applied, candidate.refusal(yes=False), policies.in_force) == (False, "opens", before)
+    assert candidate.opens[0].startswith(reason)
     assert reason in place.told[-1]
     assert place.told[-1].endswith("to accept it: 'op25b reload --yes'")
-    status, report = reload_report(examined, place.path, yes=False)
-    assert (status, report["refused"], report["opens"]) == ("409 Conflict", "opens", list(examined.opens))
+    status, report = reload_report(candidate, place.path, yes=False)
+    assert (status, report["refused"], report["opens"]) == ("409 Conflict", "opens", list(candidate.opens))
     assert policies.reload(NOW + 2, yes=True)[1]
     assert policies.reload(NOW + 3)[1], "what is open already needs no yes"
 

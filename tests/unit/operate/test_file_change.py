@@ -6,16 +6,16 @@ import os
 from itertools import pairwise
 from pathlib import Path
 
-from op25b_app.operate.file_change import LONGEST_SECONDS, Changes, Seen, look_at
+from op25b_app.operate.file_change import LONGEST_SECONDS, ChangeDetector, FileAttributes, snapshot_of
 
 
 def test_a_change_counts_once_it_has_stood_still(tmp_path: Path) -> None:
     policy, pools = tmp_path / "policy.yaml", tmp_path / "pools.txt"
     policy.write_text("a")
-    changes = Changes(look_at([policy, pools]))
+    changes = ChangeDetector(snapshot_of([policy, pools]))
 
     def settled() -> bool:
-        return changes.settled(look_at([policy, pools]), 0.0)
+        return changes.settled(snapshot_of([policy, pools]), 0.0)
 
     assert not settled()
     pools.write_text("1")
@@ -34,10 +34,10 @@ def test_a_change_counts_once_it_has_stood_still(tmp_path: Path) -> None:
 def test_a_change_that_is_taken_back_in_between_is_none(tmp_path: Path) -> None:
     policy = tmp_path / "policy.yaml"
     policy.write_text("a")
-    before = look_at([policy])
-    changes = Changes(before)
+    before = snapshot_of([policy])
+    changes = ChangeDetector(before)
     policy.write_text("bb")
-    assert not changes.settled(look_at([policy]), 0.0)
+    assert not changes.settled(snapshot_of([policy]), 0.0)
     assert not changes.settled(before, 2.0)
     assert not changes.settled(before, 4.0)
 
@@ -45,13 +45,13 @@ def test_a_change_that_is_taken_back_in_between_is_none(tmp_path: Path) -> None:
 LEASES, POLICY = Path("leases.txt"), Path("policy.yaml")
 
 
-def seen(number: int) -> Seen:
-    return Seen(number, 100, number)
+def seen(number: int) -> FileAttributes:
+    return FileAttributes(number, 100, number)
 
 
 def test_a_file_that_never_stands_still_is_read_after_the_longest_wait() -> None:
     """A lease file that a program replaces every 1.5 s looks new at each look, every 2 s."""
-    changes = Changes({LEASES: seen(0)})
+    changes = ChangeDetector({LEASES: seen(0)})
     looks = [now for now in range(2, 60, 2) if changes.settled({LEASES: seen(now)}, now)]
     assert looks[0] - 2 == LONGEST_SECONDS
     assert len(looks) == 4
@@ -59,7 +59,7 @@ def test_a_file_that_never_stands_still_is_read_after_the_longest_wait() -> None
 
 
 def test_a_restless_file_holds_up_another_no_longer_than_the_longest_wait() -> None:
-    changes = Changes({LEASES: seen(0), POLICY: seen(1)})
+    changes = ChangeDetector({LEASES: seen(0), POLICY: seen(1)})
     settled = []
     for now in range(2, 40, 2):
         policy = seen(1 if now < 8 else 2)
@@ -69,7 +69,7 @@ def test_a_restless_file_holds_up_another_no_longer_than_the_longest_wait() -> N
 
 
 def test_a_file_that_is_still_being_written_is_waited_for_though_another_is_done() -> None:
-    changes = Changes({LEASES: seen(0), POLICY: seen(1)})
+    changes = ChangeDetector({LEASES: seen(0), POLICY: seen(1)})
     assert not changes.settled({LEASES: seen(5), POLICY: seen(2)}, 2)
     assert not changes.settled({LEASES: seen(6), POLICY: seen(2)}, 4), "half a file of leases"
     assert changes.settled({LEASES: seen(6), POLICY: seen(2)}, 6)
@@ -77,7 +77,7 @@ def test_a_file_that_is_still_being_written_is_waited_for_though_another_is_done
 
 def test_the_wait_begins_anew_with_each_change() -> None:
     """What has stood still for an hour, then changes, is not read at its first change."""
-    changes = Changes({LEASES: seen(0)})
+    changes = ChangeDetector({LEASES: seen(0)})
     assert not changes.settled({LEASES: seen(0)}, 0)
     assert not changes.settled({LEASES: seen(1)}, 3600)
     assert changes.settled({LEASES: seen(1)}, 3602)

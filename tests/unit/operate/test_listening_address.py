@@ -10,7 +10,7 @@ import pytest
 
 from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.doctor.finding import Finding
-from op25b_app.operate.doctor.listening_address import Awaited, awaited
+from op25b_app.operate.doctor.listening_address import ListeningAddress, listening_address
 from op25b_app.operate.doctor.open_vswitch import OpenFlowController, OpenVSwitch
 from op25b_app.policy.model import CertificateName
 from op25b_app.sync.identity import Certificate, refusal
@@ -84,7 +84,7 @@ def test_without_a_controller_of_its_own_the_host_is_left_open() -> None:
 
 def test_a_controller_of_an_older_version_tells_no_ports() -> None:
     older = {key: value for key, value in TLS.items() if key != "ports"}
-    assert awaited(older) == Awaited("ssl", (), True)
+    assert listening_address(older) == ListeningAddress("ssl", (), True)
     assert told(older, "tcp:192.0.2.10:7").remedy == f"op25b run at that address, or {SET}tcp:HOST:PORT"
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.operate.policy_store import Kept, PolicyStore, StoreError
+from op25b_app.operate.policy_store import PolicyStore, StoredPolicy, StoreError
 
 POLICY = Path("/isp/policy.yaml")
-FIRST = Kept(
+FIRST = StoredPolicy(
     1_800_000_000.5, {POLICY: b"isp: {}\n", Path("/isp/pools.txt"): "100.64.0.0/10  # Nürnberg\r\n".encode()}
 )
-SECOND = Kept(1_800_000_100.0, {POLICY: b"isp: {name: x}\n"})
+SECOND = StoredPolicy(1_800_000_100.0, {POLICY: b"isp: {name: x}\n"})
 
 
 @pytest.fixture
@@ -114,7 +114,7 @@ def kept_with(**changes: object) -> bytes:
 def test_whatever_it_holds_it_is_used_or_told(store: PolicyStore, content: bytes) -> None:
     store.keep(POLICY, FIRST)
     store.place(POLICY).write_bytes(kept_with())
-    assert store.recall(POLICY) == Kept(1.0, {POLICY: b"isp: {}"})
+    assert store.recall(POLICY) == StoredPolicy(1.0, {POLICY: b"isp: {}"})
     store.place(POLICY).write_bytes(content)
     with pytest.raises(StoreError, match="damaged, or of another version"):
         store.recall(POLICY)

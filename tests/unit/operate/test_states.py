@@ -13,7 +13,7 @@ from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.operate.candidate import InForce
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.examination import examine
-from op25b_app.operate.doctor.listening_address import Awaited
+from op25b_app.operate.doctor.listening_address import ListeningAddress
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
 from op25b_app.operate.report import status_report
@@ -69,7 +69,7 @@ def controller(*switches: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("state", STATES)
 def test_the_doctor_calls_a_switch_well_only_where_it_is_as_wanted(state: str) -> None:
     findings = list(
-        check_bridge(BRIDGE, expected("access-1", 1, state), (3, 1), here=True, awaited=Awaited())
+        check_bridge(BRIDGE, expected("access-1", 1, state), (3, 1), here=True, listening=ListeningAddress())
     )
     errors = [each for each in findings if each.severity == "error"]
     if state in WANTED:
@@ -145,7 +145,7 @@ def test_all_protected_means_that_none_is_in_monitor_mode(
 def roles_told(roles: dict[str, list[int]], *, local_is_up: bool) -> list[str]:
     told = {**expected("access-1", 1, "protected"), "roles": roles}
     findings = check_bridge(
-        BRIDGE._replace(local_is_up=local_is_up), told, (3, 1), here=True, awaited=Awaited()
+        BRIDGE._replace(local_is_up=local_is_up), told, (3, 1), here=True, listening=ListeningAddress()
     )
     found = [each for each in findings if " role" in each.what or "no port" in each.what]
     return [f"{each.what}; {each.remedy}" for each in found]
@@ -176,6 +176,8 @@ def test_what_op25b_does_beside_another_controller() -> None:
     """It repairs its own rules; those of others stay, and make the switch degraded where they open it."""
     other = OpenFlowController("other", "tcp:192.0.2.10:6653", True, None, None, None)
     two = BRIDGE._replace(controllers=(*BRIDGE.controllers, other))
-    findings = check_bridge(two, expected("access-1", 1, "protected"), (3, 1), here=True, awaited=Awaited())
+    findings = check_bridge(
+        two, expected("access-1", 1, "protected"), (3, 1), here=True, listening=ListeningAddress()
+    )
     (warned,) = [each for each in findings if "2 controllers" in each.what]
     assert "op25b repairs its own, and only reports others that change a verdict" in warned.why

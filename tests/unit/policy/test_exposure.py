@@ -8,7 +8,7 @@ import pytest
 
 from op25b_app.net.nat64 import LENGTHS, embed, extract
 from op25b_app.net.prefix import Prefix
-from op25b_app.policy.exposure import newly_open, openings
+from op25b_app.policy.exposure import exposures, newly_exposed
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 
@@ -41,7 +41,7 @@ def quoted(prefixes: str) -> str:
 
 
 def found(opened: Policy, at: float = NOW) -> dict[tuple[str, int], float]:
-    return {(opening.kind, opening.version): round(opening.share, 4) for opening in openings(opened, at)}
+    return {(exposure.kind, exposure.version): round(exposure.share, 4) for exposure in exposures(opened, at)}
 
 
 @pytest.mark.parametrize(
@@ -158,17 +158,17 @@ switches: {s: {dpid: 1, subscriber_ports: [1], uplink_ports: [2]}}
 
 
 def test_only_all_is_a_hundred_percent() -> None:
-    (opening,) = openings(policy(dynamic="100.64.0.0/24", static="0.0.0.0/0"), NOW)
-    assert opening.text.startswith("99.9 % of the own IPv4 space")
+    (exposure,) = exposures(policy(dynamic="100.64.0.0/24", static="0.0.0.0/0"), NOW)
+    assert exposure.text.startswith("99.9 % of the own IPv4 space")
 
 
 def test_what_the_policy_before_did_not_have_is_new() -> None:
     narrow, wide, all_of_it = policy(), policy("8.0.0.0/7, 12.0.0.0/8"), policy("0.0.0.0/0")
-    assert newly_open(None, all_of_it, NOW) == []
-    assert newly_open(narrow, narrow, NOW) == []
-    assert len(newly_open(narrow, wide, NOW)) == 1
-    assert newly_open(wide, policy("8.0.0.0/6"), NOW) == [], "not twice as wide"
-    assert len(newly_open(wide, all_of_it, NOW)) == 1
-    assert newly_open(all_of_it, all_of_it, NOW) == []
-    assert newly_open(all_of_it, wide, NOW) == []
-    assert len(newly_open(all_of_it, policy("0.0.0.0/0", static="0.0.0.0/0"), NOW)) == 1, "another kind"
+    assert newly_exposed(None, all_of_it, NOW) == []
+    assert newly_exposed(narrow, narrow, NOW) == []
+    assert len(newly_exposed(narrow, wide, NOW)) == 1
+    assert newly_exposed(wide, policy("8.0.0.0/6"), NOW) == [], "not twice as wide"
+    assert len(newly_exposed(wide, all_of_it, NOW)) == 1
+    assert newly_exposed(all_of_it, all_of_it, NOW) == []
+    assert newly_exposed(all_of_it, wide, NOW) == []
+    assert len(newly_exposed(all_of_it, policy("0.0.0.0/0", static="0.0.0.0/0"), NOW)) == 1, "another kind"
