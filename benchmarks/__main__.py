@@ -186,9 +186,9 @@ def _kept(run: Run, parts: tuple[str, ...]) -> Run:
     """A run without the parts that are about to be run again; it tells when each of the others was."""
     others = [name for name in PARTS if name not in parts and getattr(run, name.replace("-", "_"))]
     this_run = f"{run.about['date']}, {run.about['op25b']}"
-    told = {f"kept {name}": run.about.get(f"kept {name}", this_run) for name in others}
+    reported = {f"kept {name}": run.about.get(f"kept {name}", this_run) for name in others}
     empty: dict[str, Any] = {name.replace("-", "_"): [] for name in parts}
-    return replace(run, about={**about(), **told}, **empty)
+    return replace(run, about={**about(), **reported}, **empty)
 
 
 def _listed(folder: Path | None) -> list[Space]:

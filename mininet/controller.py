@@ -63,15 +63,15 @@ class LabController:
         """
         began = time.monotonic()
         names = [*switches]
-        told = ""
+        reported = ""
         while time.monotonic() < began + timeout:
             if self._process is None or self._process.poll() is not None:
                 raise LabError(f"the controller has ended:\n{self._log_end()}")
-            states, told = self._ask()
+            states, reported = self._ask()
             if all(is_converged(states.get(name, "")) for name in names):
                 return time.monotonic() - began
             time.sleep(0.2)
-        raise LabError(f"after {timeout:.0f} s: {told}\n{self._log_end()}")
+        raise LabError(f"after {timeout:.0f} s: {reported}\n{self._log_end()}")
 
     def _ask(self) -> tuple[dict[str, str], str]:
         """Each switch's state, and that with reasons as text, or what keeps ``op25b status`` from telling."""
@@ -86,8 +86,8 @@ class LabController:
             switches = json.loads(asked.stdout)["switches"]
         except (ValueError, KeyError):
             return {}, asked.stderr.strip()
-        told = [f"{name} is {switch['state']}: {switch['reason']}" for name, switch in switches.items()]
-        return {name: switch["state"] for name, switch in switches.items()}, "; ".join(told)
+        reported = [f"{name} is {switch['state']}: {switch['reason']}" for name, switch in switches.items()]
+        return {name: switch["state"] for name, switch in switches.items()}, "; ".join(reported)
 
     def _log_end(self) -> str:
         lines = self.log.read_text(errors="replace").splitlines()

@@ -129,11 +129,11 @@ def _fitting(topo: Any, scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
     from network import mail_domains
 
     missing = {each.name: _missing(each, topo.hosts(), mail_domains(topo)) for each in scenarios}
-    told = [f"scenario {name} needs {', '.join(needs)}" for name, needs in missing.items() if needs]
-    if len(told) == len(scenarios):
+    reported = [f"scenario {name} needs {', '.join(needs)}" for name, needs in missing.items() if needs]
+    if len(reported) == len(scenarios):
         where = "name hosts as topologies/single.py does, with mail_domain for those with a mail server"
-        raise LabError("\n".join(["no scenario fits this topology", *told, where]))
-    for line in told:
+        raise LabError("\n".join(["no scenario fits this topology", *reported, where]))
+    for line in reported:
         click.echo(f"op25b lab: left out: {line}, which this topology does not have", err=True)
     return tuple(each for each in scenarios if not missing[each.name])
 

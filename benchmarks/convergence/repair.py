@@ -130,7 +130,7 @@ def repairs(
                 updates = _updates(watching)
                 interferer = Interferer(harming, dpid, controller.web_port)
                 for kind, count in counts.items():
-                    told, given_up = _told(socket), 0
+                    reported, given_up = _told(socket), 0
                     done: list[Repair] = []
                     while len(done) + given_up < count and given_up < _HOPELESS:
                         last = done[-1].protected if done else 0.0
@@ -142,7 +142,7 @@ def repairs(
                             )
                         given_up += repair is None
                         done += [repair] if repair else []
-                    events = _told(socket) - told
+                    events = _told(socket) - reported
                     found.append(Repairs(name, len(rules), kind, tuple(done), events, given_up))
     return found
 
@@ -156,9 +156,9 @@ def delete(ovs: PrivateOvs, bridge: str, rule: FlowRule, protocols: str = "OpenF
 
 def is_back(update: FlowUpdate, rule: FlowRule) -> bool:
     """Whether an update tells that there is ``rule`` as it shall be."""
-    told = update.rule
+    reported = update.rule
     return update.event is not FlowEvent.REMOVED and (
-        told.key == rule.key and told.action == rule.action and told.cookie == rule.cookie
+        reported.key == rule.key and reported.action == rule.action and reported.cookie == rule.cookie
     )
 
 

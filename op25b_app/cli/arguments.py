@@ -98,11 +98,11 @@ def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
 
 def errors_and_exit(errors: Iterable[Diagnostic], *, as_json: bool) -> NoReturn:
     """Print the errors of policies on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
-    told = list(dict.fromkeys(errors))
-    for problem in told:
+    reported = list(dict.fromkeys(errors))
+    for problem in reported:
         click.echo(problem, err=True)
     if as_json:
-        click.echo(json.dumps({"error": "errors", "problems": [*map(as_object, told)]}, indent=2))
+        click.echo(json.dumps({"error": "errors", "problems": [*map(as_object, reported)]}, indent=2))
     sys.exit(1)
 
 

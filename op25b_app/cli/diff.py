@@ -140,9 +140,9 @@ def _as_json(effect: Effect, most: int | None) -> dict[str, Any]:
     no_rules = {"added": 0, "removed": 0, "changed": 0, "unchanged": None}
     switches = {name: {**nothing, "rules": no_rules} for name in effect.untouched}
     for switch in effect.switches:
-        told = _switch_as_json(switch, most)
+        values = _switch_as_json(switch, most)
         for name, rules in switch.rules.items():
-            switches[name] = {**told, "rules": rules._asdict()}
+            switches[name] = {**values, "rules": rules._asdict()}
     return {
         "differs": not effect.treats_all_alike,
         "switches": switches,
@@ -168,12 +168,12 @@ def _traffic_as_json(traffic: Traffic, most: int | None) -> dict[str, Any]:
     from op25b_app.verify.counterexample import openflow_fields
 
     before, after = traffic.roles
-    told: dict[str, Any] = {"kind": traffic.kind.value, "text": headline(traffic)}
+    values: dict[str, Any] = {"kind": traffic.kind.value, "text": headline(traffic)}
     for name, addresses in (("sources", traffic.sources), ("destinations", traffic.destinations)):
         if addresses is not None:
-            told[name] = _addresses_as_json(addresses, most)
+            values[name] = _addresses_as_json(addresses, most)
     return {
-        **told,
+        **values,
         "partly": traffic.partly,
         "role": after.value,
         "old_role": before.value,

@@ -62,8 +62,8 @@ def command(bridges: tuple[str, ...], database: str | None, path: Path | None, a
     )
     healthy = not any(finding.severity == "error" for finding in findings)
     if as_json:
-        told = [finding._asdict() for finding in findings]
-        click.echo(json.dumps({"healthy": healthy, "findings": told}, indent=2))
+        values = [finding._asdict() for finding in findings]
+        click.echo(json.dumps({"healthy": healthy, "findings": values}, indent=2))
     else:
         _print(findings)
     sys.exit(0 if healthy else 1)

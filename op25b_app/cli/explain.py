@@ -85,9 +85,9 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
         click.echo(f"  decision  {result['rule']}")
         click.echo(f"  policy    {decision.place}")
         click.echo(f"  flow      {result['flow']}")
-    told = verdict(passed, switch.forwarding_table)
-    if told is not decision.verdict:
-        click.echo(f"the flow rules say {told.value}: please report this error", err=True)
+    reached = verdict(passed, switch.forwarding_table)
+    if reached is not decision.verdict:
+        click.echo(f"the flow rules say {reached.value}: please report this error", err=True)
         sys.exit(1)
 
 

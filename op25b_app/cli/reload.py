@@ -111,14 +111,14 @@ def _good(switch: dict[str, Any]) -> bool:
 def _print_switches(switches: dict[str, Any], seconds: float) -> None:
     """Print a line for each switch; of many, those first that do not hold the policy."""
     by_need = sorted(switches.items(), key=lambda named: _good(named[1]) and named[1]["openflow"] is not None)
-    told = by_need[:MOST_SWITCHES] if len(switches) > MOST_SWITCHES else [*switches.items()]
-    for name, switch in told:
+    shown = by_need[:MOST_SWITCHES] if len(switches) > MOST_SWITCHES else [*switches.items()]
+    for name, switch in shown:
         line = f"{click.style(switch['state'], fg=COLOURS.get(switch['state']))}: {switch['reason']}"
         if switch["openflow"] is None:
             line = "not connected; it gets the policy when it connects"
         elif not _has_answered(switch):
             line += f"; not confirmed within {seconds:g} s"
         click.echo(f"{name}: {line}")
-    if more := len(switches) - len(told):
+    if more := len(switches) - len(shown):
         bad = sum(not _good(switch) for _, switch in by_need[MOST_SWITCHES:])
         click.echo(f"and {more:,} more, {bad:,} of them not as wanted; 'op25b status' shows all")

@@ -70,7 +70,7 @@ class LogHandler(logging.handlers.QueueHandler):
     def __init__(self) -> None:
         self._records = _queue.SimpleQueue()
         super().__init__(self._records)
-        self._writer = _Writer(self._records, self._tell_floods)
+        self._writer = _Writer(self._records, self._log_floods)
         self._limit = FloodLimit()
         self._guard = _threading.Lock()
         self._lost = 0
@@ -128,7 +128,7 @@ class LogHandler(logging.handlers.QueueHandler):
         self._queued += len(record.msg)
         self._records.put(record)
 
-    def _tell_floods(self) -> None:
+    def _log_floods(self) -> None:
         with self._guard:
             floods = [*self._limit.over(time.monotonic())]
         for (_, text), source, left_out, last in floods:
@@ -195,7 +195,7 @@ class _Writer:
             self._failed(handler)
         if missed and self._failing[handler] == missed:
             del self._failing[handler]
-            self._tell([handler], f"{missed} lines are missing here: this log could not be written")
+            self._write_line([handler], f"{missed} lines are missing here: this log could not be written")
 
     def _failed(self, handler: logging.Handler) -> None:
         """Count a failure in its exception handler; report the first to the other handlers."""
@@ -203,9 +203,9 @@ class _Writer:
         self._failing[handler] = self._failing.get(handler, 0) + 1
         if is_first:
             others = [each for each in self._handlers if each not in self._failing]
-            self._tell(others, f"{_name(handler)} cannot be written: {_reason()}{_remedy(handler)}")
+            self._write_line(others, f"{_name(handler)} cannot be written: {_reason()}{_remedy(handler)}")
 
-    def _tell(self, handlers: Iterable[logging.Handler], text: str) -> None:
+    def _write_line(self, handlers: Iterable[logging.Handler], text: str) -> None:
         for handler in handlers:
             self._write_with(handler, _line(logging.ERROR, text))
 

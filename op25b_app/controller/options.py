@@ -82,13 +82,13 @@ def wrong_usage(conf: Any) -> Iterator[str]:
     yield from _wrong_protocol(conf)
     yield from tls.wrong_usage(conf)
     if conf.ofp_switch_connect_interval < 1:
-        yield f"{_told(conf, 'ofp_switch_connect_interval')}: give a number of seconds from 1 on"
+        yield f"{_given(conf, 'ofp_switch_connect_interval')}: give a number of seconds from 1 on"
     for address in conf.ofp_switch_address_list:
         if not _is_address(address):
-            flag = _told(conf, "ofp_switch_address_list", address)
+            flag = _given(conf, "ofp_switch_address_list", address)
             yield f"{flag}: give an IP address and a port, such as 192.0.2.1:6653 or [2001:db8::1]:6653"
     if not re.fullmatch(r"(0o?)?[0-7]{1,4}", conf.log_file_mode):
-        yield f"{_told(conf, 'log_file_mode')}: give an octal number, such as 0644"
+        yield f"{_given(conf, 'log_file_mode')}: give an octal number, such as 0644"
 
 
 def obstacles(conf: Any) -> Iterator[str]:
@@ -97,23 +97,23 @@ def obstacles(conf: Any) -> Iterator[str]:
     yield from tls.obstacles(conf)
     for name in WRITTEN:
         if (path := getattr(conf, name)) and (reason := _why_not_written(path)):
-            yield f"cannot write {_told(conf, name)}: {reason}; {_instead(name)}"
+            yield f"cannot write {_given(conf, name)}: {reason}; {_instead(name)}"
     if (
         (path := conf.log_dir)
         and not conf.log_file
         and (reason := _why_not_written(os.path.join(path, "x.log")))
     ):
-        yield f"cannot write a file in {_told(conf, 'log_dir')}: {reason}; {_instead('log_dir')}"
+        yield f"cannot write a file in {_given(conf, 'log_dir')}: {reason}; {_instead('log_dir')}"
     if (path := conf.user_flags) and (reason := _why_not_read(path)):
-        yield f"cannot read {_told(conf, 'user_flags')}: {reason}; {_instead('user_flags')}"
+        yield f"cannot read {_given(conf, 'user_flags')}: {reason}; {_instead('user_flags')}"
     if (path := conf.log_config_file) and (reason := _why_not_read(path) or _why_no_log_configuration(path)):
-        yield f"cannot read {_told(conf, 'log_config_file')}: {reason}; {_instead('log_config_file')}"
+        yield f"cannot read {_given(conf, 'log_config_file')}: {reason}; {_instead('log_config_file')}"
 
 
 def web_obstacles(conf: Any) -> Iterator[str]:
     """Yield a message where the web server of other applications cannot listen on its address."""
     if reason := _why_not_listening(conf.wsapi_host, 0):
-        yield f"cannot listen on {_told(conf, 'wsapi_host')}: {reason}; give an address of this host"
+        yield f"cannot listen on {_given(conf, 'wsapi_host')}: {reason}; give an address of this host"
 
 
 def listening_problem(host: str, port: int, flags: str) -> str | None:
@@ -138,7 +138,7 @@ def _wrong_value(name: str, group: str | None, error: str) -> str:
     return f"{name} in section [{group or 'DEFAULT'}] of {file[1] if file else '--config-file'}: {reason}"
 
 
-def _told(conf: Any, name: str, value: object = None, group: str | None = None) -> str:
+def _given(conf: Any, name: str, value: object = None, group: str | None = None) -> str:
     """Return an option with its value as the user wrote it, on the command line or in a file."""
     value = (conf[group][name] if group else conf[name]) if value is None else value
     location = conf.get_location(name, group)
@@ -171,7 +171,7 @@ def _instead(name: str) -> str:
 def _wrong_port(conf: Any, name: str, group: str | None, *, lowest: int) -> Iterator[str]:
     port = conf[group][name] if group else conf[name]
     if port is not None and not lowest <= port <= HIGHEST_PORT:
-        yield f"{_told(conf, name, group=group)}: ports are from 1 to {HIGHEST_PORT}; {_port_instead(name)}"
+        yield f"{_given(conf, name, group=group)}: ports are from 1 to {HIGHEST_PORT}; {_port_instead(name)}"
 
 
 def _port_instead(name: str) -> str:
@@ -187,13 +187,13 @@ def _wrong_protocol(conf: Any) -> Iterator[str]:
         if tcp is not None:
             remedy = f"give --ofp-ssl-listen-port {tcp} instead" if ssl is None else "leave it out"
             yield (
-                f"{_told(conf, 'ofp_tcp_listen_port')}: with --ctl-privkey and --ctl-cert switches are "
+                f"{_given(conf, 'ofp_tcp_listen_port')}: with --ctl-privkey and --ctl-cert switches are "
                 f"awaited with TLS only: {remedy}"
             )
     elif ssl is not None and not (conf.ctl_privkey or conf.ctl_cert):
         remedy = f"give --ofp-tcp-listen-port {ssl} instead" if tcp is None else "leave it out"
         yield (
-            f"{_told(conf, 'ofp_ssl_listen_port')}: switches are awaited with TCP: for TLS give "
+            f"{_given(conf, 'ofp_ssl_listen_port')}: switches are awaited with TCP: for TLS give "
             f"--ctl-privkey and --ctl-cert as well; for TCP {remedy}"
         )
 

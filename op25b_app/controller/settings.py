@@ -45,17 +45,17 @@ _log = logging.getLogger("op25b")
 def problems() -> Iterator[str]:
     """Yield a message for each wrong value and each unknown key: its place, and the remedy."""
     for variable in _BOOLEANS.values():
-        if told := os.environ.get(variable):
-            yield from _boolean_problem(told, f"{variable}={told}")
-    if told := os.environ.get(AUDIT_SECONDS):
-        yield from _seconds_problem(f"{AUDIT_SECONDS}={told}", told, f"{AUDIT_SECONDS}=300")
-    told_in_files: dict[str, tuple[str, str]] = {}
+        if given := os.environ.get(variable):
+            yield from _boolean_problem(given, f"{variable}={given}")
+    if given := os.environ.get(AUDIT_SECONDS):
+        yield from _seconds_problem(f"{AUDIT_SECONDS}={given}", given, f"{AUDIT_SECONDS}=300")
+    in_files: dict[str, tuple[str, str]] = {}
     for section, values, file in _sections():
         if section.lower() == SECTION:
-            told_in_files |= {key: (each[-1], file) for key, each in values.items()}
+            in_files |= {key: (each[-1], file) for key, each in values.items()}
         elif difflib.get_close_matches(section.lower(), [SECTION], cutoff=0.8):
             yield f"section [{section}] of {file}: did you mean [{SECTION}]?"
-    for key, (value, file) in told_in_files.items():
+    for key, (value, file) in in_files.items():
         place = f"{key} = {value} in section [{SECTION}] of {file}"
         if key not in _KEYS:
             near = difflib.get_close_matches(key, _KEYS, n=1)
@@ -71,8 +71,8 @@ def problems() -> Iterator[str]:
 
 def check() -> None:
     """Log what is wrong with the settings. Raises SystemExit with code 1 if anything is."""
-    if told := [*problems()]:
-        for problem in told:
+    if wrong := [*problems()]:
+        for problem in wrong:
             _log.error("%s", problem)
         raise SystemExit(1)
 
@@ -99,8 +99,8 @@ def state_directory() -> Path:
 
     Raises SystemExit (1) where this user has none.
     """
-    if told := os.environ.get(STATE_DIRECTORY) or _configured("state_directory"):
-        return Path(told)
+    if given := os.environ.get(STATE_DIRECTORY) or _configured("state_directory"):
+        return Path(given)
     if given := os.environ.get("STATE_DIRECTORY"):  # systemd.exec(5): several are separated by colons
         return Path(given.partition(":")[0])
     if os.geteuid() == 0:
@@ -134,19 +134,19 @@ def may_stop_blocking() -> bool:
 
 def _is_on(name: str) -> bool:
     """Return a boolean setting of the environment, else of section [op25b]."""
-    if told := os.environ.get(_BOOLEANS[name]):
-        return told.strip().lower() in types.Boolean.TRUE_VALUES
+    if given := os.environ.get(_BOOLEANS[name]):
+        return given.strip().lower() in types.Boolean.TRUE_VALUES
     return bool(_configured(name))
 
 
-def _boolean_problem(told: str, place: str) -> Iterator[str]:
-    if told.strip().lower() not in WORDS:
+def _boolean_problem(given: str, place: str) -> Iterator[str]:
+    if given.strip().lower() not in WORDS:
         yield f"{place} is neither on nor off: write one of {', '.join(WORDS)}"
 
 
-def _seconds_problem(place: str, told: str, example: str) -> Iterator[str]:
+def _seconds_problem(place: str, given: str, example: str) -> Iterator[str]:
     try:
-        seconds = float(told)
+        seconds = float(given)
     except ValueError:
         seconds = math.nan
     if not 1 <= seconds < math.inf:

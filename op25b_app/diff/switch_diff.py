@@ -27,7 +27,7 @@ _VERSIONS = {ETH_IPV4: 4, ETH_IPV6: 6}
 _SMTP = 25
 _KINDS = list(Kind)
 _OF_MODE = (VerdictChange.ENFORCED, VerdictChange.LET_THROUGH)
-_TOLD = tuple(change for change in VerdictChange if change not in _OF_MODE)
+_BY_KIND = tuple(change for change in VerdictChange if change not in _OF_MODE)
 
 
 class SwitchDifference:
@@ -72,9 +72,9 @@ class SwitchDifference:
         for roles, comparison in self._comparisons.items():
             if roles[0] is roles[1]:
                 yield from self._by_kind(comparison)
-                yield from self._by_situation(comparison, _TOLD, Kind.TAG)
+                yield from self._by_situation(comparison, _BY_KIND, Kind.TAG)
             else:
-                for traffic in self._by_situation(comparison, _TOLD, Kind.ROLE):
+                for traffic in self._by_situation(comparison, _BY_KIND, Kind.ROLE):
                     yield replace(traffic, ports=comparison.ports, tags=())
 
     def _by_situation(
@@ -109,7 +109,7 @@ class SwitchDifference:
         """Yield the changes under tags that a port may carry before and after."""
         diagrams, ports = self._diagrams, comparison.usable_ports
         changes = comparison.changes_within((True, True), ports)
-        if not _told(changes.values):
+        if not _by_kind_changes(changes.values):
             return
         for eth_type, version in _VERSIONS.items():
             part = diagrams.fix(changes, _ETH_TYPE, eth_type)
@@ -118,7 +118,7 @@ class SwitchDifference:
         readable = self._symbolic.one_of("eth_type", (ETH_ARP, *_VERSIONS))
         others = diagrams.choose(readable, diagrams.leaf(None), changes)
         for kind, part in ((Kind.ARP, arp), (Kind.ETHERTYPE, others)):
-            for change in _told(part.values):
+            for change in _by_kind_changes(part.values):
                 header = find_usual(part, change, ports, self._usual_port(ports))
                 assert header is not None, "there is such a change at these ports"
                 header["vlan_vid"] = comparison.usual_tag(header["in_port"])
@@ -149,7 +149,7 @@ class SwitchDifference:
         self, comparison: PolicyComparison, kind: Kind, part: Diagram, version: int, constraints: Constraints
     ) -> Iterator[Traffic]:
         diagrams = self._diagrams
-        for change in _told(part.values):
+        for change in _by_kind_changes(part.values):
             where = diagrams.map(functools.partial(operator.is_, change), part)
             for region in regions(diagrams, where, version):
                 port = self._usual_port(region.ports)
@@ -185,6 +185,6 @@ def ports_by_roles(old: Switch, new: Switch) -> dict[Roles, Ranges]:
     return {roles: merged(ranges) for roles, ranges in found.items()}
 
 
-def _told(values: Collection[object]) -> list[VerdictChange]:
+def _by_kind_changes(values: Collection[object]) -> list[VerdictChange]:
     """Return those of the changes that are reported kind by kind."""
-    return [change for change in _TOLD if change in values]
+    return [change for change in _BY_KIND if change in values]

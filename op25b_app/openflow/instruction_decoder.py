@@ -40,10 +40,10 @@ _ACTION_METER = 29
 
 def stored_rule(rule: FlowRule, text: str) -> StoredRule:
     """Return a rule as a proof takes it; ``text`` names it in messages."""
-    told = stored(rule, text, text)
+    result = stored(rule, text, text)
     if isinstance(rule.action, OpaqueInstructions):
-        return told._replace(steps=tuple(_steps(rule.action.instructions)))
-    return told
+        return result._replace(steps=tuple(_steps(rule.action.instructions)))
+    return result
 
 
 def _steps(instructions: bytes) -> Iterator[Step]:

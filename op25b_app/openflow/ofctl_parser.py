@@ -101,14 +101,14 @@ def read_groups(name: str, text: str) -> GroupSteps:
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or re.match(r"\s*(NXST_GROUP_DESC|OFPST_GROUP_DESC) reply", line):
             continue
-        told = re.fullmatch(r"\s*group_id=(\d+),type=(\w+)(?:,(.*))?", line.rstrip())
-        if told is None:
+        group = re.fullmatch(r"\s*group_id=(\d+),type=(\w+)(?:,(.*))?", line.rstrip())
+        if group is None:
             raise DumpError(f"{name}:{number}", "no 'group_id=' and 'type=', the line is no group")
         try:
-            buckets = [_bucket(bucket) for bucket in re.split(r"(?:^|,)bucket=", told[3] or "")[1:]]
+            buckets = [_bucket(bucket) for bucket in re.split(r"(?:^|,)bucket=", group[3] or "")[1:]]
         except ValueError as problem:
             raise DumpError(f"{name}:{number}", str(problem)) from None
-        groups[int(told[1])] = tuple(_of_group(int(told[1]), told[2], buckets))
+        groups[int(group[1])] = tuple(_of_group(int(group[1]), group[2], buckets))
     return groups
 
 
@@ -165,25 +165,25 @@ def _read_rule(line: str, where: str, groups: GroupSteps) -> StoredRule:
         before, actions_word, actions = line.partition("actions=")
     if not actions_word or not actions:
         raise ValueError("no 'actions=', the line is cut short or is no flow rule")
-    told: dict[str, str] = {}
+    values: dict[str, str] = {}
     written: list[tuple[str, str | None]] = []
     for token in _split(before):
         key, equals, value = token.partition("=")
         if key in _FLAGS:
             continue
         if key in _STATISTICS or key in _IGNORED:
-            told[key] = value
+            values[key] = value
         else:
             written.append((key, value if equals else None))
     match = _match(written)
-    text = f"table={told.get('table', '0')}, priority={told.get('priority', _DEFAULT_PRIORITY)}"
+    text = f"table={values.get('table', '0')}, priority={values.get('priority', _DEFAULT_PRIORITY)}"
     shown = ",".join(key if value is None else f"{key}={value}" for key, value in written)
     return StoredRule(
-        table=_number(told.get("table", "0")),
-        priority=_number(told.get("priority", str(_DEFAULT_PRIORITY))),
+        table=_number(values.get("table", "0")),
+        priority=_number(values.get("priority", str(_DEFAULT_PRIORITY))),
         match=match,
         steps=tuple(_steps(_split(actions), match, where, groups)),
-        cookie=_number(told.get("cookie", "0")),
+        cookie=_number(values.get("cookie", "0")),
         where=where,
         text=f"{text}{',' + shown if shown else ''} actions={actions}",
     )

@@ -112,8 +112,8 @@ def _compared(
     opens = tuple(newly_exposed(old, new, at))
     if not with_effect:
         return Candidate(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)), opens=opens)
-    told = effect(old, new, at)
-    return Candidate(loaded, frozenset(named), tuple(summary(told)), told.stops_blocking, opens)
+    diff = effect(old, new, at)
+    return Candidate(loaded, frozenset(named), tuple(summary(diff)), diff.stops_blocking, opens)
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

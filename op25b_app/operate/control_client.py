@@ -32,8 +32,8 @@ class Response(NamedTuple):
 
 def control_socket(chosen: Path | None = None, *, configured: str | None = None) -> Path:
     """Return the control socket's path: chosen, else of the environment, configured, or this user's own."""
-    if told := chosen or os.environ.get(VARIABLE) or configured:
-        return Path(told)
+    if given := chosen or os.environ.get(VARIABLE) or configured:
+        return Path(given)
     if os.geteuid() == 0:
         return Path("/run/op25b/control.sock")
     if runtime := os.environ.get("XDG_RUNTIME_DIR"):

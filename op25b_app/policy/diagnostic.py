@@ -45,7 +45,7 @@ def unknown_switch(name: str, known: Iterable[str]) -> str:
     return f"no switch is called '{name}'; the switches are {names_in_words([*known]) or 'none'}"
 
 
-MOST_TOLD = 1000
+MAX_REPORTED = 1000
 """Maximum number of errors reported for one file; a file that is no policy may have millions."""
 
 
@@ -62,12 +62,12 @@ class Errors:
 
     def add_later(self, made: Callable[[], Diagnostic]) -> None:
         """Note an error; ``made`` is called only if the error is one of the first."""
-        if len(self._first) < MOST_TOLD:
+        if len(self._first) < MAX_REPORTED:
             self._first.append(made())
         else:
             self._more += 1
 
-    def told(self) -> list[Diagnostic]:
+    def reported(self) -> list[Diagnostic]:
         """Return the first errors and, where there are more, one with their number."""
         if not self._more:
             return [*self._first]

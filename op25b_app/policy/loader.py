@@ -186,7 +186,7 @@ def _validate(tree: YamlSource) -> tuple[PolicySchema, list[Diagnostic]]:
         else:
             wrong = [*_too_many_ports(document, tree, errors)]
             if not wrong:
-                return document, errors.told()
+                return document, errors.reported()
         tree.remove(wrong)
 
 

@@ -168,7 +168,7 @@ def read_tree(file: str, text: str) -> tuple[YamlSource | None, list[Diagnostic]
         what = "the file is empty" if root is None else "a policy is a mapping"
         return None, [error(where, f"{what}; start with the keys isp:, address_space: and switches:")]
     assert isinstance(root.places, _Places)
-    return YamlSource(file, root.value, root.places), composer.errors.told()
+    return YamlSource(file, root.value, root.places), composer.errors.reported()
 
 
 _TOO_DEEP = "nested too deeply to be a policy; write it flat"

@@ -31,7 +31,7 @@ ALWAYS = frozenset({_ERROR, _ECHO_REQUEST, _ECHO_REPLY})
 REQUESTS = frozenset({wire.FEATURES_REPLY - 1, 7, wire.MULTIPART_REQUEST, wire.BARRIER_REPLY - 1, 22, 24, 26})
 """Request types: features, configuration, multipart, barrier, queues, role, async. A reply's is one more."""
 REPLIES = frozenset(kind + 1 for kind in REQUESTS)
-TOLD = frozenset(
+UNREQUESTED = frozenset(
     {_HELLO, wire.EXPERIMENTER, _PACKET_IN, wire.FLOW_REMOVED, 12, 30, 31, 32, _BUNDLE_CONTROL, 35}
 )
 """Types of messages without a request, among them states of ports, roles, tables and controllers."""
@@ -58,7 +58,7 @@ class MessageFilter:
         self.stage = Stage.GREETING
         self._asked: dict[int, tuple[int, int | None]] = {}
         """Type of the reply by xid, and for multipart requests their kind."""
-        self._told_of_ports = 0
+        self._bytes_about_ports = 0
         self._version: int | None = None
         """Wire version of the last request sent; None before there is one."""
 
@@ -102,7 +102,7 @@ class MessageFilter:
         if len(self._asked) > MOST_ASKED:
             del self._asked[next(iter(self._asked))]
         if self._asked[xid][1] == _PORT_DESCRIPTION:
-            self._told_of_ports = 0
+            self._bytes_about_ports = 0
 
     def _greeting(self, kind: int) -> str:
         if kind != _HELLO:
@@ -115,7 +115,7 @@ class MessageFilter:
             return ""
         if kind in REPLIES:
             return self._violation_of_reply(kind, message)
-        if kind not in TOLD or kind == _HELLO:
+        if kind not in UNREQUESTED or kind == _HELLO:
             return f"a message of type {kind}, which switches do not send at this point"
         if kind == _PACKET_IN and int.from_bytes(message[_MATCH_AT + 2 : _MATCH_AT + 4], "big") > SHORT_BYTES:
             return "a packet-in with too many match fields"
@@ -127,8 +127,8 @@ class MessageFilter:
             which = "" if part is None else f" (multipart kind {part})"
             return f"a reply of type {kind}{which} without a request"
         if wire.multipart_kind(message) == _PORT_DESCRIPTION:
-            self._told_of_ports += len(message)
-            if self._told_of_ports > PORTS_BYTES:
+            self._bytes_about_ports += len(message)
+            if self._bytes_about_ports > PORTS_BYTES:
                 return f"more than {PORTS_BYTES} bytes about its ports"
         return ""
 

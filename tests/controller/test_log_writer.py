@@ -97,7 +97,7 @@ def test_a_flood_is_counted(log: logging.Logger, lines: Lines) -> None:
     assert len(lines.texts) < 50
 
 
-def test_of_a_flood_that_is_over_it_is_told(
+def test_of_a_flood_that_is_over_it_is_reported(
     log: logging.Logger, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("op25b_app.operate.flood_limit.QUIET_SECONDS", 0.1)
@@ -105,8 +105,8 @@ def test_of_a_flood_that_is_over_it_is_told(
         log.warning("the switch at %s sent garbage", "192.0.2.1")
     until(lambda: any("were left out" in text for text in lines.texts))
     last = "the switch at 192.0.2.1 sent garbage"
-    told = f"{MANY - 20} lines about 192.0.2.1 were left out, the last one: {last}"
-    assert lines.texts[-1] == told
+    reported = f"{MANY - 20} lines about 192.0.2.1 were left out, the last one: {last}"
+    assert lines.texts[-1] == reported
 
 
 def test_debugging_is_not_limited(log: logging.Logger, lines: Lines) -> None:
@@ -147,8 +147,8 @@ def test_others_tell_of_a_log_that_cannot_be_written_once(
     for number in range(10):
         log.info("line %d", number)
     until(lambda: len(lines.texts) == 11)
-    (told,) = [text for text in lines.texts if not text.startswith("line ")]
-    assert told == f"the log on standard error cannot be written: {words}"
+    (reported,) = [text for text in lines.texts if not text.startswith("line ")]
+    assert reported == f"the log on standard error cannot be written: {words}"
     broken.problem = None
     log.info("it works again")
     until(lambda: len(broken.texts) == 2)
@@ -163,8 +163,8 @@ def test_without_a_syslog_daemon_there_is_one_line(
     for number in range(5):
         log.info("line %d", number)
     until(lambda: len(lines.texts) == 6)
-    (told,) = [text for text in lines.texts if not text.startswith("line ")]
-    assert told == (
+    (reported,) = [text for text in lines.texts if not text.startswith("line ")]
+    assert reported == (
         f"the log at {address} cannot be written: No such file or directory; "
         "start a syslog daemon that listens there, or leave out --use-syslog"
     )
@@ -249,7 +249,7 @@ def answers(control: Path) -> bool:
         return False
 
 
-def test_what_is_told_last_is_written(tmp_path: Path, environment: dict[str, str]) -> None:
+def test_what_is_reported_last_is_written(tmp_path: Path, environment: dict[str, str]) -> None:
     Path(environment["OP25B_POLICY"]).write_text("isp: 3\n")
     done = subprocess.run(
         [COMMANDS / "op25b", "run"], env=environment, capture_output=True, text=True, timeout=HANG_SECONDS

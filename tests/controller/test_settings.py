@@ -51,8 +51,8 @@ def test_the_place_of_the_state(tmp_path: Path) -> None:
     assert settings({"XDG_STATE_HOME": "/state"}, user=1000).startswith("/state/op25b ")
     assert settings(systemd).startswith("/var/lib/private/op25b ")
     assert settings(systemd, configured=configured).startswith("/configured ")
-    told = {"OP25B_STATE_DIRECTORY": "/told"}
-    assert settings(systemd | told, configured=configured).startswith("/told ")
+    reported = {"OP25B_STATE_DIRECTORY": "/told"}
+    assert settings(systemd | reported, configured=configured).startswith("/told ")
 
 
 ON, OFF = ["true", "TRUE", "1", "on", "yes"], ["false", "0", "off", "no"]
@@ -72,11 +72,11 @@ def test_the_words_for_on_and_off_are_the_same_everywhere(tmp_path: Path, word: 
 def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     configured = tmp_path / "ryu.conf"
     configured.write_text("[op25b]\nreload_on_change = on\nyes = on\n")
-    told = {"OP25B_RELOAD_ON_CHANGE": "off", "OP25B_YES": ""}
-    assert settings(told, configured=configured).endswith(" False True")
+    reported = {"OP25B_RELOAD_ON_CHANGE": "off", "OP25B_YES": ""}
+    assert settings(reported, configured=configured).endswith(" False True")
 
 
-def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     configured = tmp_path / "ryu.conf"
     configured.write_text(
         "[op25b]\naudit_secs = 5\nreload_on_change = maybe\naudit_seconds = foo\ncolour = red\n"

@@ -198,9 +198,9 @@ def test_who_comes_with_too_much_waits(switch: SwitchRunner, taken: list[object]
     assert taken == messages
 
 
-def test_of_ports_the_last_is_told(switch: SwitchRunner, monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[object] = []
-    monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now: says(told, ports)(now))
+def test_of_ports_the_last_is_reported(switch: SwitchRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    reported: list[object] = []
+    monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now: says(reported, ports)(now))
     first, second = Datapath(), Datapath()
     switch.connect(first, CONNECTION)
     may_end = threading.Event()
@@ -209,9 +209,9 @@ def test_of_ports_the_last_is_told(switch: SwitchRunner, monkeypatch: pytest.Mon
     for number in range(1000):
         switch.ports_changed(frozenset({number}), first)
     may_end.set()
-    until(lambda: told)
+    until(lambda: reported)
     switch.ports_changed(frozenset({7}), first)
-    assert told == [{999}, {7}]
+    assert reported == [{999}, {7}]
     may_end.clear()
     hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
@@ -219,8 +219,8 @@ def test_of_ports_the_last_is_told(switch: SwitchRunner, monkeypatch: pytest.Mon
     switch.ports_changed(frozenset({8}), first)
     switch.ports_changed(frozenset({9}), second)
     may_end.set()
-    until(lambda: told[-1] == {9})
-    assert told == [{999}, {7}, {9}]
+    until(lambda: reported[-1] == {9})
+    assert reported == [{999}, {7}, {9}]
 
 
 def test_what_a_former_connection_says_is_ignored(switch: SwitchRunner, taken: list[object]) -> None:
@@ -301,16 +301,16 @@ def ticked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     tick = Session.tick
 
-    def told(session: Session, now: float) -> Outcome:
+    def reported(session: Session, now: float) -> Outcome:
         seen.append(session.dpid)
         return tick(session, now)
 
-    monkeypatch.setattr(Session, "tick", told)
+    monkeypatch.setattr(Session, "tick", reported)
     monkeypatch.setattr(switch_registry, "MOST_SECONDS", 60.0)
     return seen
 
 
-def test_time_is_told_to_who_is_due_and_to_nobody_else(
+def test_time_is_reported_to_who_is_due_and_to_nobody_else(
     ticked: list[int], switches: SwitchRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When it is due, though nobody was due so soon when the thread for the time went to sleep."""

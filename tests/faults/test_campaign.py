@@ -74,10 +74,10 @@ def test_a_table_is_right_until_somebody_changes_it() -> None:
     table = Table([DROP, FORWARD])
     table.read([DROP, FORWARD, marker_rule(Marker(1, "5eed" * 16), 5)], 1.0)
     assert table.is_right
-    table.told(FlowEvent.REMOVED, DROP, 2.0)
-    table.told(FlowEvent.ADDED, DROP._replace(cookie=0), 3.0)
+    table.reported(FlowEvent.REMOVED, DROP, 2.0)
+    table.reported(FlowEvent.ADDED, DROP._replace(cookie=0), 3.0)
     assert not table.is_right
-    table.told(FlowEvent.MODIFIED, DROP, 4.0)
+    table.reported(FlowEvent.MODIFIED, DROP, 4.0)
     assert table.is_right
     [deviation] = table.deviations
     assert (deviation.begin, deviation.end, deviation.keys) == (2.0, 4.0, {DROP.key})
@@ -117,6 +117,6 @@ def test_a_table_that_is_read_shows_what_nobody_told(rules: list[FlowRule]) -> N
 )
 def test_the_last_word_stands_until_there_is_another(states: Mapping[float, str], false: float) -> None:
     """The table is wrong from 1 to 10 s."""
-    told = [Told(at, 0.0, {"h1": state}, {"h1": ""}, 0.0, 0) for at, state in states.items()]
-    [found] = false_protections("h1", [Deviation(1.0, 0.0, 10.0)], told, 30.0)
+    reported = [Told(at, 0.0, {"h1": state}, {"h1": ""}, 0.0, 0) for at, state in states.items()]
+    [found] = false_protections("h1", [Deviation(1.0, 0.0, 10.0)], reported, 30.0)
     assert found.seconds == pytest.approx(false)

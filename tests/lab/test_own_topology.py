@@ -111,8 +111,8 @@ def test_a_topology_that_fails_while_it_is_built_says_where(topologies: Path) ->
 def test_an_own_topology_is_tried_with_the_scenarios_that_fit_it(topologies: Path) -> None:
     done = lab_of(topologies, "--topology", "own", "--json")
     assert done.returncode == 0, done.stderr
-    told = json.loads(done.stdout)
-    assert {row["scenario"] for row in told["rows"]} == {"infected-pc", "mail-out"}
+    reported = json.loads(done.stdout)
+    assert {row["scenario"] for row in reported["rows"]} == {"infected-pc", "mail-out"}
     assert "left out: scenario spammer needs host spammer, mail server office" in done.stderr
 
 

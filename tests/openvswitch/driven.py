@@ -22,12 +22,12 @@ TABLES = 254
 
 
 class Driven:
-    """``told`` are the reasons of all states that the session has been in."""
+    """``reported`` are the reasons of all states that the session has been in."""
 
     def __init__(self, path: Path, version: int, dpid: int) -> None:
         self.session = Session(dpid, time.time())
         self.version = version
-        self.told: list[str] = []
+        self.reported: list[str] = []
         self.bundles = True
         """Whether the session learns that the bridge takes bundles."""
         self._stream = Stream()
@@ -53,7 +53,7 @@ class Driven:
         """Carry messages and ticks until something is so; AssertionError if that does not come."""
         end = time.monotonic() + seconds
         while not done():
-            assert time.monotonic() < end, (self.session.status, self.told)
+            assert time.monotonic() < end, (self.session.status, self.reported)
             self._step()
 
     def run_until_state(self, state: str) -> None:
@@ -78,7 +78,7 @@ class Driven:
             self._carry_out(self.session.tick(time.time()))
 
     def _carry_out(self, outcome: Outcome) -> None:
-        self.told += [outcome.new_status.reason] if outcome.new_status else []
+        self.reported += [outcome.new_status.reason] if outcome.new_status else []
         for piece in outcome.chunks:
             self._socket.sendall(piece)
         if outcome.job:

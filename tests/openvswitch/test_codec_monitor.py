@@ -60,27 +60,27 @@ def updates(switch: OpenFlowClient) -> list[FlowUpdate]:
 
 
 @versions
-def test_what_others_do_is_told_at_once(ovs: PrivateOvs, version: int) -> None:
+def test_what_others_do_is_reported_at_once(ovs: PrivateOvs, version: int) -> None:
     bridge = f"monitor{version}"
     with monitored(ovs, bridge, version, f"{LINE},actions=drop") as switch:
 
-        def told(event: FlowEvent, action: Action, reason: int = 0) -> FlowUpdate:
+        def reported(event: FlowEvent, action: Action, reason: int = 0) -> FlowUpdate:
             return FlowUpdate(event, 2, 9, MATCH, COOKIE, action, reason=reason)
 
         ovs.ofctl("del-flows", bridge)
-        assert updates(switch) == [told(FlowEvent.REMOVED, None, RemovedReason.DELETE)]
+        assert updates(switch) == [reported(FlowEvent.REMOVED, None, RemovedReason.DELETE)]
         ovs.add_flows(bridge, f"{LINE},actions=goto_table:4")
-        assert updates(switch) == [told(FlowEvent.ADDED, Goto(4))]
+        assert updates(switch) == [reported(FlowEvent.ADDED, Goto(4))]
         ovs.add_flows(bridge, f"{LINE},actions=NORMAL".replace(f"{COOKIE:#x}", "0x3"))
-        assert updates(switch) == [told(FlowEvent.ADDED, NORMAL)._replace(cookie=3)]
+        assert updates(switch) == [reported(FlowEvent.ADDED, NORMAL)._replace(cookie=3)]
         ovs.ofctl("mod-flows", bridge, "table=2,actions=drop")
-        assert updates(switch) == [told(FlowEvent.MODIFIED, None)._replace(cookie=3)]
+        assert updates(switch) == [reported(FlowEvent.MODIFIED, None)._replace(cookie=3)]
         ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=9,tcp,nw_src=10.0.0.0/8")
-        assert updates(switch) == [told(FlowEvent.REMOVED, None, RemovedReason.DELETE)._replace(cookie=3)]
+        assert updates(switch) == [reported(FlowEvent.REMOVED, None, RemovedReason.DELETE)._replace(cookie=3)]
 
 
 @versions
-def test_the_end_of_a_time_out_is_told(ovs: PrivateOvs, version: int) -> None:
+def test_the_end_of_a_time_out_is_reported(ovs: PrivateOvs, version: int) -> None:
     bridge = f"monitor-end{version}"
     with monitored(ovs, bridge, version) as switch:
         ovs.add_flows(bridge, f"{LINE},hard_timeout=1,actions=drop")
@@ -90,7 +90,7 @@ def test_the_end_of_a_time_out_is_told(ovs: PrivateOvs, version: int) -> None:
 
 
 @versions
-def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
+def test_changes_over_our_own_connection_are_reported_in_full_or_by_their_xids(
     ovs: PrivateOvs, version: int
 ) -> None:
     bridge = f"monitor-own{version}"
@@ -102,29 +102,29 @@ def test_changes_over_our_own_connection_are_told_in_full_or_by_their_xids(
             OURS, command=FlowModCommand.DELETE_STRICT, version=version, xid=0x503
         )
         switch.send(deletion)
-        told = updates(switch)
+        reported = updates(switch)
         if version == OPENFLOW_13:
-            assert [each.event for each in told] == [FlowEvent.ADDED, FlowEvent.ADDED, FlowEvent.REMOVED]
-            assert [each.rule for each in told[:2]] == [OURS, OURS._replace(action=None)]
-            assert told[2].rule.key == OURS.key
+            assert [each.event for each in reported] == [FlowEvent.ADDED, FlowEvent.ADDED, FlowEvent.REMOVED]
+            assert [each.rule for each in reported[:2]] == [OURS, OURS._replace(action=None)]
+            assert reported[2].rule.key == OURS.key
         else:
-            assert told == [FlowUpdate(FlowEvent.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
+            assert reported == [FlowUpdate(FlowEvent.OWN, xid=xid) for xid in (0x501, 0x502, 0x503)]
 
         switch.send(
             bundle.encode_open(version=version, bundle=1, xid=1),
             bundle.encode_add(flow_mod, bundle=1),
             bundle.encode_commit(version=version, bundle=1, xid=2),
         )
-        told = [
+        reported = [
             each
             for message in switch.received()
             if is_flow_update(message)
             for each in decode_updates(message)
         ]
         if version == OPENFLOW_13:
-            assert [(each.event, each.rule) for each in told] == [(FlowEvent.ADDED, OURS)]
+            assert [(each.event, each.rule) for each in reported] == [(FlowEvent.ADDED, OURS)]
         else:
-            assert [each.event for each in told] == [FlowEvent.OWN]
+            assert [each.event for each in reported] == [FlowEvent.OWN]
 
 
 @versions
@@ -135,14 +135,14 @@ def test_a_monitor_that_is_not_read_pauses_and_resumes(ovs: PrivateOvs, version:
             f"table=3,ip,nw_src=10.{n >> 16}.{n >> 8 & 255}.{n & 255},actions=drop\n" for n in range(MANY)
         )
         ovs.add_flows(bridge, "".join(lines))
-        told: list[FlowUpdate] = []
+        reported: list[FlowUpdate] = []
         deadline = time.monotonic() + HANG_SECONDS
-        while not told or told[-1].event is not FlowEvent.RESUMED:
+        while not reported or reported[-1].event is not FlowEvent.RESUMED:
             assert time.monotonic() < deadline
-            told += updates(switch)
-        events = [each.event for each in told]
+            reported += updates(switch)
+        events = [each.event for each in reported]
         assert events.count(FlowEvent.PAUSED) == events.count(FlowEvent.RESUMED) > 0
-        assert {each.match for each in told if each.event is FlowEvent.ADDED} == {
+        assert {each.match for each in reported if each.event is FlowEvent.ADDED} == {
             each.rule.match for each in switch.read()
         }
 

@@ -15,7 +15,7 @@ from testing.private_ovs import PrivateOvs
 
 
 @pytest.mark.parametrize("version", [4, 5, 6], ids=["1.3", "1.4", "1.5"])
-def test_a_limit_that_was_set_is_told(ovs: PrivateOvs, version: int) -> None:
+def test_a_limit_that_was_set_is_reported(ovs: PrivateOvs, version: int) -> None:
     bridge = f"features{version}"
     ovs.add_bridge(bridge, protocols="OpenFlow13,OpenFlow14,OpenFlow15")
     limit = ("--", "--id=@table", "create", "Flow_Table", "name=egress", "flow_limit=100")

@@ -83,14 +83,14 @@ def test_rules_of_others_that_decide_degrade_and_stay(ovs: PrivateOvs, controlle
     controller.wait_for_state("intruded", "protected")
     ovs.add_flows("intruded", "cookie=0x7,table=2,priority=999,tcp,tp_dst=25,actions=NORMAL")
     controller.command("reload")
-    told = "not proven: a rule of another application, table 2 priority 999"
-    controller.wait_for_state("intruded", "degraded", told)
+    reported = "not proven: a rule of another application, table 2 priority 999"
+    controller.wait_for_state("intruded", "degraded", reported)
     assert len(ovs.dump_flows("intruded", "cookie=0x7/-1")) == 1
     ovs.ofctl("del-flows", "intruded", "cookie=0x7/-1")
     ovs.add_flows("intruded", "cookie=0x8,table=0,priority=50000,tcp,tp_dst=25,actions=NORMAL")
     controller.command("reload")
-    told = "not proven: a rule of another application, table 0 priority 50000"
-    controller.wait_for_state("intruded", "degraded", told)
+    reported = "not proven: a rule of another application, table 0 priority 50000"
+    controller.wait_for_state("intruded", "degraded", reported)
     ovs.ofctl("del-flows", "intruded", "cookie=0x8/-1")
     rewritten = "mod_dl_src:02:00:00:00:00:09,NORMAL"
     ovs.add_flows(
@@ -110,8 +110,8 @@ def test_a_full_table_is_never_called_protected(ovs: PrivateOvs, controller: Op2
     ovs.vsctl("set-controller", "small", controller.target)
     wanted = controller.wanted("small")
     needed = [rule for rule in wanted if rule.table == 2]
-    told = f"room for 3 of {len(needed)} rules in table 2: what the others would permit is blocked"
-    controller.wait_for_state("small", "degraded", told)
+    reported = f"room for 3 of {len(needed)} rules in table 2: what the others would permit is blocked"
+    controller.wait_for_state("small", "degraded", reported)
     assert rules_on(ovs, "small") < wanted
     assert len(rules_on(ovs, "small")) == len(wanted) - len(needed) + 3
     assert {rule for rule in needed if rule.role is RuleRole.BLOCK} < rules_on(ovs, "small")
@@ -178,7 +178,7 @@ def test_a_switch_of_nobody_is_left_alone_and_told(ovs: PrivateOvs, controller: 
     assert "0x999" not in controller.status()["switches"]
 
 
-def test_a_switch_that_speaks_only_openflow_10_is_told_once(
+def test_a_switch_that_speaks_only_openflow_10_is_reported_once(
     ovs: PrivateOvs, controller: Op25bController
 ) -> None:
     ovs.add_bridge("old", range(1, 5), dpid=0x10, protocols="OpenFlow10", controllers=[controller.target])
@@ -190,7 +190,7 @@ def test_a_switch_that_speaks_only_openflow_10_is_told_once(
     assert controller.log.count("speaks only OpenFlow 1.0") == 1
 
 
-def test_two_switches_with_one_datapath_id_are_told(ovs: PrivateOvs, controller: Op25bController) -> None:
+def test_two_switches_with_one_datapath_id_are_reported(ovs: PrivateOvs, controller: Op25bController) -> None:
     for bridge in ("twin-a", "twin-b"):
         ovs.add_bridge(bridge, range(1, 5), dpid=0x26, controllers=[controller.target])
     controller.wait_for_state("absent", "degraded", "two connections claim this datapath id")

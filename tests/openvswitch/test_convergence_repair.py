@@ -56,10 +56,10 @@ def events(controller: Op25bController, switch: str) -> list[dict[str, Any]]:
 
 
 def await_event(controller: Op25bController, switch: str, kind: str, text: str) -> None:
-    def told() -> bool:
+    def reported() -> bool:
         return any(event["kind"] == kind and text in event["text"] for event in events(controller, switch))
 
-    wait_until(told, lambda: f"no {kind} with {text!r} in {events(controller, switch)[-5:]}")
+    wait_until(reported, lambda: f"no {kind} with {text!r} in {events(controller, switch)[-5:]}")
 
 
 def await_rules(ovs: PrivateOvs, controller: Op25bController, switch: str) -> None:
@@ -109,15 +109,15 @@ def test_a_rule_of_others_that_opens_port_25_is_named_and_left(
 ) -> None:
     protocols = PROTOCOLS[SWITCHES[switch]]
     ovs.add_flows(switch, FOREIGN, protocols=protocols)
-    told = "not proven: a rule of another application, table 2 priority 999"
-    controller.wait_for_state(switch, "degraded", told)
-    await_event(controller, switch, "state", told)
+    reported = "not proven: a rule of another application, table 2 priority 999"
+    controller.wait_for_state(switch, "degraded", reported)
+    await_event(controller, switch, "state", reported)
     assert len(ovs.dump_flows(switch, "cookie=0x7/-1", protocols=protocols)) == 1
     ovs.ofctl("del-flows", switch, "cookie=0x7/-1", protocols=protocols)
     controller.wait_for_state(switch, "protected")
 
 
-def test_every_repair_is_told_once(tmp_path: Path) -> None:
+def test_every_repair_is_reported_once(tmp_path: Path) -> None:
     counts = dict.fromkeys(Kind, 3)
     for found in repairs("example", EXAMPLE, "access-1", tmp_path, counts, 25, range(1, 27), HANG_SECONDS):
         assert found.events == len(found.repairs) == 3, found.kind

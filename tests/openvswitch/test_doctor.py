@@ -43,7 +43,7 @@ class Diagnosis(NamedTuple):
     def of(self, severity: str, where: str = BRIDGE) -> list[dict[str, str]]:
         return [each for each in self.findings if (each["severity"], each["where"]) == (severity, where)]
 
-    def told(self, severity: str, where: str = BRIDGE) -> list[str]:
+    def reported(self, severity: str, where: str = BRIDGE) -> list[str]:
         return [finding["what"] for finding in self.of(severity, where)]
 
 
@@ -99,12 +99,12 @@ def doctor(ovs: PrivateOvs, controller: Op25bController | None, *arguments: str)
         timeout=HANG_SECONDS,
     )
     assert done.stderr == ""
-    told: dict[str, Any] = json.loads(done.stdout)
-    assert done.returncode == (0 if told["healthy"] else 1)
-    assert told["healthy"] is not any(each["severity"] == "error" for each in told["findings"])
-    for finding in told["findings"]:
+    reported: dict[str, Any] = json.loads(done.stdout)
+    assert done.returncode == (0 if reported["healthy"] else 1)
+    assert reported["healthy"] is not any(each["severity"] == "error" for each in reported["findings"])
+    for finding in reported["findings"]:
         assert bool(finding["remedy"]) is bool(finding["why"]) is (finding["severity"] != "ok")
-    return Diagnosis(done.returncode, told["findings"])
+    return Diagnosis(done.returncode, reported["findings"])
 
 
 @pytest.mark.usefixtures("healthy")
@@ -112,7 +112,7 @@ def test_a_healthy_bridge_is_healthy(ovs: PrivateOvs, controller: Op25bControlle
     wait_until(lambda: look_at(ovs).bridges[0].controllers[0].connected, lambda: "not connected")
     diagnosis = doctor(ovs, controller)
     assert {each["severity"] for each in diagnosis.findings} == {"ok"}, diagnosis.findings
-    assert diagnosis.told("ok") == [
+    assert diagnosis.reported("ok") == [
         f"datapath id {DPID:#x}, datapath of the kernel",
         "fail_mode is secure: its rules outlive the controller",
         "protocols: OpenFlow13",
@@ -122,13 +122,13 @@ def test_a_healthy_bridge_is_healthy(ovs: PrivateOvs, controller: Op25bControlle
         "prefixes of addresses are tracked",
         "fragments are handled as 'normal'",
     ]
-    versions = diagnosis.told("ok", "controller")[0]
+    versions = diagnosis.reported("ok", "controller")[0]
     assert all(name in versions for name in ("op25b ", "Ryu ", "eventlet ", "Python "))
-    (version,) = diagnosis.told("ok", "Open vSwitch")
+    (version,) = diagnosis.reported("ok", "Open vSwitch")
     assert version.removeprefix("version ") in ovs.appctl("version")
-    told = controller.command("doctor", "--db", f"unix:{ovs.directory}/db.sock")
-    assert told.stdout.splitlines()[-1] == "op25b: 0 errors, 0 warnings"
-    assert f"ok      {BRIDGE}: fragments are handled as 'normal'" in told.stdout.splitlines()
+    reported = controller.command("doctor", "--db", f"unix:{ovs.directory}/db.sock")
+    assert reported.stdout.splitlines()[-1] == "op25b: 0 errors, 0 warnings"
+    assert f"ok      {BRIDGE}: fragments are handled as 'normal'" in reported.stdout.splitlines()
 
 
 def look_at(ovs: PrivateOvs) -> Any:
@@ -202,10 +202,10 @@ def test_a_table_without_settings_is_judged_by_what_this_release_tracks(
     assert release is not None
     found = doctor(ovs, controller)
     if release < TRACKED_BY_DEFAULT:
-        assert found.told("warning") == ["prefixes of addresses are not tracked in table 4"]
+        assert found.reported("warning") == ["prefixes of addresses are not tracked in table 4"]
     else:
-        assert found.told("warning") == []
-        assert "prefixes of addresses are tracked" in found.told("ok")
+        assert found.reported("warning") == []
+        assert "prefixes of addresses are tracked" in found.reported("ok")
 
 
 @pytest.mark.usefixtures("healthy")
@@ -224,10 +224,10 @@ def test_settings_of_the_whole_switch(
 ) -> None:
     ovs.vsctl("set", "Open_vSwitch", ".", f"other_config:{setting}")
     diagnosis = doctor(ovs, controller)
-    assert diagnosis.told(severity, "Open vSwitch") == [what]
+    assert diagnosis.reported(severity, "Open vSwitch") == [what]
     remedy = diagnosis.of(severity, "Open vSwitch")[0]["remedy"].partition(",")[0]
     ovs.vsctl(*shlex.split(remedy)[1:])
-    assert doctor(ovs, controller).told(severity, "Open vSwitch") == []
+    assert doctor(ovs, controller).reported(severity, "Open vSwitch") == []
 
 
 @pytest.mark.usefixtures("healthy")
@@ -259,17 +259,17 @@ def test_tables_that_are_too_small_or_evict(ovs: PrivateOvs, controller: Op25bCo
         elif limit < needed:
             expected = [f"table 2 takes {limit} rules, and the policy needs {needed}"]
         diagnosis = doctor(ovs, controller)
-        assert diagnosis.told("error") == expected
+        assert diagnosis.reported("error") == expected
         for finding in diagnosis.of("error"):
             ovs.vsctl(*shlex.split(finding["remedy"])[1:])
-        assert doctor(ovs, controller).told("error") == []
+        assert doctor(ovs, controller).reported("error") == []
 
 
 @pytest.mark.usefixtures("healthy")
 def test_fragments_that_are_not_handled_as_proven(ovs: PrivateOvs, controller: Op25bController) -> None:
     ovs.ofctl("set-frags", BRIDGE, "drop")
     diagnosis = doctor(ovs, controller)
-    assert diagnosis.told("error") == ["handles fragments as 'drop'"]
+    assert diagnosis.reported("error") == ["handles fragments as 'drop'"]
     remedy = shlex.split(diagnosis.of("error")[0]["remedy"])
     subprocess.run(remedy, env=ovs.environment, check=True)
     assert doctor(ovs, controller).code == 0
@@ -287,7 +287,7 @@ def test_a_switch_that_forwards_nothing(ovs: PrivateOvs, controller: Op25bContro
         """A port in memory takes in 100 frames at most that nobody has read yet."""
         if frames:
             ovs.receive(BRIDGE, 1, *[frame] * frames)
-        return [what for what in doctor(ovs, controller).told("error") if "NORMAL" in what]
+        return [what for what in doctor(ovs, controller).reported("error") if "NORMAL" in what]
 
     wait_until(lambda: bool(told_after(50)), lambda: "not told")
     (what,) = told_after(0)
@@ -305,20 +305,20 @@ def test_a_table_that_is_handed_over_to_and_forwards_nothing(
 ) -> None:
     """The switch is protected meanwhile; another application is to fill the table, and may take that back."""
     written = controller.policy_path.read_text()
-    assert "table 10" not in " ".join(doctor(ovs, controller).told("error"))
+    assert "table 10" not in " ".join(doctor(ovs, controller).reported("error"))
     controller.policy_path.write_text(policy_text(f"{NAME} {DPID:#x} forwarding: {{table: 10}}"))
     try:
         assert controller.command("reload").returncode == 0
         controller.wait_for_state(NAME, "protected")
         empty = doctor(ovs, controller)
-        assert empty.told("error") == ["has no rule in table 10, to which the policy hands over"]
+        assert empty.reported("error") == ["has no rule in table 10, to which the policy hands over"]
         ovs.add_flows(BRIDGE, "table=10,priority=1,in_port=2,actions=NORMAL")
-        assert doctor(ovs, controller).told("error") == []
+        assert doctor(ovs, controller).reported("error") == []
         ovs.receive(BRIDGE, 1, frame_of(packet(1, 4, 0x64400001, 0xCB007119, 40000, 443)))
         unmet = "table 10, to which the policy hands over, had a rule for none of 1 packets"
-        wait_until(lambda: unmet in doctor(ovs, controller).told("warning"), lambda: "not told")
+        wait_until(lambda: unmet in doctor(ovs, controller).reported("warning"), lambda: "not told")
         ovs.ofctl("del-flows", BRIDGE, "table=10")
-        assert doctor(ovs, controller).told("error") == empty.told("error")
+        assert doctor(ovs, controller).reported("error") == empty.reported("error")
     finally:
         controller.policy_path.write_text(written)
         assert controller.command("reload").returncode == 0
@@ -327,7 +327,7 @@ def test_a_table_that_is_handed_over_to_and_forwards_nothing(
 @pytest.mark.usefixtures("healthy")
 def test_two_bridges_with_one_datapath_id(ovs: PrivateOvs, controller: Op25bController) -> None:
     ovs.add_bridge("twin", range(1, 5), dpid=DPID)
-    assert doctor(ovs, controller).told("error", f"{BRIDGE} and twin") == [
+    assert doctor(ovs, controller).reported("error", f"{BRIDGE} and twin") == [
         f"have the same datapath id {DPID:#x}"
     ]
 
@@ -336,14 +336,16 @@ def test_two_bridges_with_one_datapath_id(ovs: PrivateOvs, controller: Op25bCont
 def test_the_bridges_that_are_looked_at(ovs: PrivateOvs, controller: Op25bController) -> None:
     ovs.add_bridge("twin", dpid=0x777, fail_mode="standalone")
     assert doctor(ovs, controller).code == 0, "a bridge that is not in the policy is nobody's business"
-    assert f"datapath id {0x777:#x} is not in the policy" in doctor(ovs, controller, "--bridge", "twin").told(
-        "error", "twin"
-    )
-    assert doctor(ovs, controller, "--bridge", "none").told("error", "none") == ["there is no such bridge"]
+    assert f"datapath id {0x777:#x} is not in the policy" in doctor(
+        ovs, controller, "--bridge", "twin"
+    ).reported("error", "twin")
+    assert doctor(ovs, controller, "--bridge", "none").reported("error", "none") == [
+        "there is no such bridge"
+    ]
     alone = doctor(ovs, None)
     assert {each["where"] for each in alone.findings} == {"controller", "Open vSwitch", BRIDGE, "twin"}
-    assert alone.told("warning", "controller")[0].startswith("no controller answers on /nonexistent")
-    assert any(what.startswith("fail_mode") for what in alone.told("error", "twin"))
+    assert alone.reported("warning", "controller")[0].startswith("no controller answers on /nonexistent")
+    assert any(what.startswith("fail_mode") for what in alone.reported("error", "twin"))
 
 
 def test_without_open_vswitch_it_says_so(controller: Op25bController, tmp_path: Path) -> None:
@@ -364,7 +366,7 @@ def test_without_open_vswitch_it_says_so(controller: Op25bController, tmp_path: 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
-def test_a_user_without_permission_is_told_to_be_root(ovs: PrivateOvs) -> None:
+def test_a_user_without_permission_is_reported_to_be_root(ovs: PrivateOvs) -> None:
     """Open vSwitch runs, so that starting it is no remedy. Its sockets are those of root."""
     ovs.directory.chmod(0o755)
     database = f"unix:{ovs.directory}/db.sock"
@@ -389,14 +391,14 @@ def test_a_bridge_without_a_datapath(ovs: PrivateOvs) -> None:
     with PrivateOvs(dummy=False) as real:
         real.vsctl("--no-wait", "add-br", "dead", "--", "set", "bridge", "dead", "datapath_type=unheard-of")
         diagnosis = doctor(real, None)
-        assert diagnosis.told("error", "dead") == ["has no datapath (datapath_type is unheard-of)"]
+        assert diagnosis.reported("error", "dead") == ["has no datapath (datapath_type is unheard-of)"]
 
 
 def test_a_dead_ovs_vswitchd_behind_a_living_database() -> None:
     with PrivateOvs() as dying:
         dying.add_bridge("left", [1], dpid=0x5)
         os.kill(dying.switch_pid, signal.SIGKILL)
-        assert "ovs-vswitchd does not answer for it" in doctor(dying, None).told("error", "left")
+        assert "ovs-vswitchd does not answer for it" in doctor(dying, None).reported("error", "left")
 
 
 def test_what_the_controller_does_carelessly(ovs: PrivateOvs, tmp_path: Path) -> None:
@@ -412,12 +414,12 @@ def test_what_the_controller_does_carelessly(ovs: PrivateOvs, tmp_path: Path) ->
         careless.connect(careless.web_port).close()
         policy.write_text("isp: {}\n")
         diagnosis = doctor(ovs, careless)
-        assert diagnosis.told("warning", "controller") == [
+        assert diagnosis.reported("warning", "controller") == [
             "OpenFlow on every address without TLS",
             "the REST interface of another application listens on every address",
             "a switch that stops answering is kept for ever",
         ]
-        (what,) = diagnosis.told("error", "elsewhere")
+        (what,) = diagnosis.reported("error", "elsewhere")
         assert what.startswith("is lost: ")
         assert what.endswith("; no bridge here has its datapath id 0x92")
 
@@ -442,11 +444,11 @@ def test_a_bridge_set_up_as_readme_says(ovs: PrivateOvs, tmp_path: Path) -> None
                 ovs.add_port("br-access", port)
             running.wait_for_state("access-1", "protected")
             diagnosis = doctor(ovs, running)
-            assert diagnosis.told("error", "br-access") == []
+            assert diagnosis.reported("error", "br-access") == []
             for finding in diagnosis.of("warning", "br-access"):
                 assert finding["what"].startswith("prefixes of addresses are not tracked in table ")
                 ovs.vsctl(*shlex.split(finding["remedy"])[1:])
-            assert doctor(ovs, running).told("warning", "br-access") == []
+            assert doctor(ovs, running).reported("warning", "br-access") == []
         finally:
             ovs.vsctl("--if-exists", "del-br", "br-access")
 
@@ -487,7 +489,7 @@ def test_the_way_to_a_controller_with_tls(ovs: PrivateOvs, tmp_path: Path) -> No
             policy.write_text(policy_text('access-2 0x93 certificate: "CN=switch"'))
             assert tls.command("reload").returncode == 0
             tls.wait_for_state("access-2", "protected")
-            assert doctor(ovs, tls).told("error", "br-tls") == []
+            assert doctor(ovs, tls).reported("error", "br-tls") == []
         finally:
             ovs.vsctl("del-br", "br-tls")
             ovs.vsctl("del-ssl")

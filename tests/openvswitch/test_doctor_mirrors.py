@@ -101,7 +101,7 @@ def test_a_mirror_to_a_port_of_the_policy_is_an_error_and_its_remedy_is_one(
          f"mirror m copies frames to port LOCAL ({BRIDGE}), which has no role"),
     ],
 )  # fmt: skip
-def test_each_mirror_is_told_with_where_it_copies_to(
+def test_each_mirror_is_reported_with_where_it_copies_to(
     ovs: PrivateOvs, controller: Op25bController, settings: str, severity: str, what: str
 ) -> None:
     if "@9" in settings:
@@ -125,11 +125,11 @@ def test_a_bond_has_the_role_of_any_of_its_devices(ovs: PrivateOvs, controller: 
     assert finding["what"] == "mirror m copies frames to port 4, 9 (bond), which the policy calls uplink"
 
 
-def test_several_mirrors_are_told_one_by_one(ovs: PrivateOvs, controller: Op25bController) -> None:
+def test_several_mirrors_are_reported_one_by_one(ovs: PrivateOvs, controller: Op25bController) -> None:
     mirror(ovs, "name=b select_all=true output_vlan=7")
     mirror(ovs, "name=a select-src-port=@1,@2 output-port=@4")
-    told = mirrors_told(look(ovs, controller), "error")
-    assert [finding["what"].split()[1] for finding in told] == ["a", "b"]
+    reported = mirrors_told(look(ovs, controller), "error")
+    assert [finding["what"].split()[1] for finding in reported] == ["a", "b"]
 
 
 @pytest.mark.parametrize(

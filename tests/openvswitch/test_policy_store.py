@@ -159,21 +159,22 @@ def test_a_damaged_or_unwritable_store_is_a_warning(start: Start, folder: Path) 
     (folder / "state").write_text("in the way")
     with start() as controller:
         controller.wait_for("in force")
-        told = f"cannot keep the policy in {folder}/state/policy-"
-        assert told in controller.log
+        reported = f"cannot keep the policy in {folder}/state/policy-"
+        assert reported in controller.log
         wait_until(Path(controller.environment["OP25B_CONTROL_SOCKET"]).exists, lambda: controller.log)
         reloaded = controller.command("reload")
         assert reloaded.returncode == 0
         assert (
-            f"op25b: warning: the policy in force is not kept for the next start: {told}" in reloaded.stdout
+            f"op25b: warning: the policy in force is not kept for the next start: {reported}"
+            in reloaded.stdout
         )
-        controller.wait_for(told, times=2)
-        assert controller.log.count(told) == 2
-        assert told in controller.status()["policy"]["keep_error"]
-        assert f"warning: the policy in force is not kept for the next start: {told}" in (
+        controller.wait_for(reported, times=2)
+        assert controller.log.count(reported) == 2
+        assert reported in controller.status()["policy"]["keep_error"]
+        assert f"warning: the policy in force is not kept for the next start: {reported}" in (
             controller.command("status").stdout
         )
-        assert f" not kept the policy in force is not kept for the next start: {told}" in (
+        assert f" not kept the policy in force is not kept for the next start: {reported}" in (
             controller.command("events").stdout
         )
         (folder / "state").unlink()

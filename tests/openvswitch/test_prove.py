@@ -117,16 +117,16 @@ def test_a_live_bridge_is_proven_and_a_missing_rule_is_shown(
 ) -> None:
     path = policy_file(tmp_path)
     install(ovs, path)
-    code, told = prove_bridge(ovs, path)
-    assert (code, told["result"]) == (0, "proven")
+    code, reported = prove_bridge(ovs, path)
+    assert (code, reported["result"]) == (0, "proven")
     ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=10")
     assert prove_bridge(ovs, path)[1]["result"] == "proven"
     ovs.ofctl("add-flow", bridge, "table=2,priority=11,actions=NORMAL")
-    code, told = prove_bridge(ovs, path)
-    assert (code, told["result"]) == (1, "not proven")
-    assert (told["policy_verdict"], told["table_verdict"]) == ("block", "permit")
-    assert told["flow"] == "table=2, priority=11 actions=NORMAL"
-    trace = ovs.trace(bridge, told["packet"]["in_port"], bytes.fromhex(told["frame"]))
+    code, reported = prove_bridge(ovs, path)
+    assert (code, reported["result"]) == (1, "not proven")
+    assert (reported["policy_verdict"], reported["table_verdict"]) == ("block", "permit")
+    assert reported["flow"] == "table=2, priority=11 actions=NORMAL"
+    trace = ovs.trace(bridge, reported["packet"]["in_port"], bytes.fromhex(reported["frame"]))
     assert "priority 11" in trace
     assert "NORMAL" in trace
 
@@ -195,13 +195,13 @@ def test_rules_of_other_applications_beside_ours_are_decided(
     path = policy_file(tmp_path, forwarding="{table: 10}")
     install(ovs, path)
     ovs.add_flows(bridge, foreign)
-    code, told = prove_bridge(ovs, path)
-    assert (code, told["result"]) == ((0, "proven") if harmless else (1, "not proven"))
-    assert harmless or (told["flow_line"], told["packet"]["eth_type"]) == (f"{bridge}:1", 0x0806)
+    code, reported = prove_bridge(ovs, path)
+    assert (code, reported["result"]) == ((0, "proven") if harmless else (1, "not proven"))
+    assert harmless or (reported["flow_line"], reported["packet"]["eth_type"]) == (f"{bridge}:1", 0x0806)
     above = "table=0,priority=1000,in_port=1,vlan_tci=0x0000/0x1fff,actions=goto_table:20"
     ovs.add_flows(bridge, FAUCET + above)
-    code, told = prove_bridge(ovs, path)
-    assert (code, told["result"]) == (1, "not proven")
+    code, reported = prove_bridge(ovs, path)
+    assert (code, reported["result"]) == (1, "not proven")
 
 
 @pytest.mark.parametrize(
@@ -289,9 +289,9 @@ def test_groups_are_read_from_a_file_and_from_a_bridge(ovs: PrivateOvs, bridge: 
     install(ovs, path)
     ovs.ofctl("add-group", bridge, "group_id=7,type=all,bucket=output:1,bucket=output:2")
     ovs.ofctl("add-flow", bridge, "table=0,priority=900,in_port=1,vlan_tci=0,tcp,tp_dst=25,actions=group:7")
-    code, told = prove_bridge(ovs, path)
-    assert (code, told["result"], told["table_verdict"]) == (1, "not proven", "permit")
-    trace = ovs.trace(bridge, told["packet"]["in_port"], bytes.fromhex(told["frame"]))
+    code, reported = prove_bridge(ovs, path)
+    assert (code, reported["result"], reported["table_verdict"]) == (1, "not proven", "permit")
+    trace = ovs.trace(bridge, reported["packet"]["in_port"], bytes.fromhex(reported["frame"]))
     assert "group_id=7" in trace or "-> output" in trace or "output:2" in trace
     flows, groups = tmp_path / "flows", tmp_path / "groups"
     flows.write_text(ovs.ofctl("dump-flows", bridge))
@@ -335,8 +335,8 @@ def test_what_cannot_be_modelled_is_never_called_proven(
     flows.write_text("\n".join([head, f" cookie=0x0, table=0, priority=900,{rest}", *ours, ""]))
     arguments = ("prove", str(path), "--switch", "access-1", "--flows", str(flows), "--at", str(NOW))
     done = op25b(ovs, *arguments, "--json")
-    told = json.loads(done.stdout)
-    assert (done.returncode, told["where"], told["reason"]) == (1, f"{flows}:2", reason)
+    reported = json.loads(done.stdout)
+    assert (done.returncode, reported["where"], reported["reason"]) == (1, f"{flows}:2", reason)
     assert op25b(ovs, *arguments).stdout == f"cannot decide, because {flows}:2: {reason}\n"
 
 

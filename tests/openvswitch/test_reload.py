@@ -118,9 +118,9 @@ def test_a_policy_that_stops_blocking_needs_yes(ovs: PrivateOvs, controller: Op2
     refused = controller.status()["policy"]["refused"]
     assert "would block nothing: it is in monitor mode" in refused["because"]
     assert refused["sha256"] == answer["sha256"] != controller.status()["policy"]["sha256"]
-    told = controller.log.count("would block nothing")
+    reported = controller.log.count("would block nothing")
     controller.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: controller.log.count("would block nothing") > told, lambda: controller.log)
+    wait_until(lambda: controller.log.count("would block nothing") > reported, lambda: controller.log)
     assert "to accept it: 'op25b reload --yes'" in controller.log
     assert controller.wait_for_state("first", "protected")
     assert rules_on(ovs, "first") == before
@@ -145,14 +145,14 @@ def test_events_tell_states_reloads_and_refusals(ovs: PrivateOvs, controller: Op
     )
     assert follower.stdout is not None
     try:
-        told = [json.loads(follower.stdout.readline())]
-        assert (told[0]["kind"], told[0]["switch"]) == ("policy", None)
+        reported = [json.loads(follower.stdout.readline())]
+        assert (reported[0]["kind"], reported[0]["switch"]) == ("policy", None)
         rewrite(controller, "switches:", "modes: x\nswitches:")
         assert controller.command("reload").returncode == 1
-        while told[-1]["kind"] != "refused":
-            told.append(json.loads(follower.stdout.readline()))
+        while reported[-1]["kind"] != "refused":
+            reported.append(json.loads(follower.stdout.readline()))
         reason = f"{controller.policy_path}:8:1: error: unknown key 'modes'; did you mean 'mode'?"
-        assert told[-1]["text"].endswith(f"refused: the one in force stays in force; {reason}")
+        assert reported[-1]["text"].endswith(f"refused: the one in force stays in force; {reason}")
         assert controller.log.count(reason) == 1
         assert "\nthe file was refused at " in controller.command("status").stdout
         assert f": {reason}" in controller.command("status").stdout
@@ -161,28 +161,28 @@ def test_events_tell_states_reloads_and_refusals(ovs: PrivateOvs, controller: Op
         assert controller.command("reload").returncode == 0
         assert controller.status()["policy"]["refused"] is None
         assert "refused" not in controller.command("status").stdout
-        while not ("protected" in told[-1]["text"] and told[-1]["number"] > told_refused(told)):
-            told.append(json.loads(follower.stdout.readline()))
+        while not ("protected" in reported[-1]["text"] and reported[-1]["number"] > told_refused(reported)):
+            reported.append(json.loads(follower.stdout.readline()))
     finally:
         follower.kill()
         follower.wait()
-    numbers = [event["number"] for event in told]
-    assert numbers == list(range(1, len(told) + 1)), "each once, none missing"
-    assert {event["switch"] for event in told if event["kind"] == "state"} >= {"first", "second"}
-    assert told_policies(told) == 2
+    numbers = [event["number"] for event in reported]
+    assert numbers == list(range(1, len(reported) + 1)), "each once, none missing"
+    assert {event["switch"] for event in reported if event["kind"] == "state"} >= {"first", "second"}
+    assert told_policies(reported) == 2
     text = controller.command("events").stdout
     assert " state    first: protected: " in text
     assert " refused  policy " in text
     after = json.loads(controller.command("events", "--json").stdout.splitlines()[0])
-    assert after == told[0]
+    assert after == reported[0]
 
 
-def told_refused(told: list[dict[str, object]]) -> int:
-    return max(int(str(event["number"])) for event in told if event["kind"] == "refused")
+def told_refused(reported: list[dict[str, object]]) -> int:
+    return max(int(str(event["number"])) for event in reported if event["kind"] == "refused")
 
 
-def told_policies(told: list[dict[str, object]]) -> int:
-    return sum(event["kind"] == "policy" for event in told)
+def told_policies(reported: list[dict[str, object]]) -> int:
+    return sum(event["kind"] == "policy" for event in reported)
 
 
 def test_files_that_change_are_read_again_when_that_is_wanted(ovs: PrivateOvs, tmp_path: Path) -> None:
@@ -219,13 +219,13 @@ def test_an_exception_that_ends_is_an_event(ovs: PrivateOvs, controller: Op25bCo
     rewrite(controller, "switches:", f"exceptions: [{exception}]\nswitches:")
     assert controller.command("reload").returncode == 0
 
-    def told() -> list[dict[str, object]]:
+    def reported() -> list[dict[str, object]]:
         lines = controller.command("events", "--json").stdout.splitlines()
         return [event for event in map(json.loads, lines) if event["kind"] == "exception"]
 
-    wait_until(lambda: bool(told()), lambda: controller.log)
+    wait_until(lambda: bool(reported()), lambda: controller.log)
     time.sleep(3)
-    (event,) = told()
+    (event,) = reported()
     text = "exception 'ticket-1' has ended: 100.64.3.7 to 203.0.113.5 ("
     assert str(event["text"]).startswith(f"{text}{controller.policy_path}:")
     assert event["switch"] is None

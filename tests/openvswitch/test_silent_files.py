@@ -171,8 +171,8 @@ def test_looking_at_files_that_do_not_answer_holds_up_nothing(
         time.sleep(3)
         is_repaired(ovs, controller, wanted)
         assert "cannot see" not in controller.log
-        told = "cannot see whether files of the policy change: it does not answer within"
-        controller.wait_for(f"{told} {ANSWER_SECONDS:g} s")
+        reported = "cannot see whether files of the policy change: it does not answer within"
+        controller.wait_for(f"{reported} {ANSWER_SECONDS:g} s")
         is_repaired(ovs, controller, wanted)
         (folder / "pools" / GONE).unlink()
         (folder / "pools" / "pools.txt").write_text("198.51.100.0/25\n")

@@ -61,5 +61,5 @@ def test_a_rule_with_fields_of_its_own_goes_and_the_rest_is_put_right(
             ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=10", protocols=PROTOCOLS)
             drives.run_until(lambda: rules_on(ovs, bridge, version) == wanted)
             drives.run_until_state("protected")
-            assert not any("refused" in reason or "error" in reason for reason in drives.told), name
+            assert not any("refused" in reason or "error" in reason for reason in drives.reported), name
     ovs.vsctl("del-br", bridge)

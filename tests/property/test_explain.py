@@ -110,16 +110,16 @@ def test_reason_and_place_agree_with_the_rule_that_is_shown(data: st.DataObject)
         decision = decide(policy, switch, one, NOW)
         shown = deciding(trace(rules, one))
         assert shown is not None
-        told = (one, decision, shown)
+        reported = (one, decision, shown)
         is_blocked = shown.role in (RuleRole.BLOCK, RuleRole.WOULD_BLOCK)
-        assert is_blocked is (decision.verdict is not Verdict.PERMIT), told
+        assert is_blocked is (decision.verdict is not Verdict.PERMIT), reported
         # With source_validation: off, unlisted sources share entries with the static ones.
         is_unlisted = (decision.rule, decision.verdict) == ("subscriber-6", Verdict.PERMIT)
         if shown.role in PLACE_OF and not (is_unlisted and shown.role is RuleRole.STATIC):
-            assert decision.place.file == str(PLACE_OF[shown.role]), told
+            assert decision.place.file == str(PLACE_OF[shown.role]), reported
         if decision.place.file == str(EXCEPTIONS):
-            assert shown.role is RuleRole.EXCEPTION, told
-            assert f"ticket-{decision.place.line}'" in decision.because, told
+            assert shown.role is RuleRole.EXCEPTION, reported
+            assert f"ticket-{decision.place.line}'" in decision.because, reported
         if shown.role is RuleRole.SERVICE:
-            assert (decision.rule, decision.verdict) == ("subscriber-0", Verdict.PERMIT), told
-        assert ("has no role" in decision.because) is (not switch.has_role(one.in_port)), told
+            assert (decision.rule, decision.verdict) == ("subscriber-0", Verdict.PERMIT), reported
+        assert ("has no role" in decision.because) is (not switch.has_role(one.in_port)), reported

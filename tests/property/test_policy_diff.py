@@ -126,21 +126,21 @@ def tells(traffic: Traffic, packet: Packet, role: PortRole) -> bool:
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_a_packet_changes_as_the_difference_says_and_is_told(data: st.DataObject) -> None:
+def test_a_packet_changes_as_the_difference_says_and_is_reported(data: st.DataObject) -> None:
     old, new = data.draw(pairs())
     difference = difference_of(old, new)
-    told = difference.traffic()
+    reported = difference.traffic()
     role = old.switches[SWITCH].role_of
     for one in data.draw(st.lists(st.one_of(any_packets(old), any_packets(new)), min_size=20, max_size=20)):
         change = really(old, new, one)
         assert difference.change(header_of(one)) is change
-        telling = [traffic for traffic in told if tells(traffic, one, role(one.in_port))]
+        telling = [traffic for traffic in reported if tells(traffic, one, role(one.in_port))]
         assert change is None or change in {traffic.change for traffic in telling}
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
-def test_mail_that_is_told_does_change(data: st.DataObject) -> None:
+def test_mail_that_is_reported_does_change(data: st.DataObject) -> None:
     """Whole products of addresses and ports, but for what says that it is only a part."""
     old, new = data.draw(pairs())
     exact = [each for each in difference_of(old, new).traffic() if each.kind.is_mail and not each.partly]

@@ -140,8 +140,8 @@ def test_what_cannot_be_said_is_refused_and_everything_else_is_said(policy: Poli
     ]
     try:
         assert compile_single_table(policy, switch, NOW)
-        told = []
+        reported = []
     except CannotExpressError as failure:
-        told = [problem.message for problem in failure.problems]
-    assert len(told) == len(reasons)
-    assert all(message.startswith(reason) for message, reason in zip(told, reasons, strict=True))
+        reported = [problem.message for problem in failure.problems]
+    assert len(reported) == len(reasons)
+    assert all(message.startswith(reason) for message, reason in zip(reported, reasons, strict=True))

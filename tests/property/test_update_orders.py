@@ -104,8 +104,8 @@ class Verdicts:
         self._diagrams = Diagrams(SIZES)
 
     def passing(self, rules: Iterable[FlowRule]) -> Diagram:
-        told = [stored(rule, "here", "this rule") for rule in rules]
-        verdicts = TableVerdicts(self._diagrams, told, HANDOVER).verdicts()
+        reported = [stored(rule, "here", "this rule") for rule in rules]
+        verdicts = TableVerdicts(self._diagrams, reported, HANDOVER).verdicts()
         return self._diagrams.map(_passes, verdicts)
 
     def assert_hold(

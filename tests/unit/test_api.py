@@ -101,10 +101,10 @@ def test_a_policy_with_errors_raises_all_of_them(tmp_path: Path) -> None:
     (tmp_path / "policy.yaml").write_text(EXAMPLE.read_text().replace("0x1", "0").replace("[25]", "[x]"))
     with pytest.raises(op25b.PolicyError) as raised:
         op25b.load(str(tmp_path / "policy.yaml"))
-    told = load(tmp_path / "policy.yaml", AT).problems
-    assert raised.value.problems == told
-    assert len(told) > 1
-    assert str(raised.value).splitlines() == [str(problem) for problem in told]
+    reported = load(tmp_path / "policy.yaml", AT).problems
+    assert raised.value.problems == reported
+    assert len(reported) > 1
+    assert str(raised.value).splitlines() == [str(problem) for problem in reported]
 
 
 def test_it_decides_as_the_core_does(policy: op25b.LoadedPolicy) -> None:
@@ -112,10 +112,10 @@ def test_it_decides_as_the_core_does(policy: op25b.LoadedPolicy) -> None:
     packet = make_packet(
         1, (4, 0x64400001), (4, 0xCB007105), read_protocol("UDP"), (1, 2), read_mac("02:00:00:00:00:09"), 7
     )
-    told = policy.decide(
+    reported = policy.decide(
         SWITCH, 1, DYNAMIC, OUTSIDE, proto="udp", sport=1, dport=2, mac="02:00:00:00:00:09", vlan=7, at=AT
     )
-    assert told == decide(core, core.switches[SWITCH], packet, AT)
+    assert reported == decide(core, core.switches[SWITCH], packet, AT)
     frame = bytes(12) + bytes.fromhex("88b5")
     assert policy.decide_frame(SWITCH, 1, frame, at=AT) == decide(
         core, core.switches[SWITCH], read_frame(1, frame), AT
@@ -131,12 +131,12 @@ def test_the_time_is_now_unless_it_is_given(
     def verdict(at: api.Time) -> op25b.Verdict:
         return policy.decide(SWITCH, 1, "100.64.3.7", OUTSIDE, at=at).verdict
 
-    for now, told in (
+    for now, reported in (
         (end.timestamp() - 1, op25b.Verdict.PERMIT),
         (end.timestamp(), op25b.Verdict.BLOCK),
     ):
         monkeypatch.setattr("op25b_app.api.time.time", lambda now=now: now)
-        assert verdict(None) is verdict(now) is told
+        assert verdict(None) is verdict(now) is reported
     assert verdict(end) is op25b.Verdict.BLOCK
     with pytest.raises(ValueError, match="has no time zone"):
         verdict(end.replace(tzinfo=None))
@@ -170,13 +170,15 @@ def test_an_unknown_switch_raises_key_error(policy: op25b.LoadedPolicy) -> None:
 
 
 def test_a_table_that_cannot_be_read_is_not_decided(policy: op25b.LoadedPolicy) -> None:
-    told = op25b.prove(policy, SWITCH, "no table at all")
-    assert isinstance(told, op25b.CannotDecide)
-    assert told.where == "flows:1"
+    reported = op25b.prove(policy, SWITCH, "no table at all")
+    assert isinstance(reported, op25b.CannotDecide)
+    assert reported.where == "flows:1"
 
 
 def test_groups_of_a_table_are_followed(policy: op25b.LoadedPolicy) -> None:
     rules = [op25b.format_rule(rule) for rule in op25b.compile_rules(policy, SWITCH, at=AT)]
     flows = "\n".join([*rules, "table=0,priority=300,tcp,in_port=1,tp_dst=25,actions=group:1"])
-    told = op25b.prove(policy, SWITCH, flows, groups="group_id=1,type=all,bucket=actions=output:25", at=AT)
-    assert isinstance(told, op25b.Refuted)
+    reported = op25b.prove(
+        policy, SWITCH, flows, groups="group_id=1,type=all,bucket=actions=output:25", at=AT
+    )
+    assert isinstance(reported, op25b.Refuted)

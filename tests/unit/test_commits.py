@@ -46,8 +46,8 @@ def subjects() -> list[str]:
 
 
 def test_subjects_can_be_read_in_a_list() -> None:
-    told = [(line, objection(line.partition(" ")[2])) for line in subjects()]
-    assert [f"{line}: {wrong}" for line, wrong in told if wrong] == []
+    reported = [(line, objection(line.partition(" ")[2])) for line in subjects()]
+    assert [f"{line}: {wrong}" for line, wrong in reported if wrong] == []
 
 
 @pytest.mark.parametrize(

@@ -122,12 +122,12 @@ def test_the_readings_know_it(where: str) -> None:
 
 @pytest.mark.parametrize("where", AS_KEY)
 def test_diff_tells_it(where: str) -> None:
-    told = effect(WITHOUT, AS_KEY[where], AT)
-    assert not told.treats_all_alike
-    assert told.untouched == (() if where == "hardening" else (PEER,))
-    traffic = [each for found in told.switches for each in found.traffic]
+    reported = effect(WITHOUT, AS_KEY[where], AT)
+    assert not reported.treats_all_alike
+    assert reported.untouched == (() if where == "hardening" else (PEER,))
+    traffic = [each for found in reported.switches for each in found.traffic]
     assert {(each.change, each.kind) for each in traffic} == {(VerdictChange.BLOCKED, Kind.UDP_PORT)}
-    assert all(rules.added for found in told.switches for rules in found.rules.values())
+    assert all(rules.added for found in reported.switches for rules in found.rules.values())
 
 
 @pytest.mark.parametrize("where", AS_KEY)
@@ -138,9 +138,9 @@ def test_a_proof_without_it_is_none_with_it(where: str) -> None:
     table = old.wanted(AT, 254)
     assert old.violation(table, frozenset(), (), AT) is None
     assert not new.is_judged(table, frozenset())
-    told = new.violation(table, frozenset(), (), AT)
-    assert told is not None
-    assert "gives permit where the policy says block" in told
+    reported = new.violation(table, frozenset(), (), AT)
+    assert reported is not None
+    assert "gives permit where the policy says block" in reported
     assert new.violation(new.wanted(AT, 254), frozenset(), (), AT) is None
 
 

@@ -127,13 +127,13 @@ def _check_controllers(
 
 
 def _not_connected(bridge: Bridge, listening: ListeningAddress) -> Finding:
-    told = ", ".join(
+    targets = ", ".join(
         f"{each.target} ({each.last_error})" if each.last_error else each.target
         for each in bridge.controllers
     )
     return error(
         bridge.name,
-        f"is not connected to its controller {told}",
+        f"is not connected to its controller {targets}",
         "its rules are not repaired, and reloads do not reach it",
         _way_to_controller(bridge, listening),
     )

@@ -11,13 +11,13 @@ from op25b_app.operate.doctor.finding import Finding, ok, warning
 WHERE = "controller"
 
 
-def check_controller(told: Mapping[str, Any]) -> Iterator[Finding]:
+def check_controller(reported: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield findings about a controller, from its own report."""
-    yield ok(WHERE, ", ".join(f"{name} {number}" for name, number in told["versions"].items()))
-    yield from _check_policy(told["policy"])
-    yield from _check_openflow(told["access"]["openflow"])
-    yield from _check_web(told["access"]["web"])
-    yield from _check_echo(told["access"])
+    yield ok(WHERE, ", ".join(f"{name} {number}" for name, number in reported["versions"].items()))
+    yield from _check_policy(reported["policy"])
+    yield from _check_openflow(reported["access"]["openflow"])
+    yield from _check_web(reported["access"]["web"])
+    yield from _check_echo(reported["access"])
 
 
 def _check_policy(policy: Mapping[str, Any]) -> Iterator[Finding]:

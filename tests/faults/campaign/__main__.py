@@ -40,13 +40,13 @@ def main(
     """Attack a controller of honest switches in every way at once, and see whether it keeps its promises."""
     chosen = () if quiet else kinds or tuple(KINDS)
     found = campaign(Settings(seconds, hostile, switches, seed, tls, chosen))
-    told = as_json(found)
+    reported = as_json(found)
     if path is not None:
-        path.write_text(json.dumps(told, indent=1) + "\n")
+        path.write_text(json.dumps(reported, indent=1) + "\n")
     if document is not None:
         put_into(document, "campaign", as_markdown(found))
     click.echo(as_text(found))
-    sys.exit(0 if told["kept"] else 1)
+    sys.exit(0 if reported["kept"] else 1)
 
 
 if __name__ == "__main__":

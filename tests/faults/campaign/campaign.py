@@ -94,8 +94,8 @@ class _Attack:
         """Stop it; what each kind did. Raises subprocess.TimeoutExpired where it does not end."""
         if not self._command:
             return {}
-        told, _ = self._process.communicate(timeout=HANG_SECONDS)
-        runs: dict[str, dict[str, Any]] = json.loads(told)
+        reported, _ = self._process.communicate(timeout=HANG_SECONDS)
+        runs: dict[str, dict[str, Any]] = json.loads(reported)
         names = [kind.name for kind in self._taken]
         return {name: {**run, "slots": names.count(name)} for name, run in runs.items()}
 
@@ -137,7 +137,7 @@ def _campaign(world: World, settings: Settings) -> Found:
         [harm for each in disturbers for harm in each.harms],
         {name: table.deviations for name, table in tables.tables.items()},
         {name: table.reads for name, table in tables.tables.items()},
-        [told for told in states.told if begin <= told.at],
+        [reported for reported in states.reported if begin <= reported.at],
         states.unanswered,
         _beats(world.heartbeats, begin, end),
         _places(world.heartbeats, begin, end),

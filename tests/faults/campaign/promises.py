@@ -55,7 +55,7 @@ class Found:
     harms: list[Harm]
     deviations: dict[str, list[Deviation]]
     reads: dict[str, int]
-    told: list[Told]
+    reported: list[Told]
     unanswered: int
     beats: list[Beat]
     places: list[tuple[float, str]]
@@ -89,7 +89,7 @@ class FalseProtection(NamedTuple):
 
 
 def false_protections(
-    switch: str, deviations: Iterable[Deviation], told: Sequence[Told], end: float
+    switch: str, deviations: Iterable[Deviation], reported: Sequence[Told], end: float
 ) -> list[FalseProtection]:
     """For each deviation the longest time on end in which op25b's last word was that all is well.
 
@@ -99,17 +99,17 @@ def false_protections(
     position = 0
     for deviation in deviations:
         until = end if deviation.end is None else deviation.end
-        while position + 1 < len(told) and told[position + 1].at <= deviation.begin:
+        while position + 1 < len(reported) and reported[position + 1].at <= deviation.begin:
             position += 1
-        word = _is_well(told, position, switch, deviation.begin)
+        word = _is_well(reported, position, switch, deviation.begin)
         longest, since = 0.0, deviation.begin if word else None
-        for number in range(position, len(told)):
-            at = told[number].at
+        for number in range(position, len(reported)):
+            at = reported[number].at
             if at <= deviation.begin:
                 continue
             if at >= until:
                 break
-            is_well = _is_well(told, number, switch, at)
+            is_well = _is_well(reported, number, switch, at)
             if since is not None and not is_well:
                 longest, since = max(longest, at - since), None
             elif since is None and is_well:
@@ -120,11 +120,11 @@ def false_protections(
     return found
 
 
-def _is_well(told: Sequence[Told], number: int, switch: str, at: float) -> bool:
+def _is_well(reported: Sequence[Told], number: int, switch: str, at: float) -> bool:
     """Whether an answer that was there at a moment says that a switch is as it should be."""
-    if number >= len(told) or told[number].at > at:
+    if number >= len(reported) or reported[number].at > at:
         return True
-    return told[number].states[switch] in ("protected", "monitoring")
+    return reported[number].states[switch] in ("protected", "monitoring")
 
 
 def promises(found: Found, times: float = 1.0) -> list[Promise]:
@@ -144,10 +144,10 @@ def promises(found: Found, times: float = 1.0) -> list[Promise]:
 
 def _never_lost(found: Found) -> Promise:
     seen = [
-        f"{name}: {told.states[name]} ({told.reasons[name]})"
-        for told in found.told
+        f"{name}: {reported.states[name]} ({reported.reasons[name]})"
+        for reported in found.reported
         for name in found.switches
-        if told.states[name] not in _CALM
+        if reported.states[name] not in _CALM
     ]
     names = {each.partition(":")[0] for each in (*seen, *found.lost)}
     text = f"{len(found.lost)} times, of {', '.join(sorted(names))}" if names else "never"
@@ -182,10 +182,10 @@ def _said_meanwhile(found: Found, harm: Harm) -> str:
     assert harm.deviation is not None
     begin, end = harm.deviation.begin, harm.deviation.end or found.end
     said: dict[str, float] = {}
-    for told in found.told:
-        if begin <= told.at <= end:
-            text = f"{told.states[harm.switch]} ({told.reasons[harm.switch][:60]})"
-            said.setdefault(text, told.at - begin)
+    for reported in found.reported:
+        if begin <= reported.at <= end:
+            text = f"{reported.states[harm.switch]} ({reported.reasons[harm.switch][:60]})"
+            said.setdefault(text, reported.at - begin)
     return ", ".join(f"after {at:.2f} s {text}" for text, at in said.items()) or "it said nothing meanwhile"
 
 
@@ -203,7 +203,7 @@ def _false_protection(found: Found, seconds: float) -> Promise:
     all_false = [
         each
         for name in found.switches
-        for each in false_protections(name, found.deviations[name], found.told, found.end)
+        for each in false_protections(name, found.deviations[name], found.reported, found.end)
     ]
     long = sorted((each for each in all_false if each.seconds > seconds), reverse=True)
     longest = max((each.seconds for each in all_false), default=0.0)
@@ -312,7 +312,7 @@ def by_kind(found: Found) -> Mapping[str, Mapping[str, Any]]:
     false = {
         (each.switch, each.begin): each.seconds
         for name in found.switches
-        for each in false_protections(name, found.deviations[name], found.told, found.end)
+        for each in false_protections(name, found.deviations[name], found.reported, found.end)
     }
     for kind in dict.fromkeys(harm.kind for harm in found.harms):
         harms = [harm for harm in found.harms if harm.kind == kind]

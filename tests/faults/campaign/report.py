@@ -50,15 +50,15 @@ def as_json(found: Found) -> dict[str, Any]:
 
 def _status(found: Found) -> dict[str, Any]:
     """How op25b answered, and what it says of its event loop."""
-    seconds = sorted(told.seconds for told in found.told)
-    last = found.told[-1] if found.told else None
+    seconds = sorted(reported.seconds for reported in found.reported)
+    last = found.reported[-1] if found.reported else None
     return {
         "answers": len(seconds),
         "unanswered": found.unanswered,
         "median_seconds": round(seconds[len(seconds) // 2], 4) if seconds else None,
         "longest_seconds": round(seconds[-1], 3) if seconds else None,
         "longest_lag_told": last.longest_lag if last else None,
-        "late_told": last.late - found.told[0].late if last else None,
+        "late_told": last.late - found.reported[0].late if last else None,
     }
 
 

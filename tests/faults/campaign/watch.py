@@ -71,7 +71,7 @@ class Table:
         keys = {key for key, rule in found.items() if self._wanted.get(key) != rule}
         self._note(keys | (self._wanted.keys() - found.keys()), now)
 
-    def told(self, event: FlowEvent, rule: FlowRule, now: float) -> None:
+    def reported(self, event: FlowEvent, rule: FlowRule, now: float) -> None:
         """The switch tells that a rule is there, or gone."""
         if is_marker(rule):
             return
@@ -149,7 +149,7 @@ class _Reader:
             if is_flow_update(message.raw):
                 for update in decode_updates(message.raw):
                     if update.event in (FlowEvent.ADDED, FlowEvent.REMOVED, FlowEvent.MODIFIED):
-                        self._table.told(update.event, update.rule, now)
+                        self._table.reported(update.event, update.rule, now)
             elif codec.is_flow_stats_reply(message.raw):
                 self._rules += [each.rule for each in codec.decode_flow_stats(message.raw)]
                 if not codec.has_more(message.raw):
@@ -201,7 +201,7 @@ class StateWatch(_Watch):
 
     def __init__(self, world: World) -> None:
         super().__init__()
-        self.told: list[Told] = []
+        self.reported: list[Told] = []
         self.unanswered = 0
         self._world = world
         self._names = [each.name for each in world.switches]
@@ -217,7 +217,7 @@ class StateWatch(_Watch):
                 continue
             now = time.monotonic()
             switches = {name: status["switches"][name] for name in self._names}
-            self.told.append(
+            self.reported.append(
                 Told(
                     now,
                     now - asked,

@@ -64,9 +64,9 @@ def test_check_prints_a_line_a_mistake_and_exits_1(tmp_path: Path) -> None:
         f"{path}:1:27: error: '1' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes",
         f"{path}:4:1: error: unknown key 'modes'; did you mean 'mode'?",
     ]
-    told = json.loads(op25b("check", str(path), "--json").stdout)
-    assert told["valid"] is False
-    assert {"file": str(path), "line": 4, "column": 1, "severity": "error"}.items() <= told["problems"][
+    reported = json.loads(op25b("check", str(path), "--json").stdout)
+    assert reported["valid"] is False
+    assert {"file": str(path), "line": 4, "column": 1, "severity": "error"}.items() <= reported["problems"][
         -1
     ].items()
 
@@ -77,7 +77,7 @@ ADDRESSES = ("--src", "100.64.0.1", "--dst", "192.0.2.1")
 @pytest.mark.parametrize(
     "command", [["rules", "--switch", "s"], ["explain", "--switch", "s", "--in-port", "1"]]
 )
-def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str]) -> None:
+def test_a_broken_policy_is_reported_and_exits_1(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("isp: {}\n")
     addresses = ["--src", "100.64.0.1", "--dst", "192.0.2.1"] if command[0] == "explain" else []
@@ -97,23 +97,23 @@ def test_a_broken_policy_is_told_and_exits_1(tmp_path: Path, command: list[str])
     ],
     ids=lambda command: command[0],
 )
-def test_a_broken_policy_is_told_as_json(tmp_path: Path, command: list[str]) -> None:
+def test_a_broken_policy_is_reported_as_json(tmp_path: Path, command: list[str]) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("isp: {}\n")
     result = op25b(command[0], str(path), *command[1:])
     assert result.exit_code == 1
-    told = json.loads(result.stdout)
-    assert set(told) == {"error", "problems"}
-    assert told["problems"][0].items() >= {"line": 1, "severity": "error"}.items()
+    reported = json.loads(result.stdout)
+    assert set(reported) == {"error", "problems"}
+    assert reported["problems"][0].items() >= {"line": 1, "severity": "error"}.items()
 
 
-def test_a_bridge_that_is_not_there_is_told_as_json() -> None:
+def test_a_bridge_that_is_not_there_is_reported_as_json() -> None:
     result = op25b("prove", str(EXAMPLE), "--switch", "access-1", "--bridge", "nobridge", "--json")
     assert result.exit_code == 1
     assert "nobridge" in json.loads(result.stdout)["error"]
 
 
-def test_events_without_a_controller_are_told_as_json(tmp_path: Path) -> None:
+def test_events_without_a_controller_are_reported_as_json(tmp_path: Path) -> None:
     result = op25b("events", "--socket", str(tmp_path / "none"), "--json")
     assert result.exit_code == 1
     assert "no controller answers" in json.loads(result.stdout)["error"]
@@ -188,9 +188,9 @@ def test_the_local_port_has_a_role_like_any_other(tmp_path: Path) -> None:
     ]
     packet = ("--src", "100.64.0.1", "--dst", "203.0.113.9", "--at", AT)
     for port in ("LOCAL", "4294967294"):
-        told = op25b("explain", str(path), "--switch", "access-1", "--in-port", port, *packet).stdout
-        assert told.startswith("permit: port LOCAL of access-1 is trusted\n")
-        assert "in_port=LOCAL" in told
+        reported = op25b("explain", str(path), "--switch", "access-1", "--in-port", port, *packet).stdout
+        assert reported.startswith("permit: port LOCAL of access-1 is trusted\n")
+        assert "in_port=LOCAL" in reported
     assert op25b(
         "explain", str(EXAMPLE), "--switch", "access-1", "--in-port", "LOCAL", *packet
     ).stdout.startswith("block: ")
@@ -209,7 +209,7 @@ def test_the_local_port_has_a_role_like_any_other(tmp_path: Path) -> None:
     assert "LOCAL" in json.dumps(schema["trusted_ports"])
 
 
-def test_of_a_thousand_names_the_first_are_told(tmp_path: Path) -> None:
+def test_of_a_thousand_names_the_first_are_reported(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     switches = "".join(f"  s{number}: {{dpid: {number}, uplink_ports: [1]}}\n" for number in range(1, 1001))
     path.write_text(EXAMPLE.read_text().partition("exceptions:")[0] + "switches:\n" + switches)
@@ -247,20 +247,20 @@ def test_rules_as_a_table_shows_every_table() -> None:
 
 
 def test_explain_names_verdict_policy_line_and_flow() -> None:
-    told = explain("--src", "100.64.3.8", "--dst", "203.0.113.7")
-    assert (told["verdict"], told["rule"], told["policy_line"]) == ("block", "subscriber-6", 5)
-    assert told["policy_file"] == str(EXAMPLE)
-    assert told["flow"].endswith("table=2,priority=10,actions=drop")
-    told = explain("--src", "100.64.3.7", "--dst", "203.0.113.7")
-    assert (told["verdict"], told["policy_line"]) == ("permit", 8)
-    assert "hard_timeout=65535" in told["flow"]
+    reported = explain("--src", "100.64.3.8", "--dst", "203.0.113.7")
+    assert (reported["verdict"], reported["rule"], reported["policy_line"]) == ("block", "subscriber-6", 5)
+    assert reported["policy_file"] == str(EXAMPLE)
+    assert reported["flow"].endswith("table=2,priority=10,actions=drop")
+    reported = explain("--src", "100.64.3.7", "--dst", "203.0.113.7")
+    assert (reported["verdict"], reported["policy_line"]) == ("permit", 8)
+    assert "hard_timeout=65535" in reported["flow"]
 
 
 def test_explain_takes_a_whole_frame() -> None:
     frame = frame_of(packet(1, 4, 0x64400001, 0xCB007119, 40000, 25)).hex()
-    told = explain("--packet", frame)
-    assert (told["verdict"], told["rule"]) == ("block", "subscriber-6")
-    assert told["because"].startswith("100.64.0.1 is in the dynamic space 100.64.0.0/10")
+    reported = explain("--packet", frame)
+    assert (reported["verdict"], reported["rule"]) == ("block", "subscriber-6")
+    assert reported["because"].startswith("100.64.0.1 is in the dynamic space 100.64.0.0/10")
 
 
 def test_explain_knows_other_protocols_and_tags() -> None:

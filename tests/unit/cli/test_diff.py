@@ -22,7 +22,7 @@ def diff(old: Path, new: Path, *arguments: str) -> Result:
     return CliRunner().invoke(main, ["diff", str(old), str(new), "--at", AT, *arguments])
 
 
-def told(old: Path, new: Path, *arguments: str) -> Any:
+def reported(old: Path, new: Path, *arguments: str) -> Any:
     result = diff(old, new, "--json", *arguments)
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
@@ -50,7 +50,7 @@ def test_a_smaller_static_space(tmp_path: Path) -> None:
         "    mail from 100.64.8.128/25 (128 addresses) to any IPv4 address but 192.0.2.25, on port 3",
     ]
     assert lines[-1].startswith("  rules +")
-    switch = told(EXAMPLE, new)["switches"]["access-1"]
+    switch = reported(EXAMPLE, new)["switches"]["access-1"]
     mail = switch["becomes_blocked"][0]
     assert mail["kind"] == "mail"
     assert mail["ports"] == [[3, 3]]
@@ -67,7 +67,7 @@ def test_another_name_treats_no_packet_differently(tmp_path: Path) -> None:
     result = diff(EXAMPLE, new)
     assert result.exit_code == 0
     assert result.stdout == "no packet is treated differently\naccess-1: nothing changes\n"
-    assert told(EXAMPLE, new)["differs"] is False
+    assert reported(EXAMPLE, new)["differs"] is False
 
 
 def test_of_a_new_switch_nobody_says_that_it_treats_packets_as_before(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_rules_may_change_where_no_verdict_does(tmp_path: Path) -> None:
     new = changed(tmp_path, ("trusted_ports: [26]", "trusted_ports: [26]\n    forwarding: {table: 10}"))
     result = diff(EXAMPLE, new)
     assert "  permitted packets go on to table 10 instead of NORMAL" in result.stdout.splitlines()
-    switch = told(EXAMPLE, new)["switches"]["access-1"]
+    switch = reported(EXAMPLE, new)["switches"]["access-1"]
     assert switch["becomes_blocked"] == switch["becomes_permitted"] == []
     assert switch["rules"]["changed"] > 0
 
@@ -95,28 +95,28 @@ def test_an_empty_dynamic_space_is_warned_of(tmp_path: Path) -> None:
     new = changed(tmp_path, ('dynamic: [100.64.0.0/10, "2001:db8:1000::/36"]', "dynamic: []"))
     sentence = "access-1 would block nothing: address_space.dynamic is empty"
     assert diff(EXAMPLE, new).stdout.splitlines()[-1] == f"warning: {sentence}; a reload asks for --yes"
-    assert told(EXAMPLE, new)["stops_blocking"] == [sentence]
+    assert reported(EXAMPLE, new)["stops_blocking"] == [sentence]
 
 
-def test_what_opens_far_wider_is_told(tmp_path: Path) -> None:
+def test_what_opens_far_wider_is_reported(tmp_path: Path) -> None:
     new = changed(tmp_path, ("192.0.2.25", "0.0.0.0/1"))
     sentence = (
         "mail_destinations let dynamic space reach 56.5 % of the IPv4 Internet on port 25;"
         " name the ISP's own mail servers or networks"
     )
     assert diff(EXAMPLE, new).stdout.splitlines()[-1] == f"warning: {sentence}; a reload asks for --yes"
-    assert told(EXAMPLE, new)["opens"] == [sentence]
-    assert told(new, EXAMPLE)["opens"] == []
+    assert reported(EXAMPLE, new)["opens"] == [sentence]
+    assert reported(new, EXAMPLE)["opens"] == []
 
 
 def test_lines_that_lose_everything_come_first(tmp_path: Path) -> None:
     new = changed(tmp_path, ("exceptions:", "hardening: {source_validation: binding}\nexceptions:"))
     sentence = "23 of 24 lines lose all traffic but what gets them an address: nothing is bound to them"
     assert diff(EXAMPLE, new).stdout.splitlines()[0] == sentence
-    lost = told(EXAMPLE, new)["cut_off"]
+    lost = reported(EXAMPLE, new)["cut_off"]
     assert lost == [{"switch": "access-1", "port": port} for port in range(1, 25) if port != 3]
-    assert told(new, new)["cut_off"] == []
-    assert told(new, EXAMPLE)["cut_off"] == []
+    assert reported(new, new)["cut_off"] == []
+    assert reported(new, EXAMPLE)["cut_off"] == []
     policies = [load(path, 1_800_000_000.0).policy for path in (EXAMPLE, new)]
     assert policies[0] is not None
     assert policies[1] is not None
@@ -134,8 +134,8 @@ def test_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
     whole = diff(EXAMPLE, new, "--all").stdout.splitlines()
     assert whole[3 + 102] == "      100.64.8.224/27  32 addresses"
     assert not [line for line in whole if "--all" in line]
-    sources = told(EXAMPLE, new)["switches"]["access-1"]["becomes_blocked"][0]["sources"]
-    everything = told(EXAMPLE, new, "--all")["switches"]["access-1"]["becomes_blocked"][0]["sources"]
+    sources = reported(EXAMPLE, new)["switches"]["access-1"]["becomes_blocked"][0]["sources"]
+    everything = reported(EXAMPLE, new, "--all")["switches"]["access-1"]["becomes_blocked"][0]["sources"]
     assert len(sources["prefixes"]) == 20
     assert len(everything["prefixes"]) == 20 + sources["more_prefixes"]
     assert everything["more_prefixes"] == 0
@@ -145,13 +145,13 @@ def test_one_switch_of_several(tmp_path: Path) -> None:
     new = changed(tmp_path, ("switches:", "switches:\n  access-9: {dpid: 0x9, subscriber_ports: [1]}"))
     assert "access-9: new in the policy; all rules are installed" in diff(EXAMPLE, new).stdout
     assert "access-9" not in diff(EXAMPLE, new, "--switch", "access-1").stdout
-    assert told(EXAMPLE, new, "--switch", "access-9")["added"] == ["access-9"]
+    assert reported(EXAMPLE, new, "--switch", "access-9")["added"] == ["access-9"]
     result = diff(EXAMPLE, new, "--switch", "x")
     assert result.exit_code == 2
     assert "no switch is called 'x'; the switches are access-1, access-9" in result.stderr
 
 
-def test_the_problems_of_both_policies_are_told(tmp_path: Path) -> None:
+def test_the_problems_of_both_policies_are_reported(tmp_path: Path) -> None:
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     old.write_text("isp: {}\n")
     new.write_text("isp: {mail_destinations: [1]}\naddress_space: {dynamic: []}\nswitches: {}\n")

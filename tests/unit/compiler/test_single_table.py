@@ -183,20 +183,22 @@ def test_of_equal_exceptions_the_longest_counts(tmp_path: Path) -> None:
     assert [rule.hard_timeout for rule in rules if rule.role is RuleRole.EXCEPTION] == [7200] * 2
 
 
-def test_everything_that_stands_in_the_way_is_told_at_once_with_place_and_remedy(tmp_path: Path) -> None:
+def test_everything_that_stands_in_the_way_is_reported_at_once_with_place_and_remedy(tmp_path: Path) -> None:
     head = HARDENED.replace("hardening: {}", "hardening: {source_validation: binding}")
     head = head.replace("dpid: 1,", "dpid: 1, forwarding: {table: 7},").replace("[3]", "[3, 5-9]")
     policy = policy_of(tmp_path, head + SPACE)
     dynamic = listed(policy, apart(4, "100.64.0.0", 3000))
     file = tmp_path / "policy.yaml"
-    told = messages(replace(policy, dynamic=dynamic))
-    assert len(told) == 3
-    assert told[0].startswith(f"{file}:4:3: error: forwarding of s hands over to table 7, ")
-    assert told[0].endswith("; write forwarding: normal")
-    assert told[1].startswith(f"{file}:2:13: error: source_validation: binding ")
-    assert told[1].endswith("; write prefix or port-25")
-    assert told[2].startswith(f"{file}:4:3: error: in one table each of the 6 uplink_ports of s needs ")
-    assert told[2].endswith("; join them to one port (link aggregation), or use a switch with several tables")
+    reported = messages(replace(policy, dynamic=dynamic))
+    assert len(reported) == 3
+    assert reported[0].startswith(f"{file}:4:3: error: forwarding of s hands over to table 7, ")
+    assert reported[0].endswith("; write forwarding: normal")
+    assert reported[1].startswith(f"{file}:2:13: error: source_validation: binding ")
+    assert reported[1].endswith("; write prefix or port-25")
+    assert reported[2].startswith(f"{file}:4:3: error: in one table each of the 6 uplink_ports of s needs ")
+    assert reported[2].endswith(
+        "; join them to one port (link aggregation), or use a switch with several tables"
+    )
 
 
 def test_uplinks_are_refused_only_where_they_make_too_many_rules(tmp_path: Path) -> None:
@@ -205,8 +207,8 @@ def test_uplinks_are_refused_only_where_they_make_too_many_rules(tmp_path: Path)
         replace(policy, dynamic=listed(policy, apart(4, "100.64.0.0", count))) for count in (1000, 6000)
     )
     assert len(rules_of(few)) < 2 * MOST_EXTRA_RULES
-    (told,) = messages(many)
-    assert "each of the 2 uplink_ports of s needs 18" in told
+    (reported,) = messages(many)
+    assert "each of the 2 uplink_ports of s needs 18" in reported
     one_uplink = replace(many.switches["s"], uplink_ports=frozenset({3}))
     assert len(compile_single_table(many, one_uplink, NOW)) > MOST_EXTRA_RULES
 
@@ -216,9 +218,9 @@ def test_lines_with_tags_are_refused_where_they_make_too_many_rules(tmp_path: Pa
         tmp_path, HARDENED.replace("dpid: 1,", "dpid: 1, vlans: {1: [100], 2: [100]},") + SPACE
     )
     assert rules_of(policy)
-    (told,) = messages(replace(policy, static=listed(policy, apart(4, "100.64.0.0", 9000))))
-    assert "each of the 2 lines that may carry tags by the vlans of s needs 90" in told
-    assert "take the tags off before they come to this switch" in told
+    (reported,) = messages(replace(policy, static=listed(policy, apart(4, "100.64.0.0", 9000))))
+    assert "each of the 2 lines that may carry tags by the vlans of s needs 90" in reported
+    assert "take the tags off before they come to this switch" in reported
 
 
 def test_gaps_between_prefixes_are_refused_where_they_make_too_many_rules(tmp_path: Path) -> None:
@@ -226,9 +228,9 @@ def test_gaps_between_prefixes_are_refused_where_they_make_too_many_rules(tmp_pa
     policy = policy_of(tmp_path, head + SPACE)
     assert policy.hardening.source_validation is SourceValidation.PREFIX
     scattered = [Prefix(6, 0x20010DB8 << 96 | number << 80, 64) for number in range(1, 1200)]
-    (told,) = messages(replace(policy, dynamic=listed(policy, scattered)))
-    assert "source_validation: prefix needs " in told
-    assert "write port-25, or use a switch with several tables" in told
+    (reported,) = messages(replace(policy, dynamic=listed(policy, scattered)))
+    assert "source_validation: prefix needs " in reported
+    assert "write port-25, or use a switch with several tables" in reported
 
 
 def test_what_goes_its_way_anyhow_needs_no_rule_for_its_source(tmp_path: Path) -> None:

@@ -186,21 +186,21 @@ def base_of(field: tuple[str, str]) -> Policy:
 
 
 @pytest.mark.parametrize("field", CHANGES, ids=".".join)
-def test_a_change_of_it_is_told_by_diff(field: tuple[str, str]) -> None:
+def test_a_change_of_it_is_reported_by_diff(field: tuple[str, str]) -> None:
     old = base_of(field)
-    told = effect(old, CHANGES[field](old), AT, only=[NAME])
-    assert told.untouched == ()
-    assert not told.treats_all_alike
-    assert any(found.traffic for found in told.switches)
+    reported = effect(old, CHANGES[field](old), AT, only=[NAME])
+    assert reported.untouched == ()
+    assert not reported.treats_all_alike
+    assert any(found.traffic for found in reported.switches)
 
 
 @pytest.mark.parametrize("field", WITHOUT_EFFECT, ids=".".join)
 def test_what_is_without_effect_changes_no_packet_and_no_rule(field: tuple[str, str]) -> None:
     new = WITHOUT_EFFECT[field](BASE)
     assert new != BASE
-    told = effect(BASE, new, AT, only=[NAME])
-    assert told.treats_all_alike
-    assert not any(sum(rules[:3]) for found in told.switches for rules in found.rules.values())
+    reported = effect(BASE, new, AT, only=[NAME])
+    assert reported.treats_all_alike
+    assert not any(sum(rules[:3]) for found in reported.switches for rules in found.rules.values())
 
 
 @pytest.mark.parametrize("field", [*CHANGES, *OTHERWISE], ids=".".join)
@@ -250,11 +250,11 @@ def test_a_proof_for_one_switch_is_none_for_another_that_differs_in_it(
     one, other = (desired_states.of(each) for each in policy.switches.values())
     wanted = one.wanted(AT, 254)
     assert one.violation(wanted, frozenset(), (), AT) is None
-    told = other.violation(wanted, frozenset(), (), AT)
+    reported = other.violation(wanted, frozenset(), (), AT)
     assert judged == [NAME, PEER]
     if field in CHANGES:
-        assert told is not None
-        assert told.startswith("not proven: ")
+        assert reported is not None
+        assert reported.startswith("not proven: ")
 
 
 def bound_at_the_peer(*lines: tuple[int, str]) -> Policy:
@@ -278,13 +278,13 @@ ELSEWHERE_BOUND = {
 
 
 @pytest.mark.parametrize("change", ELSEWHERE_BOUND)
-def test_a_binding_of_another_switch_is_told_where_packets_feel_it(change: str) -> None:
+def test_a_binding_of_another_switch_is_reported_where_packets_feel_it(change: str) -> None:
     old, new = (
         replace(policy, static=listed("100.64.8.0/24", "100.64.9.0/24")) for policy in ELSEWHERE_BOUND[change]
     )
-    told = effect(old, new, AT, only=[NAME])
-    assert told.untouched == ()
-    assert any(found.traffic for found in told.switches)
+    reported = effect(old, new, AT, only=[NAME])
+    assert reported.untouched == ()
+    assert any(found.traffic for found in reported.switches)
 
 
 def test_a_proof_is_of_one_name_where_a_line_has_an_exception() -> None:

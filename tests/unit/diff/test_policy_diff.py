@@ -76,12 +76,12 @@ def exception(source: str | SubscriberPort, **parts: object) -> MailException:
     return replace(ticket, **parts)  # type: ignore[arg-type]
 
 
-def told(old: Policy, new: Policy) -> list[Traffic]:
+def reported(old: Policy, new: Policy) -> list[Traffic]:
     return [traffic for switch in effect(old, new, AT).switches for traffic in switch.traffic]
 
 
 def only(old: Policy, new: Policy, kind: Kind) -> Traffic:
-    (traffic,) = (traffic for traffic in told(old, new) if traffic.kind is kind)
+    (traffic,) = (traffic for traffic in reported(old, new) if traffic.kind is kind)
     return traffic
 
 
@@ -114,9 +114,9 @@ def test_only_what_is_not_exempt_otherwise_changes(example: Policy) -> None:
     assert mail.sources.count == 384
 
 
-def test_a_new_mail_destination_is_told_by_the_destination(example: Policy) -> None:
+def test_a_new_mail_destination_is_reported_by_the_destination(example: Policy) -> None:
     new = replace(example, mail_destinations=listed("192.0.2.0/24", "198.51.100.7"))
-    mail, answers = told(example, new)
+    mail, answers = reported(example, new)
     assert headline(mail) == "mail from any IPv4 address but 100.64.8.0/24 to 198.51.100.7"
     assert headline(answers) == (
         "TCP from port 25 from uplinks, from 198.51.100.7 to 100.64.0.0/10 without 100.64.8.0/24 "
@@ -162,7 +162,7 @@ def test_many_bindings_are_one_piece_of_news(example: Policy) -> None:
     assert "not all of it" in headline(mail)
 
 
-def test_an_exception_for_a_line_is_told_with_its_port(example: Policy) -> None:
+def test_an_exception_for_a_line_is_reported_with_its_port(example: Policy) -> None:
     new = replace(
         example,
         exceptions=(
@@ -183,7 +183,7 @@ def test_an_exception_for_a_line_is_told_with_its_port(example: Policy) -> None:
     assert exception_text(end).endswith("no longer holds")
 
 
-def test_an_exception_with_another_end_is_told(example: Policy) -> None:
+def test_an_exception_with_another_end_is_reported(example: Policy) -> None:
     ends = (int(AT) + 60, int(AT) + 3600, None)
     policies = [replace(example, exceptions=(exception("100.64.3.7", expires=end),)) for end in ends]
     sooner, later, never = policies
@@ -200,25 +200,25 @@ def test_an_exception_with_another_end_is_told(example: Policy) -> None:
 
 def test_monitor_mode_is_one_sentence(example: Policy) -> None:
     monitor = with_switch(example, mode=Mode.MONITOR)
-    (mode,) = told(example, monitor)
+    (mode,) = reported(example, monitor)
     assert (mode.kind, mode.change) == (Kind.MODE, VerdictChange.LET_THROUGH)
-    (mode,) = told(monitor, example)
+    (mode,) = reported(monitor, example)
     assert mode.change is VerdictChange.ENFORCED
     stricter = replace(monitor, static=())
     mail = only(monitor, stricter, Kind.MAIL)
     assert mail.change is VerdictChange.COUNTED
 
 
-def test_a_port_with_another_role_is_told_by_its_roles(example: Policy) -> None:
+def test_a_port_with_another_role_is_reported_by_its_roles(example: Policy) -> None:
     new = with_switch(example, uplink_ports=frozenset(), trusted_ports=frozenset({25, 26}))
     role = only(example, new, Kind.ROLE)
     assert (role.change, role.ports) == (VerdictChange.PERMITTED, ((25, 25),))
     assert headline(role) == "packets on port 25, uplink before and trusted now"
 
 
-def test_tags_are_told_by_port_and_number(example: Policy) -> None:
+def test_tags_are_reported_by_port_and_number(example: Policy) -> None:
     new = with_switch(example, vlans=MappingProxyType({4: frozenset({100, 101})}))
-    texts = {traffic.change: headline(traffic) for traffic in told(example, new)}
+    texts = {traffic.change: headline(traffic) for traffic in reported(example, new)}
     assert texts == {
         VerdictChange.BLOCKED: "frames without a tag on port 4",
         VerdictChange.PERMITTED: "frames under tags 100-101 on port 4",
@@ -229,20 +229,20 @@ def test_each_way_around_is_a_kind(example: Policy) -> None:
     open_ = hardened(
         example, source_validation=SourceValidation.OFF, block_encapsulation=False, block_unreadable_tcp=False
     )
-    kinds = {traffic.kind for traffic in told(open_, example)}
+    kinds = {traffic.kind for traffic in reported(open_, example)}
     assert kinds >= {Kind.MAIL, Kind.UNREADABLE, Kind.ETHERTYPE, Kind.TAG, Kind.ANSWER_FROM_UPLINK}
     assert Kind.OTHER not in kinds
     tunnels = hardened(example, tunnels=replace(example.hardening.tunnels, block=True))
-    assert {traffic.kind for traffic in told(example, tunnels)} == {Kind.TUNNEL}
+    assert {traffic.kind for traffic in reported(example, tunnels)} == {Kind.TUNNEL}
     over_udp = hardened(
         example, tunnels=replace(example.hardening.tunnels, udp_ports=frozenset({4789, 6080, 6081}))
     )
-    assert {traffic.kind for traffic in told(example, over_udp)} == {Kind.UDP_PORT}
-    told_of = next(iter(told(example, over_udp)))
+    assert {traffic.kind for traffic in reported(example, over_udp)} == {Kind.UDP_PORT}
+    told_of = next(iter(reported(example, over_udp)))
     assert told_of.example["udp_dst"] == 4789
     assert effect(example, over_udp, AT).switches[0].rules["access-1"].added == 6
     bound = hardened(example, source_validation=SourceValidation.BINDING)
-    assert {Kind.ARP, Kind.OTHER, Kind.SERVICE} <= {traffic.kind for traffic in told(example, bound)}
+    assert {Kind.ARP, Kind.OTHER, Kind.SERVICE} <= {traffic.kind for traffic in reported(example, bound)}
 
 
 def test_names_and_spellings_change_nothing(example: Policy) -> None:
@@ -270,7 +270,7 @@ def test_rules_are_counted(example: Policy) -> None:
     assert rules_text(switch) == f"+3 -0 changed 0, {rules.unchanged} unchanged"
 
 
-def test_equal_switches_are_told_once(example: Policy) -> None:
+def test_equal_switches_are_reported_once(example: Policy) -> None:
     one = example.switches["access-1"]
     many = {
         f"access-{number}": replace(one, name=f"access-{number}", dpid=number) for number in range(1, 1001)
@@ -407,7 +407,7 @@ def test_from_one_address_plan_to_another(example: Policy) -> None:
     one, other = plan("AS2516-kddi.txt"), plan("AS9824-jcom.txt")
     everything = listed("0.0.0.0/0")
     old, new = (replace(example, dynamic=everything, static=static) for static in (one, other))
-    changed = {traffic.change: traffic for traffic in told(old, new) if traffic.kind is Kind.MAIL}
+    changed = {traffic.change: traffic for traffic in reported(old, new) if traffic.kind is Kind.MAIL}
     before, after = (AddressSet(4, held_by([entry.prefix for entry in plan])) for plan in (one, other))
     blocked, permitted = changed[VerdictChange.BLOCKED].sources, changed[VerdictChange.PERMITTED].sources
     assert blocked is not None

@@ -60,7 +60,7 @@ all_removed = st.builds(
 
 @pytest.mark.parametrize("version", VERSIONS)
 @given(removed=all_removed)
-def test_what_is_told_is_read(version: int, removed: FlowRemoved) -> None:
+def test_what_is_reported_is_read(version: int, removed: FlowRemoved) -> None:
     message = flow_removed(version, removed)
     assert is_flow_removed(message)
     assert decode_flow_removed(message) == removed
@@ -72,10 +72,10 @@ def test_ryu_reads_it_alike(version: int) -> None:
     message = flow_removed(
         version, FlowRemoved(FlowRule(2, 7, MATCH, None, 77, 60), RemovedReason.HARD_TIMEOUT, 5, 6)
     )
-    told = ofproto_parser.msg(ProtocolDesc(version), version, 11, len(message), 0, message)
-    assert (told.table_id, told.priority, told.cookie, told.reason) == (2, 7, 77, 1)
-    assert (told.idle_timeout, told.hard_timeout) == (9, 60)
-    assert told.match["ipv4_src"] == ("10.0.0.0", "255.0.0.0")
+    reported = ofproto_parser.msg(ProtocolDesc(version), version, 11, len(message), 0, message)
+    assert (reported.table_id, reported.priority, reported.cookie, reported.reason) == (2, 7, 77, 1)
+    assert (reported.idle_timeout, reported.hard_timeout) == (9, 60)
+    assert reported.match["ipv4_src"] == ("10.0.0.0", "255.0.0.0")
 
 
 @pytest.mark.parametrize("version", VERSIONS)

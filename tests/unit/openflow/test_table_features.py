@@ -59,12 +59,12 @@ tables = st.builds(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@given(told=st.lists(tables, max_size=5))
-def test_tables_are_read(version: int, told: list[TableFeatures]) -> None:
-    message = reply(version, *told)
+@given(reported=st.lists(tables, max_size=5))
+def test_tables_are_read(version: int, reported: list[TableFeatures]) -> None:
+    message = reply(version, *reported)
     assert is_table_features_reply(message)
     assert codec.has_more(message)
-    assert list(decode_table_features(message)) == told
+    assert list(decode_table_features(message)) == reported
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -36,15 +36,15 @@ class Place:
     def __init__(self, folder: Path) -> None:
         self.path = folder / "policy.yaml"
         self.store = PolicyStore(folder / "state")
-        self.told: list[str] = []
+        self.reported: list[str] = []
 
     def start(self, content: bytes, at: float = NOW, *, yes: bool = False) -> PolicyManager:
         self.path.write_bytes(content)
-        self.told.clear()
+        self.reported.clear()
         return PolicyManager(
             self.path,
             self.store,
-            lambda level, kind, text, more: self.told.append(text),
+            lambda level, kind, text, more: self.reported.append(text),
             at,
             work=lambda work, *arguments, **named: work(*arguments, **named),
             in_file_thread=lambda kind, subject, work, *arguments: work(*arguments),
@@ -62,12 +62,12 @@ def test_a_start_with_an_odd_file_goes_on_with_the_policy_that_is_kept(place: Pl
     before = place.start(POLICY).in_force
     after = place.start(content, NOW + 60).in_force
     assert after == before._replace(kept=True)
-    assert place.told == [
+    assert place.reported == [
         f"policy {place.path} refused: the last one in force goes on, kept in {place.store.place(place.path)}"
     ]
 
 
-def test_a_mistake_of_ours_in_reading_is_told_and_costs_no_policy(
+def test_a_mistake_of_ours_in_reading_is_reported_and_costs_no_policy(
     place: Place, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     before = place.start(POLICY).in_force
@@ -116,8 +116,8 @@ def test_a_policy_that_opens_far_wider_needs_yes(place: Place, content: bytes, r
     candidate, applied = policies.reload(NOW + 1)
     assert (applied, candidate.refusal(yes=False), policies.in_force) == (False, "opens", before)
     assert candidate.opens[0].startswith(reason)
-    assert reason in place.told[-1]
-    assert place.told[-1].endswith("to accept it: 'op25b reload --yes'")
+    assert reason in place.reported[-1]
+    assert place.reported[-1].endswith("to accept it: 'op25b reload --yes'")
     status, report = reload_report(candidate, place.path, yes=False)
     assert (status, report["refused"], report["opens"]) == ("409 Conflict", "opens", list(candidate.opens))
     assert policies.reload(NOW + 2, yes=True)[1]
@@ -127,7 +127,7 @@ def test_a_policy_that_opens_far_wider_needs_yes(place: Place, content: bytes, r
 def test_a_start_with_a_policy_that_opens_far_wider_needs_yes(place: Place) -> None:
     before = place.start(POLICY).in_force
     assert place.start(WIDE).in_force == before._replace(kept=True)
-    assert "reach 56.5 % of the IPv4 Internet" in place.told[-1]
+    assert "reach 56.5 % of the IPv4 Internet" in place.reported[-1]
     assert not place.start(WIDE, yes=True).in_force.kept
     assert not place.start(WIDE).in_force.kept
 

@@ -15,7 +15,7 @@ exceptions:
 """
 
 
-def test_each_end_is_told_once(tmp_path: Path) -> None:
+def test_each_end_is_reported_once(tmp_path: Path) -> None:
     policy = policy_of(tmp_path, "access-1", more=EXCEPTIONS)
 
     def ended(since: float, at: float) -> list[str]:

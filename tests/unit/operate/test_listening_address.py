@@ -23,7 +23,7 @@ CLEAR = {"host": "", "ports": [6653, 6633], "tls": False, "asks_certificates": F
 SIGNED = "; ovs-vsctl get-ssl is to name a certificate that its --ca-certs has signed"
 
 
-def told(openflow: dict[str, Any] | None, *targets: str, refused: str | None = None) -> Finding:
+def reported(openflow: dict[str, Any] | None, *targets: str, refused: str | None = None) -> Finding:
     """What is told of a bridge with these targets, none of which is connected."""
     rows = tuple(OpenFlowController("uuid", target, False, None, None, None) for target in targets)
     bridge = BRIDGE._replace(controllers=rows)
@@ -72,20 +72,20 @@ WHERE = ", where the running controller awaits switches"
 def test_the_remedy_leads_to_where_the_controller_awaits_switches(
     openflow: dict[str, Any] | None, targets: list[str], remedy: str
 ) -> None:
-    finding = told(openflow, *targets)
+    finding = reported(openflow, *targets)
     assert finding.what == f"is not connected to its controller {', '.join(targets)}"
     assert finding.remedy == remedy
 
 
 def test_without_a_controller_of_its_own_the_host_is_left_open() -> None:
-    assert told(TLS).remedy == f"{SET}ssl:HOST:26653"
-    assert told(CLEAR).remedy == f"{SET}tcp:HOST:6653"
+    assert reported(TLS).remedy == f"{SET}ssl:HOST:26653"
+    assert reported(CLEAR).remedy == f"{SET}tcp:HOST:6653"
 
 
 def test_a_controller_of_an_older_version_tells_no_ports() -> None:
     older = {key: value for key, value in TLS.items() if key != "ports"}
     assert listening_address(older) == ListeningAddress("ssl", (), True)
-    assert told(older, "tcp:192.0.2.10:7").remedy == f"op25b run at that address, or {SET}tcp:HOST:PORT"
+    assert reported(older, "tcp:192.0.2.10:7").remedy == f"op25b run at that address, or {SET}tcp:HOST:PORT"
 
 
 SWITCH = replace(desired().switch, name="access-1", dpid=1)
@@ -100,8 +100,8 @@ TIED = replace(SWITCH, certificate=CertificateName(None, (("CN", "access-1"),)))
         (refusal(TIED, None), "start with --ctl-privkey, --ctl-cert and --ca-certs, or take that from "),
     ],
 )
-def test_a_certificate_that_was_refused_is_told_with_its_remedy(text: str, remedy: str) -> None:
-    finding = told(TLS, "ssl:127.0.0.1:26653", refused=f"127.0.0.1:40000 {text}")
+def test_a_certificate_that_was_refused_is_reported_with_its_remedy(text: str, remedy: str) -> None:
+    finding = reported(TLS, "ssl:127.0.0.1:26653", refused=f"127.0.0.1:40000 {text}")
     assert finding.what.startswith("is refused by the controller: 127.0.0.1:40000 claims to be access-1 ")
     assert finding.remedy.startswith(remedy)
     assert finding.what.removeprefix("is refused by the controller: 127.0.0.1:40000 ") in text

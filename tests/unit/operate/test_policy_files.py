@@ -93,7 +93,7 @@ def test_what_the_work_raises_is_raised_and_nothing_is_left_open(tmp_path: Path)
     assert open_files() == before
 
 
-def test_a_system_without_another_thread_is_told_and_tried_again(
+def test_a_system_without_another_thread_is_reported_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "there").write_text("here")

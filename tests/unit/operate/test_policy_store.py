@@ -120,7 +120,7 @@ def test_whatever_it_holds_it_is_used_or_told(store: PolicyStore, content: bytes
         store.recall(POLICY)
 
 
-def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_place_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("a file")
     store = PolicyStore(tmp_path / "state")
     with pytest.raises(StoreError, match=r"cannot keep the policy in .*/state/policy-.*\.json: "):

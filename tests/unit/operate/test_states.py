@@ -105,8 +105,8 @@ def test_a_state_that_nobody_classified() -> None:
     assert not set(REMEDIES) & WANTED
     assert set(cli.COLOURS) >= set(STATES), "status has no colour for it"
     rows = [line.split("|")[1] for line in README.read_text().splitlines() if line.startswith("| `")]
-    told = {state for row in rows for state in row.strip(" `").split("`, `")}
-    assert told >= set(STATES), "README does not say what it means"
+    reported = {state for row in rows for state in row.strip(" `").split("`, `")}
+    assert reported >= set(STATES), "README does not say what it means"
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_all_protected_means_that_none_is_in_monitor_mode(
 
 
 def roles_told(roles: dict[str, list[int]], *, local_is_up: bool) -> list[str]:
-    told = {**expected("access-1", 1, "protected"), "roles": roles}
+    reported = {**expected("access-1", 1, "protected"), "roles": roles}
     findings = check_bridge(
-        BRIDGE._replace(local_is_up=local_is_up), told, (3, 1), here=True, listening=ListeningAddress()
+        BRIDGE._replace(local_is_up=local_is_up), reported, (3, 1), here=True, listening=ListeningAddress()
     )
     found = [each for each in findings if " role" in each.what or "no port" in each.what]
     return [f"{each.what}; {each.remedy}" for each in found]

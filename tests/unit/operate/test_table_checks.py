@@ -33,7 +33,7 @@ def bridge(tables: dict[int, FlowTable]) -> Bridge:
     )
 
 
-def told(release: tuple[int, int] | None, tables: dict[int, FlowTable] | None = None) -> list[str]:
+def reported(release: tuple[int, int] | None, tables: dict[int, FlowTable] | None = None) -> list[str]:
     findings = check_tables(bridge(tables or {}), NEEDED, release)
     return [finding.remedy for finding in findings if finding.severity != "ok"]
 
@@ -50,17 +50,17 @@ def test_ipv6_is_tracked_by_default_from_3_5_on() -> None:
         "ovs-vsctl -- --id=@t2 create Flow_Table prefixes=ip_dst,ipv6_dst,ip_src "
         "-- set Bridge br flow_tables:2=@t2"
     )
-    assert told((3, 4)) == told(None) == [command]
-    assert told((3, 5)) == told((4, 0)) == []
+    assert reported((3, 4)) == reported(None) == [command]
+    assert reported((3, 5)) == reported((4, 0)) == []
 
 
 def test_settings_of_a_table_stand_for_themselves() -> None:
     chosen = {2: FlowTable("uuid-2", frozenset({"ip_dst", "ip_src", "ipv6_dst"}), None, False)}
-    assert told((3, 1), chosen) == []
+    assert reported((3, 1), chosen) == []
     none = {2: FlowTable("uuid-2", frozenset(), None, False)}
-    assert told((3, 5), none) == ["ovs-vsctl -- set Flow_Table uuid-2 prefixes=ip_dst,ipv6_dst,ip_src"]
+    assert reported((3, 5), none) == ["ovs-vsctl -- set Flow_Table uuid-2 prefixes=ip_dst,ipv6_dst,ip_src"]
     limited = {2: FlowTable("uuid-2", None, 8, False), 9: FlowTable("uuid-9", None, 1, False)}
-    assert told((3, 5), limited) == ["ovs-vsctl clear Flow_Table uuid-2 flow_limit"]
+    assert reported((3, 5), limited) == ["ovs-vsctl clear Flow_Table uuid-2 flow_limit"]
 
 
 DUMPED = """OFPST_TABLE reply (OF1.3) (xid=0x2):

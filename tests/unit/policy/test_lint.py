@@ -124,7 +124,7 @@ def test_an_ip_version_that_is_forgotten(changes: list[tuple[str, str]], expecte
     assert not [line for line in warnings(*changes) if "every line" in line or "its lines" in line]
 
 
-def test_of_many_alike_the_first_are_told() -> None:
+def test_of_many_alike_the_first_are_reported() -> None:
     exceptions = ", ".join(f"{{name: '{number}', source: 198.51.100.{number}}}" for number in range(100))
     lines = warnings(("[]", f"[{exceptions}]"))
     assert len(lines) == 21

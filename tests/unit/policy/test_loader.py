@@ -36,7 +36,7 @@ def valid(folder: Path, text: str) -> Policy:
     return loaded.policy
 
 
-def told(folder: Path, text: str, severity: str = "error") -> list[str]:
+def reported(folder: Path, text: str, severity: str = "error") -> list[str]:
     """Problems of one severity as a reader sees them, without the folder."""
     problems = load_text(folder, text).problems
     return [str(problem).replace(f"{folder}/", "") for problem in problems if problem.severity == severity]
@@ -174,7 +174,7 @@ def test_five_mistakes_are_five_lines(tmp_path: Path) -> None:
       access-1: {dpid: 0x1, subscriber_ports: [1-24], uplink_ports: [24]}
       access-2: {dpid: 0x1, subscriber_ports: [1]}
     """
-    assert told(tmp_path, text) == [
+    assert reported(tmp_path, text) == [
         "policy.yaml:2:3: error: unknown key 'mail_destination'; did you mean 'mail_destinations'?",
         "policy.yaml:3:23: error: '192.0.2.1/24' has bits set beyond its length; write 192.0.2.0/24",
         "policy.yaml:6:12: error: 10.0.0.0/8 is dynamic as well (policy.yaml:5:28);"
@@ -228,7 +228,7 @@ def test_five_mistakes_are_five_lines(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_each_mistake_has_its_line(tmp_path: Path, added: str, expected: str) -> None:
-    assert told(tmp_path, SMALLEST + added + "\n") == [f"policy.yaml:{expected}"]
+    assert reported(tmp_path, SMALLEST + added + "\n") == [f"policy.yaml:{expected}"]
 
 
 @pytest.mark.parametrize(
@@ -262,23 +262,23 @@ def test_each_mistake_has_its_line(tmp_path: Path, added: str, expected: str) ->
 )  # fmt: skip
 def test_each_mistake_in_a_switch_has_its_column(tmp_path: Path, written: str, expected: str) -> None:
     text = SMALLEST.rpartition("  access-1")[0] + f"  s: {{{written}}}\n"
-    errors = told(tmp_path, text)
+    errors = reported(tmp_path, text)
     assert f"policy.yaml:6:{expected}" in errors
 
 
 def test_no_switch_at_all_is_an_error(tmp_path: Path) -> None:
     text = SMALLEST.partition("switches:")[0]
     remedy = "no switch: nothing would be protected; name one, with its dpid and its ports"
-    assert told(tmp_path, text + "switches: {}\n") == [f"policy.yaml:5:1: error: {remedy}"]
-    assert told(tmp_path, text + "switches: {s: 5}\n") == [
+    assert reported(tmp_path, text + "switches: {}\n") == [f"policy.yaml:5:1: error: {remedy}"]
+    assert reported(tmp_path, text + "switches: {s: 5}\n") == [
         "policy.yaml:5:15: error: keys are expected, not '5'; write `key: value` below"
     ]
 
 
-def test_prefix_files_are_told_by_their_own_lines(tmp_path: Path) -> None:
+def test_prefix_files_are_reported_by_their_own_lines(tmp_path: Path) -> None:
     (tmp_path / "pools.txt").write_text("100.64.0.0/10\n  100.64.0.1/10 # north\nnorth\n")
     text = SMALLEST.replace("[100.64.0.0/10]", "[{file: pools.txt}, {file: none.txt}]")
-    assert told(tmp_path, text) == [
+    assert reported(tmp_path, text) == [
         f"policy.yaml:4:32: error: cannot read {tmp_path}/none.txt: No such file or directory;"
         " name a file that is there".replace(f"{tmp_path}/", ""),
         "pools.txt:2:3: error: '100.64.0.1/10' has bits set beyond its length; write 100.64.0.0/10",
@@ -289,7 +289,7 @@ def test_prefix_files_are_told_by_their_own_lines(tmp_path: Path) -> None:
 
 def test_a_file_that_is_no_prefix_file_is_not_told_line_by_line(tmp_path: Path) -> None:
     (tmp_path / "pools.txt").write_text("word\n" * 1000)
-    errors = told(tmp_path, SMALLEST.replace("[100.64.0.0/10]", "[{file: pools.txt}]"))
+    errors = reported(tmp_path, SMALLEST.replace("[100.64.0.0/10]", "[{file: pools.txt}]"))
     assert len(errors) == 51
     assert errors[-1] == "pools.txt:51:1: error: and 950 more lines of this file are no prefixes"
 
@@ -331,7 +331,7 @@ def test_a_half_written_file_is_refused_wherever_it_ends(tmp_path: Path) -> None
 
 def test_aliases_can_be_wrong_in_one_place_only(tmp_path: Path) -> None:
     text = SMALLEST.replace("[192.0.2.0/24]", "&mail [192.0.2.0/24, 1]").replace("[100.64.0.0/10]", "*mail")
-    assert told(tmp_path, text) == [
+    assert reported(tmp_path, text) == [
         "policy.yaml:2:43: error: '1' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes",
         "policy.yaml:2:43: error: '1' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes",
     ]
@@ -350,7 +350,7 @@ def test_warnings_leave_a_policy_valid(tmp_path: Path) -> None:
     hardening: {ethertypes: [0x888e, 0x8864]}
     """
     valid(tmp_path, text)
-    assert told(tmp_path, text, "warning") == [
+    assert reported(tmp_path, text, "warning") == [
         "policy.yaml:1:27: warning: 192.0.2.0/24 holds more than one host: one that forwards source-routed"
         " packets carries mail on to anywhere; name the mail servers alone, or see docs/bypasses.md",
         "policy.yaml:2:52: warning: no binding ties 100.64.8.4 of 100.64.8.0/29, 100.64.9.0 of 100.64.9.0/24"
@@ -374,8 +374,8 @@ def test_mail_destinations_of_single_hosts_need_no_warning(tmp_path: Path) -> No
         "192.0.2.0/31, 198.51.100.0/24, 198.18.0.0/15, 203.0.113.0/25",
     )
     text = SMALLEST.replace("192.0.2.0/24", hosts)
-    assert told(tmp_path, text, "warning") == []
-    (warning,) = told(tmp_path, text.replace(hosts, f'{hosts}, {wide}, "2001:db8:25::/48"'), "warning")
+    assert reported(tmp_path, text, "warning") == []
+    (warning,) = reported(tmp_path, text.replace(hosts, f'{hosts}, {wide}, "2001:db8:25::/48"'), "warning")
     assert warning == (
         "policy.yaml:2:54: warning: 192.0.2.0/31, 198.51.100.0/24, 198.18.0.0/15 and 2 more hold more than"
         " one host: one that forwards source-routed packets carries mail on to anywhere; name the mail"
@@ -388,7 +388,7 @@ def test_the_table_of_sources_is_free_where_there_is_none(
     tmp_path: Path, validation: str, free: bool
 ) -> None:
     text = SMALLEST.replace("uplink_ports: [2]", "uplink_ports: [2], forwarding: {table: 6}")
-    errors = told(tmp_path, text + f"hardening: {{source_validation: {validation}}}\n")
+    errors = reported(tmp_path, text + f"hardening: {{source_validation: {validation}}}\n")
     expected = (
         f"policy.yaml:6:79: error: table 6 is where 'source_validation: {validation}' looks at sources;"
         " write one from 7 to 254"
@@ -398,7 +398,7 @@ def test_the_table_of_sources_is_free_where_there_is_none(
 
 def test_tags_of_ports_that_do_not_look_at_them_are_a_warning(tmp_path: Path) -> None:
     text = SMALLEST.replace("uplink_ports: [2]", "trusted_ports: [2], vlans: {2: [5], 3: [6]}")
-    warnings = told(tmp_path, text, "warning")
+    warnings = reported(tmp_path, text, "warning")
     assert [line.partition("warning: ")[2] for line in warnings if line.startswith("policy.yaml:6")] == [
         "port 2 of access-1 is trusted, so its tags are not looked at; take it out of the vlans",
         "port 3 of access-1 has no role; add it to its subscriber_ports",
@@ -411,7 +411,7 @@ def unbound(folder: Path, dynamic: str, static: str, bound: str) -> list[str]:
     text = text.replace(
         "uplink_ports: [2]", f"uplink_ports: [2], bindings: [{{port: 1, addresses: [{bound}]}}]"
     )
-    return [line.partition("warning: ")[2] for line in told(folder, text, "warning") if "binding" in line]
+    return [line.partition("warning: ")[2] for line in reported(folder, text, "warning") if "binding" in line]
 
 
 @pytest.mark.parametrize(
@@ -449,4 +449,4 @@ def test_a_wholly_bound_static_prefix_is_no_warning(tmp_path: Path) -> None:
         "uplink_ports: [2]",
         "uplink_ports: [2], bindings: [{port: 1, addresses: [100.64.8.0/30, 100.64.8.4/30]}]",
     )
-    assert not [line for line in told(tmp_path, text, "warning") if "binding" in line]
+    assert not [line for line in reported(tmp_path, text, "warning") if "binding" in line]

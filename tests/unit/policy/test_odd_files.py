@@ -96,7 +96,7 @@ def test_an_anchor_may_be_used_again(recwarn: pytest.WarningsRecorder) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "place"), [('  "', "", "4:6"), ('  "a', "", "4:7"), ('  ? "s', "\n  ", "4:9")]
 )
-def test_an_escape_beyond_the_last_character_is_told(
+def test_an_escape_beyond_the_last_character_is_reported(
     written: str, before: str, after: str, place: str
 ) -> None:
     assert errors(SMALLEST.replace("  s:", f'{before}{written}"{after}:')) == [
@@ -108,7 +108,7 @@ def test_an_escape_beyond_the_last_character_is_told(
 @pytest.mark.parametrize(
     "version", ["1." + "9" * 5000, "9" * 5000 + ".1", "1." + "9" * 4000, "1.0", "1.3", "2.0", "0.0"]
 )
-def test_a_version_of_yaml_that_is_not_known_is_told(version: str) -> None:
+def test_a_version_of_yaml_that_is_not_known_is_reported(version: str) -> None:
     assert errors(f"# policy\n%YAML  {version}\n---\n{SMALLEST}") == [
         "policy.yaml:2:8: error: this version of YAML is not known; write %YAML 1.2, or take the line out"
     ]
@@ -132,7 +132,7 @@ def test_a_version_of_yaml_may_be_named(version: str) -> None:
         ("", "take it out"),
     ],
 )  # fmt: skip
-def test_of_a_merge_key_it_is_told_what_to_write_instead(merged: str, remedy: str) -> None:
+def test_of_a_merge_key_it_is_reported_what_to_write_instead(merged: str, remedy: str) -> None:
     text = SMALLEST.replace("{dpid", "&s {dpid") + f"  t:\n    <<: {merged}\n    dpid: 2\n"
     assert errors(text) == [f"policy.yaml:6:5: error: merge keys (<<) are not supported; {remedy}"]
 
@@ -156,7 +156,7 @@ def test_a_key_in_quotes_is_no_merge_key() -> None:
         ("!<tag:example.net,2027:a>", "'tag:example.net,2027:a'"),
     ],
 )
-def test_a_tag_that_means_nothing_is_told(where: str, column: int, written: str, tag: str) -> None:
+def test_a_tag_that_means_nothing_is_reported(where: str, column: int, written: str, tag: str) -> None:
     (line,) = errors(SMALLEST.replace(where, f"{written} {where}", 1))
     assert line.partition(":")[2].partition(":")[2] == (
         f"{column}: error: the tag {tag} means nothing here; take it out"
@@ -164,7 +164,7 @@ def test_a_tag_that_means_nothing_is_told(where: str, column: int, written: str,
 
 
 @pytest.mark.parametrize(("tag", "where"), [("!!str", "[1]"), ("!!seq", "{dpid"), ("!!map", "100.64.0.0/10")])
-def test_a_tag_of_another_kind_of_value_is_told(tag: str, where: str) -> None:
+def test_a_tag_of_another_kind_of_value_is_reported(tag: str, where: str) -> None:
     (line,) = errors(SMALLEST.replace(where, f"{tag} {where}"))
     assert line.endswith(f": error: the tag '{tag}' means nothing here; take it out")
 
@@ -214,7 +214,7 @@ def test_numbers_are_those_of_yaml_1_2_and_all_else_is_text(written: str, name: 
         ("''", "a text is expected; write some words"),
     ],
 )
-def test_what_is_no_name_is_told(written: str, expected: str) -> None:
+def test_what_is_no_name_is_reported(written: str, expected: str) -> None:
     assert errors(NAMED.replace("NAME", written)) == [f"policy.yaml:5:21: error: {expected}"]
 
 
@@ -228,7 +228,7 @@ def test_a_switch_has_a_name(written: str) -> None:
     "moment",
     ["9999-12-31T23:59:59-05:00", "0001-01-01T00:00:00+05:00", "1969-12-31T23:59:59Z"],
 )
-def test_moments_without_a_date_are_told(moment: str) -> None:
+def test_moments_without_a_date_are_reported(moment: str) -> None:
     text = NAMED.replace("NAME", "a").replace("2028-01-01T00:00:00Z", moment)
     assert errors(text) == [
         f"policy.yaml:5:53: error: '{moment}' is not from 1970 to 9999 in UTC;"
@@ -243,12 +243,12 @@ def test_the_last_second_of_9999_is_a_moment() -> None:
     assert policy.exceptions[0].expires == 253_402_300_799
 
 
-def test_a_file_name_with_a_null_character_is_told() -> None:
+def test_a_file_name_with_a_null_character_is_reported() -> None:
     text = SMALLEST.replace("[100.64.0.0/10]", '[{file: "a\\0b"}]')
     assert errors(text) == ["policy.yaml:2:34: error: U+0000 is not a character of any text; take it out"]
 
 
-def test_a_file_name_that_the_system_does_not_take_is_told() -> None:
+def test_a_file_name_that_the_system_does_not_take_is_reported() -> None:
     def read(path: Path) -> bytes:
         if path.name != "policy.yaml":
             raise UnicodeEncodeError("ascii", path.name, 0, 1, "ordinal not in range(128)")
@@ -270,17 +270,17 @@ def test_a_file_name_that_the_system_does_not_take_is_told() -> None:
         ),
     ],
 )
-def test_more_ports_than_a_switch_has_are_told(ports: str, expected: str) -> None:
+def test_more_ports_than_a_switch_has_are_reported(ports: str, expected: str) -> None:
     text = SMALLEST.replace("subscriber_ports: [1], uplink_ports: [2]", f"subscriber_ports: [{ports}]")
     assert errors(text) == [expected]
 
 
-def test_more_ports_than_a_network_has_are_told() -> None:
+def test_more_ports_than_a_network_has_are_reported() -> None:
     text = SMALLEST + "".join(
         f"  s{number}: {{dpid: {number}, subscriber_ports: [1-65536]}}\n" for number in range(2, 20)
     )
-    told = "error: with these the policy names more than 1,048,576 ports; name those that switches have"
-    assert errors(text) == [f"policy.yaml:{line}:37: {told}" for line in (20, 21, 22)]
+    reported = "error: with these the policy names more than 1,048,576 ports; name those that switches have"
+    assert errors(text) == [f"policy.yaml:{line}:37: {reported}" for line in (20, 21, 22)]
 
 
 def test_a_policy_file_has_a_largest_size() -> None:
@@ -305,7 +305,7 @@ def test_of_a_file_without_end_no_more_is_read_than_shows_that(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["policy.yaml", "pool.txt"])
-def test_a_fifo_out_of_which_nothing_comes_is_told(
+def test_a_fifo_out_of_which_nothing_comes_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(files, "SILENT_SECONDS", 0.01)
@@ -342,7 +342,7 @@ def test_what_was_not_understood_is_no_reason_for_a_warning() -> None:
     assert (problem.severity, problem.place.line) == ("error", 2)
 
 
-def test_of_very_many_errors_the_first_are_told() -> None:
+def test_of_very_many_errors_the_first_are_reported() -> None:
     lines = errors(SMALLEST + "".join(f"k{number}: 1\n" for number in range(3000)))
     assert len(lines) == 1001
     assert lines[-1].endswith("error: and 2,000 more errors in this file")

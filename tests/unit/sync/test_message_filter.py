@@ -63,7 +63,7 @@ def test_every_type_is_classified(version_name: str) -> None:
         classes = [
             message_filter.ALWAYS,
             message_filter.REPLIES,
-            message_filter.TOLD,
+            message_filter.UNREQUESTED,
             message_filter.COMMANDS,
         ]
         assert sum(number in each for each in classes) == 1, name
@@ -149,7 +149,7 @@ def test_sessions_judge_their_own_answers_and_what_a_flow_monitor_tells(
 
 
 def test_what_comes_unasked_counts(opened: MessageFilter, version: int) -> None:
-    for kind in message_filter.TOLD - {HELLO}:
+    for kind in message_filter.UNREQUESTED - {HELLO}:
         assert opened.violation(message(kind, body=bytes(48), version=version)) == ""
     for kind in message_filter.COMMANDS | {HELLO, 99}:
         assert opened.violation(message(kind, body=bytes(48), version=version)) != ""
@@ -168,14 +168,14 @@ def test_of_ports_a_switch_tells_so_many_only(opened: MessageFilter, version: in
     size = 64 * 1000
     for xid in (1, 2):
         opened.asked(question(PORTS, xid, version))
-        told = 0
+        reported = 0
         while not (
             violation := opened.violation(multipart(PORTS, xid, more=True, size=size, version=version))
         ):
-            told += size
-            assert told < 2 * message_filter.PORTS_BYTES
+            reported += size
+            assert reported < 2 * message_filter.PORTS_BYTES
         assert "about its ports" in violation
-        assert told > message_filter.PORTS_BYTES - 2 * size
+        assert reported > message_filter.PORTS_BYTES - 2 * size
 
 
 def test_another_version_than_is_spoken_is_not_read(opened: MessageFilter, version: int) -> None:

@@ -299,7 +299,7 @@ def test_a_late_barrier_of_an_older_cycle_confirms_nothing() -> None:
     assert then[1] == Kind.MULTIPART_REQUEST
 
 
-def test_requests_are_told_from_those_of_others() -> None:
+def test_requests_are_reported_from_those_of_others() -> None:
     dialogue, _ = reading()
     xids = []
     for _ in range(300):
@@ -311,7 +311,7 @@ def test_requests_are_told_from_those_of_others() -> None:
 
 
 @pytest.mark.parametrize("version", [4, 5, 6])
-def test_answers_are_told_from_news_and_from_what_is_of_no_concern(version: int) -> None:
+def test_answers_are_reported_from_news_and_from_what_is_of_no_concern(version: int) -> None:
     mine, theirs = 0x25B0_2507, 0x1234
     paused = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, 1871))
     update = (

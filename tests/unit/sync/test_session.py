@@ -105,7 +105,7 @@ def test_a_refused_rule_is_named_and_tried_again() -> None:
     assert world.status == ("protected", READ_BACK)
 
 
-def test_a_full_table_is_told_with_numbers() -> None:
+def test_a_full_table_is_reported_with_numbers() -> None:
     """What blocks is there, and as much of what permits as fits."""
     world = World(capabilities=Abilities(room_of={2: 12}))
     world.connect(desired())
@@ -195,7 +195,7 @@ def test_a_switch_that_never_describes_its_ports_is_degraded_after_a_while() -> 
     assert world.status == ("protected", READ_BACK)
 
 
-def test_what_is_wrong_is_told_before_the_ports_are_known() -> None:
+def test_what_is_wrong_is_reported_before_the_ports_are_known() -> None:
     world = World(ports=None)
     world.connect(desired()._replace(violation=lambda *_: "not proven"))
     assert world.status == ("degraded", "not proven")
@@ -308,7 +308,7 @@ def test_a_long_table_may_take_its_time_while_it_moves() -> None:
     assert world.status == ("protected", READ_BACK)
 
 
-def test_unreadable_statistics_are_told() -> None:
+def test_unreadable_statistics_are_reported() -> None:
     world = World()
     put(world.switch, *RULES)
     world.on_wire = lambda message: [message[:-4]] if message[1] == 19 else [message]
@@ -318,7 +318,7 @@ def test_unreadable_statistics_are_told() -> None:
     assert world.sent == []
 
 
-def test_a_refused_reading_is_told() -> None:
+def test_a_refused_reading_is_reported() -> None:
     world = World()
     world.on_wire = lambda message: [
         struct.pack("!BBHIHH", 4, 1, 12, *struct.unpack_from("!I", message, 4), 1, 5)
@@ -523,10 +523,10 @@ def test_ports_do_not_protect_a_switch_whose_next_policy_is_being_worked_out() -
     """Its table is that of the policy before."""
     world = World()
     world.connect(desired())
-    told = world.session.assign(desired(RULES[:-4] + RULES[-3:]), world.now)
-    assert told.job is not None
+    reported = world.session.assign(desired(RULES[:-4] + RULES[-3:]), world.now)
+    assert reported.job is not None
     assert world.session.ports_changed(PORTS, world.now).new_status is None
     assert world.session.contested((), world.now).new_status is None
     assert world.session.status.state is State.CHECKING
-    world.run(told)
+    world.run(reported)
     assert world.status[0] == "protected"

@@ -225,9 +225,9 @@ def test_others_who_change_rules_all_the_time_do_not_keep_us_busy(standing_by: b
 def test_a_table_is_read_where_the_switch_has_not_told_of_all_changes(kind: int) -> None:
     world = World()
     world.connect(desired())
-    told = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, kind))
+    reported = pack(4, Kind.EXPERIMENTER, 0, struct.pack("!II", 0x4F4E4600, kind))
     world.now += 10
-    world.run(world.deliver(told))
+    world.run(world.deliver(reported))
     assert world.session.due_at <= world.now
 
 

@@ -94,9 +94,9 @@ def test_several_rules_are_put_back_in_a_safe_order_before_the_table_is_read() -
     world = protected()
     seen: set[int] = set()
     remove(world.switch, *RULES[-3:-1], RULES[0])
-    told = world.channel.due(world.now)
+    reported = world.channel.due(world.now)
     world.switch.on_handled = lambda: seen.add(len(world.rules))
-    world.run(world.deliver(in_one_message(told)))
+    world.run(world.deliver(in_one_message(reported)))
     assert set(world.rules) == set(RULES)
     assert seen == {len(RULES)}
 

@@ -95,7 +95,7 @@ def asks(name: str, *values: int) -> Callable[[FlowMod], bool]:
         ),
     ],
 )
-def test_what_is_refused_is_told_with_the_setting_that_does_without_it(
+def test_what_is_refused_is_reported_with_the_setting_that_does_without_it(
     refused: Callable[[FlowMod], bool], setting: str
 ) -> None:
     strictest = policy(SourceValidation.BINDING, tunnels=True)

@@ -69,27 +69,27 @@ def test_a_table_that_grows_fourfold_a_rule_ends_and_names_the_rules(plain: Poli
     result = prove(plain, plain.switches[SWITCH], rules, NOW)
     assert isinstance(result, TooCostly)
     assert {rule.text for rule in result.rules} == {rule.text for rule in rules if not rule.is_managed}
-    told = violation(plain, plain.switches[SWITCH], rules, NOW)
-    assert told is not None
+    reported = violation(plain, plain.switches[SWITCH], rules, NOW)
+    assert reported is not None
     own = sum(rule.is_managed for rule in rules)
-    assert told.startswith(
+    assert reported.startswith(
         f"cannot be proven within {steps_for(own):,} steps, because of rules of other applications: "
         "table=0, priority=300,ip,nw_src="
     )
-    assert told.endswith("; and 10 more")
+    assert reported.endswith("; and 10 more")
 
 
 def test_a_caller_may_end_it_by_the_clock(plain: Policy) -> None:
     asked = itertools.count()
-    told = violation(
+    reported = violation(
         plain,
         plain.switches[SWITCH],
         table(plain, one_bit_each("", "resubmit(,1)")),
         NOW,
         is_over=lambda: next(asked) >= 3,
     )
-    assert told is not None
-    assert told.startswith("cannot be proven within the time for it (")
+    assert reported is not None
+    assert reported.startswith("cannot be proven within the time for it (")
 
 
 def test_thousands_of_exceptions_that_end_now_are_not_as_many_proofs(tmp_path: Path) -> None:
@@ -100,9 +100,9 @@ def test_thousands_of_exceptions_that_end_now_are_not_as_many_proofs(tmp_path: P
     policy = policy_of(f"{SPACE}exceptions:\n{ends}{PLAIN.removeprefix(SPACE)}", tmp_path)
     asked = itertools.count()
     rules = table(policy)[1:]
-    told = violation(policy, policy.switches[SWITCH], rules, NOW, is_over=lambda: next(asked) < 0)
-    assert told is not None
-    assert "not proven" in told
+    reported = violation(policy, policy.switches[SWITCH], rules, NOW, is_over=lambda: next(asked) < 0)
+    assert reported is not None
+    assert "not proven" in reported
     assert next(asked) < 100
 
 
@@ -196,13 +196,13 @@ def test_an_effect_that_costs_too_much_says_so(plain: Policy, tmp_path: Path) ->
     assert effect(plain, other, NOW).switches[0].untold is None
 
 
-def test_where_it_cannot_be_told_whether_anything_is_blocked_the_worst_is_told(
+def test_where_it_cannot_be_reported_whether_anything_is_blocked_the_worst_is_told(
     plain: Policy, tmp_path: Path
 ) -> None:
     edges = "".join(f"  - {{name: {name}, source: {name}}}\n" for name in ("100.64.0.0/13", "100.88.0.0/13"))
     other = policy_of(f"{SPACE}exceptions:\n{edges}{PLAIN.removeprefix(SPACE)}", tmp_path)
-    (told,) = stops_blocking(plain, other, NOW, is_over=lambda: True)
-    assert "as far as could be checked within" in told
+    (reported,) = stops_blocking(plain, other, NOW, is_over=lambda: True)
+    assert "as far as could be checked within" in reported
     assert stops_blocking(plain, other, NOW) == []
 
 

@@ -40,10 +40,12 @@ def test_the_rule_of_ryu_topology_beside_trusted_ports_is_no_objection() -> None
 
 @pytest.mark.parametrize("hardening", ["{ethertypes: [0x88cc]}", "{encapsulation: permit}"])
 def test_of_subscribers_it_is_one_in_words(hardening: str) -> None:
-    told = told_of(hardening)
-    assert told is not None
-    assert "a rule of another application, table=0, priority=65535,dl_dst=01:80:c2:00:00:0e" in told
-    assert "for an LLDP frame to the nearest bridge (ryu.topology takes those for itself), in_port=" in told
+    reported = told_of(hardening)
+    assert reported is not None
+    assert "a rule of another application, table=0, priority=65535,dl_dst=01:80:c2:00:00:0e" in reported
+    assert (
+        "for an LLDP frame to the nearest bridge (ryu.topology takes those for itself), in_port=" in reported
+    )
 
 
 @pytest.mark.parametrize(
@@ -51,6 +53,6 @@ def test_of_subscribers_it_is_one_in_words(hardening: str) -> None:
     [{"to": "01:80:c2:00:00:0d"}, {"kind": "0x88cd"}, {"where": "in_port=5,", "to": "02:00:00:00:00:09"}],
 )
 def test_nothing_else_may_be_taken_from_trusted_ports(written: dict[str, str]) -> None:
-    told = told_of("{}", **written)
-    assert told is not None
-    assert "gives block where the policy says permit, for in_port=5," in told
+    reported = told_of("{}", **written)
+    assert reported is not None
+    assert "gives block where the policy says permit, for in_port=5," in reported

@@ -137,7 +137,7 @@ def test_a_way_that_goes_round_in_a_circle_ends(lines: list[str]) -> None:
         (["ip actions=set_field:64->ip_dscp,goto_table:1"], "ip_dscp cannot be 0x40"),
     ],
 )  # fmt: skip
-def test_values_that_no_field_has_are_told(lines: list[str], reason: str) -> None:
+def test_values_that_no_field_has_are_reported(lines: list[str], reason: str) -> None:
     first, *others = lines
     result = proven_with(
         f"table=0,priority=900,in_port=1,vlan_tci=0,{first}".replace(",actions", " actions"), *others
@@ -155,7 +155,7 @@ def test_rules_that_match_no_packet_change_nothing(match: str) -> None:
     "match",
     ["tcp,tp_dst=25,tcp6,tp_dst=25", "arp_op=1"],
 )
-def test_rules_that_contradict_themselves_are_told(match: str) -> None:
+def test_rules_that_contradict_themselves_are_reported(match: str) -> None:
     result = proven_with(f"table=1,priority=900,{match} actions=output:25")
     assert not isinstance(result, Proven)
 
@@ -170,7 +170,7 @@ def test_rules_that_contradict_themselves_are_told(match: str) -> None:
         ),
     ],
 )
-def test_lines_that_no_switch_prints_are_told(line: str, reason: str) -> None:
+def test_lines_that_no_switch_prints_are_reported(line: str, reason: str) -> None:
     with pytest.raises(DumpError) as raised:
         proven_with(line)
     assert raised.value.reason == reason
