@@ -26,7 +26,7 @@ _LISTS = {
     "LET_THROUGH": "becomes_permitted",
 }
 """Name of the list in JSON, by change."""
-MOST_LINES = 20
+MAX_LINES = 20
 """Maximum number of lines of one list without ``--all``."""
 
 
@@ -34,7 +34,7 @@ MOST_LINES = 20
 @click.argument("old_path", metavar="OLD", type=click.Path(path_type=Path))
 @click.argument("new_path", metavar="NEW", type=click.Path(path_type=Path))
 @click.option("--switch", "switch_name", metavar="NAME", help="Compare only this switch.")
-@click.option("--all", "show_all", is_flag=True, help=f"List more than {MOST_LINES} prefixes and kinds.")
+@click.option("--all", "show_all", is_flag=True, help=f"List more than {MAX_LINES} prefixes and kinds.")
 @at_option
 @json_option
 def command(
@@ -57,7 +57,7 @@ def command(
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
     opens = newly_exposed(old, new, at)
-    most = None if show_all else MOST_LINES
+    most = None if show_all else MAX_LINES
     if as_json:
         click.echo(json.dumps({**_as_json(result, most), "opens": opens}, indent=2))
     else:

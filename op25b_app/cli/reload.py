@@ -19,7 +19,7 @@ from op25b_app.sync.status import is_converged, is_transient
 EXAMINE_SECONDS = 900.0
 """Seconds that a controller may take to read and compare a policy; a million prefixes take minutes."""
 POLL_SECONDS = 0.2
-MOST_SWITCHES = 20
+MAX_SWITCHES = 20
 """Maximum number of switches printed; those that do not hold the policy come first."""
 
 
@@ -111,7 +111,7 @@ def _good(switch: dict[str, Any]) -> bool:
 def _print_switches(switches: dict[str, Any], seconds: float) -> None:
     """Print a line for each switch; of many, those first that do not hold the policy."""
     by_need = sorted(switches.items(), key=lambda named: _good(named[1]) and named[1]["openflow"] is not None)
-    shown = by_need[:MOST_SWITCHES] if len(switches) > MOST_SWITCHES else [*switches.items()]
+    shown = by_need[:MAX_SWITCHES] if len(switches) > MAX_SWITCHES else [*switches.items()]
     for name, switch in shown:
         line = f"{click.style(switch['state'], fg=COLOURS.get(switch['state']))}: {switch['reason']}"
         if switch["openflow"] is None:
@@ -120,5 +120,5 @@ def _print_switches(switches: dict[str, Any], seconds: float) -> None:
             line += f"; not confirmed within {seconds:g} s"
         click.echo(f"{name}: {line}")
     if more := len(switches) - len(shown):
-        bad = sum(not _good(switch) for _, switch in by_need[MOST_SWITCHES:])
+        bad = sum(not _good(switch) for _, switch in by_need[MAX_SWITCHES:])
         click.echo(f"and {more:,} more, {bad:,} of them not as wanted; 'op25b status' shows all")

@@ -15,7 +15,7 @@ from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole, cut_cookies
 
-MOST_REVISIONS = 1 << 64
+MAX_REVISIONS = 1 << 64
 """Lowest revision that is ignored: no controller has counted up to it."""
 
 _DIGITS = 32
@@ -58,6 +58,6 @@ def newest_marker(rules: Iterable[FlowRule]) -> Marker | None:
 def _marker_in(rule: FlowRule) -> Marker | None:
     """Return the marker that a match holds; None where it holds none."""
     fields = {field.name: field.value for field in rule.match if field.mask is None}
-    if "ipv6_src" not in fields or fields.get("ipv6_dst", MOST_REVISIONS) >= MOST_REVISIONS:
+    if "ipv6_src" not in fields or fields.get("ipv6_dst", MAX_REVISIONS) >= MAX_REVISIONS:
         return None
     return Marker(fields["ipv6_dst"], f"{fields['ipv6_src']:0{_DIGITS}x}")

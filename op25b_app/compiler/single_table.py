@@ -36,7 +36,7 @@ from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error
 from op25b_app.policy.model import Policy, SourceValidation, Switch
 
-MOST_EXTRA_RULES = 1 << 14
+MAX_EXTRA_RULES = 1 << 14
 """Maximum number of rules that one part of a policy may need beyond those of several tables."""
 
 _TABLE = 0
@@ -137,10 +137,10 @@ def _too_many_rules(
         ),
     )
     for extra, place, what, instead in costs:
-        if extra > MOST_EXTRA_RULES:
+        if extra > MAX_EXTRA_RULES:
             yield error(
                 place,
-                f"in one table {what}, {extra} more than in several, where {MOST_EXTRA_RULES} are the limit; "
+                f"in one table {what}, {extra} more than in several, where {MAX_EXTRA_RULES} are the limit; "
                 f"{instead}, or use a switch with several tables",
             )
 

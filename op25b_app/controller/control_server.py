@@ -27,7 +27,7 @@ Routes = Mapping[tuple[str, str], tuple[Handler, Collection[str]]]
 """By method and path, the handler, and the names that a query may hold."""
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
-MOST_WORDS = 200
+MAX_WORDS = 200
 """Most characters of the reason in the answer to a malformed request."""
 
 log = logging.getLogger("op25b")
@@ -46,7 +46,7 @@ class _Requests(eventlet.wsgi.HttpProtocol):
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         said = message or explain or HTTPStatus(code).phrase
-        body = _as_json({"error": f"not a request that can be answered: {said[:MOST_WORDS]}"})
+        body = _as_json({"error": f"not a request that can be answered: {said[:MAX_WORDS]}"})
         self.send_response(code)
         for name, value in (*_headers(body), ("Connection", "close")):
             self.send_header(name, value)

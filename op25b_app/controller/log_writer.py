@@ -22,7 +22,7 @@ import eventlet.patcher
 
 from op25b_app.operate.flood_limit import FloodLimit
 
-MOST_BYTES = 1 << 22
+MAX_BYTES = 1 << 22
 """Maximum number of characters that wait to be written."""
 SOURCE_LENGTH = 100
 """Number of characters of a line's first value that name its source."""
@@ -101,7 +101,7 @@ class LogHandler(logging.handlers.QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Queue a record; where too much waits, leave it out and count it."""
-        if self._queued - self._writer.taken > MOST_BYTES:
+        if self._queued - self._writer.taken > MAX_BYTES:
             self._lost += 1
             return
         lost, self._lost = self._lost, 0

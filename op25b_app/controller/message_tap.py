@@ -66,7 +66,7 @@ _PARSERS = {
 """Parsers by version; Open vSwitch refuses some requests of 1.3 and later in the format of OpenFlow 1.0."""
 
 _HELLO_FAILED, _EXPERIMENTER_ERROR = 0, 0xFFFF
-_MOST_CONTENT = 1 << 11
+_MAX_CONTENT = 1 << 11
 """Most bytes of an error's data that are handed on; Ryu writes out every byte of it."""
 
 log = logging.getLogger("op25b")
@@ -182,7 +182,7 @@ def _error(datapath: Any, header: tuple[int, int, int, int], message: bytes) -> 
     body = message[wire.HEADER_SIZE :].ljust(8, b"\0")
     kind, code, experimenter = struct.unpack_from("!HHI", body)
     size = 16 if kind == _EXPERIMENTER_ERROR else 12
-    content = message[size : size + _MOST_CONTENT]
+    content = message[size : size + _MAX_CONTENT]
     if kind == _HELLO_FAILED:
         content = content.decode("ascii", "replace").encode("ascii", "replace")
     error = datapath.ofproto_parser.OFPErrorMsg(

@@ -8,7 +8,7 @@ from typing import Any
 
 from ryu.lib import hub
 
-MOST_PIECES = 1 << 13
+MAX_PIECES = 1 << 13
 """Maximum number of waiting pieces: some five million flow-mods."""
 
 
@@ -28,7 +28,7 @@ class SendQueue:
     def send(self, chunks: Iterable[bytes]) -> None:
         """Send pieces, each of whole messages, in order."""
         self._waiting.extend(chunks)
-        if len(self._waiting) > MOST_PIECES:
+        if len(self._waiting) > MAX_PIECES:
             self._give_up()
         if self._sender is not None:
             return

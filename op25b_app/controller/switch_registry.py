@@ -18,7 +18,7 @@ from op25b_app.operate.fair_queue import FairQueue
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job
 
-MOST_SECONDS = 5.0
+MAX_SECONDS = 5.0
 """Maximum timer sleep, in seconds; a clock that was set forward is noticed then."""
 
 log = logging.getLogger("op25b")
@@ -70,7 +70,7 @@ class SwitchRegistry:
     def _tick_due(self) -> None:
         """Wait until a switch is due, and tick each that is."""
         self._wakes_at = min((switch.due_at for switch in self), default=math.inf)
-        self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MOST_SECONDS))
+        self._sooner.wait(timeout=min(max(self._wakes_at - self._now(), 0.0), MAX_SECONDS))
         self._sooner.clear()
         now = self._now()
         for switch in [each for each in self if each.due_at <= now]:
@@ -120,4 +120,4 @@ def _for_ever(work: Callable[[], None]) -> None:
             work()
         except Exception:
             log.exception("internal error")
-            hub.sleep(MOST_SECONDS)
+            hub.sleep(MAX_SECONDS)

@@ -10,7 +10,7 @@ from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_cover import cover_of_interval, minimal_table
 from op25b_app.net.ranges import Ranges, complement, merged, size
 
-_MOST_WITH_HOLES = 1000
+_MAX_WITH_HOLES = 1000
 """Maximum number of prefixes for which holes are tried; a longer list is not read in full."""
 
 
@@ -60,7 +60,7 @@ class AddressSet:
         """The set as prefixes, with holes where that is much shorter."""
         cover = list(self.prefixes())
         whole = [PrefixWithHoles(prefix, []) for prefix in cover]
-        if not 2 < len(cover) <= _MOST_WITH_HOLES:
+        if not 2 < len(cover) <= _MAX_WITH_HOLES:
             return whole
         table = minimal_table(self.version, dict.fromkeys(cover, True), False)
         if 2 * len(table) > len(cover):

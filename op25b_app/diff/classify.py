@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from op25b_app.diff.example import usual_header
 from op25b_app.diff.traffic import Kind
-from op25b_app.policy.model import DHCP_PORTS, MOST_UDP_PORTS, PortRole
+from op25b_app.policy.model import DHCP_PORTS, MAX_UDP_PORTS, PortRole
 from op25b_app.policy.packet import ETH_IPV4, ETH_IPV6, UDP
 from op25b_app.policy.packet_context import (
     TUNNELS,
@@ -71,7 +71,7 @@ def _is_single_udp_port(constraints: Constraints) -> bool:
     first, last = constraints.get("udp_dst", (0, 0xFFFF))
     return (
         constraints.get("ip_proto") == (UDP, UDP)
-        and last - first < MOST_UDP_PORTS
+        and last - first < MAX_UDP_PORTS
         and not any(first <= port <= last for port in DHCP_PORTS)
     )
 

@@ -11,7 +11,7 @@ from op25b_app.net.ranges import Ranges, merged
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
 
-MOST_SETS_OF_PORTS = 4
+MAX_SETS_OF_PORTS = 4
 """Maximum number of port sets with their own sources (bindings, say); more become one region."""
 
 
@@ -44,7 +44,7 @@ def regions(diagrams: Diagrams, where: Diagram, version: int) -> Iterator[Region
             partly = partly or somewhere is not port
             if ports := ranges_of(somewhere, in_port, True):
                 by_ports.setdefault(ports, []).extend(sources)
-        if len(by_ports) > MOST_SETS_OF_PORTS:
+        if len(by_ports) > MAX_SETS_OF_PORTS:
             partly = True
             everywhere = merged([each for ports in by_ports for each in ports])
             by_ports = {everywhere: [each for found in by_ports.values() for each in found]}

@@ -12,16 +12,16 @@ from op25b_app.diff.words import joined, names
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
-from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
+from op25b_app.policy.diagnostic import MAX_NAMES, names_in_words
 from op25b_app.policy.model import MailException, PortRole, SubscriberPort
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.verify.counterexample import packet_of
 from op25b_app.verify.header import UNTAGGED
 
-MOST_INLINE = 2
+MAX_INLINE = 2
 """Maximum number of prefixes in a sentence; more are listed below it."""
-_MOST_LISTED = 3
-_MOST_LINES = 10
+_MAX_LISTED = 3
+_MAX_LINES = 10
 _EXACT_UNTIL = 10**9
 
 _SUBJECTS = {
@@ -70,7 +70,7 @@ def listed(traffic: Traffic) -> AddressSet | None:
     for addresses in (traffic.sources, traffic.destinations):
         if addresses is None or addresses.is_shorter_by_exclusion:
             continue
-        if len(addresses.pieces) > MOST_INLINE:
+        if len(addresses.pieces) > MAX_INLINE:
             return addresses
     return None
 
@@ -191,12 +191,12 @@ def summary(effect: Effect) -> list[str]:
                 more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
                 lines.append(f"{who}: {sentence(found[0])}{more}")
         lines.append(f"{who}: rules {rules_text(switch)}")
-    if len(effect.exceptions) > _MOST_LISTED:
+    if len(effect.exceptions) > _MAX_LISTED:
         lines.append(f"{len(effect.exceptions):,} exceptions begin, end, or end at another time")
     else:
         lines += map(exception_text, effect.exceptions)
-    last = list(effect.stops_blocking)[:_MOST_LISTED]
-    room = _MOST_LINES - len(last)
+    last = list(effect.stops_blocking)[:_MAX_LISTED]
+    room = _MAX_LINES - len(last)
     if len(lines) > room:
         lines[room - 1 :] = [f"and {len(lines) - room + 1:,} more changes; `op25b diff` shows all"]
     return lines + last
@@ -222,7 +222,7 @@ def _addresses(addresses: AddressSet) -> str:
         return (
             f"{prefix_text(pieces[0].prefix)} without {holes} ({amount(addresses.version, addresses.count)})"
         )
-    if len(written) > MOST_INLINE:
+    if len(written) > MAX_INLINE:
         return f"{len(written):,} prefixes ({amount(addresses.version, addresses.count)})"
     return (
         joined(written)
@@ -233,14 +233,14 @@ def _addresses(addresses: AddressSet) -> str:
 
 def _first(written: Sequence[str]) -> str:
     """Return the first words and the number of further ones."""
-    rest = len(written) - MOST_INLINE
+    rest = len(written) - MAX_INLINE
     if rest <= 1:
         return joined(written)
-    return f"{', '.join(written[:MOST_INLINE])} and {rest:,} more"
+    return f"{', '.join(written[:MAX_INLINE])} and {rest:,} more"
 
 
 def _few(words: Sequence[str]) -> str:
-    return joined(words) if len(words) <= MOST_NAMES else names_in_words(words)
+    return joined(words) if len(words) <= MAX_NAMES else names_in_words(words)
 
 
 def _number(count: int) -> str:

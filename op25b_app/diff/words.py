@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_MOST_NAMES = 3
+_MAX_NAMES = 3
 
 
 def joined(words: Sequence[str]) -> str:
@@ -14,7 +14,7 @@ def joined(words: Sequence[str]) -> str:
 
 def names(switches: Sequence[str]) -> str:
     """Return ``a``, ``a and b``, or ``a, b and 998 more switches``."""
-    if len(switches) > _MOST_NAMES:
-        rest = len(switches) - _MOST_NAMES + 1
-        return f"{', '.join(switches[: _MOST_NAMES - 1])} and {rest:,} more switches"
+    if len(switches) > _MAX_NAMES:
+        rest = len(switches) - _MAX_NAMES + 1
+        return f"{', '.join(switches[: _MAX_NAMES - 1])} and {rest:,} more switches"
     return joined(switches)

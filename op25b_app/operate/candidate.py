@@ -16,7 +16,7 @@ from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.source_files import Read
 
-MOST_ALIKE = 20
+MAX_ALIKE = 20
 """Maximum number of errors, and of warnings, that are logged."""
 
 log = logging.getLogger("op25b")
@@ -134,10 +134,10 @@ def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
 
 
 def problem_lines(loaded: Loaded, path: Path) -> Iterator[tuple[int, str]]:
-    """Yield the problems of a policy file as logging level and line; at most MOST_ALIKE of a severity."""
+    """Yield the problems of a policy file as logging level and line; at most MAX_ALIKE of a severity."""
     for level, severity in ((logging.ERROR, "error"), (logging.WARNING, "warning")):
         alike = [problem for problem in loaded.problems if problem.severity == severity]
-        for problem in alike[:MOST_ALIKE]:
+        for problem in alike[:MAX_ALIKE]:
             yield level, str(problem)
-        if more := len(alike[MOST_ALIKE:]):
+        if more := len(alike[MAX_ALIKE:]):
             yield level, f"and {more:,} more {severity}s, which 'op25b check {path}' shows"

@@ -10,7 +10,7 @@ Work = TypeVar("Work")
 
 HALF_LIFE_SECONDS = 60.0
 """Seconds after which used time is weighted by half."""
-MOST_COUNTED = 1_000
+MAX_COUNTED = 1_000
 """Maximum number of clients whose time is kept; the least time is forgotten."""
 
 
@@ -43,7 +43,7 @@ class FairQueue(Generic[Client, Work]):
     def count(self, client: Client, began: float, ended: float) -> None:
         """Count the time that a client's work took."""
         self._used[client] = self._seconds(ended, client) + ended - began, ended
-        if len(self._used) > MOST_COUNTED:
+        if len(self._used) > MAX_COUNTED:
             del self._used[min(self._used, key=partial(self._seconds, ended))]
 
     def _seconds(self, now: float, client: Client) -> float:

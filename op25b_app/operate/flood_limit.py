@@ -12,7 +12,7 @@ BURST, SECONDS = 20, 10.0
 """Lines of one kind about one source: BURST at once, and then one in SECONDS."""
 BURST_OF_KIND, SECONDS_OF_KIND = 10_000, 0.1
 """The same for one kind about all sources: 1,000 switches that connect at once log 3,000 lines."""
-MOST_SOURCES = 20_000
+MAX_SOURCES = 20_000
 """Maximum number of pairs of kind and source with a limit of their own; all further pairs share one."""
 LAST_LENGTH = 300
 """Maximum number of characters kept of the last line left out: it may be the state of a switch."""
@@ -86,17 +86,17 @@ class FloodLimit:
         key = kind, source
         if key not in self._sources:
             # Not for each line: a look through all of them takes milliseconds.
-            if len(self._sources) >= MOST_SOURCES and now - self._tidied_at >= SECONDS:
+            if len(self._sources) >= MAX_SOURCES and now - self._tidied_at >= SECONDS:
                 self._tidied_at = now
                 self._sources = {each: its for each, its in self._sources.items() if not its.is_full(now)}
-            if len(self._sources) >= MOST_SOURCES:
+            if len(self._sources) >= MAX_SOURCES:
                 key = ("", ""), ""
             self._sources.setdefault(key, _Allowance(now, BURST, SECONDS))
         return self._sources[key]
 
     def _of_kind(self, kind: Kind, now: float) -> _Allowance:
         if kind not in self._kinds:
-            if len(self._kinds) >= MOST_SOURCES:
+            if len(self._kinds) >= MAX_SOURCES:
                 self._kinds.clear()
             self._kinds[kind] = _Allowance(now, BURST_OF_KIND, SECONDS_OF_KIND)
         return self._kinds[kind]

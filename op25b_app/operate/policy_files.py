@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-MOST_BYTES = 64 << 20
+MAX_BYTES = 64 << 20
 """Most bytes of the files of one policy together; two million prefixes are 40 MB."""
 
 _KINDS = {
@@ -56,7 +56,7 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
     finally:
         posix.close(descriptor)
     if len(content) > most_bytes:
-        raise OSError(errno.EFBIG, f"the files of a policy may hold {MOST_BYTES >> 20} MiB together")
+        raise OSError(errno.EFBIG, f"the files of a policy may hold {MAX_BYTES >> 20} MiB together")
     return content
 
 
@@ -113,7 +113,7 @@ class PolicyFiles:
             return NoAnswerError(f"it was not tried, because {self._silent} does not answer")
         try:
             content: bytes = self._in_file_thread(
-                "read", path, read_regular_file, path, MOST_BYTES - self._size
+                "read", path, read_regular_file, path, MAX_BYTES - self._size
             )
         except OSError as error:
             if isinstance(error, NoAnswerError):
@@ -128,5 +128,5 @@ def read_kept(path: Path, in_file_thread: InFileThread) -> bytes:
 
     Raises OSError where it cannot be read, or does not answer.
     """
-    content: bytes = in_file_thread("read", path, read_regular_file, path, 2 * MOST_BYTES)
+    content: bytes = in_file_thread("read", path, read_regular_file, path, 2 * MAX_BYTES)
     return content

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from urllib.parse import parse_qsl
 
-MOST_DIGITS = 20
+MAX_DIGITS = 20
 """Most digits of a number: a 64-bit datapath id has as many."""
 
 
@@ -51,7 +51,7 @@ class Query:
         return {self._number(name, each) for each in written.split(",")} if written else set()
 
     def _number(self, name: str, written: str) -> int:
-        if not (written.isascii() and written.isdecimal() and len(written) <= MOST_DIGITS):
+        if not (written.isascii() and written.isdecimal() and len(written) <= MAX_DIGITS):
             raise BadQueryError(f"{name} is {_shown(written)}; write a number from 0 on")
         return int(written)
 

@@ -13,11 +13,11 @@ TURN_SECONDS = 0.003
 """Most bytes, and most seconds, of one turn, whichever comes first."""
 LEAST_BYTES = 1 << 8
 """Fewest bytes charged for one message."""
-MOST_SECONDS = 0.1
+MAX_SECONDS = 0.1
 """Most seconds charged for one message: a handler that takes longer waits for something."""
 SLICE_SECONDS = 0.3
 """Seconds in which a switch of the policy gains one turn without waiting: a hundredth of the time."""
-MOST_SAVED = 30
+MAX_SAVED = 30
 """Maximum number of saved turns; the messages on the deletion of all rules take some ten."""
 
 
@@ -29,7 +29,7 @@ class TurnUsage:
 
     def charge(self, size: int, seconds: float) -> None:
         """Charge a message of ``size`` bytes that took ``seconds`` to read."""
-        self._spent += max(max(size, LEAST_BYTES) / TURN_BYTES, min(seconds, MOST_SECONDS) / TURN_SECONDS)
+        self._spent += max(max(size, LEAST_BYTES) / TURN_BYTES, min(seconds, MAX_SECONDS) / TURN_SECONDS)
 
     @property
     def spent(self) -> float:
@@ -46,8 +46,8 @@ class TurnUsage:
         self._spent = max(self._spent - 1.0, 0.0)
 
     def recover(self, seconds: float) -> None:
-        """Credit the turns gained in ``seconds``; at most MOST_SAVED are saved."""
-        self._spent = max(self._spent - seconds / SLICE_SECONDS, -MOST_SAVED)
+        """Credit the turns gained in ``seconds``; at most MAX_SAVED are saved."""
+        self._spent = max(self._spent - seconds / SLICE_SECONDS, -MAX_SAVED)
 
     def reset(self) -> None:
         """Set the used turns to zero."""

@@ -29,11 +29,11 @@ def warning(place: SourceLocation, message: str) -> Diagnostic:
     return Diagnostic(place, "warning", message)
 
 
-MOST_NAMES = 20
+MAX_NAMES = 20
 """Maximum number of names in one line."""
 
 
-def names_in_words(names: Sequence[str], most: int = MOST_NAMES, separator: str = ", ") -> str:
+def names_in_words(names: Sequence[str], most: int = MAX_NAMES, separator: str = ", ") -> str:
     """Return ``a, b, c``, or the first names and the number of further ones."""
     if len(names) <= most:
         return separator.join(names)

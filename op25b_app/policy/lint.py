@@ -13,9 +13,9 @@ from op25b_app.policy.model import LocatedPrefix, Mode, Policy, SourceValidation
 from op25b_app.policy.schema import PolicySchema
 from op25b_app.policy.yaml_source import YamlSource
 
-MOST_ALIKE = 20
+MAX_ALIKE = 20
 """Maximum number of warnings of one kind; further ones are counted."""
-MOST_UNBOUND = 0.5
+MAX_UNBOUND = 0.5
 """Share of the lines that may lack a binding, without a warning, where sources are validated by binding."""
 
 
@@ -51,10 +51,10 @@ def _bound_ports(switch: Switch) -> set[int]:
 
 
 def _first(alike: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
-    yield from alike[:MOST_ALIKE]
-    if len(alike) > MOST_ALIKE:
-        what = f"and {len(alike) - MOST_ALIKE:,} more of the kind of the {MOST_ALIKE} before"
-        yield warning(alike[MOST_ALIKE].place, what)
+    yield from alike[:MAX_ALIKE]
+    if len(alike) > MAX_ALIKE:
+        what = f"and {len(alike) - MAX_ALIKE:,} more of the kind of the {MAX_ALIKE} before"
+        yield warning(alike[MAX_ALIKE].place, what)
 
 
 def _empty_dynamic(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
@@ -136,7 +136,7 @@ def _spaces(table: LpmTable[Space], prefix: Prefix) -> set[Space]:
 def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:
     unbound = len(unbound_lines(policy))
     lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
-    if unbound > lines * MOST_UNBOUND:
+    if unbound > lines * MAX_UNBOUND:
         what = f"{unbound:,} of {lines:,} lines have no binding: they can get an address and no further"
         remedy = "bind their addresses, or write prefix"
         yield warning(policy.hardening.source_validation_place, f"{what}; {remedy}")

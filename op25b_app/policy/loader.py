@@ -32,7 +32,7 @@ from op25b_app.policy.model import (
     Tunnels,
 )
 from op25b_app.policy.schema import (
-    MOST_PORTS,
+    MAX_PORTS,
     PORT_LISTS,
     BindingSection,
     ExceptionSection,
@@ -44,10 +44,10 @@ from op25b_app.policy.schema import (
     TunnelsChoice,
     TunnelsSection,
 )
-from op25b_app.policy.source_files import MOST_POLICY_BYTES, Files, PrefixFile, Read, read_file
+from op25b_app.policy.source_files import MAX_POLICY_BYTES, Files, PrefixFile, Read, read_file
 from op25b_app.policy.yaml_source import Path, YamlSource, read_tree
 
-MOST_PORTS_IN_ALL = 1 << 20
+MAX_PORTS_IN_ALL = 1 << 20
 """Maximum number of ports in a policy: those of 20,000 switches of 48 ports."""
 
 
@@ -122,7 +122,7 @@ def _no_collection() -> Iterator[None]:
 
 def _load(path: FilePath, at: float, read: Read, memory: Memory) -> Loaded:
     files = Files(read, memory.prefix_files)
-    text, problems = files.text(path, SourceLocation(str(path), 1, 1), MOST_POLICY_BYTES)
+    text, problems = files.text(path, SourceLocation(str(path), 1, 1), MAX_POLICY_BYTES)
     parsed = None
     if text is not None:
         parsed, problems = _parse(str(path), text, memory.parsed)
@@ -197,11 +197,11 @@ def _too_many_ports(document: PolicySchema, tree: YamlSource, errors: Errors) ->
         for key in PORT_LISTS:
             count = sum(map(len, getattr(switch, key)))
             path = ("switches", name, key)
-            if count > MOST_PORTS:
+            if count > MAX_PORTS:
                 errors.add(tree.place(path), f"{count:,} ports; no switch has that many")
                 yield path
-            elif total + count > MOST_PORTS_IN_ALL:
-                what = f"with these the policy names more than {MOST_PORTS_IN_ALL:,} ports"
+            elif total + count > MAX_PORTS_IN_ALL:
+                what = f"with these the policy names more than {MAX_PORTS_IN_ALL:,} ports"
                 errors.add(tree.place(path), f"{what}; name those that switches have")
                 yield path
             else:

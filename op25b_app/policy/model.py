@@ -21,7 +21,7 @@ LAST_FOREIGN_TABLE = 254
 """OFPTT_MAX (OpenFlow 1.3.5, section 7.3.4.1)."""
 DHCP_PORTS = (67, 68, 546, 547)
 """UDP ports of DHCP, which every line needs (RFC 2131, RFC 8415)."""
-MOST_UDP_PORTS = 32
+MAX_UDP_PORTS = 32
 """Maximum number of ports in ``tunnels``; each costs a rule for each IP version and ``permit_to`` prefix."""
 
 

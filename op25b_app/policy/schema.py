@@ -28,14 +28,14 @@ from op25b_app.policy.model import (
     DHCP_PORTS,
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
-    MOST_UDP_PORTS,
+    MAX_UDP_PORTS,
     CertificateName,
     SubscriberPort,
 )
 
 MAX_PORT = 0xFFFFFF00
 """OFPP_MAX: the end of the physical port numbers (OpenFlow 1.3.5, section 7.2.1)."""
-MOST_PORTS = 1 << 16
+MAX_PORTS = 1 << 16
 """Maximum number of ports in one list; no switch has more."""
 PORT_LISTS = ("subscriber_ports", "uplink_ports", "trusted_ports")
 LAST_MOMENT = 253_402_300_799
@@ -109,7 +109,7 @@ def _ports(value: Any) -> range:
         raise ValueError(f"{_quoted(value)} is neither a port nor a range; write 7 or 1-24") from None
     if not ports:
         raise ValueError(f"the range {_quoted(value)} is empty; write the lower port first")
-    if len(ports) > MOST_PORTS:
+    if len(ports) > MAX_PORTS:
         raise ValueError(f"the range {_quoted(value)} holds {len(ports)} ports; no switch has that many")
     return ports
 
@@ -207,9 +207,9 @@ def _tunnels(value: Any) -> Literal["permit", "block"] | TunnelsSection:
         )
     permit_to = tuple(map(_prefix, value["permit_to"])) if "permit_to" in value else None
     ports = tuple(map(_udp_port, value.get("block_udp_ports", ())))
-    if len(set(ports)) > MOST_UDP_PORTS:
+    if len(set(ports)) > MAX_UDP_PORTS:
         what = f"{len(set(ports))} ports are more than block_udp_ports takes, each with rules of its own"
-        raise ValueError(f"{what}; write at most {MOST_UDP_PORTS}")
+        raise ValueError(f"{what}; write at most {MAX_UDP_PORTS}")
     return TunnelsSection(permit_to, ports)
 
 
@@ -346,7 +346,7 @@ TunnelsChoice = Annotated[
                         "maximum": 0xFFFF,
                         "not": {"enum": list(DHCP_PORTS)},
                     },
-                    "maxItems": MOST_UDP_PORTS,
+                    "maxItems": MAX_UDP_PORTS,
                 },
             },
             "minProperties": 1,

@@ -14,12 +14,12 @@ from op25b_app.net.prefix import Prefix
 from op25b_app.policy.diagnostic import Diagnostic, error
 from op25b_app.policy.model import LocatedPrefix, SourceLocation
 
-MOST_PROBLEMS = 50
+MAX_PROBLEMS = 50
 """Maximum number of problems reported for one prefix file; further ones are counted."""
 
-MOST_POLICY_BYTES = 16 << 20
+MAX_POLICY_BYTES = 16 << 20
 """Maximum size of a policy file in bytes; 1,000 switches of 46 lines each, with bindings, are 5 MB."""
-MOST_PREFIX_BYTES = 64 << 20
+MAX_PREFIX_BYTES = 64 << 20
 """Maximum size of a prefix file in bytes; two million prefixes are 40 MB."""
 SILENT_SECONDS = 10
 
@@ -37,10 +37,10 @@ def read_file(path: Path) -> bytes:
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY), "rb", buffering=0) as file:
         poll = select.poll()
         poll.register(file, select.POLLIN)
-        while len(content) <= MOST_PREFIX_BYTES:
+        while len(content) <= MAX_PREFIX_BYTES:
             if not poll.poll(SILENT_SECONDS * 1000):
                 raise OSError(errno.EAGAIN, f"it does not answer within {SILENT_SECONDS} s")
-            piece = file.read(MOST_PREFIX_BYTES + 1 - len(content))
+            piece = file.read(MAX_PREFIX_BYTES + 1 - len(content))
             if not piece:
                 break
             content += piece
@@ -102,7 +102,7 @@ class Files:
         """Return the prefixes of a file; its problems are returned only the first time."""
         if path in self.prefix_files:
             return self.prefix_files[path].listed, []
-        text, problems = self.text(path, named_at, MOST_PREFIX_BYTES)
+        text, problems = self.text(path, named_at, MAX_PREFIX_BYTES)
         if text is None:
             return (), problems
         file = self.prefix_files[path] = read_prefix_file(str(path), text, self._before.get(path))
@@ -111,7 +111,7 @@ class Files:
 
 def _too_large(path: Path, most_bytes: int) -> str:
     what = f"{path} is larger than {most_bytes >> 20} MiB"
-    if most_bytes == MOST_POLICY_BYTES:
+    if most_bytes == MAX_POLICY_BYTES:
         return f"{what}, too large for a policy; put long lists of prefixes into files of their own"
     return f"{what}, too large for a file of prefixes; leave out what longer prefixes repeat, or split it"
 
@@ -152,11 +152,11 @@ def _parse(name: str, text: str, first: int) -> PrefixFile:
             listed.append(LocatedPrefix(Prefix.parse(written), place))
         except ValueError as failure:
             wrong += 1
-            if wrong <= MOST_PROBLEMS + 1:
+            if wrong <= MAX_PROBLEMS + 1:
                 problems.append(error(place, str(failure)))
-    if wrong > MOST_PROBLEMS:
-        what = f"and {wrong - MOST_PROBLEMS} more lines of this file are no prefixes"
-        problems[MOST_PROBLEMS:] = [error(problems[MOST_PROBLEMS].place, what)]
+    if wrong > MAX_PROBLEMS:
+        what = f"and {wrong - MAX_PROBLEMS} more lines of this file are no prefixes"
+        problems[MAX_PROBLEMS:] = [error(problems[MAX_PROBLEMS].place, what)]
     return PrefixFile(text, tuple(listed), tuple(problems))
 
 

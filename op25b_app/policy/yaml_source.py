@@ -27,11 +27,11 @@ from op25b_app.policy.model import SourceLocation
 Path = tuple[str | int, ...]
 """Keys and list positions from the top of a file to a value."""
 
-MOST_DEPTH = 32
+MAX_DEPTH = 32
 """Maximum nesting depth of a file; a policy takes eight levels."""
-MOST_ADDED = 200_000
+MAX_ADDED = 200_000
 """Maximum number of values that aliases may add to the written ones."""
-MOST_WORDS = 200
+MAX_WORDS = 200
 """Maximum number of characters quoted from a part of the parser's message; it may quote a whole file."""
 
 _CORE = {
@@ -226,8 +226,8 @@ class _Composer:
         if isinstance(following := self._next(), DocumentStartEvent):
             problem = "expected a single document in the stream but found another document"
             raise _UnreadableError(self._location(_at(following)), _not_yaml(problem))
-        if self._large is not None and _size(root.places) - self._written > MOST_ADDED:
-            what = f"aliases make {self._large.size:,} values of this, and may add {MOST_ADDED:,} to a file"
+        if self._large is not None and _size(root.places) - self._written > MAX_ADDED:
+            what = f"aliases make {self._large.size:,} values of this, and may add {MAX_ADDED:,} to a file"
             raise _UnreadableError(self._location(self._large.at), f"{what}; write out what is meant")
         for (value, places, _), step in self._aliases:
             value[step] = _copy(value[step])
@@ -247,7 +247,7 @@ class _Composer:
                 problem = f"found undefined alias {event.anchor!r}"
                 raise _UnreadableError(self._location(_at(event)), _not_yaml(problem))
             return self._anchored[event.anchor]
-        if depth > MOST_DEPTH:
+        if depth > MAX_DEPTH:
             raise _UnreadableError(self._location(_at(event)), _TOO_DEEP)
         self._written += 1
         return self._mapping(event, depth) if kind is MappingStartEvent else self._list(event, depth)
@@ -332,9 +332,9 @@ class _Composer:
         assert isinstance(places, _Places)
         places.size = 1 + sum(map(_size, below))
         places.depth = 1 + max((each.depth for each in below if isinstance(each, _Places)), default=0)
-        if places.depth > MOST_DEPTH:
+        if places.depth > MAX_DEPTH:
             raise _UnreadableError(self._location(places.at), _TOO_DEEP)
-        if self._large is None and places.size > MOST_ADDED:
+        if self._large is None and places.size > MAX_ADDED:
             self._large = places
         return node
 
@@ -488,7 +488,7 @@ def _syntax_error(file: str, text: str, failure: MarkedYAMLError) -> Diagnostic:
             return error(place, _NO_CHARACTER.format(int(digits[0], 16)))
         what = f"\\U{digits[0]} is no character, the last is \\U0010FFFF; write another, or take it out"
         return error(place, what)
-    words = " ".join(part[:MOST_WORDS] for part in (failure.context, failure.problem) if part)
+    words = " ".join(part[:MAX_WORDS] for part in (failure.context, failure.problem) if part)
     return error(place, _not_yaml(words))
 
 

@@ -9,7 +9,7 @@ from op25b_app.compiler.marker import Marker, newest_marker
 from op25b_app.net.port_number import LOCAL_PORT, port_name
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.policy.diagnostic import MOST_NAMES, names_in_words
+from op25b_app.policy.diagnostic import MAX_NAMES, names_in_words
 from op25b_app.policy.model import Switch
 from op25b_app.sync.reconcile import Difference
 
@@ -87,7 +87,7 @@ def contest(addresses: Sequence[str]) -> list[str]:
     if not addresses:
         return []
     number = "two" if len(addresses) == 2 else str(len(addresses))
-    places = " and ".join(addresses) if len(addresses) <= MOST_NAMES else names_in_words(addresses)
+    places = " and ".join(addresses) if len(addresses) <= MAX_NAMES else names_in_words(addresses)
     return [
         f"{number} connections claim this datapath id, from {places}: "
         f"only {addresses[0]} is used; give every switch a datapath id of its own"

@@ -17,11 +17,11 @@ LIFE_SECONDS = 5.0
 """Seconds the connection in use may be silent, all read that it has sent, once another claims its place."""
 AGAIN_SECONDS = 5.0
 """Seconds from a sign of life to the next request for one, while other connections wait."""
-MOST_WAITING = 4
+MAX_WAITING = 4
 """Maximum number of connections that wait for the place of one; of more the oldest is closed."""
 
 _SILENT = "showed no sign of life while another connection claimed its datapath id"
-_TOO_MANY = f"was one of more than {MOST_WAITING} that waited to speak for one datapath id"
+_TOO_MANY = f"was one of more than {MAX_WAITING} that waited to speak for one datapath id"
 _ORPHAN = "is auxiliary to a main connection from the same address that is not there"
 _REPLACED = "is auxiliary, and another one has its number now"
 
@@ -84,7 +84,7 @@ class Claims(Generic[Key]):
             self._last_sign_at = None
         self._waiting[key] = None
         close: list[tuple[Key, str]] = []
-        for each in [*self._waiting][:-MOST_WAITING]:
+        for each in [*self._waiting][:-MAX_WAITING]:
             close += ((each, _TOO_MANY), *self._forget(each))
         return ClaimActions(ask=self._ask(now), close=tuple(close))
 

@@ -24,9 +24,9 @@ from op25b_app.verify.prove import violation
 _SMALL = 1 << 8
 """Rules from which equal segments are the same object; smaller ones are compared as a whole."""
 _UNKNOWN = "not proven yet"
-_MOST_AHEAD = 2_000
-_MOST_SETTINGS = 1 << 10
-_MOST_PROOFS = 1 << 16
+_MAX_AHEAD = 2_000
+_MAX_SETTINGS = 1 << 10
+_MAX_PROOFS = 1 << 16
 """Maximum number of proofs remembered; each unmanaged rule of a proof adds one."""
 
 _WITHOUT_VERDICT = frozenset({"name", "dpid", "certificate", "subscriber_ports"})
@@ -98,7 +98,7 @@ class DesiredStates:
         Only a prepared switch is proven: compiling and proving belong to different threads.
         """
         wanted = self._prepared.get(switch.name)
-        if wanted is not None and len(wanted) <= _MOST_AHEAD:
+        if wanted is not None and len(wanted) <= _MAX_AHEAD:
             self._violation(switch, wanted, frozenset(), (), at)
 
     def of(self, switch: Switch) -> DesiredState:
@@ -142,7 +142,7 @@ class DesiredStates:
     def _settings_without(self, switch: Switch, keys: Iterable[Key], at: float, tables: int) -> list[str]:
         name = switch.name, frozenset(keys), tables
         if name not in self._settings:
-            if len(self._settings) >= _MOST_SETTINGS:
+            if len(self._settings) >= _MAX_SETTINGS:
                 self._settings.clear()
 
             def compiled(policy: Policy) -> Mapping[Key, FlowRule]:
@@ -181,7 +181,7 @@ class DesiredStates:
             return known
         rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *markers)]
         self._remembered += 1 + len(others)
-        if self._remembered > _MOST_PROOFS:
+        if self._remembered > _MAX_PROOFS:
             self._proofs.clear()
             self._remembered = 0
         self._proofs[name] = violation(self._policy, switch, rules, at)

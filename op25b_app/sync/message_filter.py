@@ -13,7 +13,7 @@ from op25b_app.openflow import codec, wire
 from op25b_app.openflow.flow_monitor import is_flow_update
 from op25b_app.sync.protocol import is_reply
 
-MOST_ASKED = 256
+MAX_ASKED = 256
 """Maximum number of open requests of one connection; the oldest are forgotten first."""
 SHORT_BYTES = 1 << 10
 """Most bytes of a message with room for a few things, and of a packet-in's match."""
@@ -99,7 +99,7 @@ class MessageFilter:
     def _ask(self, xid: int, kind: int, message: bytes) -> None:
         self._asked.pop(xid, None)
         self._asked[xid] = kind, _multipart_kind(kind, message)
-        if len(self._asked) > MOST_ASKED:
+        if len(self._asked) > MAX_ASKED:
             del self._asked[next(iter(self._asked))]
         if self._asked[xid][1] == _PORT_DESCRIPTION:
             self._bytes_about_ports = 0

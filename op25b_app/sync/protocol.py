@@ -34,11 +34,11 @@ from op25b_app.sync.ruleset import Key
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
 from op25b_app.sync.update_plan import UpdatePlan
 
-MOST_WATCHED = 100
+MAX_WATCHED = 100
 """Most changes of a batch that the flow monitor reports; for more it is cancelled meanwhile."""
-MOST_TRIED = 20_000
+MAX_TRIED = 20_000
 """Most rules beyond those on the switch that are sent without asking for its capacity."""
-MOST_OF_OTHERS = 100_000
+MAX_OF_OTHERS = 100_000
 """Unmanaged rules, in all tables, that a complete read allows for."""
 BYTES_PER_RULE = 256
 """Bytes that a read allows for each rule: twice the average of a managed rule."""
@@ -84,7 +84,7 @@ def read_limit_for(wanted: int) -> ReadLimit:
 
     It allows for as many again, of another policy or during a change, and for unmanaged rules.
     """
-    rules = 2 * wanted + MOST_OF_OTHERS
+    rules = 2 * wanted + MAX_OF_OTHERS
     return ReadLimit(rules, rules * BYTES_PER_RULE)
 
 
@@ -106,7 +106,7 @@ class SwitchLimits(NamedTuple):
 
     def needs_room(self, more: int) -> bool:
         """Return whether to ask for the capacity of the tables before ``more`` rules are added."""
-        return not self.known.room_asked and (self.known.was_full or more > MOST_TRIED)
+        return not self.known.room_asked and (self.known.was_full or more > MAX_TRIED)
 
     def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
         """Return the capacity by table, in rules: as reported, or as seen when the table was full."""
@@ -376,7 +376,7 @@ class SwitchProtocol:
             self._refuse(batch, change, INEXPRESSIBLE)
         if number is None:
             self.phase = Phase.CONFIRMING
-            unwatched = self._stop_watching() if len(batch) > MOST_WATCHED else b""
+            unwatched = self._stop_watching() if len(batch) > MAX_WATCHED else b""
             barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
             return tuple(joined((unwatched, *chunks, barrier)))
         self.phase = Phase.BUNDLING

@@ -26,18 +26,18 @@ class LookBudget:
     """
 
     PART = 1 / 3
-    MOST_SAVED = 2.0
+    MAX_SAVED = 2.0
     LEAST_COST = 0.5 * PART
     REST_SECONDS, REST_TIMES = 5.0, 20.0
 
     def __init__(self, now: float) -> None:
         self._began = self._ended = now
-        self._left = self.MOST_SAVED + self.LEAST_COST
+        self._left = self.MAX_SAVED + self.LEAST_COST
         """Seconds in the budget when the last look began."""
 
     def note(self, began: float, ended: float) -> None:
         """Count a look that began and ended at these times, in seconds."""
-        self._left = min(self.MOST_SAVED, self._left - self._cost + (began - self._began) * self.PART)
+        self._left = min(self.MAX_SAVED, self._left - self._cost + (began - self._began) * self.PART)
         self._began, self._ended = began, ended
 
     def extend(self, since: float, now: float) -> None:

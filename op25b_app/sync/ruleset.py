@@ -11,7 +11,7 @@ from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, GotoWithTag, Match
 
 Key = tuple[int, int, Match]
-MOST_READ = 3
+MAX_READ = 3
 """Maximum number of objects remembered for each rule."""
 
 _OUTCOME = itemgetter(FlowRule._fields.index("table"), FlowRule._fields.index("action"))
@@ -93,7 +93,7 @@ class Ruleset:
     def recognise(self, read: object, rule: FlowRule) -> None:
         """Remember that this object, when read again, reports ``rule`` as wanted."""
         # A new one, since another thread may be using this.
-        if len(self.recognised) >= MOST_READ * len(self):
+        if len(self.recognised) >= MAX_READ * len(self):
             self.recognised = Recognised()
         self.recognised.alive.append(read)
         self.recognised[id(read)] = id(rule)

@@ -53,7 +53,7 @@ AUDIT_SECONDS = 300.0
 """Mean seconds between audits of a table that is as wanted; rules with time-outs are renewed then."""
 RULES_AT_ONCE, BYTES_AT_ONCE = 2_000, 1 << 18
 """Most rules wanted, and most bytes read, for a comparison at once: some 30 ms. Larger ones are jobs."""
-MOST_UNKNOWN = 300_000
+MAX_UNKNOWN = 300_000
 """Assumed number of rules of a policy that is not compiled for a switch yet."""
 ROUNDS = 8
 """Maximum number of plans in one cycle; it plans again where a table changed or did not take a plan.
@@ -134,7 +134,7 @@ class Session:
         """True where anything was repaired since the check began."""
         self._read_back = ReadBack()
         self._confirmed = 0
-        self._size = MOST_UNKNOWN
+        self._size = MAX_UNKNOWN
         """Number of rules that the policy wants, as far as known."""
         self._violations: Sequence[str] | None = None
         self._contest: list[str] = []
@@ -161,7 +161,7 @@ class Session:
                 return self._begin(now, Input.POLICY_AGAIN, reason)
             return self._enter_state(Input.POLICY_AGAIN_BUSY, reason, now)
         removed = self.desired is not None and desired is None
-        self._size = MOST_UNKNOWN
+        self._size = MAX_UNKNOWN
         self.desired = desired
         self.revision = None if desired is None else desired.revision
         held, protocol = self._held, self._protocol

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from op25b_app.openflow.fields import HEADER_FIELDS, VLAN_PRESENT, WIDTHS
 
-MOST_INTERVALS = 1 << 12
+MAX_INTERVALS = 1 << 12
 """Maximum number of intervals for a mask with holes; above it, the mask is not modelled."""
 
 FIELDS = tuple(field.name for field in sorted(HEADER_FIELDS, key=lambda field: field.rank or 0))
@@ -47,7 +47,7 @@ def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
     free = ~mask & full
     tail = (free + 1 & ~free).bit_length() - 1 if free & 1 else 0
     holes = [bit for bit in range(tail, width) if free >> bit & 1]
-    if 1 << len(holes) > MOST_INTERVALS:
+    if 1 << len(holes) > MAX_INTERVALS:
         raise TooManyIntervalsError(f"the mask {mask:#x} of {name} has {len(holes)} holes")
     firsts = [value]
     for bit in holes:

@@ -31,8 +31,8 @@ from op25b_app.verify.trace import Trace, possible_traces
 
 LAST_PORT = 0xFFFFFEFF
 """Highest physical port number; the reserved port LOCAL is above it (OpenFlow 1.3.5, section 7.2.1)."""
-_MOST_RULES_NAMED = 3
-_MOST_TRACES = 64
+_MAX_RULES_NAMED = 3
+_MAX_TRACES = 64
 """Maximum number of ways of a packet that are tried where rules of one priority compete."""
 
 Progress = Callable[[str], None]
@@ -180,7 +180,7 @@ def culprits(result: TooCostly) -> str:
     """Return, as text, the rules that the proof was given up for."""
     if not result.rules:
         return "the policy itself"
-    named = [rule.text for rule in result.rules[:_MOST_RULES_NAMED]]
+    named = [rule.text for rule in result.rules[:_MAX_RULES_NAMED]]
     if more := len(result.rules) - len(named):
         named.append(f"and {more:,} more")
     return f"rules of other applications: {'; '.join(named)}"
@@ -191,7 +191,7 @@ def _refute(
 ) -> Refuted | CannotDecide:
     packet, fields = packet_of(header), openflow_fields(header)
     decision = decide(policy, switch, packet, at)
-    for traced in itertools.islice(possible_traces(rules, fields, switch.forwarding_table), _MOST_TRACES):
+    for traced in itertools.islice(possible_traces(rules, fields, switch.forwarding_table), _MAX_TRACES):
         if traced.verdict is not decision.verdict:
             return Refuted(packet, fields, frame_of(header), decision, traced)
     # Rules that no switch can hold, such as a match without its prerequisites, may come to this.

@@ -15,7 +15,7 @@ SET_TTL, DECREMENT_TTL, SET_FIELD = 23, 24, 25
 KINDS = (OUTPUT, COPY_TTL_OUT, COPY_TTL_IN, PUSH_VLAN, POP_VLAN, SET_QUEUE, GROUP, SET_TTL, DECREMENT_TTL)
 """Those of a fixed length. Queues and TTLs have no effect on anything looked at here."""
 IN_PORT, TABLE, NORMAL, FLOOD, ALL, CONTROLLER, LOCAL = range(0xFFFFFFF8, 0xFFFFFFFF)
-MOST_PORTS = 0xFF00
+MAX_PORTS = 0xFF00
 """Open vSwitch's: of its port numbers only the reserved ones have more than 16 bits."""
 _HEAD = struct.Struct("!HH")
 _OXM = struct.Struct("!HBB")
@@ -63,7 +63,7 @@ def write_output(port: int) -> bytes:
 
 
 def _check(action: Action, known: dict[str, int]) -> None:
-    if action.kind == OUTPUT and action.number >= MOST_PORTS and not IN_PORT <= action.number <= LOCAL:
+    if action.kind == OUTPUT and action.number >= MAX_PORTS and not IN_PORT <= action.number <= LOCAL:
         raise RefusedError(refusals.BAD_OUT_PORT)
     if action.kind == GROUP:
         raise RefusedError(refusals.BAD_OUT_GROUP)

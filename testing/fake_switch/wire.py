@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 OPENFLOW_13, OPENFLOW_14, OPENFLOW_15 = 4, 5, 6
-MOST_BYTES = 0xFFFF
+MAX_BYTES = 0xFFFF
 """No message is longer: its length has 16 bits."""
 NICIRA, ONF = 0x00002320, 0x4F4E4600
 """Who defines experimenter messages: Open vSwitch's forebear, and the Open Networking Foundation."""
@@ -90,7 +90,7 @@ def pack_error(version: int, xid: int, refusal: Refusal, cause: bytes) -> bytes:
     body = struct.pack("!HH", refusal.type, refusal.code)
     if refusal.experimenter:
         body = struct.pack("!HHI", 0xFFFF, refusal.code, refusal.experimenter)
-    return pack(version, Kind.ERROR, xid, body + cause[: MOST_BYTES - HEADER.size - len(body)])
+    return pack(version, Kind.ERROR, xid, body + cause[: MAX_BYTES - HEADER.size - len(body)])
 
 
 def pad8(body: bytes) -> bytes:

@@ -20,7 +20,7 @@ from op25b_app.controller.connection import (
     Connection,
     ConnectionEnded,
 )
-from op25b_app.operate.turns import MOST_SECONDS, TURN_SECONDS, ConnectionClass
+from op25b_app.operate.turns import MAX_SECONDS, TURN_SECONDS, ConnectionClass
 from op25b_app.sync.message_filter import Stage
 
 UNASKED = bytes.fromhex("0413ffff00000001") + bytes(0xFFF7)
@@ -74,7 +74,7 @@ def test_a_switch_of_the_policy_waits_for_none_of_a_lower_rank(
     (ours, _), *others = pairs
     floods = [flood(each, its_class) for each, _ in others]
     hub.sleep(0.05)
-    ours.charge(8, MOST_SECONDS)
+    ours.charge(8, MAX_SECONDS)
     assert turn_seconds(ours, ConnectionClass.IN_USE) < CROWD * REST_SECONDS / 2
     ours.is_answer = True
     for _ in range(3):
@@ -156,19 +156,19 @@ def test_who_has_been_read_least_does_not_wait_for_all_others(pairs: list[tuple[
 
 def test_nothing_is_owed_at_the_end(pairs: list[tuple[Connection, Any]]) -> None:
     ours, theirs = pairs[0]
-    ours.charge(8, MOST_SECONDS)
+    ours.charge(8, MAX_SECONDS)
     theirs.close()
     hub.sleep(0.01)
     with pytest.raises(ConnectionEnded):
         ours.await_turn(ConnectionClass.OTHER)
     closed, _ = pairs[1]
-    closed.charge(8, MOST_SECONDS)
+    closed.charge(8, MAX_SECONDS)
     waiting = hub.spawn(pytest.raises, ConnectionEnded, closed.await_turn, ConnectionClass.OTHER)
     hub.sleep(0)
     closed.close()
     began = time.monotonic()
     waiting.wait()
-    assert time.monotonic() - began < MOST_SECONDS / TURN_SECONDS * REST_SECONDS / 2
+    assert time.monotonic() - began < MAX_SECONDS / TURN_SECONDS * REST_SECONDS / 2
 
 
 def test_what_a_switch_of_the_policy_has_said_is_read_though_it_has_closed(

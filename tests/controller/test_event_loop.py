@@ -50,7 +50,7 @@ def test_others_have_a_turn_while_many_connections_are_served() -> None:
             hub.sleep(0)
             between.append(served - before)
         hub.joinall(readers)
-    assert max(between) == event_loop.MOST_ON_END
+    assert max(between) == event_loop.MAX_ON_END
 
 
 def test_the_loop_collects_the_garbage_of_other_threads_between_its_turns() -> None:

@@ -126,11 +126,11 @@ def test_whoever_does_not_write_holds_up_nobody_and_takes_no_memory(
         log.debug("%d %s", number, "x" * 10_000)
     assert time.process_time() - began < HANG_SECONDS
     lines.may_write = True
-    until(lambda: lines.texts and len(lines.texts) * 10_000 >= log_writer.MOST_BYTES)
+    until(lambda: lines.texts and len(lines.texts) * 10_000 >= log_writer.MAX_BYTES)
     log.info("and then")
     until(lambda: lines.texts[-1] == "and then")
     kept = len(lines.texts) - 2
-    assert kept * 10_000 < 2 * log_writer.MOST_BYTES
+    assert kept * 10_000 < 2 * log_writer.MAX_BYTES
     assert lines.texts[-2] == f"{MANY - kept} lines are missing here: the log was too slow"
 
 

@@ -74,7 +74,7 @@ def test_what_waits_is_forgotten_with_the_connection(datapath: Datapath) -> None
 
 def test_no_more_waits_than_a_plan_may_have(datapath: Datapath, monkeypatch: pytest.MonkeyPatch) -> None:
     """A switch may ask for answers and read none."""
-    monkeypatch.setattr(send_queue, "MOST_PIECES", 100)
+    monkeypatch.setattr(send_queue, "MAX_PIECES", 100)
     waiting = SendQueue(datapath)
     for _ in range(100 // len(PIECES) + 1):
         waiting.send(PIECES)

@@ -306,7 +306,7 @@ def ticked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         return tick(session, now)
 
     monkeypatch.setattr(Session, "tick", reported)
-    monkeypatch.setattr(switch_registry, "MOST_SECONDS", 60.0)
+    monkeypatch.setattr(switch_registry, "MAX_SECONDS", 60.0)
     return seen
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
-from testing.fake_switch.wire import MOST_BYTES, Kind, pack
+from testing.fake_switch.wire import MAX_BYTES, Kind, pack
 from testing.patience import HANG_SECONDS
 
 METER_CONFIGURATIONS = 10
@@ -60,7 +60,7 @@ def is_ended(connection: socket.socket, seconds: float) -> bool:
     end = time.monotonic() + seconds
     try:
         connection.settimeout(seconds)
-        while connection.recv(MOST_BYTES):
+        while connection.recv(MAX_BYTES):
             connection.settimeout(max(0.001, end - time.monotonic()))
     except TimeoutError:
         return False
@@ -79,7 +79,7 @@ def streaming(connection: socket.socket, message: bytes) -> Iterator[None]:
         rest = b""
         while not over.is_set():
             readable, writable, _ = select.select([connection], [connection], [], 0.2)
-            if readable and not connection.recv(MOST_BYTES):
+            if readable and not connection.recv(MAX_BYTES):
                 return
             if writable:
                 rest = rest or message

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.fake_switch.wire import MOST_BYTES, Kind, pack
+from testing.fake_switch.wire import MAX_BYTES, Kind, pack
 from testing.patience import HANG_SECONDS
 from tests.faults.probe import Probe
 from tests.faults.rig import Rig
@@ -28,7 +28,7 @@ FLOODS = {
     "hellos": pack(4, Kind.HELLO, 1, struct.pack("!HH", 1, 0xFFF0) + b"\xff" * 0xFFEC),
     "tiny messages": pack(4, Kind.BARRIER_REPLY, 1) * 2000,
     "echo requests": pack(4, Kind.ECHO_REQUEST, 1) * 500,
-    "errors": pack(4, Kind.ERROR, 1, b"\xff" * (MOST_BYTES - 8)),
+    "errors": pack(4, Kind.ERROR, 1, b"\xff" * (MAX_BYTES - 8)),
     "packets": pack(4, Kind.PACKET_IN, 1, struct.pack("!IHBBQHH", 0, 0, 0, 0, 0, 1, 0xFF00) + bytes(0xFF00)),
     "ports": pack(5, Kind.PORT_STATUS, 1, bytes(0xFF00)),
 }

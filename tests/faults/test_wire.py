@@ -15,7 +15,7 @@ from testing.fake_switch.actions import LOCAL
 from testing.fake_switch.dialler import Dialler, Fault
 from testing.fake_switch.rules import rules_on
 from testing.fake_switch.switch import FakeSwitch
-from testing.fake_switch.wire import HEADER, MOST_BYTES, pack
+from testing.fake_switch.wire import HEADER, MAX_BYTES, pack
 from testing.patience import HANG_SECONDS
 from tests.faults.rig import LITTLE, Rig
 from tests.faults.strangers import is_ended, open_as_switch, xid_of
@@ -39,7 +39,7 @@ GARBAGE = {
     "error of 1.1": pack(2, Kind.ERROR, 0, struct.pack("!HH", 1, 1) + bytes(64)),
     "version of later": pack(5, Kind.BARRIER_REPLY, 1),
     "unknown type": pack(4, 99, 1, b"abc"),
-    "the longest message": pack(4, Kind.ECHO_REQUEST, 1, bytes(MOST_BYTES - HEADER.size)),
+    "the longest message": pack(4, Kind.ECHO_REQUEST, 1, bytes(MAX_BYTES - HEADER.size)),
     "a request for controllers": pack(4, Kind.FEATURES_REQUEST, 1),
     "cut port status": pack(4, Kind.PORT_STATUS, 1, b"\0" * 9),
     "cut packet-in": pack(4, Kind.PACKET_IN, 1, b"\0" * 5),
@@ -63,7 +63,7 @@ ERRORS = {
     "of an experimenter, cut": pack(4, Kind.ERROR, 1, struct.pack("!HH", 0xFFFF, 1)),
     "in the format of 1.0": pack(1, Kind.ERROR, 0, struct.pack("!HHII", 0xB0C2, 0, 0x2320, 0x01020600)),
     "with text that is none": pack(4, Kind.ERROR, 1, struct.pack("!HH", 0, 0) + b"\xff\xfe\0"),
-    "of the greatest length": pack(4, Kind.ERROR, 1, struct.pack("!HH", 5, 1) + b"\xff" * (MOST_BYTES - 12)),
+    "of the greatest length": pack(4, Kind.ERROR, 1, struct.pack("!HH", 5, 1) + b"\xff" * (MAX_BYTES - 12)),
 }
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from op25b_app.operate.doctor.finding import Finding, error, ok
 from op25b_app.sync.status import is_converged
 
-MOST_SWITCHES = 20
+MAX_SWITCHES = 20
 """Maximum number of switches elsewhere with a finding each."""
 
 _BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
@@ -63,7 +63,7 @@ def check_switches_elsewhere(
 ) -> Iterator[Finding]:
     """Yield findings about switches of the policy without a bridge here; ``here`` are datapath ids."""
     wrong = [each for dpid, each in by_dpid.items() if dpid not in here and not is_converged(each["state"])]
-    for each in wrong[:MOST_SWITCHES]:
+    for each in wrong[:MAX_SWITCHES]:
         name, state = each["name"], each["state"]
         if is_refused(each):
             yield refused(name, each)
@@ -74,7 +74,7 @@ def check_switches_elsewhere(
             "it is not shown that its rules do what the policy says",
             f"{REMEDIES.get(state, 'op25b status')}; op25b doctor there, or --db SERVER, looks at it",
         )
-    if more := len(wrong[MOST_SWITCHES:]):
+    if more := len(wrong[MAX_SWITCHES:]):
         yield error(
             "policy",
             f"{more} more of its switches are neither protected nor monitoring",

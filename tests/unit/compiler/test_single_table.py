@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import pytest
 
-from op25b_app.compiler.single_table import MOST_EXTRA_RULES, CannotExpressError, compile_single_table
+from op25b_app.compiler.single_table import MAX_EXTRA_RULES, CannotExpressError, compile_single_table
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.ofctl import format_rule
@@ -206,11 +206,11 @@ def test_uplinks_are_refused_only_where_they_make_too_many_rules(tmp_path: Path)
     few, many = (
         replace(policy, dynamic=listed(policy, apart(4, "100.64.0.0", count))) for count in (1000, 6000)
     )
-    assert len(rules_of(few)) < 2 * MOST_EXTRA_RULES
+    assert len(rules_of(few)) < 2 * MAX_EXTRA_RULES
     (reported,) = messages(many)
     assert "each of the 2 uplink_ports of s needs 18" in reported
     one_uplink = replace(many.switches["s"], uplink_ports=frozenset({3}))
-    assert len(compile_single_table(many, one_uplink, NOW)) > MOST_EXTRA_RULES
+    assert len(compile_single_table(many, one_uplink, NOW)) > MAX_EXTRA_RULES
 
 
 def test_lines_with_tags_are_refused_where_they_make_too_many_rules(tmp_path: Path) -> None:

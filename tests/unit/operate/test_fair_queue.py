@@ -39,7 +39,7 @@ def test_used_time_counts_less_and_less() -> None:
 
 
 def test_of_too_many_clients_the_least_time_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fair_queue, "MOST_COUNTED", 2)
+    monkeypatch.setattr(fair_queue, "MAX_COUNTED", 2)
     queue: FairQueue[str, int] = FairQueue()
     for client, seconds in (("a", 3.0), ("b", 1.0), ("c", 2.0)):
         queue.count(client, 0.0, seconds)

@@ -54,9 +54,9 @@ def test_of_a_flood_that_is_over_it_is_reported() -> None:
 
 def test_what_is_remembered_is_bounded() -> None:
     limit = FloodLimit()
-    for number in range(3 * flood_limit.MOST_SOURCES):
+    for number in range(3 * flood_limit.MAX_SOURCES):
         limit.admit((str(number), ""), str(number), 0.0)
-    assert len(vars(limit)["_sources"]) <= flood_limit.MOST_SOURCES + 1
-    assert len(vars(limit)["_kinds"]) <= flood_limit.MOST_SOURCES
+    assert len(vars(limit)["_sources"]) <= flood_limit.MAX_SOURCES + 1
+    assert len(vars(limit)["_kinds"]) <= flood_limit.MAX_SOURCES
     assert limit.admit(KIND, "new", 1e6) == 0, "what is long ago is forgotten"
     assert len(vars(limit)["_sources"]) < 10

@@ -169,7 +169,7 @@ def test_after_a_file_that_does_not_answer_no_other_is_tried(
 
 
 def test_all_files_of_a_policy_share_one_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy_files, "MOST_BYTES", 10)
+    monkeypatch.setattr(policy_files, "MAX_BYTES", 10)
     first, second = tmp_path / "first", tmp_path / "second"
     first.write_bytes(b"x" * 6)
     second.write_bytes(b"y" * 6)

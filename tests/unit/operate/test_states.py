@@ -15,7 +15,7 @@ from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.doctor.listening_address import ListeningAddress
 from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, OpenVSwitch
-from op25b_app.operate.doctor.state_checks import MOST_SWITCHES, REMEDIES
+from op25b_app.operate.doctor.state_checks import MAX_SWITCHES, REMEDIES
 from op25b_app.operate.report import status_report
 from op25b_app.sync.status import CONVERGED, State, Status
 from tests.unit.operate.policies import policy_of
@@ -96,7 +96,7 @@ def test_switches_elsewhere_are_not_told_by_the_thousand() -> None:
     switches = [expected(f"s{number}", number, "lost") for number in range(1, 1001)]
     findings = list(examine(OpenVSwitch((), {}, True, "3.1.0"), controller(*switches), ()))
     errors = [each for each in findings if each.severity == "error"]
-    assert len(errors) == MOST_SWITCHES + 1
+    assert len(errors) == MAX_SWITCHES + 1
     assert errors[-1].what == "980 more of its switches are neither protected nor monitoring"
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from op25b_app.operate.turns import (
     LEAST_BYTES,
-    MOST_SAVED,
-    MOST_SECONDS,
+    MAX_SAVED,
+    MAX_SECONDS,
     SLICE_SECONDS,
     TURN_BYTES,
     TURN_SECONDS,
@@ -65,7 +65,7 @@ def test_whoever_has_a_slice_does_not_wait_within_it() -> None:
 def test_of_a_slice_not_everything_is_saved() -> None:
     share = TurnUsage()
     share.recover(3600.0)
-    for _ in range(MOST_SAVED):
+    for _ in range(MAX_SAVED):
         share.charge(8, TURN_SECONDS)
         assert not share.is_used_up
     share.charge(8, TURN_SECONDS)
@@ -79,7 +79,7 @@ def test_who_waits_has_not_worked() -> None:
     while share.is_used_up:
         share.renew()
         turns += 1
-    assert turns == pytest.approx(MOST_SECONDS / TURN_SECONDS, abs=1)
+    assert turns == pytest.approx(MAX_SECONDS / TURN_SECONDS, abs=1)
 
 
 def test_only_the_connection_in_use_of_a_switch_in_the_policy_has_time_of_its_own() -> None:

@@ -98,7 +98,7 @@ def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
     monkeypatch: pytest.MonkeyPatch, bundles: bool, most: int, room: int, asked_after: int | None
 ) -> None:
     """Counted in the rules that were sent when the switch answered first; then at audits, at most."""
-    monkeypatch.setattr(protocol, "MOST_TRIED", most)
+    monkeypatch.setattr(protocol, "MAX_TRIED", most)
     world = World(capabilities=Abilities(room_of={2: room}, bundles=bundles))
     counts: dict[float, int] = {}
 

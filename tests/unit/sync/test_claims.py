@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.sync.claims import AGAIN_SECONDS, LIFE_SECONDS, MOST_WAITING, ClaimActions, Claims
+from op25b_app.sync.claims import AGAIN_SECONDS, LIFE_SECONDS, MAX_WAITING, ClaimActions, Claims
 
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 SOON, LATE = LIFE_SECONDS / 2, LIFE_SECONDS
@@ -108,8 +108,8 @@ def test_the_newest_follows_and_has_to_live(claims: Claims[str]) -> None:
 
 
 def test_not_everybody_may_wait(claims: Claims[str]) -> None:
-    rulings = [claims.claim(f"rival {number}", THERE, 10.0) for number in range(MOST_WAITING + 2)]
-    assert [closed(each) for each in rulings] == [[]] * MOST_WAITING + [["rival 0"], ["rival 1"]]
+    rulings = [claims.claim(f"rival {number}", THERE, 10.0) for number in range(MAX_WAITING + 2)]
+    assert [closed(each) for each in rulings] == [[]] * MAX_WAITING + [["rival 0"], ["rival 1"]]
     assert claims.in_use == "first"
 
 

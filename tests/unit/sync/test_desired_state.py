@@ -85,7 +85,7 @@ def test_proofs_about_many_rules_of_others_are_not_remembered_for_ever(
     policy: Policy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another application's rules may be as many, and as short-lived, as a subscriber likes."""
-    monkeypatch.setattr("op25b_app.sync.desired_state._MOST_PROOFS", 100)
+    monkeypatch.setattr("op25b_app.sync.desired_state._MAX_PROOFS", 100)
     desired_states = DesiredStates(policy, "5eed" * 16)
     one = desired_states.of(policy.switches["one"])
     wanted = one.wanted(AT, TABLES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from op25b_app.compiler.marker import MOST_REVISIONS, Marker, is_marker, marker_rule, newest_marker
+from op25b_app.compiler.marker import MAX_REVISIONS, Marker, is_marker, marker_rule, newest_marker
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue
 from op25b_app.sync.update_plan import marker_changes
 from testing.fake_switch.rules import put, remove, rules_on
@@ -30,7 +30,7 @@ def test_what_is_written_is_read() -> None:
         OURS.match[:2],
         (OURS.match[0], OURS.match[1]._replace(value=0xED, mask=0xFF), OURS.match[2]),
         (*OURS.match[:2], OURS.match[2]._replace(value=1 << 8, mask=0xFF00)),
-        (*OURS.match[:2], FieldValue("ipv6_dst", MOST_REVISIONS)),
+        (*OURS.match[:2], FieldValue("ipv6_dst", MAX_REVISIONS)),
         (*OURS.match[:2], FieldValue("ipv6_dst", (1 << 128) - 1)),
     ],
 )

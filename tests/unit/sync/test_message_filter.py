@@ -133,9 +133,9 @@ def test_whatever_is_sent_is_noted_without_a_mistake(opened: MessageFilter, sent
 
 
 def test_requests_that_are_never_answered_take_no_room(opened: MessageFilter, version: int) -> None:
-    for xid in range(10 * message_filter.MOST_ASKED):
+    for xid in range(10 * message_filter.MAX_ASKED):
         opened.asked(question(METERS, xid, version))
-    assert len(vars(opened)["_asked"]) == message_filter.MOST_ASKED
+    assert len(vars(opened)["_asked"]) == message_filter.MAX_ASKED
     assert opened.violation(multipart(METERS, xid, version=version)) == ""
 
 

@@ -14,7 +14,7 @@ from tests.world import World
 
 PREFIXES = [f"10.{number // 250}.{number % 250}.0/25" for number in range(10_000)]
 AT = 1_800_000_000.0
-MOST_MESSAGES = 10
+MAX_MESSAGES = 10
 
 
 def assigned(prefixes: list[str]) -> DesiredState:
@@ -48,4 +48,4 @@ def test_a_prefix_more_and_less(bundles: bool) -> None:
         assert world.status[0] == "protected"
         assert len(world.rules) != held
         assert min(sizes) >= min(held, len(world.rules))
-        assert len([kind for kind in kinds if kind != Kind.MULTIPART_REQUEST]) <= MOST_MESSAGES
+        assert len([kind for kind in kinds if kind != Kind.MULTIPART_REQUEST]) <= MAX_MESSAGES

@@ -17,7 +17,7 @@ from op25b_app.sync import protocol
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.phases import Phase
 from op25b_app.sync.protocol import (
-    MOST_OF_OTHERS,
+    MAX_OF_OTHERS,
     Answer,
     ReadLimit,
     SwitchProtocol,
@@ -237,7 +237,7 @@ def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: ReadLimit) -> 
 def test_a_table_of_the_size_of_two_policies_and_of_many_others_is_read() -> None:
     dialogue, xid = reading()
     dialogue.bound = read_limit_for(10_000)
-    assert dialogue.bound.rules == 2 * 10_000 + MOST_OF_OTHERS
+    assert dialogue.bound.rules == 2 * 10_000 + MAX_OF_OTHERS
     part = part_of_table(xid, MATCHES_EVERYTHING * 1_000, more=True)
     for _ in range(dialogue.bound.rules // 1_000):
         answer = dialogue.receive(part)
@@ -258,7 +258,7 @@ def test_rules_are_counted_by_their_lengths(lengths: list[int], rest: bytes) -> 
 def test_beside_a_huge_table_rules_of_ours_are_kept_right(
     monkeypatch: pytest.MonkeyPatch, bundles: bool
 ) -> None:
-    monkeypatch.setattr(protocol, "MOST_OF_OTHERS", 100)
+    monkeypatch.setattr(protocol, "MAX_OF_OTHERS", 100)
     world = World(capabilities=Abilities(bundles=bundles))
     world.connect(desired()._replace(prepared=lambda tables: Ruleset([RULES])))
     crowd = [THEIRS._replace(table=9, priority=number) for number in range(1_000, 1_200)]

@@ -10,7 +10,7 @@ from op25b_app.openflow.codec import FlowModCommand, InstalledRule
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, OpaqueInstructions
 from op25b_app.sync.reconcile import Comparison, reconcile
-from op25b_app.sync.ruleset import MOST_READ, Ruleset
+from op25b_app.sync.ruleset import MAX_READ, Ruleset
 
 OURS = 0x25B0 << 48
 TCP = (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 6))
@@ -75,7 +75,7 @@ def test_so_many_are_remembered_and_no_more() -> None:
     wanted = Ruleset([WANTED])
     for _ in range(20):
         assert not reconcile(wanted, [*map(installed, WANTED)]).repairs
-        assert len(wanted.recognised) <= MOST_READ * len(WANTED)
+        assert len(wanted.recognised) <= MAX_READ * len(WANTED)
 
 
 def test_rules_of_ours_that_nobody_wants_go() -> None:

@@ -34,8 +34,8 @@ def test_looks_take_a_third_of_the_time_and_are_twice_a_second_at_most(seconds: 
     while at < begin + 1000:
         at = look(budget, at, seconds)
         looks += 1
-    assert looks * seconds <= 1000 / 3 + LookBudget.MOST_SAVED + seconds + 1
-    assert looks <= 1000 * 2 + LookBudget.MOST_SAVED / LookBudget.LEAST_COST + 1
+    assert looks * seconds <= 1000 / 3 + LookBudget.MAX_SAVED + seconds + 1
+    assert looks <= 1000 * 2 + LookBudget.MAX_SAVED / LookBudget.LEAST_COST + 1
     assert at - look(LookBudget(at), at, 0.0) <= 0
 
 
@@ -65,7 +65,7 @@ def test_what_comparing_takes_counts_as_a_part_of_a_look() -> None:
     assert world.session.due_at - ended == pytest.approx(20 * 4)
     remove(world.switch, RULES[0])
     world.run_told()
-    rest = 2 * 4 - LookBudget.MOST_SAVED / LookBudget.PART
+    rest = 2 * 4 - LookBudget.MAX_SAVED / LookBudget.PART
     assert world.session.due_at - ended == pytest.approx(rest)
     world.session.ended(ended - 1, ended + 100)
     assert world.session.due_at - ended == pytest.approx(rest)

@@ -196,7 +196,7 @@ def test_a_place_of_ours_in_table_0_is_taken_back_where_something_else_is_wrong_
     assert world.status == ("protected", READ_BACK)
 
 
-SAVED = LookBudget.MOST_SAVED / LookBudget.LEAST_COST
+SAVED = LookBudget.MAX_SAVED / LookBudget.LEAST_COST
 
 
 @pytest.mark.parametrize("standing_by", [False, True])

@@ -21,7 +21,7 @@ from testing.fake_switch.rules import flow_of, put, remove, rules_on
 from testing.fake_switch.wire import Stream
 from tests.world import PORTS, RULES, desired
 
-LEAST_WALKS, MOST_WALKS, STEPS = 200, 2_000, 60
+LEAST_WALKS, MAX_WALKS, STEPS = 200, 2_000, 60
 FEW = (*RULES[:3], *RULES[-3:])
 POLICIES = (desired(FEW), desired(RULES[1:2] + FEW[3:]), desired(FEW, Mode.MONITOR))
 
@@ -55,7 +55,7 @@ def taken() -> Taken:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session_module, "next_state", found.next_state)
         patch.setattr(SwitchProtocol, "phase", phase, raising=False)
-        for number in range(MOST_WALKS):
+        for number in range(MAX_WALKS):
             if number >= LEAST_WALKS and found.is_complete:
                 break
             Walk(random.Random(number)).go(STEPS)

@@ -15,7 +15,7 @@ from random import Random
 
 from testing.fake_switch import Abilities, FakeSwitch, Kind, Message
 from testing.fake_switch.actions import LOCAL
-from testing.fake_switch.wire import HEADER, MOST_BYTES, OPENFLOW_13, Stream, pack
+from testing.fake_switch.wire import HEADER, MAX_BYTES, OPENFLOW_13, Stream, pack
 
 PIECE_BYTES = 1 << 16
 LITTLE = Abilities(tables=8)
@@ -202,6 +202,6 @@ def block_of(message: bytes, size: int = PIECE_BYTES) -> bytes:
     return message * max(1, size // len(message))
 
 
-def announced(kind: int, length: int = MOST_BYTES) -> bytes:
+def announced(kind: int, length: int = MAX_BYTES) -> bytes:
     """The header of a message of so many bytes."""
     return HEADER.pack(OPENFLOW_13, kind, length, 1)

@@ -7,7 +7,7 @@ import struct
 
 from testing.fake_switch import Kind
 from testing.fake_switch.monitor import EXPERIMENTER_MONITOR
-from testing.fake_switch.wire import MOST_BYTES, ONF, OPENFLOW_13, pack
+from testing.fake_switch.wire import MAX_BYTES, ONF, OPENFLOW_13, pack
 from tests.faults.campaign.hostile.attack import Attack, block_of
 from tests.faults.campaign.hostile.handshakes import FLOOD_BYTES, meter_configs
 from tests.faults.campaign.hostile.registry import hostile
@@ -89,7 +89,7 @@ async def flood_echo(attack: Attack) -> None:
 
 @hostile("the longest messages", 30)
 async def flood_longest(attack: Attack) -> None:
-    block = block_of(pack(OPENFLOW_13, Kind.ECHO_REQUEST, 1, bytes(MOST_BYTES - 8)))
+    block = block_of(pack(OPENFLOW_13, Kind.ECHO_REQUEST, 1, bytes(MAX_BYTES - 8)))
     async with attack.playing(attack.switch()) as connection:
         await connection.flood(block, FLOOD_BYTES, lambda: attack.did("messages"))
 

@@ -8,7 +8,7 @@ import struct
 from contextlib import suppress
 
 from testing.fake_switch import Kind
-from testing.fake_switch.wire import MOST_BYTES, OPENFLOW_13, pack
+from testing.fake_switch.wire import MAX_BYTES, OPENFLOW_13, pack
 from tests.faults.campaign.hostile.attack import Attack, announced
 from tests.faults.campaign.hostile.registry import hostile
 
@@ -22,7 +22,7 @@ FLOOD_BYTES = 5_000_000.0
 def meter_configs() -> bytes:
     """A multipart reply of 64 KiB that nobody asked for: meter configurations of one band each."""
     config = struct.pack("!HHI", 24, 1, 1) + struct.pack("!HHII4x", 1, 16, 1000, 0)
-    body = struct.pack("!HHxxxx", _METER_CONFIG, _MORE) + config * ((MOST_BYTES - 16) // len(config))
+    body = struct.pack("!HHxxxx", _METER_CONFIG, _MORE) + config * ((MAX_BYTES - 16) // len(config))
     return pack(OPENFLOW_13, Kind.MULTIPART_REPLY, 1, body)
 
 

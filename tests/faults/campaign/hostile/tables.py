@@ -12,7 +12,7 @@ from testing.fake_switch import Abilities, FakeSwitch, Kind, Message, Refusal
 from testing.fake_switch.conduct import Conduct
 from testing.fake_switch.messages import match, oxm
 from testing.fake_switch.rules import put
-from testing.fake_switch.wire import HEADER, MOST_BYTES, OPENFLOW_13, pack
+from testing.fake_switch.wire import HEADER, MAX_BYTES, OPENFLOW_13, pack
 from tests.faults.campaign.hostile.attack import Attack, block_of
 from tests.faults.campaign.hostile.registry import hostile
 
@@ -63,7 +63,7 @@ def huge_table(xid: int, size: int) -> Iterable[bytes]:
     """Parts of the entries of a switch, all different, ``size`` bytes together."""
     one = entry(match(_IPV4, _TCP, oxm(11, 4, 0)), cookie=7)
     place = one.index(_TCP) + len(_TCP) + 4
-    count = (MOST_BYTES - 16) // len(one)
+    count = (MAX_BYTES - 16) // len(one)
     body = bytearray(one * count)
     length = len(one)
     numbers = range(count)
