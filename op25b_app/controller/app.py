@@ -91,7 +91,7 @@ class Application(app_manager.RyuApp):
         ryu_patches.limit_connections()
         ryu_patches.listen_for_many()
         ryu_patches.format_hardware_addresses()
-        ryu_patches.serve_few_on_end()
+        ryu_patches.serve_few_in_a_row()
 
     def start(self) -> None:
         """Put the policy in force; start the control server and the green threads."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from op25b_app.controller.garbage import collector
 
-MAX_ON_END = 16
+MAX_IN_A_ROW = 16
 """Maximum number of connections served in one turn; the kernel reports the rest next."""
 
 
@@ -22,5 +22,5 @@ def collect_between_turns() -> None:
 def few_ready(epoll: Any, seconds: float) -> list[tuple[int, int]]:
     """Return ready descriptors, each with its events; wait for one for ``seconds`` at most."""
     collector.between_turns()
-    ready: list[tuple[int, int]] = epoll.poll(seconds, MAX_ON_END)
+    ready: list[tuple[int, int]] = epoll.poll(seconds, MAX_IN_A_ROW)
     return ready

@@ -16,7 +16,7 @@ from op25b_app.controller.accepting import accepted
 
 BACKLOG = 4096
 """Connections that may wait; Linux limits it to ``net.core.somaxconn``, by default 4096."""
-MAX_ON_END = 16
+MAX_IN_A_ROW = 16
 """Maximum number of connections accepted before other green threads have a turn."""
 
 
@@ -30,7 +30,7 @@ def for_many(server: Any) -> Any:
 
         def serve_forever(self) -> None:
             while True:
-                for _ in range(MAX_ON_END):
+                for _ in range(MAX_IN_A_ROW):
                     hub.spawn(self.handle, *accepted(self.server.accept, "no switch can connect"))
                 hub.sleep(0)
 

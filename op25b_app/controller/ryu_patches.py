@@ -17,7 +17,7 @@ listen_for_many             the same                                       Ryu l
 limit_connections           ``controller.datapath_connection_factory``     a silent peer is disconnected
 tap_messages                parsers of ``ryu.ofproto.ofproto_parser``      an unreadable message ends nothing
 format_hardware_addresses   ``ryu.lib.addrconv.mac.bin_to_text``           Ryu formats them without netaddr
-serve_few_on_end            ``do_poll`` of eventlet's hub                  a turn serves few connections
+serve_few_in_a_row          ``do_poll`` of eventlet's hub                  a turn serves few connections
 ==========================  =============================================  ==================================
 
 The module of each replacement says why. Ryu is imported in the functions, since eventlet has to patch the
@@ -141,7 +141,7 @@ def format_hardware_addresses() -> None:
     converter.bin_to_text = bin_to_text
 
 
-def serve_few_on_end() -> None:
+def serve_few_in_a_row() -> None:
     """Have this thread's event loop serve few connections a turn, and collect garbage between turns."""
     from eventlet import hubs
     from eventlet.hubs import epolls

@@ -27,7 +27,7 @@ INBOX = 256
 """Maximum number of waiting steps; beyond it, messages of the switch are not read."""
 ROOM_SECONDS = 0.02
 """Seconds between looks for room among the waiting steps."""
-MAX_SECONDS_ON_END = 0.01
+MAX_SECONDS_IN_A_ROW = 0.01
 """Seconds of waiting steps before other green threads have a turn."""
 
 INTERNAL_ERROR = "internal error of op25b; its log says more"
@@ -139,7 +139,7 @@ class SwitchRunner:
         began = time.monotonic()
         while self._inbox:
             self._finish(*self._inbox.popleft())
-            if time.monotonic() - began > MAX_SECONDS_ON_END:
+            if time.monotonic() - began > MAX_SECONDS_IN_A_ROW:
                 hub.sleep(0)
                 began = time.monotonic()
         self._busy, self.due_at = False, self.session.due_at

@@ -15,7 +15,7 @@ from op25b_app.policy.yaml_source import YamlSource
 
 MAX_ALIKE = 20
 """Maximum number of warnings of one kind; further ones are counted."""
-MAX_UNBOUND = 0.5
+MAX_UNBOUND_SHARE = 0.5
 """Share of the lines that may lack a binding, without a warning, where sources are validated by binding."""
 
 
@@ -136,7 +136,7 @@ def _spaces(table: LpmTable[Space], prefix: Prefix) -> set[Space]:
 def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:
     unbound = len(unbound_lines(policy))
     lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
-    if unbound > lines * MAX_UNBOUND:
+    if unbound > lines * MAX_UNBOUND_SHARE:
         what = f"{unbound:,} of {lines:,} lines have no binding: they can get an address and no further"
         remedy = "bind their addresses, or write prefix"
         yield warning(policy.hardening.source_validation_place, f"{what}; {remedy}")

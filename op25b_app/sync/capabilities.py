@@ -9,32 +9,32 @@ from typing import NamedTuple
 class Capabilities(NamedTuple):
     """Optional capabilities of a switch.
 
-    ``monitor`` is reporting rule changes as they happen, ``tags`` is matching and writing metadata. ``room``
-    is the capacity by table in rules, as far as it is known.
+    ``monitor`` is reporting rule changes as they happen, ``tags`` is matching and writing metadata.
+    ``capacity`` is the capacity by table in rules, as far as it is known.
     """
 
     bundles: bool = False
     monitor: bool = False
     tags: bool = True
-    room: Mapping[int, int] = {}
+    capacity: Mapping[int, int] = {}
 
 
 class KnownCapabilities(NamedTuple):
     """Knowledge of a switch's capabilities over one connection; nothing changes this value.
 
     ``reported`` is None until the switch is asked; it is complete once its table is read. Where it refused
-    rules in this cycle because of them, ``bundles_failed`` or ``tags_failed`` is true. ``seen_room`` is the
-    capacity by table, in rules, of tables that were full. ``was_full`` is true where a table was full before
-    the switch was asked for its capacity. It ``takes_resets`` unless it refused the flag that resets
+    rules in this cycle because of them, ``bundles_failed`` or ``tags_failed`` is true. ``seen_capacity`` is
+    the capacity by table, in rules, of tables that were full. ``was_full`` is true where a table was full
+    before the switch was asked for its capacity. It ``takes_resets`` unless it refused the flag that resets
     counters. With ``any_cookie`` rules are deleted whatever their cookies are, as it does not keep cookies.
     """
 
     reported: Capabilities | None = None
     bundles_failed: bool = False
     tags_failed: bool = False
-    seen_room: Mapping[int, int] = {}
+    seen_capacity: Mapping[int, int] = {}
     was_full: bool = False
-    room_asked: bool = False
+    capacity_asked: bool = False
     takes_resets: bool = True
     any_cookie: bool = False
 
@@ -42,12 +42,12 @@ class KnownCapabilities(NamedTuple):
     def usable(self) -> Capabilities:
         """The reported capabilities, without those that have failed."""
         reported = self.reported or Capabilities()
-        if not (self.bundles_failed or self.tags_failed or self.seen_room):
+        if not (self.bundles_failed or self.tags_failed or self.seen_capacity):
             return reported
         return reported._replace(
             bundles=reported.bundles and not self.bundles_failed,
             tags=reported.tags and not self.tags_failed,
-            room={**reported.room, **self.seen_room},
+            capacity={**reported.capacity, **self.seen_capacity},
         )
 
     def with_report(
@@ -55,7 +55,7 @@ class KnownCapabilities(NamedTuple):
         *,
         bundles: bool | None = None,
         monitor: bool | None = None,
-        room: Mapping[int, int] | None = None,
+        capacity: Mapping[int, int] | None = None,
     ) -> KnownCapabilities:
         """Return this with what the switch has reported; unchanged where it was not asked."""
         if self.reported is None:
@@ -64,7 +64,7 @@ class KnownCapabilities(NamedTuple):
         reported = before._replace(
             bundles=before.bundles if bundles is None else bundles,
             monitor=before.monitor if monitor is None else monitor,
-            room=before.room if room is None else {**before.room, **room},
+            capacity=before.capacity if capacity is None else {**before.capacity, **capacity},
         )
         return self._replace(reported=reported)
 
@@ -72,9 +72,9 @@ class KnownCapabilities(NamedTuple):
         """Return this without the failures of the last cycle."""
         return self._replace(bundles_failed=False, tags_failed=False)
 
-    def without_room(self, *, reported: bool) -> KnownCapabilities:
+    def without_capacity(self, *, reported: bool) -> KnownCapabilities:
         """Return this without the capacities seen; where ``reported``, also without those reported."""
-        known = self._replace(seen_room={})
-        if not (reported and self.room_asked and self.reported):
+        known = self._replace(seen_capacity={})
+        if not (reported and self.capacity_asked and self.reported):
             return known
-        return known._replace(room_asked=False, reported=self.reported._replace(room={}))
+        return known._replace(capacity_asked=False, reported=self.reported._replace(capacity={}))

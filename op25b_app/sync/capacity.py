@@ -30,16 +30,16 @@ class Fit(NamedTuple):
     shortage: str
 
 
-def fit(wanted: Ruleset, room: Mapping[int, int]) -> Fit | None:
-    """Leave out rules that permit, so that tables with little ``room`` block more than they should, not less.
+def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> Fit | None:
+    """Leave out rules that permit, so that tables with little room block more than they should, not less.
 
-    ``room`` is the number of managed rules that a table has room for; a table not named has enough. Return
-    None where everything fits.
+    ``capacity`` is the number of managed rules that a table has room for; a table not named has enough.
+    Return None where everything fits.
     """
-    if not room:
+    if not capacity:
         return None
     sizes = Counter(rule.table for rule in wanted.rules)
-    full = {table: room[table] for table in sizes if sizes[table] > room.get(table, sizes[table])}
+    full = {table: capacity[table] for table in sizes if sizes[table] > capacity.get(table, sizes[table])}
     if not full:
         return None
     words = [

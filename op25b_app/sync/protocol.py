@@ -34,9 +34,9 @@ from op25b_app.sync.ruleset import Key
 from op25b_app.sync.update_orders import DROP_ALL, needs_tags
 from op25b_app.sync.update_plan import UpdatePlan
 
-MAX_WATCHED = 100
+MAX_REPORTED_CHANGES = 100
 """Most changes of a batch that the flow monitor reports; for more it is cancelled meanwhile."""
-MAX_TRIED = 20_000
+MAX_UNASKED = 20_000
 """Most rules beyond those on the switch that are sent without asking for its capacity."""
 MAX_OF_OTHERS = 100_000
 """Unmanaged rules, in all tables, that a complete read allows for."""
@@ -104,16 +104,16 @@ class SwitchLimits(NamedTuple):
         """Capabilities of the switch, without those that have failed."""
         return self.known.usable
 
-    def needs_room(self, more: int) -> bool:
+    def needs_capacity(self, more: int) -> bool:
         """Return whether to ask for the capacity of the tables before ``more`` rules are added."""
-        return not self.known.room_asked and (self.known.was_full or more > MAX_TRIED)
+        return not self.known.capacity_asked and (self.known.was_full or more > MAX_UNASKED)
 
-    def room_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
+    def capacity_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
         """Return the capacity by table, in rules: as reported, or as seen when the table was full."""
         if not self.full:
-            return self.able.room
+            return self.able.capacity
         held = Counter(each.rule.table for each in found)
-        return {**self.able.room, **{table: held[table] + gone for table, gone in self.full.items()}}
+        return {**self.able.capacity, **{table: held[table] + gone for table, gone in self.full.items()}}
 
     def has_refused(self, change: Change) -> bool:
         """Return whether the switch has refused to make this change."""
@@ -182,23 +182,23 @@ class SwitchProtocol:
         """Capabilities and refusals of the switch so far."""
         return SwitchLimits(self.known, {**self.refused}, {**self._full}, self.all_taken)
 
-    def note_room(self, room: Mapping[int, int]) -> None:
-        """Use these capacities by table, from :meth:`SwitchLimits.room_seen`."""
+    def note_capacity(self, capacity: Mapping[int, int]) -> None:
+        """Use these capacities by table, from :meth:`SwitchLimits.capacity_seen`."""
         if self._full:
-            self.known = self.known._replace(seen_room={**self.known.seen_room, **room})
+            self.known = self.known._replace(seen_capacity={**self.known.seen_capacity, **capacity})
             self._full.clear()
 
     def delete_any_cookie(self, any_cookie: bool) -> None:
         """Delete rules whatever their cookies are, or only with the cookies that were sent."""
         self.known = self.known._replace(any_cookie=any_cookie)
 
-    def forget_room(self, *, reported: bool) -> None:
+    def forget_capacity(self, *, reported: bool) -> None:
         """Forget the capacities seen, and that the table was too large to be read as a whole.
 
         Where ``reported``, forget the capacities that the switch has reported as well, and ask again once
         they matter: an operator may have changed them.
         """
-        self.known = self.known.without_room(reported=reported)
+        self.known = self.known.without_capacity(reported=reported)
         self.only_managed = False
 
     def renew(self) -> None:
@@ -210,9 +210,9 @@ class SwitchProtocol:
         self.renew()
         return self._read_after(b"" if self.known.reported else self._questions())
 
-    def ask_room(self) -> bytes:
+    def ask_capacity(self) -> bytes:
         """Ask for the capacity of the tables, and read them again. Open vSwitch's answer has 1.2 MB."""
-        self.known = self.known._replace(room_asked=True)
+        self.known = self.known._replace(capacity_asked=True)
         return self._read_after(encode_table_features_request(version=self.version, xid=self._next_xid()))
 
     def rest(self) -> None:
@@ -320,8 +320,8 @@ class SwitchProtocol:
     def _table_features(self, message: bytes, xid: int) -> Answer:
         if is_request_xid(xid) and self.known.reported:
             features = decode_table_features(message)
-            room = {each.table: each.max_entries for each in features if each.max_entries}
-            self.known = self.known.with_report(room=room)
+            capacity = {each.table: each.max_entries for each in features if each.max_entries}
+            self.known = self.known.with_report(capacity=capacity)
         return Answer(awaited=self.phase is Phase.READING)
 
     def _flow_stats(self, message: bytes) -> Answer:
@@ -376,7 +376,7 @@ class SwitchProtocol:
             self._refuse(batch, change, INEXPRESSIBLE)
         if number is None:
             self.phase = Phase.CONFIRMING
-            unwatched = self._stop_watching() if len(batch) > MAX_WATCHED else b""
+            unwatched = self._stop_watching() if len(batch) > MAX_REPORTED_CHANGES else b""
             barrier = codec.encode_barrier_request(version=self.version, xid=self._next_xid())
             return tuple(joined((unwatched, *chunks, barrier)))
         self.phase = Phase.BUNDLING
@@ -448,7 +448,7 @@ class SwitchProtocol:
     def _refuse(self, batch: Batch, change: Change, why: tuple[int, int]) -> None:
         """Note a refused change; the switch may take it without a bundle or without tags."""
         self._failed, self.all_taken = True, False
-        if why == TABLE_FULL and not self.known.room_asked:
+        if why == TABLE_FULL and not self.known.capacity_asked:
             self.known = self.known._replace(was_full=True)
         elif why == BAD_FLAGS and self.known.takes_resets and flags_of(change):
             self.known = self.known._replace(takes_resets=False)

@@ -115,7 +115,7 @@ class Session:
         """Seconds that the last read and comparison took, without sending and proving."""
         self._cycle = Cycle()
         self._disturbance = Disturbance.NONE
-        self._room_sought = now
+        self._capacity_asked_at = now
         self._wanted: Ruleset | None = None
         self._last: tuple[DesiredState, FlowRule] | None = None
         """Desired state and marker that the switch last held completely."""
@@ -241,7 +241,7 @@ class Session:
         if now < self.due_at or self._protocol is None or self.desired is None:
             return Outcome()
         if self._protocol.phase is Phase.IDLE:
-            if now - self._room_sought >= self._audit_seconds and not self._disturbance:
+            if now - self._capacity_asked_at >= self._audit_seconds and not self._disturbance:
                 self._ask_capacity(self._protocol, now)
             return self._begin(now)
         reason = f"no answer for {now - self._armed_at:.0f} s while {self._protocol.phase.value}"
@@ -305,13 +305,13 @@ class Session:
     def _is_quick(self, protocol: SwitchProtocol, desired: DesiredState, size: int) -> bool:
         assert self._connection is not None
         prepared = desired.prepared(self._connection.tables)
-        if prepared is None or protocol.refused or protocol.able.room:
+        if prepared is None or protocol.refused or protocol.able.capacity:
             return False
         return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
     def _ask_capacity(self, protocol: SwitchProtocol, now: float) -> None:
-        protocol.forget_room(reported=self.status.state is State.DEGRADED)
-        self._room_sought = now
+        protocol.forget_capacity(reported=self.status.state is State.DEGRADED)
+        self._capacity_asked_at = now
 
     def _reread(self, protocol: SwitchProtocol, now: float) -> Outcome:
         self._ask_capacity(protocol, now)
@@ -350,11 +350,11 @@ class Session:
         if reviewed.problem:
             return self.fail(reviewed.problem, now)
         self._wanted = reviewed.wanted
-        if reviewed.needs_room:
-            chunks = (protocol.ask_room(),)
+        if reviewed.needs_capacity:
+            chunks = (protocol.ask_capacity(),)
             self._wait_for(protocol, now)
             return Outcome(chunks)
-        protocol.note_room(reviewed.room)
+        protocol.note_capacity(reviewed.capacity)
         self._losses = reviewed.losses
         self._size = len(reviewed.wanted or ())
         if reviewed.marker is not None:

@@ -50,9 +50,9 @@ class Review(NamedTuple):
     """Result of a review.
 
     ``problem`` says why the table cannot be used; ``superseded`` is true where it holds another policy that
-    is as new, or newer. Where ``needs_room`` is true, the switch is to be asked for the capacity of its
+    is as new, or newer. Where ``needs_capacity`` is true, the switch is to be asked for the capacity of its
     tables. Otherwise there is a ``plan`` to carry out, or else the table stays as it is, with ``violations``
-    if it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``room`` is the
+    if it is not as wanted. ``losses`` are what the switch lacks although it is as wanted. ``capacity`` is the
     capacity by table, ``markers`` and ``others`` are rules found that stay. ``read_back``
     is the updated knowledge of how the switch reports rules; with ``any_cookie`` rules are to be deleted
     whatever their cookies are.
@@ -62,8 +62,8 @@ class Review(NamedTuple):
     superseded: bool = False
     wanted: Ruleset | None = None
     revision: int | None = None
-    needs_room: bool = False
-    room: Mapping[int, int] = {}
+    needs_capacity: bool = False
+    capacity: Mapping[int, int] = {}
     marker: FlowRule | None = None
     plan: UpdatePlan | None = None
     comparison: Comparison | None = None
@@ -108,12 +108,12 @@ def review(parts: Iterable[bytes], context: ReviewContext) -> Review:
     except ValueError as problem:
         return Review(str(problem), revision=revision)
     reviewed = Review(wanted=wanted, revision=revision, markers=markers)
-    if limits.needs_room(len(wanted) - len(found)):
-        return reviewed._replace(needs_room=True)
-    room = limits.room_seen(found)
-    reviewed = reviewed._replace(room=room)
+    if limits.needs_capacity(len(wanted) - len(found)):
+        return reviewed._replace(needs_capacity=True)
+    capacity = limits.capacity_seen(found)
+    reviewed = reviewed._replace(capacity=capacity)
     asked = MarkedRuleset(wanted, marker_rule(Marker(revision, desired.digest), wanted.last_own_table))
-    chosen = _target(context, asked, found, room)
+    chosen = _target(context, asked, found, capacity)
     reviewed = reviewed._replace(losses=chosen.losses)
     if chosen.ruleset is None:
         return reviewed._replace(violations=chosen.violations)
@@ -131,7 +131,7 @@ def review(parts: Iterable[bytes], context: ReviewContext) -> Review:
         read_back=read_back,
         any_cookie=read_back.cuts_cookies or not all(each.is_managed for each in markers),
     )
-    plan = _plan(context, room, comparison, rest, (marker, markers), target) if context.may_plan else None
+    plan = _plan(context, capacity, comparison, rest, (marker, markers), target) if context.may_plan else None
     if plan:
         return reviewed._replace(plan=plan, violations=chosen.violations)
     return reviewed._replace(violations=[*chosen.violations, *_not_as_sent(comparison)])
@@ -147,7 +147,7 @@ def change_over(held: Ruleset, marker: FlowRule, context: ReviewContext) -> Chan
         wanted = desired.wanted(context.now, context.tables)
     except ValueError:
         return None
-    _, shortage = fitting(wanted, (), limits.able.room)
+    _, shortage = fitting(wanted, (), limits.able.capacity)
     if context.revision is None:
         known = [marker] if context.last is None else [marker, context.last[1]]
         revision = next_revision(desired.digest, known)
@@ -163,7 +163,7 @@ def change_over(held: Ruleset, marker: FlowRule, context: ReviewContext) -> Chan
 
 
 def _target(
-    context: ReviewContext, wanted: MarkedRuleset, found: Sequence[InstalledRule], room: Mapping[int, int]
+    context: ReviewContext, wanted: MarkedRuleset, found: Sequence[InstalledRule], capacity: Mapping[int, int]
 ) -> TargetRules:
     def before() -> MarkedRuleset | None:
         if context.last is None:
@@ -177,12 +177,12 @@ def _target(
     def settings_without(keys: Iterable[Key]) -> list[str]:
         return context.desired.settings_without(keys, context.now, context.tables)
 
-    return choose_target(wanted, before, found, room, context.limits.refused, settings_without)
+    return choose_target(wanted, before, found, capacity, context.limits.refused, settings_without)
 
 
 def _plan(
     context: ReviewContext,
-    room: Mapping[int, int],
+    capacity: Mapping[int, int],
     comparison: Comparison,
     found: Sequence[InstalledRule],
     markers: tuple[FlowRule, Sequence[FlowRule]],
@@ -203,7 +203,7 @@ def _plan(
     plan = UpdatePlan((), first=first)
     if repairs:
         table = Ruleset([[each.rule for each in found]])
-        able = limits.able._replace(room=room)
+        able = limits.able._replace(capacity=capacity)
         plan = plan_changes(repairs, table, wanted, able)._replace(first=first)
     return plan
 

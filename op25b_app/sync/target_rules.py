@@ -51,17 +51,17 @@ def choose_target(
     wanted: MarkedRuleset,
     before: Callable[[], MarkedRuleset | None],
     found: Sequence[InstalledRule],
-    room: Mapping[int, int],
+    capacity: Mapping[int, int],
     refused: Mapping[Key, RefusedChange],
     settings_without: Callable[[Iterable[Key]], list[str]] = lambda keys: [],
 ) -> TargetRules:
     """Return the target rules for a table with the rules ``found``.
 
-    ``before`` returns the present rules of the policy that the switch last held completely, if any. ``room``
-    is the capacity by table, in rules, and ``refused`` has changes by key. ``settings_without`` names the
-    settings that do without rules of these keys.
+    ``before`` returns the present rules of the policy that the switch last held completely, if any.
+    ``capacity`` is the capacity by table, in rules, and ``refused`` has changes by key. ``settings_without``
+    names the settings that do without rules of these keys.
     """
-    rules, shortage = fitting(wanted.rules, found, room)
+    rules, shortage = fitting(wanted.rules, found, capacity)
     about_rules = {key: each for key, each in refused.items() if not is_marker(each.change.rule)}
     losses = [_without_marker(each) for key, each in refused.items() if key not in about_rules]
     refusals = _refusals(about_rules, wanted.rules, settings_without)
@@ -70,7 +70,7 @@ def choose_target(
         return TargetRules(wanted._replace(rules=taken), violations, losses[:1])
     earlier, present = before(), {each.rule.key: each.rule.action for each in found}
     if earlier is not None:
-        rules, shortage = fitting(earlier.rules, found, room)
+        rules, shortage = fitting(earlier.rules, found, capacity)
         if rules is not None and not shortage and (taken := _acceptable(rules, refused)) is not None:
             kept = "it keeps the rules of the policy before"
             return TargetRules(earlier._replace(rules=taken), [*violations, kept])
@@ -91,7 +91,7 @@ def choose_target(
 
 
 def fitting(
-    wanted: Ruleset, found: Sequence[InstalledRule], room: Mapping[int, int]
+    wanted: Ruleset, found: Sequence[InstalledRule], capacity: Mapping[int, int]
 ) -> tuple[Ruleset | None, str]:
     """Return the wanted rules that the tables have room for, and in words what there is no room for.
 
@@ -99,13 +99,13 @@ def fitting(
     7.3.5.5); what a switch holds is a fact. Some places are kept for markers and the gate.
     """
     most = len(found) + len(wanted) + MARKERS + GATES
-    if most <= min(room.values(), default=most):
+    if most <= min(capacity.values(), default=most):
         return wanted, ""
     held = Counter(each.rule.table for each in found)
     others = Counter(each.rule.table for each in found if not each.rule.is_managed)
     others[wanted.last_own_table] += MARKERS
     others[Table.ADMIT] += GATES
-    left = {table: max(places, held[table]) - others[table] for table, places in room.items()}
+    left = {table: max(places, held[table]) - others[table] for table, places in capacity.items()}
     return fit(wanted, left) or (wanted, "")
 
 

@@ -67,7 +67,7 @@ def plan_changes(
         if order is staged and not capabilities.tags:
             continue
         steps = order(changes, found, wanted)
-        if steps is not None and _fit(steps, found, wanted, capabilities.room):
+        if steps is not None and _fit(steps, found, wanted, capabilities.capacity):
             return UpdatePlan([*before, *steps], blocks_meanwhile=order is closed_first)
     if not changes:
         return UpdatePlan(before)
@@ -114,20 +114,20 @@ def _makes_room(change: Change) -> bool:
     return goes and is_dispensable(change.rule)
 
 
-def _fit(steps: Sequence[UpdateStep], found: Ruleset, wanted: Ruleset, room: Mapping[int, int]) -> bool:
+def _fit(steps: Sequence[UpdateStep], found: Ruleset, wanted: Ruleset, capacity: Mapping[int, int]) -> bool:
     """Return whether tables with this room hold the most rules of a plan at any moment.
 
     A table that only loses rules always fits, however full it is.
     """
     most = len(found) + sum(map(len, steps)) + MARKERS
-    if most <= min(room.values(), default=most):
+    if most <= min(capacity.values(), default=most):
         return True
     held = Counter(rule.table for rule in found.rules)
     held[wanted.last_own_table] += MARKERS
     for step in steps:
         coming = Counter(change.rule.table for change in step if change.before is None)
         held.update(coming)
-        if any(held[table] > room.get(table, held[table]) for table in coming):
+        if any(held[table] > capacity.get(table, held[table]) for table in coming):
             return False
         held.subtract(change.rule.table for change in step if change.command is FlowModCommand.DELETE_STRICT)
     return True

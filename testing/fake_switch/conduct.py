@@ -14,14 +14,14 @@ from testing.fake_switch.wire import OPENFLOW_13, Message, Refusal
 class Abilities:
     """What a kind of switch can do; as it stands, about what Open vSwitch can.
 
-    ``room`` is how many entries all tables hold together, ``room_of`` how many single ones hold.
+    ``capacity`` is how many entries all tables hold together, ``room_of`` how many single ones hold.
     ``wide_masks`` are those masks that Open vSwitch takes and the specification does not give.
     ``part_bytes`` is about how long one part of a multipart reply becomes.
     """
 
     versions: tuple[int, ...] = (OPENFLOW_13,)
     tables: int = 254
-    room: int = 1_000_000
+    capacity: int = 1_000_000
     room_of: Mapping[int, int] = field(default_factory=dict)
     metadata: bool = True
     wide_masks: bool = True

@@ -112,10 +112,10 @@ def description() -> bytes:
 def table_features(tables: Tables, table: int, version: int, *, metadata: bool) -> bytes:
     """``struct ofp_table_features``: all fields with masks, all instructions, all later tables."""
     number = (1 << 64) - 1 if metadata else 0
-    room = min(tables.room, tables.room_of.get(table, tables.room))
+    capacity = min(tables.capacity, tables.room_of.get(table, tables.capacity))
     properties = b"".join(_table_properties(tables.count, table, metadata=metadata))
     name = f"table-{table}".encode()
-    fixed = (name, number, number, 0, room)
+    fixed = (name, number, number, 0, capacity)
     if version >= OPENFLOW_15:
         head = struct.pack("!HBBI32sQQII", 64 + len(properties), table, 0, 0, *fixed)
     else:

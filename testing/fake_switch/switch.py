@@ -37,7 +37,7 @@ class FakeSwitch:
         self.capabilities = capabilities
         self.conduct = Conduct()
         self.ports = set(ports)
-        self.tables = Tables(capabilities.tables, capabilities.room, capabilities.room_of)
+        self.tables = Tables(capabilities.tables, capabilities.capacity, capabilities.room_of)
         self.channels: list[Channel] = []
         self.generation: int | None = None
         self.flow_mods: list[FlowMod] = []

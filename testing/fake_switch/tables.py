@@ -92,11 +92,11 @@ class Selection(NamedTuple):
 
 
 class Tables:
-    """All tables of a switch. ``room`` is for all tables together, ``room_of`` for some of them."""
+    """All tables of a switch. ``capacity`` is for all tables together, ``room_of`` for some of them."""
 
-    def __init__(self, count: int, room: int, room_of: Mapping[int, int]) -> None:
+    def __init__(self, count: int, capacity: int, room_of: Mapping[int, int]) -> None:
         self.count = count
-        self.room = room
+        self.capacity = capacity
         self.room_of = room_of
         self._tables: dict[int, dict[Key, Entry]] = {}
         self._timed: dict[tuple[int, Key], Entry] = {}
@@ -183,7 +183,7 @@ class Tables:
         if replaced is None:
             if flow.flags & CHECK_OVERLAP and self._overlaps(flow):
                 raise RefusedError(refusals.OVERLAP)
-            if len(entries) >= self.room_of.get(flow.table, self.room) or len(self) >= self.room:
+            if len(entries) >= self.room_of.get(flow.table, self.capacity) or len(self) >= self.capacity:
                 raise RefusedError(refusals.TABLE_FULL)
         entry = Entry(flow, now, now, now)
         if replaced is not None and not flow.flags & RESET_COUNTS:

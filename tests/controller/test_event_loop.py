@@ -20,9 +20,9 @@ CONNECTIONS = 200
 
 
 @pytest.fixture(autouse=True)
-def few_on_end(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def few_in_a_row(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(event_loop, "collector", Collector())
-    ryu_patches.serve_few_on_end()
+    ryu_patches.serve_few_in_a_row()
     yield
     del hubs.get_hub().do_poll
     gc.enable()
@@ -50,7 +50,7 @@ def test_others_have_a_turn_while_many_connections_are_served() -> None:
             hub.sleep(0)
             between.append(served - before)
         hub.joinall(readers)
-    assert max(between) == event_loop.MAX_ON_END
+    assert max(between) == event_loop.MAX_IN_A_ROW
 
 
 def test_the_loop_collects_the_garbage_of_other_threads_between_its_turns() -> None:

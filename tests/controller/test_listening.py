@@ -75,7 +75,7 @@ def test_others_have_a_turn_while_many_are_let_in(server: Any) -> None:
     hub.kill(serving)
     for each in (*knocking, *let_in):
         each.close()
-    assert max(between) == listening.MAX_ON_END
+    assert max(between) == listening.MAX_IN_A_ROW
 
 
 def test_who_cannot_be_accepted_at_once_is_accepted_later(

@@ -196,7 +196,7 @@ def test_ryu_still_formats_hardware_addresses_with_netaddr() -> None:
 
 
 def test_eventlet_still_serves_all_connections_in_one_turn() -> None:
-    pairs = [socket.socketpair() for _ in range(2 * event_loop.MAX_ON_END)]
+    pairs = [socket.socketpair() for _ in range(2 * event_loop.MAX_IN_A_ROW)]
     loop = epolls.Hub()
     for mine, theirs in pairs:
         loop.poll.register(mine, select.EPOLLIN)

@@ -93,13 +93,13 @@ def test_a_table_is_not_thought_smaller_with_each_policy(bundles: bool, told: bo
 
 
 @BUNDLES
-@pytest.mark.parametrize(("most", "room", "asked_after"), [(100, 30, None), (100, 8, 13), (13, 30, 0)])
+@pytest.mark.parametrize(("most", "capacity", "asked_after"), [(100, 30, None), (100, 8, 13), (13, 30, 0)])
 def test_room_is_asked_for_before_many_rules_or_once_a_table_was_full(
-    monkeypatch: pytest.MonkeyPatch, bundles: bool, most: int, room: int, asked_after: int | None
+    monkeypatch: pytest.MonkeyPatch, bundles: bool, most: int, capacity: int, asked_after: int | None
 ) -> None:
     """Counted in the rules that were sent when the switch answered first; then at audits, at most."""
-    monkeypatch.setattr(protocol, "MAX_TRIED", most)
-    world = World(capabilities=Abilities(room_of={2: room}, bundles=bundles))
+    monkeypatch.setattr(protocol, "MAX_UNASKED", most)
+    world = World(capabilities=Abilities(room_of={2: capacity}, bundles=bundles))
     counts: dict[float, int] = {}
 
     def count(message: bytes) -> list[bytes]:
@@ -165,8 +165,8 @@ def test_what_permits_is_left_out_in_order_and_what_blocks_or_leads_on_never() -
     leading = FlowRule(2, 700, (), Goto(3), OURS)
     rules = [*permits(1, 2), exception, destination, leading, *blocks(1, 2)]
     assert fit(Ruleset([rules]), {2: 7, 1: 0}) is None
-    for room, kept in ((6, rules[1:]), (5, rules[2:]), (4, rules[3:]), (3, rules[4:])):
-        fitting = fit(Ruleset([rules]), {2: room})
+    for capacity, kept in ((6, rules[1:]), (5, rules[2:]), (4, rules[3:]), (3, rules[4:])):
+        fitting = fit(Ruleset([rules]), {2: capacity})
         assert fitting is not None
         assert fitting.wanted is not None
         assert set(fitting.wanted.rules) == set(kept)
@@ -179,8 +179,8 @@ def test_what_permits_is_left_out_in_order_and_what_blocks_or_leads_on_never() -
 class OneTable(World):
     """A switch with one table, and the single-table form of an example's rules."""
 
-    def __init__(self, room: int, *, bundles: bool, told: bool) -> None:
-        capabilities = Abilities(tables=1, room_of={0: room}, bundles=bundles, table_features=told)
+    def __init__(self, capacity: int, *, bundles: bool, told: bool) -> None:
+        capabilities = Abilities(tables=1, room_of={0: capacity}, bundles=bundles, table_features=told)
         super().__init__(capabilities=capabilities, ports=frozenset(range(1, 27)))
         policy = load(EXAMPLE, 0.0).policy
         assert policy is not None

@@ -339,7 +339,7 @@ def test_answers_are_reported_from_news_and_from_what_is_of_no_concern(version: 
 
 def test_a_table_that_says_it_takes_no_rules_has_said_nothing() -> None:
     dialogue, _ = reading()
-    for message in answers(dialogue.ask_room(), room_of={1: 7, 2: 0}):
+    for message in answers(dialogue.ask_capacity(), room_of={1: 7, 2: 0}):
         dialogue.receive(message)
-    assert dialogue.able.room[1] == 7
-    assert 2 not in dialogue.able.room
+    assert dialogue.able.capacity[1] == 7
+    assert 2 not in dialogue.able.capacity

@@ -87,20 +87,20 @@ OVER_THERE = [rule._replace(action=Goto(3)) if rule.action == NORMAL else rule f
 
 
 def test_changes_are_made_in_place_where_there_is_room_for_old_and_new() -> None:
-    for room in ({}, {2: 43}):
-        groups = planned(BEFORE, AFTER, room=room)
+    for capacity in ({}, {2: 43}):
+        groups = planned(BEFORE, AFTER, capacity=capacity)
         assert commands(groups) == [FlowModCommand.ADD] * 20 + [FlowModCommand.DELETE_STRICT] * 20
 
 
 def test_what_blocks_waits_behind_a_gate_for_the_room_of_what_blocked() -> None:
-    closed, *between, opened = planned(BEFORE, AFTER, room={0: 9, 2: 42})
+    closed, *between, opened = planned(BEFORE, AFTER, capacity={0: 9, 2: 42})
     assert rules_in([closed]) == rules_in([opened]) == {DROP_ALL}
     assert commands(between) == [FlowModCommand.DELETE_STRICT] * 20 + [FlowModCommand.ADD] * 20
 
 
 def test_what_only_permits_makes_room_without_a_gate() -> None:
     moved = [rule._replace(match=(FieldValue("in_port", n),)) for n, rule in enumerate(RULES[1:21])]
-    groups = planned(RULES, [*RULES[:1], *moved, *RULES[-3:]], room={0: 9, 2: 23})
+    groups = planned(RULES, [*RULES[:1], *moved, *RULES[-3:]], capacity={0: 9, 2: 23})
     assert commands(groups) == [FlowModCommand.DELETE_STRICT] * 20 + [FlowModCommand.ADD] * 20
 
 
@@ -110,8 +110,8 @@ def test_a_stage_is_built_where_there_are_tags_and_room_for_both() -> None:
     assert tagged
     assert not [*filter(needs_tags, rules_in(planned(RULES, further, tags=False)))]
     held = Counter(rule.table for rule in (*RULES, *further))
-    assert DROP_ALL not in rules_in(planned(RULES, further, room={3: 4, 2: held[2]}))
-    assert DROP_ALL in rules_in(planned(RULES, further, room={3: 4, 2: held[2] - 1}))
+    assert DROP_ALL not in rules_in(planned(RULES, further, capacity={3: 4, 2: held[2]}))
+    assert DROP_ALL in rules_in(planned(RULES, further, capacity={3: 4, 2: held[2] - 1}))
 
 
 @pytest.mark.slow
@@ -123,12 +123,12 @@ def test_no_table_ever_holds_more_than_it_has_room_for(
     """As long as it has room for either policy, one gate and two markers."""
     found, wanted = (compile_rules(each, each.switches[SWITCH], NOW) for each in (old, new))
     either = Counter(rule.table for rule in found) | Counter(rule.table for rule in wanted)
-    room = {table: count + spare for table, count in either.items()}
-    room[0] += 1
-    room[Ruleset([wanted]).last_own_table] += 2
+    capacity = {table: count + spare for table, count in either.items()}
+    capacity[0] += 1
+    capacity[Ruleset([wanted]).last_own_table] += 2
     held = Counter(rule.table for rule in found)
     held[Ruleset([wanted]).last_own_table] += 2
-    for group in planned(found, wanted, room=room, tags=tags):
+    for group in planned(found, wanted, capacity=capacity, tags=tags):
         held.update(change.rule.table for change in group if change.before is None)
-        assert all(held[table] <= room.get(table, 0) for table in held), group
+        assert all(held[table] <= capacity.get(table, 0) for table in held), group
         held.subtract(change.rule.table for change in group if change.command is FlowModCommand.DELETE_STRICT)
