@@ -21,7 +21,6 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.model import Mode
-from op25b_app.sync.assessment import contest, count, local_port_notes, strange_ports, summary
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.drift import (
     Drift,
@@ -31,6 +30,7 @@ from op25b_app.sync.drift import (
     supersedes,
 )
 from op25b_app.sync.phases import Phase
+from op25b_app.sync.ports import local_port_notes, strange_ports
 from op25b_app.sync.protocol import SwitchProtocol, read_limit_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
@@ -40,6 +40,7 @@ from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_c
 from op25b_app.sync.table_review import ChangeOver, Review, ReviewContext, change_over, review
 from op25b_app.sync.transitions import Input, next_state
 from op25b_app.sync.update_plan import UpdatePlan, plan_changes
+from op25b_app.sync.words import contest, count, summary
 
 ANSWER_SECONDS = 10.0
 """Seconds a switch has to answer, or to go on with an answer."""

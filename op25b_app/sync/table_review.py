@@ -14,14 +14,15 @@ from op25b_app.openflow import codec
 from op25b_app.openflow.codec import InstalledRule
 from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
-from op25b_app.sync.assessment import newer_policy, next_revision, summary
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.protocol import SwitchLimits
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison, difference, markers_among, reconcile
+from op25b_app.sync.revisions import newer_policy, next_revision
 from op25b_app.sync.ruleset import Key, Ruleset
 from op25b_app.sync.target_rules import MarkedRuleset, TargetRules, choose_target, fitting
 from op25b_app.sync.update_plan import UpdatePlan, marker_changes, plan_changes
+from op25b_app.sync.words import summary
 
 
 class ReviewContext(NamedTuple):

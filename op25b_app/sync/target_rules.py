@@ -16,13 +16,13 @@ from op25b_app.openflow.errors import ABOUT_MATCHES, explain
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.openflow.oxm import ReportedMatch
-from op25b_app.sync.assessment import count
 from op25b_app.sync.capacity import fit, is_dispensable
 from op25b_app.sync.protocol import RefusedChange
 from op25b_app.sync.reconcile import describe
 from op25b_app.sync.ruleset import Key, Ruleset
 from op25b_app.sync.update_orders import DROP_ALL
 from op25b_app.sync.update_plan import GATES, MARKERS
+from op25b_app.sync.words import count
 
 _RESTRICTING = (RuleRole.BLOCK, RuleRole.WOULD_BLOCK, RuleRole.SELECT)
 """Roles of rules that block, or hand over to a table that does."""

@@ -16,7 +16,7 @@ from op25b_app.operate.doctor.finding import ranges_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import PortRole
-from op25b_app.sync.assessment import contest
+from op25b_app.sync.words import contest
 
 
 def test_names() -> None:

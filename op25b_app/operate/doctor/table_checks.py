@@ -9,7 +9,7 @@ from op25b_app.compiler.pipeline import PIPELINE, TableDescription
 from op25b_app.openflow.ofctl import ofctl_name
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
-from op25b_app.sync.assessment import count
+from op25b_app.sync.words import count
 
 TRACKED_BY_DEFAULT = (3, 5)
 """Release of Open vSwitch from which IPv6 addresses are tracked, too."""

@@ -10,7 +10,7 @@ import pytest
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Switch
-from op25b_app.sync.assessment import local_port_notes, present_ports, strange_ports
+from op25b_app.sync.ports import local_port_notes, present_ports, strange_ports
 
 UP, DOWN = (0, 4), (1, 1)
 """Configuration and state as Open vSwitch describes them, the latter before ``ip link set BRIDGE up``."""
