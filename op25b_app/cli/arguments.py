@@ -106,7 +106,7 @@ def errors_and_exit(errors: Iterable[Diagnostic], *, as_json: bool) -> NoReturn:
     sys.exit(1)
 
 
-def give_up(trouble: str, *, as_json: bool) -> NoReturn:
+def exit_with_problem(trouble: str, *, as_json: bool) -> NoReturn:
     """Print a problem on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
     click.echo(f"op25b: {trouble}", err=True)
     if as_json:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from op25b_app.cli.arguments import give_up
+from op25b_app.cli.arguments import exit_with_problem
 
 COLOURS = {
     "connecting": None,
@@ -50,10 +50,10 @@ def ask_or_exit(
     try:
         answer = ask(control_socket(path), method, target, seconds)
     except NoControllerError as error:
-        give_up(str(error), as_json=as_json)
+        exit_with_problem(str(error), as_json=as_json)
     if "error" in answer.body:
-        give_up(f"the controller says: {answer.body['error']}", as_json=as_json)
+        exit_with_problem(f"the controller says: {answer.body['error']}", as_json=as_json)
     if has is not None and has not in answer.body:
         trouble = "the running controller has an older version of op25b: start it again"
-        give_up(trouble, as_json=as_json)
+        exit_with_problem(trouble, as_json=as_json)
     return answer.body

@@ -15,7 +15,7 @@ import click
 
 from op25b_app.cli.arguments import (
     at_option,
-    give_up,
+    exit_with_problem,
     json_option,
     policy_argument,
     policy_or_exit,
@@ -167,10 +167,12 @@ def _dump(bridge: str, what: str, *, as_json: bool) -> str:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as failure:
         remedy = "dump the table elsewhere and give it with --flows"
-        give_up(f"cannot run ovs-ofctl: {failure}; {remedy}", as_json=as_json)
+        exit_with_problem(f"cannot run ovs-ofctl: {failure}; {remedy}", as_json=as_json)
     if done.returncode:
         remedy = "name one of `ovs-vsctl list-br`, or its management socket"
-        give_up(f"cannot read the table of {bridge}: {done.stderr.strip()}; {remedy}", as_json=as_json)
+        exit_with_problem(
+            f"cannot read the table of {bridge}: {done.stderr.strip()}; {remedy}", as_json=as_json
+        )
     return done.stdout
 
 

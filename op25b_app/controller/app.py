@@ -49,8 +49,8 @@ from op25b_app.operate.turns import ConnectionClass, class_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
 from op25b_app.sync import session
+from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
-from op25b_app.sync.identity import refusal
 from op25b_app.sync.ports import present_ports
 from op25b_app.sync.protocol import is_reply, is_report
 

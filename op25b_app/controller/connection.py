@@ -23,7 +23,7 @@ from ryu.lib import hub
 from op25b_app.controller.buffered_socket import BufferedSocket
 from op25b_app.operate.pending_handshakes import PendingHandshakes, handshake_limit
 from op25b_app.operate.turns import ConnectionClass, TurnUsage, chosen_next
-from op25b_app.sync.identity import Certificate, certificate
+from op25b_app.sync.certificate_check import Certificate, certificate
 from op25b_app.sync.message_filter import MessageFilter, Stage
 
 HANDSHAKE_SECONDS = 10.0

@@ -43,13 +43,13 @@ class SwitchEffect:
     """Changes that are the same on each of some switches.
 
     ``rules`` are by the switch's name in the new policy, in the order of the old one. ``renamed`` and
-    ``moved`` hold old names and old datapath ids where those differ. ``untold`` says why ``traffic`` is not
-    known; None where it is.
+    ``moved`` hold old names and old datapath ids where those differ. ``unknown_because`` says why ``traffic``
+    is not known; None where it is.
     """
 
     rules: Mapping[str, RuleChanges]
     traffic: tuple[Traffic, ...]
-    untold: str | None
+    unknown_because: str | None
     mode: tuple[Mode, Mode]
     forwarding_table: tuple[int | None, int | None]
     renamed: Mapping[str, str]
@@ -82,7 +82,9 @@ class Effect:
     def treats_all_alike(self) -> bool:
         """True where both policies share switches, and treat every packet at them alike."""
         return bool(self.switches or self.untouched) and not any(
-            switch.traffic or switch.untold or switch.forwarding_table[0] != switch.forwarding_table[1]
+            switch.traffic
+            or switch.unknown_because
+            or switch.forwarding_table[0] != switch.forwarding_table[1]
             for switch in self.switches
         )
 
@@ -108,7 +110,7 @@ def effect(
 
     ``only`` are names of switches, in either policy; None for all. Switches with the same settings are
     compared once. The number of its rules limits the work for each; the work ends early where ``is_over``,
-    called now and then, returns True. ``untold`` says so where a result is not known.
+    called now and then, returns True. ``unknown_because`` says so where a result is not known.
     """
     pairs = pairs_of(old, new)
     alike_everywhere = _of_every_switch(old, at) == _of_every_switch(new, at)
@@ -125,10 +127,10 @@ def effect(
             continue
         if key not in known:
             known[key] = _compared(SwitchPolicy(old, before), SwitchPolicy(new, after), at, is_over)
-        traffic, untold, rules = known[key]
+        traffic, unknown_because, rules = known[key]
         treatment = (
             traffic,
-            untold,
+            unknown_because,
             (before.mode, after.mode),
             (before.forwarding_table, after.forwarding_table),
         )
@@ -172,7 +174,7 @@ def _compared(
 
 def _switch_effect(
     traffic: tuple[Traffic, ...],
-    untold: str | None,
+    unknown_because: str | None,
     mode: tuple[Mode, Mode],
     forwarding_table: tuple[int | None, int | None],
     found: Sequence[tuple[Switch, Switch, RuleChanges]],
@@ -180,7 +182,7 @@ def _switch_effect(
     return SwitchEffect(
         rules={after.name: rules for _, after, rules in found},
         traffic=traffic,
-        untold=untold,
+        unknown_because=unknown_because,
         mode=mode,
         forwarding_table=forwarding_table,
         renamed={after.name: before.name for before, after, _ in found if before.name != after.name},

@@ -151,8 +151,8 @@ def notes(switch: SwitchEffect) -> Iterator[str]:
     before, after = ("NORMAL" if table is None else f"table {table}" for table in switch.forwarding_table)
     if before != after:
         yield f"permitted packets go on to {after} instead of {before}"
-    if switch.untold is not None:
-        yield f"what becomes blocked and what becomes permitted {switch.untold}"
+    if switch.unknown_because is not None:
+        yield f"what becomes blocked and what becomes permitted {switch.unknown_because}"
     if switch.mode[0] is not switch.mode[1] and not switch.traffic:
         yield f"{switch.mode[1].value} mode instead of {switch.mode[0].value} mode"
 

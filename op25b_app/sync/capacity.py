@@ -20,7 +20,7 @@ _DISPENSABLE_ROLES = (
 """Roles of rules that permit something to some addresses, in the order in which they are left out."""
 
 
-class Fit(NamedTuple):
+class FittingRules(NamedTuple):
     """Rules that fit, and in words what does not.
 
     ``wanted`` is None where the rules that block, or that all else depends on, do not fit.
@@ -30,7 +30,7 @@ class Fit(NamedTuple):
     shortage: str
 
 
-def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> Fit | None:
+def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> FittingRules | None:
     """Leave out rules that permit, so that tables with little room block more than they should, not less.
 
     ``capacity`` is the number of managed rules that a table has room for; a table not named has enough.
@@ -51,10 +51,10 @@ def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> Fit | None:
         dispensable = _dispensable(wanted, table)
         missing = sizes[table] - places
         if missing > len(dispensable):
-            return Fit(None, f"{' and '.join(words)}, too little for those that block")
+            return FittingRules(None, f"{' and '.join(words)}, too little for those that block")
         left_out |= {*dispensable[:missing]}
     kept = Ruleset([[rule for rule in wanted.rules if rule not in left_out]])
-    return Fit(kept, f"{' and '.join(words)}: what the others would permit is blocked")
+    return FittingRules(kept, f"{' and '.join(words)}: what the others would permit is blocked")
 
 
 def is_dispensable(rule: FlowRule) -> bool:

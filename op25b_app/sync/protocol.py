@@ -49,7 +49,7 @@ _INTERJECTED_XID = 0x25B0_2600
 """Xid of changes outside any plan."""
 
 
-class Answer(NamedTuple):
+class MessageResult(NamedTuple):
     """Result of a message of the switch.
 
     ``chunks`` are to be sent. ``table`` is the whole table once it is complete, as the messages it came in.
@@ -62,7 +62,7 @@ class Answer(NamedTuple):
     problem: str = ""
 
 
-NOTHING = Answer()
+NOTHING = MessageResult()
 
 
 class RefusedChange(NamedTuple):
@@ -269,7 +269,7 @@ class SwitchProtocol:
             any_cookie=self.known.any_cookie,
         )
 
-    def receive(self, message: bytes) -> Answer:
+    def receive(self, message: bytes) -> MessageResult:
         """Take a message of the switch.
 
         Raises ValueError, in words, for a message that breaks the format and for too many managed rules.
@@ -291,7 +291,9 @@ class SwitchProtocol:
             return NOTHING
         if xid != self._request_xid:
             # The rest of a table that is too large, before the switch comes to the smaller request.
-            return Answer(awaited=self.only_managed and self.phase is Phase.READING and is_request_xid(xid))
+            return MessageResult(
+                awaited=self.only_managed and self.phase is Phase.READING and is_request_xid(xid)
+            )
         return self._flow_stats(message)
 
     def _read_after(self, questions: bytes) -> bytes:
@@ -311,20 +313,20 @@ class SwitchProtocol:
             )
         )
 
-    def _monitor_reply(self, xid: int) -> Answer:
+    def _monitor_reply(self, xid: int) -> MessageResult:
         is_own = is_request_xid(xid)
         if is_own:
             self.known = self.known.with_report(monitor=True)
-        return Answer(awaited=is_own and self.phase is Phase.READING)
+        return MessageResult(awaited=is_own and self.phase is Phase.READING)
 
-    def _table_features(self, message: bytes, xid: int) -> Answer:
+    def _table_features(self, message: bytes, xid: int) -> MessageResult:
         if is_request_xid(xid) and self.known.reported:
             features = decode_table_features(message)
             capacity = {each.table: each.max_entries for each in features if each.max_entries}
             self.known = self.known.with_report(capacity=capacity)
-        return Answer(awaited=self.phase is Phase.READING)
+        return MessageResult(awaited=self.phase is Phase.READING)
 
-    def _flow_stats(self, message: bytes) -> Answer:
+    def _flow_stats(self, message: bytes) -> MessageResult:
         if self.phase is not Phase.READING:
             return NOTHING
         self._bytes += len(message)
@@ -332,10 +334,10 @@ class SwitchProtocol:
         if self._bytes > self.bound.bytes or self._has_too_many_rules:
             return self._read_less()
         if codec.has_more(message):
-            return Answer(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
+            return MessageResult(awaited=len(message) > wire.MULTIPART_HEADER_SIZE)
         parts, self._parts, self.pending = self._parts, [], 0
         self.phase = Phase.REVIEWING
-        return Answer(table=parts)
+        return MessageResult(table=parts)
 
     @property
     def _has_too_many_rules(self) -> bool:
@@ -346,7 +348,7 @@ class SwitchProtocol:
         self._counted = len(self._parts)
         return self._rules > self.bound.rules
 
-    def _read_less(self) -> Answer:
+    def _read_less(self) -> MessageResult:
         """Read only the managed rules of a table that is too large.
 
         Raises ValueError where even these are too many.
@@ -354,7 +356,7 @@ class SwitchProtocol:
         if self.only_managed:
             raise ValueError(f"{self.too_large}, under cookies of op25b alone: nothing is read or sent")
         self.only_managed = True
-        return Answer((self.read(),), awaited=True)
+        return MessageResult((self.read(),), awaited=True)
 
     @property
     def too_large(self) -> str:
@@ -395,18 +397,18 @@ class SwitchProtocol:
             return b""
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())
 
-    def _bundle_reply(self, reply: bundle.BundleControlReply) -> Answer:
+    def _bundle_reply(self, reply: bundle.BundleControlReply) -> MessageResult:
         if reply.bundle == self._probe and self.known.reported:
             if reply.kind is bundle.BundleControlType.OPENED:
                 self.known = self.known.with_report(bundles=True)
-            return Answer(awaited=self.phase is Phase.READING)
+            return MessageResult(awaited=self.phase is Phase.READING)
         if self._batch is None or reply.bundle != self._batch.bundle:
             given_up = reply.kind is bundle.BundleControlType.CLOSED and is_request_xid(reply.bundle)
-            return Answer((self._discard(reply.bundle),)) if given_up else NOTHING
+            return MessageResult((self._discard(reply.bundle),)) if given_up else NOTHING
         if reply.xid != self._request_xid:
             return NOTHING
         if self.phase is Phase.BUNDLING and reply.kind is bundle.BundleControlType.CLOSED:
-            return Answer((self._end_bundle(reply.bundle),), awaited=True)
+            return MessageResult((self._end_bundle(reply.bundle),), awaited=True)
         return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
 
     def _end_bundle(self, number: int) -> bytes:
@@ -418,25 +420,27 @@ class SwitchProtocol:
     def _discard(self, number: int) -> bytes:
         return bundle.encode_discard(version=self.version, bundle=number, xid=number)
 
-    def _barrier(self, xid: int) -> Answer:
+    def _barrier(self, xid: int) -> MessageResult:
         """Take a barrier reply: what was sent is handled. Only the table shows whether it was accepted."""
         if xid == self._barrier_before:
             self._probe = self._barrier_before = -1
-            return Answer(awaited=self.phase is Phase.READING)
+            return MessageResult(awaited=self.phase is Phase.READING)
         if xid != self._request_xid:
             return NOTHING
         return self._go_on() if self.phase is Phase.CONFIRMING else NOTHING
 
-    def _go_on(self) -> Answer:
+    def _go_on(self) -> MessageResult:
         """Send the next step, or read the table: at the end, and after a refusal."""
         self.pending = 0
         chunks = self._send_next() if self._to_come and not self._failed else (self.read(),)
-        return Answer(chunks, awaited=True)
+        return MessageResult(chunks, awaited=True)
 
-    def _error(self, error: SwitchError) -> Answer:
+    def _error(self, error: SwitchError) -> MessageResult:
         """Take an error, perhaps one for another application."""
         if self.phase is Phase.READING and error.xid == self._request_xid:
-            return Answer(problem=f"refused while {self.phase.value}: {explain(error.type, error.code)}")
+            return MessageResult(
+                problem=f"refused while {self.phase.value}: {explain(error.type, error.code)}"
+            )
         if self._batch is None:
             return NOTHING
         if change := self._batch.refused(error):
@@ -461,7 +465,7 @@ class SwitchProtocol:
         else:
             self.refused[change.rule.key] = RefusedChange(change, why)
 
-    def _bundle_failed(self, error: SwitchError, number: int) -> Answer:
+    def _bundle_failed(self, error: SwitchError, number: int) -> MessageResult:
         """Note a bundle that was not applied. Where no rule is to blame, the switch does not take bundles."""
         self.all_taken = False
         if not self._failed:
@@ -469,7 +473,7 @@ class SwitchProtocol:
         if error.xid != self._request_xid:
             return NOTHING
         discard = self._discard(number) if self.phase is Phase.BUNDLING else b""
-        return Answer((discard + self.read(),), awaited=True)
+        return MessageResult((discard + self.read(),), awaited=True)
 
     def _next_xid(self) -> int:
         self._requests = (self._requests + 1) % _REQUESTS

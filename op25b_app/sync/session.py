@@ -40,7 +40,7 @@ from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_c
 from op25b_app.sync.table_review import ChangeOver, Review, ReviewContext, change_over, review
 from op25b_app.sync.transitions import Input, next_state
 from op25b_app.sync.update_plan import UpdatePlan, plan_changes
-from op25b_app.sync.words import contest, count, summary
+from op25b_app.sync.words import contest_sentences, count, summary
 
 ANSWER_SECONDS = 10.0
 """Seconds a switch has to answer, or to go on with an answer."""
@@ -215,7 +215,7 @@ class Session:
 
     def contested(self, addresses: Sequence[str], now: float) -> Outcome:
         """Take the addresses that claim the datapath id, the one in use first; none if only one does."""
-        self._contest = contest(addresses)
+        self._contest = contest_sentences(addresses)
         if self._connection is None or self._violations is None:
             return Outcome()
         return self._assess(self._violations, now)

@@ -8,7 +8,7 @@ from op25b_app.policy.diagnostic import MAX_NAMES, names_in_words
 from op25b_app.sync.reconcile import Difference
 
 
-def contest(addresses: Sequence[str]) -> list[str]:
+def contest_sentences(addresses: Sequence[str]) -> list[str]:
     """Return one sentence where these addresses claim one datapath id; empty without addresses."""
     if not addresses:
         return []

@@ -16,7 +16,7 @@ from op25b_app.operate.doctor.finding import ranges_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import PortRole
-from op25b_app.sync.words import contest
+from op25b_app.sync.words import contest_sentences
 
 
 def test_names() -> None:
@@ -30,8 +30,8 @@ def test_ports_of_a_bridge() -> None:
 
 
 def test_addresses_that_claim_one_datapath_id() -> None:
-    assert "from a and b:" in contest(["a", "b"])[0]
-    assert ", 18, 19 and 980 more: only 0 is used" in contest([str(n) for n in range(1000)])[0]
+    assert "from a and b:" in contest_sentences(["a", "b"])[0]
+    assert ", 18, 19 and 980 more: only 0 is used" in contest_sentences([str(n) for n in range(1000)])[0]
 
 
 def test_errors_and_warnings_in_the_log() -> None:

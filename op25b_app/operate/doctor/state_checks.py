@@ -13,7 +13,7 @@ MAX_SWITCHES = 20
 """Maximum number of switches elsewhere with a finding each."""
 
 _BEFORE_REMEDY = re.compile(r": (?=issue one with |start with |if that is right, )")
-"""Separates reason and remedy in the text of a refusal (op25b_app/sync/identity.py)."""
+"""Separates reason and remedy in the text of a refusal (op25b_app/sync/certificate_check.py)."""
 _WAIT = "op25b doctor, some seconds later; if it stays, op25b events shows what was tried"
 REMEDIES = {
     "connecting": _WAIT,

@@ -13,7 +13,7 @@ from op25b_app.operate.doctor.finding import Finding
 from op25b_app.operate.doctor.listening_address import ListeningAddress, listening_address
 from op25b_app.operate.doctor.open_vswitch import OpenFlowController, OpenVSwitch
 from op25b_app.policy.model import CertificateName
-from op25b_app.sync.identity import Certificate, refusal
+from op25b_app.sync.certificate_check import Certificate, refusal
 from tests.unit.operate.test_states import BRIDGE, controller, expected
 from tests.world import desired
 

@@ -18,7 +18,7 @@ from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.phases import Phase
 from op25b_app.sync.protocol import (
     MAX_OF_OTHERS,
-    Answer,
+    MessageResult,
     ReadLimit,
     SwitchProtocol,
     is_reply,
@@ -226,7 +226,7 @@ def test_of_a_table_without_end_the_rules_of_ours_are_read(bound: ReadLimit) -> 
     (piece,) = dialogue.receive(part).chunks
     (request,) = Stream().feed(piece)
     assert request.raw.endswith(struct.pack("!QQHH4x", 0x25B0 << 48, 0xFFFF << 48, 1, 4))
-    assert dialogue.receive(part) == Answer(awaited=True), "the rest of what was asked before"
+    assert dialogue.receive(part) == MessageResult(awaited=True), "the rest of what was asked before"
     assert dialogue._parts == []
     own = part_of_table(request.xid, MATCHES_EVERYTHING * 1_000, more=True)
     assert dialogue.receive(own).awaited

@@ -186,14 +186,14 @@ def test_an_effect_that_costs_too_much_says_so(plain: Policy, tmp_path: Path) ->
     other = policy_of(PLAIN.replace("100.96.0.0/11", "100.96.0.0/12"), tmp_path)
     found = effect(plain, other, NOW, is_over=lambda: True)
     (switch,) = found.switches
-    assert switch.untold is not None
+    assert switch.unknown_because is not None
     assert not found.treats_all_alike
     assert switch.rules[SWITCH].changed + switch.rules[SWITCH].added > 0
     assert "what becomes blocked and what becomes permitted could not be worked out within" in "".join(
         notes(switch)
     )
     assert any("could not be worked out within" in line for line in summary(found))
-    assert effect(plain, other, NOW).switches[0].untold is None
+    assert effect(plain, other, NOW).switches[0].unknown_because is None
 
 
 def test_where_it_cannot_be_reported_whether_anything_is_blocked_the_worst_is_told(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from op25b_app.policy.model import CertificateName, Switch
-from op25b_app.sync.identity import Certificate, certificate, refusal
+from op25b_app.sync.certificate_check import Certificate, certificate, refusal
 from tests.world import desired
 
 SWITCH = replace(desired().switch, dpid=0x1A)
