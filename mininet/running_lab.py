@@ -79,7 +79,7 @@ class RunningLab:
         self.controller.start()
         self._start_mail_servers(say)
         took = self.controller.wait_until_protected(switches)
-        say(f"controller: {_told(self.controller.states())} after {took:.1f} s")
+        say(f"controller: {_summary(self.controller.states())} after {took:.1f} s")
 
     def _start_mail_servers(self, say: Callable[[str], None]) -> None:
         domains = self.network.mail_domains()
@@ -99,7 +99,7 @@ class RunningLab:
             )
 
 
-def _told(states: Mapping[str, str]) -> str:
+def _summary(states: Mapping[str, str]) -> str:
     if len(kinds := set(states.values())) == 1:
         return f"every switch is {kinds.pop()}"
     return ", ".join(f"{name} is {state}" for name, state in states.items())

@@ -45,7 +45,7 @@ class OpenFlowClient:
         errors = [(xid, message) for kind, xid, message in self._until(barrier) if kind == ERROR]
         return [Refusal(message[9], message[11], sent[xid]) for xid, message in errors]
 
-    def read(self) -> list[codec.InstalledRule]:
+    def read(self) -> list[codec.FlowStats]:
         """Every rule of every table."""
         xid = 0x2525
         self._socket.sendall(codec.encode_flow_stats_request(version=self.version, xid=xid))

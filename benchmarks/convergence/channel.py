@@ -78,7 +78,7 @@ class Channel(Relay):
 
     def _copy(self, giver: socket.socket, taker: socket.socket, *, from_switch: bool) -> None:
         """What is answered here goes back instead of going on."""
-        follow = self._told if from_switch else self._asked
+        follow = self._from_switch if from_switch else self._asked
         for messages in _read(giver):
             passing = bytearray()
             for message in messages:
@@ -119,7 +119,7 @@ class Channel(Relay):
             self._changing, self._awaited = False, xid
         return None
 
-    def _told(self, message: bytes) -> bytes | None:
+    def _from_switch(self, message: bytes) -> bytes | None:
         """A message of the switch."""
         confirming = message[1] == BARRIER_REPLY or _is_bundle(message)
         if confirming and int.from_bytes(message[4:8], "big") == self._awaited:

@@ -130,7 +130,7 @@ def repairs(
                 updates = _updates(watching)
                 interferer = Interferer(harming, dpid, controller.web_port)
                 for kind, count in counts.items():
-                    reported, given_up = _told(socket), 0
+                    reported, given_up = _event_count(socket), 0
                     done: list[Repair] = []
                     while len(done) + given_up < count and given_up < _HOPELESS:
                         last = done[-1].protected if done else 0.0
@@ -142,7 +142,7 @@ def repairs(
                             )
                         given_up += repair is None
                         done += [repair] if repair else []
-                    events = _told(socket) - reported
+                    events = _event_count(socket) - reported
                     found.append(Repairs(name, len(rules), kind, tuple(done), events, given_up))
     return found
 
@@ -251,7 +251,7 @@ def _updates(switch: OpenFlowClient) -> Iterator[tuple[float, FlowUpdate]]:
                     yield at, update
 
 
-def _told(socket: Path) -> int:
+def _event_count(socket: Path) -> int:
     """How many repairs are among the events that are still kept."""
     events = ask(socket, "GET", "/events").body["events"]
     return sum(event["kind"] == "repair" for event in events)

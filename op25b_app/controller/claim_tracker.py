@@ -1,4 +1,4 @@
-"""Track the connections that claim each datapath id, and carry out the rulings of the claims."""
+"""Track the connections that claim each datapath id, and carry out what the claims decide."""
 
 from __future__ import annotations
 

@@ -69,14 +69,14 @@ class SmallestTable:
         before = previous.parts if previous is not None and previous.says == says else {}
         self._version, default = table.version, says[table.default]
         if costs is not None:
-            gathering = _Weighing(table, says, before, self.parts, costs)
+            gathering = _WeightedPasses(table, says, before, self.parts, costs)
             root = gathering.root()
             label = gathering.label_of_everything(root, default)
             self.entries[label].append(0)
             parts = {id(part.node): part for part in self.parts.values()}
             gathering.choose(root, label, self.entries, parts)
             return
-        root = _Gathering(table, says, before, self.parts).root()
+        root = _UnitCostPasses(table, says, before, self.parts).root()
         _, _, possible, _, _ = root
         label = default if default & possible else possible & -possible
         self.entries[label].append(0)
@@ -96,7 +96,7 @@ class SmallestTable:
         return found
 
 
-class _Gathering:
+class _UnitCostPasses:
     """Passes one and two of the paper: from the leaves up, the labels that cost least."""
 
     def __init__(
@@ -231,7 +231,7 @@ class Costs:
         return tuple(cost - least for cost in found)
 
 
-class _Weighing(_Gathering):
+class _WeightedPasses(_UnitCostPasses):
     """Passes one to three with unequal costs; a place holds its cost, not its cheapest labels."""
 
     def __init__(

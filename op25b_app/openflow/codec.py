@@ -73,7 +73,7 @@ class FlowModCommand(enum.IntEnum):
     DELETE_STRICT = 4
 
 
-class InstalledRule(NamedTuple):
+class FlowStats(NamedTuple):
     """Flow rule as a switch reports it; times in seconds.
 
     Opaque instructions under op25b's cookie become the equivalent op25b action, if any. ``duration`` is set
@@ -156,7 +156,7 @@ def count_rules(message: bytes) -> int:
     return number
 
 
-def decode_flow_stats(message: bytes) -> list[InstalledRule]:
+def decode_flow_stats(message: bytes) -> list[FlowStats]:
     """Return the rules in one part of a flow statistics reply (7.3.5.2; 1.5.1 section 7.3.5.3).
 
     A rule that breaks the format is included, see :mod:`op25b_app.openflow.flow_stats`. Raises ValueError,
@@ -167,23 +167,23 @@ def decode_flow_stats(message: bytes) -> list[InstalledRule]:
     return [*decode_entries(message, MULTIPART_HEADER_SIZE, _decode_flow_description, _FLOW_STATISTICS)]
 
 
-def _decoded(table: int, attributes: bytes, reported: bytes) -> InstalledRule:
+def _decoded(table: int, attributes: bytes, reported: bytes) -> FlowStats:
     priority, idle_timeout, hard_timeout, flags, cookie = _ATTRIBUTES.unpack(attributes)
     match, action = match_and_action(reported)
     rule = FlowRule(table, priority, match, action, cookie, hard_timeout)
     if isinstance(action, OpaqueInstructions) and rule.is_managed:
         rule = rule._replace(action=meaning(action))
-    return InstalledRule(rule, idle_timeout, flags)
+    return FlowStats(rule, idle_timeout, flags)
 
 
 _installed = lru_cache(REMEMBERED_RULES)(_decoded)
 """Cached decoding: most rules are read many times, from one switch or from many with the same policy."""
 
 
-def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
+def _decode_flow_stats(message: bytes) -> list[FlowStats]:
     """Decode ``struct ofp_flow_stats`` of OpenFlow 1.3 and 1.4; a message may hold more than a thousand."""
     position, size, unpack = MULTIPART_HEADER_SIZE, _FLOW_STATS.size, _FLOW_STATS.unpack_from
-    rules: list[InstalledRule] = []
+    rules: list[FlowStats] = []
     try:
         while position < len(message):
             length, table, attributes = unpack(message, position)
@@ -202,7 +202,7 @@ def _decode_flow_stats(message: bytes) -> list[InstalledRule]:
         raise ValueError(f"unreadable {_FLOW_STATISTICS} at byte {position}: {error}") from None
 
 
-def _decode_flow_description(entry: bytes) -> InstalledRule:
+def _decode_flow_description(entry: bytes) -> FlowStats:
     """Decode ``struct ofp_flow_desc`` of OpenFlow 1.5; its statistics are a list of fields, like a match."""
     table, attributes, cookie = _FLOW_DESCRIPTION.unpack_from(entry)
     reported, statistics = match_statistics_and_rest(entry[_FLOW_DESCRIPTION.size :])

@@ -29,7 +29,7 @@ class Flood(NamedTuple):
     last: str
 
 
-class _Allowance:
+class _TokenBucket:
     """A token bucket of lines that may be logged; it fills with time."""
 
     def __init__(self, now: float, burst: int, seconds: float) -> None:
@@ -58,8 +58,8 @@ class FloodLimit:
     """Limits the rate of log lines. Times are in seconds and never go back."""
 
     def __init__(self) -> None:
-        self._sources: dict[tuple[Kind, str], _Allowance] = {}
-        self._kinds: dict[Kind, _Allowance] = {}
+        self._sources: dict[tuple[Kind, str], _TokenBucket] = {}
+        self._kinds: dict[Kind, _TokenBucket] = {}
         self._tidied_at = -SECONDS
 
     def admit(self, kind: Kind, source: str, now: float, line: Callable[[], str] = str) -> int | None:
@@ -67,22 +67,22 @@ class FloodLimit:
 
         ``line`` returns its text, and is called only then.
         """
-        allowance = self._allowance(kind, source, now)
-        if not (allowance.takes(now) and self._of_kind(kind, now).takes(now)):
-            allowance.left_out += 1
-            allowance.last = line()[:LAST_LENGTH]
+        bucket = self._bucket_of(kind, source, now)
+        if not (bucket.takes(now) and self._of_kind(kind, now).takes(now)):
+            bucket.left_out += 1
+            bucket.last = line()[:LAST_LENGTH]
             return None
-        left_out, allowance.left_out = allowance.left_out, 0
+        left_out, bucket.left_out = bucket.left_out, 0
         return left_out
 
     def over(self, now: float) -> Iterator[Flood]:
         """Yield the floods that are over: none of their lines has come for QUIET_SECONDS."""
-        for (kind, source), allowance in [*self._sources.items()]:
-            if allowance.left_out and now - allowance.at >= QUIET_SECONDS:
-                left_out, allowance.left_out = allowance.left_out, 0
-                yield Flood(kind, source, left_out, allowance.last)
+        for (kind, source), bucket in [*self._sources.items()]:
+            if bucket.left_out and now - bucket.at >= QUIET_SECONDS:
+                left_out, bucket.left_out = bucket.left_out, 0
+                yield Flood(kind, source, left_out, bucket.last)
 
-    def _allowance(self, kind: Kind, source: str, now: float) -> _Allowance:
+    def _bucket_of(self, kind: Kind, source: str, now: float) -> _TokenBucket:
         key = kind, source
         if key not in self._sources:
             # Not for each line: a look through all of them takes milliseconds.
@@ -91,12 +91,12 @@ class FloodLimit:
                 self._sources = {each: its for each, its in self._sources.items() if not its.is_full(now)}
             if len(self._sources) >= MAX_SOURCES:
                 key = ("", ""), ""
-            self._sources.setdefault(key, _Allowance(now, BURST, SECONDS))
+            self._sources.setdefault(key, _TokenBucket(now, BURST, SECONDS))
         return self._sources[key]
 
-    def _of_kind(self, kind: Kind, now: float) -> _Allowance:
+    def _of_kind(self, kind: Kind, now: float) -> _TokenBucket:
         if kind not in self._kinds:
             if len(self._kinds) >= MAX_SOURCES:
                 self._kinds.clear()
-            self._kinds[kind] = _Allowance(now, BURST_OF_KIND, SECONDS_OF_KIND)
+            self._kinds[kind] = _TokenBucket(now, BURST_OF_KIND, SECONDS_OF_KIND)
         return self._kinds[kind]

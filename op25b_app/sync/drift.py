@@ -12,7 +12,7 @@ from typing import NamedTuple
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow import flow_monitor
-from op25b_app.openflow.codec import InstalledRule
+from op25b_app.openflow.codec import FlowStats
 from op25b_app.openflow.flow_removed import RemovedReason, decode_flow_removed, is_flow_removed
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.sync.reconcile import Comparison, describe, reconcile
@@ -95,7 +95,7 @@ class Drift:
     def comparison(self, wanted: Ruleset) -> Comparison:
         """Return the repairs of all that has drifted, in no particular order."""
         meant = Ruleset([[wanted.by_key[key] for key in self._found if key in wanted.by_key]])
-        found = [InstalledRule(rule, 0, 0) for rule in self._found.values() if rule is not None]
+        found = [FlowStats(rule, 0, 0) for rule in self._found.values() if rule is not None]
         return reconcile(meant, found, held=meant)
 
     def table(self, wanted: Ruleset) -> Ruleset:

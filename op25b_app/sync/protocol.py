@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from op25b_app.openflow import bundle, codec, flow_monitor, wire
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.errors import ABOUT_RULES, BAD_FLAGS, INEXPRESSIBLE, TABLE_FULL, explain
 from op25b_app.openflow.flow_mods import (
     FIRST_XID,
@@ -108,7 +108,7 @@ class SwitchLimits(NamedTuple):
         """Return whether to ask for the capacity of the tables before ``more`` rules are added."""
         return not self.known.capacity_asked and (self.known.was_full or more > MAX_UNASKED)
 
-    def capacity_seen(self, found: Iterable[InstalledRule]) -> Mapping[int, int]:
+    def capacity_seen(self, found: Iterable[FlowStats]) -> Mapping[int, int]:
         """Return the capacity by table, in rules: as reported, or as seen when the table was full."""
         if not self.full:
             return self.able.capacity

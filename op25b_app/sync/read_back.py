@@ -11,7 +11,7 @@ from collections.abc import Sequence, Set
 from itertools import chain
 from typing import NamedTuple
 
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, cut_cookies
 from op25b_app.openflow.instruction_encoder import meaning
@@ -39,7 +39,7 @@ class ReadBack:
     """Reports of one switch on the rules that it was sent, over all of its connections."""
 
     def __init__(self) -> None:
-        self._images: dict[Key, tuple[FlowRule, InstalledRule]] = {}
+        self._images: dict[Key, tuple[FlowRule, FlowStats]] = {}
         """Rule that was sent and the report of it, by key."""
         self._sent: Sequence[UpdateStep] = ()
         self._ineffective: dict[Key, IneffectiveChange] = {}
@@ -59,11 +59,11 @@ class ReadBack:
         """Note changes that are sent now."""
         self._sent = steps
 
-    def as_sent(self, found: Sequence[InstalledRule]) -> Sequence[InstalledRule]:
+    def as_sent(self, found: Sequence[FlowStats]) -> Sequence[FlowStats]:
         """Return a table that was read, with the rules that were sent in the place of their images."""
         return [self._original(installed) for installed in found] if self._images else found
 
-    def find_images(self, comparison: Comparison, found: Sequence[InstalledRule]) -> bool:
+    def find_images(self, comparison: Comparison, found: Sequence[FlowStats]) -> bool:
         """Look for images of the last rules sent in a table that was read; return whether there are new ones.
 
         Only rules that the comparison finds fault with can be images.
@@ -119,7 +119,7 @@ class ReadBack:
         changes = chain.from_iterable(self._sent)
         return {change.rule.key: change for change in changes if change.rule.key in keys}
 
-    def _original(self, installed: InstalledRule) -> InstalledRule:
+    def _original(self, installed: FlowStats) -> FlowStats:
         image = self._images.get(installed.rule.key)
         if image is None or not _equal(image[1], installed):
             return installed
@@ -138,7 +138,7 @@ def _is_addition(change: Change) -> bool:
     return change.command is FlowModCommand.ADD
 
 
-def _is_image(sent: FlowRule, installed: InstalledRule) -> bool:
+def _is_image(sent: FlowRule, installed: FlowStats) -> bool:
     """Return whether a reported rule does the same as the one sent in its place."""
     rule = installed.rule
     is_cut = rule.cookie == sent.cookie or rule.cookie in cut_cookies(sent.cookie)
@@ -146,7 +146,7 @@ def _is_image(sent: FlowRule, installed: InstalledRule) -> bool:
     return is_cut and alike and not installed.idle_timeout
 
 
-def _equal(one: InstalledRule, other: InstalledRule) -> bool:
+def _equal(one: FlowStats, other: FlowStats) -> bool:
     """Return whether two reports are of one rule, except for the time left."""
     return (
         one.flags == other.flags

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import MARKER_PRIORITY, Table
-from op25b_app.openflow.codec import NO_COUNTS, FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import NO_COUNTS, FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule, OpaqueInstructions
 from op25b_app.openflow.ofctl import format_action, format_match
@@ -48,7 +48,7 @@ class Comparison(NamedTuple):
 
 def reconcile(
     wanted: Ruleset,
-    found: Sequence[InstalledRule],
+    found: Sequence[FlowStats],
     *,
     held: Ruleset | None = None,
     age: float = 0.0,
@@ -95,7 +95,7 @@ def reconcile(
     return Comparison(UpdateStep(repairs), tuple(renewals), tuple(differences), tuple(others))
 
 
-def markers_among(found: Sequence[InstalledRule]) -> tuple[list[FlowRule], Sequence[InstalledRule]]:
+def markers_among(found: Sequence[FlowStats]) -> tuple[list[FlowRule], Sequence[FlowStats]]:
     """Return the markers in a table, and the rest of it."""
     marked = [each for each in found if each.rule.priority == MARKER_PRIORITY and is_marker(each.rule)]
     if not marked:
@@ -139,7 +139,7 @@ def describe(rule: FlowRule) -> str:
     return f"table {int(rule.table)} priority {int(rule.priority)} {match} -> {action}"
 
 
-def _difference(wanted: FlowRule, installed: InstalledRule, age: float) -> Difference | None:
+def _difference(wanted: FlowRule, installed: FlowStats, age: float) -> Difference | None:
     """Return the difference of two rules with the same key; None where the found one at most ends early."""
     rule = installed.rule
     if not rule.is_managed:
@@ -166,18 +166,18 @@ def _can_be_named(rule: FlowRule) -> bool:
     return not isinstance(rule.match, ReportedMatch) or rule.match.can_be_named
 
 
-def _lasts(installed: InstalledRule) -> bool:
+def _lasts(installed: FlowStats) -> bool:
     """Return whether a rule has no time-out and counts packets and bytes."""
     timeouts = installed.idle_timeout or installed.rule.hard_timeout
     return not timeouts and not installed.flags & NO_COUNTS
 
 
-def _ends_early(wanted: FlowRule, installed: InstalledRule) -> bool:
+def _ends_early(wanted: FlowRule, installed: FlowStats) -> bool:
     """Return whether it is time to prolong a rule with a time-out."""
     return _seconds_left(installed) < min(wanted.hard_timeout - TIMEOUT_TOLERANCE, RENEW_BELOW)
 
 
-def _seconds_left(installed: InstalledRule) -> float:
+def _seconds_left(installed: FlowStats) -> float:
     """Return the seconds until a rule ends; 0 where it has no time-out."""
     timeout = installed.rule.hard_timeout
     return timeout - installed.duration if timeout else 0.0

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from op25b_app.compiler.marker import Marker, marker_rule
 from op25b_app.openflow import codec
-from op25b_app.openflow.codec import InstalledRule
+from op25b_app.openflow.codec import FlowStats
 from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.sync.desired_state import DesiredState
@@ -164,7 +164,7 @@ def change_over(held: Ruleset, marker: FlowRule, context: ReviewContext) -> Chan
 
 
 def _target(
-    context: ReviewContext, wanted: MarkedRuleset, found: Sequence[InstalledRule], capacity: Mapping[int, int]
+    context: ReviewContext, wanted: MarkedRuleset, found: Sequence[FlowStats], capacity: Mapping[int, int]
 ) -> TargetRules:
     def before() -> MarkedRuleset | None:
         if context.last is None:
@@ -185,7 +185,7 @@ def _plan(
     context: ReviewContext,
     capacity: Mapping[int, int],
     comparison: Comparison,
-    found: Sequence[InstalledRule],
+    found: Sequence[FlowStats],
     markers: tuple[FlowRule, Sequence[FlowRule]],
     wanted: Ruleset,
 ) -> UpdatePlan:

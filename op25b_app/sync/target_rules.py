@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from op25b_app.compiler.marker import is_marker
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.errors import ABOUT_MATCHES, explain
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
@@ -50,7 +50,7 @@ class TargetRules(NamedTuple):
 def choose_target(
     wanted: MarkedRuleset,
     before: Callable[[], MarkedRuleset | None],
-    found: Sequence[InstalledRule],
+    found: Sequence[FlowStats],
     capacity: Mapping[int, int],
     refused: Mapping[Key, RefusedChange],
     settings_without: Callable[[Iterable[Key]], list[str]] = lambda keys: [],
@@ -91,7 +91,7 @@ def choose_target(
 
 
 def fitting(
-    wanted: Ruleset, found: Sequence[InstalledRule], capacity: Mapping[int, int]
+    wanted: Ruleset, found: Sequence[FlowStats], capacity: Mapping[int, int]
 ) -> tuple[Ruleset | None, str]:
     """Return the wanted rules that the tables have room for, and in words what there is no room for.
 

@@ -125,8 +125,8 @@ class Channel:
         if self in self.switch.channels:
             self.switch.channels.remove(self)
 
-    def tell_changes(self, changes: list[Change], *, by_itself: bool, xid: int) -> None:
-        """Tell of what happened to entries, as far as the controller asked to be told."""
+    def report_changes(self, changes: list[Change], *, by_itself: bool, xid: int) -> None:
+        """Report what happened to entries, as far as the controller asked for reports."""
         if self._agreed is None:
             return
         version, now = self.version, self.switch.now
@@ -137,12 +137,12 @@ class Channel:
                 body = statistics.flow_removed(change, now, version)
                 self._post(pack(version, Kind.FLOW_REMOVED, 0, body), now)
 
-    def tell_port(self, number: int, *, present: bool) -> None:
+    def report_port(self, number: int, *, present: bool) -> None:
         if self._agreed is not None:
             body = struct.pack("!B7x", 0 if present else 1) + statistics.port(number, self.version)
             self._post(pack(self.version, Kind.PORT_STATUS, 0, body), self.switch.now)
 
-    def tell_role(self, body: bytes) -> None:
+    def report_role(self, body: bytes) -> None:
         """A role status; as Open vSwitch does, also in OpenFlow 1.3, which has it as an extension."""
         kind = Kind.ROLE_STATUS
         if self.version == OPENFLOW_13:
@@ -261,7 +261,7 @@ class Channel:
 
     def _flow_mod(self, message: Message) -> Iterable[bytes]:
         changes = self._apply(self._read_flow_mod(message))
-        self.switch.tell(changes, self, message.xid)
+        self.switch.report(changes, self, message.xid)
         return ()
 
     def _read_flow_mod(self, message: Message) -> FlowMod:
@@ -339,7 +339,7 @@ class Channel:
             except RefusedError as error:
                 switch.tables.restore(before)
                 return [pack_error(self.version, message.xid, error.refusal, wrapped)]
-        switch.tell(changes, self, *changing[:1])
+        switch.report(changes, self, *changing[:1])
         return []
 
 

@@ -40,7 +40,7 @@ def grant_role(channel: Channel, message: Message) -> list[bytes]:
         for other in switch.channels:
             if other is not channel and other.role is Role.MASTER:
                 other.role = Role.SLAVE
-                other.tell_role(_STATUS.pack(Role.SLAVE, _ANOTHER_MASTER, generation))
+                other.report_role(_STATUS.pack(Role.SLAVE, _ANOTHER_MASTER, generation))
     if role is not Role.NO_CHANGE:
         channel.role = role
     known = _NO_GENERATION if switch.generation is None else switch.generation

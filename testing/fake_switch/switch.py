@@ -61,12 +61,12 @@ class FakeSwitch:
         """Let time pass: entries end at their time-outs."""
         self.now = max(self.now, now)
         if gone := self.tables.expire(self.now):
-            self.tell(gone)
+            self.report(gone)
 
     def tamper(self, *flows: FlowMod) -> None:
         """Change the tables as another controller, or a person with a tool, does it."""
         for flow in flows:
-            self.tell(self.tables.apply(flow, self.now))
+            self.report(self.tables.apply(flow, self.now))
 
     def remove(self, *entries: Entry) -> None:
         """Delete these entries as somebody else does it."""
@@ -85,10 +85,10 @@ class FakeSwitch:
         """Plug a port in or out."""
         (self.ports.add if present else self.ports.discard)(number)
         for channel in self.channels:
-            channel.tell_port(number, present=present)
+            channel.report_port(number, present=present)
 
-    def tell(self, changes: list[Change], by: Channel | None = None, xid: int = 0) -> None:
-        """Tell controllers what happened to entries; ``by`` and ``xid`` say whose message did it."""
+    def report(self, changes: list[Change], by: Channel | None = None, xid: int = 0) -> None:
+        """Report to controllers what happened to entries; ``by`` and ``xid`` say whose message did it."""
         for channel in self.channels:
-            channel.tell_changes(changes, by_itself=channel is by, xid=xid)
+            channel.report_changes(changes, by_itself=channel is by, xid=xid)
         self.on_handled()

@@ -16,7 +16,7 @@ from tests.faults.campaign.hostile import KINDS, files, floods, handshakes, iden
 from tests.faults.campaign.hostile.__main__ import slots
 from tests.faults.campaign.promises import Found, false_protections, promises
 from tests.faults.campaign.report import as_json, as_text
-from tests.faults.campaign.watch import Deviation, Table, Told
+from tests.faults.campaign.watch import Deviation, StatusReport, Table
 
 SECONDS = 25.0
 POINTS = {22, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39}
@@ -117,6 +117,6 @@ def test_a_table_that_is_read_shows_what_nobody_told(rules: list[FlowRule]) -> N
 )
 def test_the_last_word_stands_until_there_is_another(states: Mapping[float, str], false: float) -> None:
     """The table is wrong from 1 to 10 s."""
-    reported = [Told(at, 0.0, {"h1": state}, {"h1": ""}, 0.0, 0) for at, state in states.items()]
+    reported = [StatusReport(at, 0.0, {"h1": state}, {"h1": ""}, 0.0, 0) for at, state in states.items()]
     [found] = false_protections("h1", [Deviation(1.0, 0.0, 10.0)], reported, 30.0)
     assert found.seconds == pytest.approx(false)

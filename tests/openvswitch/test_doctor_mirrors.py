@@ -53,7 +53,7 @@ def mirror(ovs: PrivateOvs, settings: str) -> str:
     return ovs.vsctl(*arguments, *create, *add).split()[-1]
 
 
-def mirrors_told(diagnosis: Diagnosis, severity: str) -> list[dict[str, str]]:
+def mirror_findings(diagnosis: Diagnosis, severity: str) -> list[dict[str, str]]:
     return [each for each in diagnosis.of(severity, BRIDGE) if " copies frames to " in each["what"]]
 
 
@@ -74,7 +74,7 @@ def test_a_mirror_to_a_port_of_the_policy_is_an_error_and_its_remedy_is_one(
     ovs.receive(BRIDGE, LINE, MAIL)
     wait_until(lambda: ovs.sent(BRIDGE)[UPLINK] == 1, lambda: "no mail left: this test shows nothing")
     controller.wait_for_state(NAME, "protected")
-    (finding,) = mirrors_told(look(ovs, controller), "error")
+    (finding,) = mirror_findings(look(ovs, controller), "error")
     assert finding == {
         "severity": "error",
         "where": BRIDGE,
@@ -84,7 +84,7 @@ def test_a_mirror_to_a_port_of_the_policy_is_an_error_and_its_remedy_is_one(
     }
     ovs.vsctl(*shlex.split(finding["remedy"])[1:])
     assert mail_is_dropped(ovs)
-    assert mirrors_told(look(ovs, controller), "error") == []
+    assert mirror_findings(look(ovs, controller), "error") == []
 
 
 @pytest.mark.parametrize(
@@ -108,11 +108,11 @@ def test_each_mirror_is_reported_with_where_it_copies_to(
         ovs.add_port(BRIDGE, 9)
     mirror(ovs, settings)
     diagnosis = look(ovs, controller)
-    (finding,) = mirrors_told(diagnosis, severity)
+    (finding,) = mirror_findings(diagnosis, severity)
     assert finding["what"] == what
-    assert mirrors_told(diagnosis, "warning" if severity == "error" else "error") == []
+    assert mirror_findings(diagnosis, "warning" if severity == "error" else "error") == []
     ovs.vsctl(*shlex.split(finding["remedy"].partition(",")[0])[1:])
-    assert mirrors_told(look(ovs, controller), severity) == []
+    assert mirror_findings(look(ovs, controller), severity) == []
 
 
 def test_a_bond_has_the_role_of_any_of_its_devices(ovs: PrivateOvs, controller: Op25bController) -> None:
@@ -121,14 +121,14 @@ def test_a_bond_has_the_role_of_any_of_its_devices(ovs: PrivateOvs, controller: 
                ("--", "set", "interface", f"{BRIDGE}-{port}", f"ofport_request={port}")]  # fmt: skip
     ovs.vsctl("del-port", BRIDGE, devices[0], "--", "add-bond", BRIDGE, "bond", *devices, *numbers)
     mirror(ovs, "name=m select-src-port=@2 output-port=@bond")
-    (finding,) = mirrors_told(look(ovs, controller), "error")
+    (finding,) = mirror_findings(look(ovs, controller), "error")
     assert finding["what"] == "mirror m copies frames to port 4, 9 (bond), which the policy calls uplink"
 
 
 def test_several_mirrors_are_reported_one_by_one(ovs: PrivateOvs, controller: Op25bController) -> None:
     mirror(ovs, "name=b select_all=true output_vlan=7")
     mirror(ovs, "name=a select-src-port=@1,@2 output-port=@4")
-    reported = mirrors_told(look(ovs, controller), "error")
+    reported = mirror_findings(look(ovs, controller), "error")
     assert [finding["what"].split()[1] for finding in reported] == ["a", "b"]
 
 
@@ -141,10 +141,10 @@ def test_a_mirror_that_copies_nothing_or_nowhere_is_not_told(
     mirror(ovs, settings)
     assert mail_is_dropped(ovs)
     diagnosis = look(ovs, controller)
-    assert mirrors_told(diagnosis, "error") == mirrors_told(diagnosis, "warning") == []
+    assert mirror_findings(diagnosis, "error") == mirror_findings(diagnosis, "warning") == []
 
 
 def test_without_a_controller_a_mirror_to_a_port_is_a_warning(ovs: PrivateOvs) -> None:
     mirror(ovs, "name=m select_all=true output-port=@4")
-    (finding,) = mirrors_told(look(ovs, None), "warning")
+    (finding,) = mirror_findings(look(ovs, None), "warning")
     assert finding["what"] == f"mirror m copies frames to port 4 ({BRIDGE}-4)"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
 from op25b_app.openflow.stored_rule import stored
@@ -47,7 +47,7 @@ def rules_of(policy: Policy) -> Ruleset:
 
 
 def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> UpdateStep:
-    return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
+    return reconcile(wanted, [FlowStats(rule, 0, 0) for rule in found]).repairs
 
 
 def in_place_or_staged(changes: UpdateStep, found: Ruleset, wanted: Ruleset) -> list[UpdateStep] | None:

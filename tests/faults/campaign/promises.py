@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from tests.faults.campaign.disturb import OPENING, Harm
-from tests.faults.campaign.watch import Deviation, Sample, Told
+from tests.faults.campaign.watch import Deviation, Sample, StatusReport
 
 REPAIR_SECONDS = 1.0
 LAG_SECONDS = 0.1
@@ -55,7 +55,7 @@ class Found:
     harms: list[Harm]
     deviations: dict[str, list[Deviation]]
     reads: dict[str, int]
-    reported: list[Told]
+    reported: list[StatusReport]
     unanswered: int
     beats: list[Beat]
     places: list[tuple[float, str]]
@@ -89,7 +89,7 @@ class FalseProtection(NamedTuple):
 
 
 def false_protections(
-    switch: str, deviations: Iterable[Deviation], reported: Sequence[Told], end: float
+    switch: str, deviations: Iterable[Deviation], reported: Sequence[StatusReport], end: float
 ) -> list[FalseProtection]:
     """For each deviation the longest time on end in which op25b's last word was that all is well.
 
@@ -120,7 +120,7 @@ def false_protections(
     return found
 
 
-def _is_well(reported: Sequence[Told], number: int, switch: str, at: float) -> bool:
+def _is_well(reported: Sequence[StatusReport], number: int, switch: str, at: float) -> bool:
     """Whether an answer that was there at a moment says that a switch is as it should be."""
     if number >= len(reported) or reported[number].at > at:
         return True

@@ -185,8 +185,8 @@ class TableWatch(_Watch):
             reader.socket.close()
 
 
-class Told(NamedTuple):
-    """An answer of op25b's: when it came, how long it took, and the state of each honest switch."""
+class StatusReport(NamedTuple):
+    """An answer of op25b: when it came, how long it took, and the state of each honest switch."""
 
     at: float
     seconds: float
@@ -201,7 +201,7 @@ class StateWatch(_Watch):
 
     def __init__(self, world: World) -> None:
         super().__init__()
-        self.reported: list[Told] = []
+        self.reported: list[StatusReport] = []
         self.unanswered = 0
         self._world = world
         self._names = [each.name for each in world.switches]
@@ -218,7 +218,7 @@ class StateWatch(_Watch):
             now = time.monotonic()
             switches = {name: status["switches"][name] for name in self._names}
             self.reported.append(
-                Told(
+                StatusReport(
                     now,
                     now - asked,
                     {name: each["state"] for name, each in switches.items()},

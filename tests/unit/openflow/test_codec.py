@@ -123,7 +123,7 @@ def ryu_flow_mod(version: int, rule: FlowRule, command: FlowModCommand, xid: int
 
 
 def flow_stats_reply(
-    *installed: codec.InstalledRule, more: bool = False, counters: tuple[int, int] = (5, 6)
+    *installed: codec.FlowStats, more: bool = False, counters: tuple[int, int] = (5, 6)
 ) -> bytes:
     """A reply of OpenFlow 1.3, written down from section 7.3.5.2 of its specification."""
     body = b""
@@ -193,7 +193,7 @@ def test_a_match_survives_the_wire(match: Match) -> None:
 
 @given(rule=rules, idle=st.integers(0, 0xFFFF), counters=st.tuples(*[st.integers(0, (1 << 64) - 1)] * 2))
 def test_a_rule_survives_the_wire(rule: FlowRule, idle: int, counters: tuple[int, int]) -> None:
-    installed = codec.InstalledRule(rule, idle, 1, 12.5 if rule.hard_timeout else 0.0)
+    installed = codec.FlowStats(rule, idle, 1, 12.5 if rule.hard_timeout else 0.0)
     reply = flow_stats_reply(installed, installed, more=True, counters=counters)
     assert list(codec.decode_flow_stats(reply)) == [installed, installed]
     assert codec.has_more(reply)
@@ -203,7 +203,7 @@ def test_a_rule_survives_the_wire(rule: FlowRule, idle: int, counters: tuple[int
 @given(rule=rules)
 def test_ryu_reads_the_reply_alike(rule: FlowRule) -> None:
     """The replies of these tests are well-formed to somebody else, too."""
-    reply = flow_stats_reply(codec.InstalledRule(rule, 0, 0, 1.25))
+    reply = flow_stats_reply(codec.FlowStats(rule, 0, 0, 1.25))
     message = ofproto_parser.msg(ProtocolDesc(4), 4, 19, len(reply), 7, reply)
     (flow,) = message.body
     assert (flow.table_id, flow.priority, flow.cookie) == (rule.table, rule.priority, rule.cookie)
@@ -218,7 +218,7 @@ def test_instructions_of_others_are_kept_as_they_are() -> None:
     both = bytes.fromhex("00010008 05000000".replace(" ", "")) + group
     for instructions in (group, both, bytes.fromhex("0004000800000000")):
         rule = FlowRule(0, 1, (), OpaqueInstructions(instructions), 9)
-        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
+        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.FlowStats(rule, 0, 0)))
         assert found.rule == rule
 
 
@@ -226,7 +226,7 @@ def test_equal_numbers_are_not_equal_actions() -> None:
     """To go on in table 5 is not to go out of port 5, however often one of them was seen before."""
     for action in (Goto(5), Output(5), GotoWithTag(5, 0), Goto(5)):
         rule = FlowRule(0, 1, (), action, 9)
-        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
+        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.FlowStats(rule, 0, 0)))
         assert found.rule == rule
     assert len({Goto(5), Output(5), GotoWithTag(5, 0)}) == 3
 
@@ -238,7 +238,7 @@ def test_a_tag_is_known_in_whatever_order_its_instructions_come() -> None:
     )
     for instructions in (tagging + goto, goto + tagging):
         rule = FlowRule(0, 1, (), OpaqueInstructions(instructions), 9)
-        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
+        (found,) = codec.decode_flow_stats(flow_stats_reply(codec.FlowStats(rule, 0, 0)))
         assert found.rule.action == GotoWithTag(9, 3)
 
 
@@ -248,7 +248,7 @@ def test_other_metadata_is_no_tag() -> None:
         tagging = bytes.fromhex("0002001800000000") + struct.pack("!QQ", value, mask)
         for instructions in (tagging + goto, goto + tagging, tagging):
             rule = FlowRule(0, 1, (), OpaqueInstructions(instructions), 9)
-            (found,) = codec.decode_flow_stats(flow_stats_reply(codec.InstalledRule(rule, 0, 0)))
+            (found,) = codec.decode_flow_stats(flow_stats_reply(codec.FlowStats(rule, 0, 0)))
             assert found.rule == rule
 
 
@@ -261,7 +261,7 @@ def test_a_tag_that_does_not_fit_is_refused() -> None:
 def test_a_rule_that_was_read_before_is_the_same_one() -> None:
     """Read again, from this switch or another: not decoded, and not another copy in memory."""
     rule = FlowRule(2, 7, (FieldValue("eth_type", 0x0800),), Goto(9), 77)
-    first = codec.InstalledRule(rule, 0, 0)
+    first = codec.FlowStats(rule, 0, 0)
     (one,) = codec.decode_flow_stats(flow_stats_reply(first, counters=(5, 6)))
     (other,) = codec.decode_flow_stats(flow_stats_reply(first._replace(duration=2.0), counters=(7, 8)))
     assert one == first
@@ -329,7 +329,7 @@ def test_what_no_switch_would_take_is_refused(match: Match, complaint: str) -> N
 
 def test_broken_replies_name_the_byte() -> None:
     rule = FlowRule(0, 1, (FieldValue("eth_type", 0x0800),), NORMAL, 9)
-    whole = flow_stats_reply(codec.InstalledRule(rule, 0, 0))
+    whole = flow_stats_reply(codec.FlowStats(rule, 0, 0))
     for length in range(17, len(whole)):
         with pytest.raises(ValueError, match="at byte 16"):
             list(codec.decode_flow_stats(whole[:length]))
@@ -339,4 +339,4 @@ def test_broken_replies_name_the_byte() -> None:
 def test_garbage_ends_in_rules_or_in_value_error(garbage: bytes, version: int) -> None:
     message = struct.pack("!BBHIHH4x", version, 19, 16 + len(garbage), 7, 1, 0) + garbage
     with contextlib.suppress(ValueError):
-        assert all(isinstance(each, codec.InstalledRule) for each in codec.decode_flow_stats(message))
+        assert all(isinstance(each, codec.FlowStats) for each in codec.decode_flow_stats(message))

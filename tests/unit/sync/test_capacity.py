@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.openflow.table_features import is_table_features_reply
@@ -139,7 +139,7 @@ def test_room_that_was_too_little_is_tried_again_with_the_next_policy() -> None:
 
 def test_a_switch_that_says_less_than_it_holds_keeps_what_it_holds() -> None:
     """But for two places, in which markers may come."""
-    held = [InstalledRule(rule, 0, 0) for rule in RULES]
+    held = [FlowStats(rule, 0, 0) for rule in RULES]
     wanted, shortage = fitting(Ruleset([RULES]), held, {2: 12})
     assert wanted is not None
     assert len(wanted) == len(RULES) - 2

@@ -108,8 +108,8 @@ def test_the_newest_follows_and_has_to_live(claims: Claims[str]) -> None:
 
 
 def test_not_everybody_may_wait(claims: Claims[str]) -> None:
-    rulings = [claims.claim(f"rival {number}", THERE, 10.0) for number in range(MAX_WAITING + 2)]
-    assert [closed(each) for each in rulings] == [[]] * MAX_WAITING + [["rival 0"], ["rival 1"]]
+    decided = [claims.claim(f"rival {number}", THERE, 10.0) for number in range(MAX_WAITING + 2)]
+    assert [closed(each) for each in decided] == [[]] * MAX_WAITING + [["rival 0"], ["rival 1"]]
     assert claims.in_use == "first"
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, OpaqueInstructions
 from op25b_app.sync.reconcile import Comparison, reconcile
@@ -23,10 +23,8 @@ EXCEPTION = FlowRule(
 WANTED = (SMTP, PORT, OTHERWISE)
 
 
-def installed(
-    rule: FlowRule, *, idle_timeout: int = 0, flags: int = 0, duration: float = 0.0
-) -> InstalledRule:
-    return InstalledRule(rule, idle_timeout, flags, duration)
+def installed(rule: FlowRule, *, idle_timeout: int = 0, flags: int = 0, duration: float = 0.0) -> FlowStats:
+    return FlowStats(rule, idle_timeout, flags, duration)
 
 
 def compared(*found: FlowRule, held: Ruleset | None = None) -> Comparison:
@@ -95,7 +93,7 @@ def test_rules_of_ours_that_nobody_wants_go() -> None:
         (installed(SMTP, flags=16), "has another flag than wanted"),
     ],
 )
-def test_a_rule_that_differs_is_replaced(found: InstalledRule, sentence: str) -> None:
+def test_a_rule_that_differs_is_replaced(found: FlowStats, sentence: str) -> None:
     plan = reconcile(Ruleset([WANTED]), [found, installed(PORT), installed(OTHERWISE)])
     assert plan.repairs == (Change(FlowModCommand.ADD, SMTP, found.rule),)
     assert sentence in str(plan.differences[0])

@@ -130,7 +130,7 @@ class Walk:
             self.do_job,
             self.wait,
         )
-        seldom = (self.connect, self.disconnect, self.tell_ports, self.contest, self.wait_longer)
+        seldom = (self.connect, self.disconnect, self.report_ports, self.contest, self.wait_longer)
         rarely = (self.misbehave, self.fail, self.leave)
         for _ in range(steps):
             actions = self.choice.choices((often, sometimes, seldom, rarely), (8, 8, 4, 1))[0]
@@ -170,7 +170,7 @@ class Walk:
     def assign_again(self) -> None:
         self.send(self.session.assign(self.session.desired, self.now))
 
-    def tell_ports(self) -> None:
+    def report_ports(self) -> None:
         self.send(self.session.ports_changed(self.choice.choice((PORTS, PORTS, PORTS | {7})), self.now))
 
     def contest(self) -> None:

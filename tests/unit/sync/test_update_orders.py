@@ -16,7 +16,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import (
     NORMAL,
@@ -226,7 +226,7 @@ def with_others(draw: st.DrawFn, first: Rules, last: Rules) -> Rules:
 def moments(order: Order, found: Rules, wanted: Rules, arranged: Arrangement) -> list[Rules] | None:
     """What a switch holds before and after each message, which it handles ``arranged`` within each step."""
     before, after = Ruleset([sorted_rules(found)]), Ruleset([sorted_rules(wanted)])
-    changes = reconcile(after, [InstalledRule(rule, 0, 0) for rule in before.rules]).repairs
+    changes = reconcile(after, [FlowStats(rule, 0, 0) for rule in before.rules]).repairs
     steps = order(changes, before, after)
     if steps is None:
         return None
@@ -338,7 +338,7 @@ def rule(table: int, priority: int, action: Action, *match: FieldValue) -> FlowR
 
 def planned(order: Order, found: Iterable[FlowRule], wanted: Iterable[FlowRule]) -> list[UpdateStep] | None:
     before, after = Ruleset([[*found]]), Ruleset([[*wanted]])
-    changes = reconcile(after, [InstalledRule(rule, 0, 0) for rule in before.rules]).repairs
+    changes = reconcile(after, [FlowStats(rule, 0, 0) for rule in before.rules]).repairs
     return order(changes, before, after)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.marker import Marker, marker_rule
-from op25b_app.openflow.codec import FlowModCommand, InstalledRule
+from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.policy.model import Policy
@@ -36,7 +36,7 @@ def blocks(first: int, count: int) -> list[FlowRule]:
 
 
 def changes_from(found: Iterable[FlowRule], wanted: Ruleset) -> UpdateStep:
-    return reconcile(wanted, [InstalledRule(rule, 0, 0) for rule in found]).repairs
+    return reconcile(wanted, [FlowStats(rule, 0, 0) for rule in found]).repairs
 
 
 def plan(found: Sequence[FlowRule], wanted: Sequence[FlowRule], capabilities: Capabilities) -> UpdatePlan:

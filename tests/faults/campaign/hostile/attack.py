@@ -157,21 +157,21 @@ class Connection:
         loop = asyncio.get_running_loop()
         channel = switch.connect()
         try:
-            await self._tell(channel.due(loop.time()), bend)
+            await self._pass_on(channel.due(loop.time()), bend)
             while not channel.closed:
                 try:
                     piece = await asyncio.wait_for(self._reader.read(PIECE_BYTES), _FLUSH_SECONDS)
                 except asyncio.TimeoutError:
-                    await self._tell(channel.due(loop.time()), bend)
+                    await self._pass_on(channel.due(loop.time()), bend)
                     continue
                 if not piece:
                     return
-                await self._tell(channel.receive(piece, loop.time()), bend)
+                await self._pass_on(channel.receive(piece, loop.time()), bend)
         finally:
             channel.close()
             self.close()
 
-    async def _tell(self, messages: Iterable[bytes], bend: Bend) -> None:
+    async def _pass_on(self, messages: Iterable[bytes], bend: Bend) -> None:
         for message in messages:
             for bent in bend(message):
                 await self.send(bent)
