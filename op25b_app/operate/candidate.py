@@ -14,7 +14,7 @@ from op25b_app.policy.diagnostic import error
 from op25b_app.policy.exposure import newly_exposed
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy, SourceLocation
-from op25b_app.policy.source_files import Read
+from op25b_app.policy.source_files import ListNames, Read
 
 MAX_ALIKE = 20
 """Maximum number of errors, and of warnings, that are logged."""
@@ -40,8 +40,9 @@ class InForce(NamedTuple):
 class Candidate(NamedTuple):
     """A policy file as it is, compared with the policy in force.
 
-    ``named`` is every file that was asked for. The other fields hold lines of text: ``effect`` what would
-    change, ``stops`` where a switch blocks now and would block nothing, ``opens`` how far it would open.
+    ``named`` is every file and directory that was asked for. The other fields hold lines of text: ``effect``
+    what would change, ``stops`` where a switch blocks now and would block nothing, ``opens`` how far it would
+    open.
     """
 
     loaded: Loaded
@@ -78,14 +79,16 @@ def load_candidate(
     before: InForce | None,
     at: float,
     read: Read,
+    list_names: ListNames,
     previous: Loaded | None = None,
     *,
     with_effect: bool = False,
 ) -> Candidate:
     """Load a policy and compare it with the policy in force.
 
-    ``at`` in seconds since 1970. ``read`` returns the content of a file. ``previous`` was loaded before; its
-    unchanged parts are reused. The effect, slow for many prefixes, is computed only ``with_effect``.
+    ``at`` in seconds since 1970. ``read`` returns the content of a file, ``list_names`` the names of the
+    files in a directory. ``previous`` was loaded before; its unchanged parts are reused. The effect, slow for
+    many prefixes, is computed only ``with_effect``.
     """
     named: set[Path] = set()
 
@@ -93,8 +96,13 @@ def load_candidate(
         named.add(file)
         return read(file)
 
+    def list_and_note(folder: Path) -> Iterable[str]:
+        named.add(folder)
+        return list_names(folder)
+
     try:
-        return _compared(load(path, at, read_and_note, previous), named, before, at, with_effect=with_effect)
+        loaded = load(path, at, read_and_note, previous, list_and_note)
+        return _compared(loaded, named, before, at, with_effect=with_effect)
     except Exception as failure:
         # An error in op25b in reading one file must not cost the policy in force.
         log.exception("an error of op25b: please report it with %s", path)
@@ -127,7 +135,10 @@ def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:
             raise FileNotFoundError(2, f"not among the files in {store.place(path)}")
         return kept.files[file]
 
-    loaded = load(path, at, read)
+    def list_names(folder: Path) -> list[str]:
+        return [file.name for file in kept.files if file.parent == folder]
+
+    loaded = load(path, at, read, list_names=list_names)
     if loaded.policy is None:
         raise StoreError(f"the policy kept in {store.place(path)} is not used: {loaded.errors[0]}")
     return InForce(loaded.policy, loaded.digest, kept.since, kept=True)

@@ -15,7 +15,6 @@ MAX_BYTES = 64 << 20
 _KINDS = {
     stat.S_IFIFO: "a FIFO",
     stat.S_IFSOCK: "a socket",
-    stat.S_IFDIR: "a directory",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
@@ -40,6 +39,18 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
 
     Raises OSError where it cannot be read; ``strerror`` says why.
     """
+    content = read_file_or_names(path, most_bytes)
+    if isinstance(content, bytes):
+        return content
+    raise _not_regular("a directory")
+
+
+def read_file_or_names(path: Path, most_bytes: int) -> bytes | tuple[str, ...]:
+    """Read a regular file of at most ``most_bytes``, or the names of the files in a directory.
+
+    It does not wait for a FIFO or a device. Raises OSError where the file cannot be read; ``strerror`` says
+    why.
+    """
     try:
         descriptor = posix.open(path, posix.O_RDONLY | posix.O_NONBLOCK | posix.O_NOCTTY | posix.O_CLOEXEC)
     except ValueError:
@@ -47,8 +58,10 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
     try:
         about = posix.fstat(descriptor)
         kind = stat.S_IFMT(about.st_mode)
+        if kind == stat.S_IFDIR:
+            return tuple(posix.listdir(descriptor))
         if kind != stat.S_IFREG:
-            raise OSError(errno.EINVAL, f"it is {_KINDS.get(kind, 'something else')}, not a regular file")
+            raise _not_regular(_KINDS.get(kind, "something else"))
         with open(descriptor, "rb", closefd=False) as file:
             content = file.read(min(about.st_size, most_bytes) + 1)  # no more memory than the file needs
             if about.st_size < len(content) <= most_bytes:  # it grows, or does not know its size
@@ -60,15 +73,19 @@ def read_regular_file(path: Path, most_bytes: int) -> bytes:
     return content
 
 
-class PolicyFiles:
-    """Contents of the files of one policy, or why they are not known.
+def _not_regular(what: str) -> OSError:
+    return OSError(errno.EINVAL, f"it is {what}, not a regular file")
 
-    ``wanted`` are the files that :meth:`read` was asked for and that were not fetched.
+
+class PolicyFiles:
+    """Contents of the files and directories of one policy, or why they are not known.
+
+    ``wanted`` are the files and directories that were asked for and that were not fetched.
     """
 
     def __init__(self, in_file_thread: InFileThread) -> None:
         self._in_file_thread = in_file_thread
-        self._found: dict[Path, bytes | OSError] = {}
+        self._found: dict[Path, bytes | tuple[str, ...] | OSError] = {}
         self._size = 0
         self._silent: Path | None = None
         self.wanted: set[Path] = set()
@@ -78,6 +95,22 @@ class PolicyFiles:
 
         Raises OSError where it could not be read, or was not fetched.
         """
+        found = self._known(path)
+        if isinstance(found, bytes):
+            return found
+        raise _not_regular("a directory")
+
+    def list_names(self, folder: Path) -> tuple[str, ...]:
+        """Return the names of the files in a directory, as it was fetched.
+
+        Raises OSError where it could not be read, or was not fetched.
+        """
+        found = self._known(folder)
+        if isinstance(found, bytes):
+            raise NotADirectoryError(errno.ENOTDIR, "it is a file")
+        return found
+
+    def _known(self, path: Path) -> bytes | tuple[str, ...]:
         found = self._found.get(path)
         if found is None:
             self.wanted.add(path)
@@ -102,24 +135,24 @@ class PolicyFiles:
         """
         for path in paths:
             found = self._fetched(path)
-            if isinstance(found, bytes | NoAnswerError):
+            if isinstance(found, bytes | tuple | NoAnswerError):
                 self._found[path] = found
             if self._silent is not None:
                 break
         self._silent = None
 
-    def _fetched(self, path: Path) -> bytes | OSError:
+    def _fetched(self, path: Path) -> bytes | tuple[str, ...] | OSError:
         if self._silent is not None:
             return NoAnswerError(f"it was not tried, because {self._silent} does not answer")
         try:
-            content: bytes = self._in_file_thread(
-                "read", path, read_regular_file, path, MAX_BYTES - self._size
+            content: bytes | tuple[str, ...] = self._in_file_thread(
+                "read", path, read_file_or_names, path, MAX_BYTES - self._size
             )
         except OSError as error:
             if isinstance(error, NoAnswerError):
                 self._silent = path
             return error
-        self._size += len(content)
+        self._size += len(content) if isinstance(content, bytes) else sum(map(len, content))
         return content
 
 

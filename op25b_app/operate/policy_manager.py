@@ -112,7 +112,14 @@ class PolicyManager:
         previous = self._loaded
         while True:
             candidate: Candidate = self._work(
-                load_candidate, self._path, before, at, files.read, previous, with_effect=with_effect
+                load_candidate,
+                self._path,
+                before,
+                at,
+                files.read,
+                files.list_names,
+                previous,
+                with_effect=with_effect,
             )
             if not files.wanted:
                 break

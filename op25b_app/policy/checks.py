@@ -12,6 +12,7 @@ from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
 from op25b_app.net.prefix_set import Key, LpmTable, end_of, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error, unknown_switch, warning
+from op25b_app.policy.document import Document
 from op25b_app.policy.exposure import exposures
 from op25b_app.policy.lint import lint
 from op25b_app.policy.model import (
@@ -26,8 +27,7 @@ from op25b_app.policy.model import (
     SubscriberPort,
     Switch,
 )
-from op25b_app.policy.schema import PORT_LISTS, PolicySchema
-from op25b_app.policy.yaml_source import YamlSource
+from op25b_app.policy.schema import PORT_LISTS
 
 UNBOUND_SHOWN = 3
 """Number of static prefixes without a line that are named; the rest are counted."""
@@ -35,44 +35,44 @@ WIDE_SHOWN = 3
 """Number of mail destinations of more than one host that are named; the rest are counted."""
 
 
-def check(policy: Policy, document: PolicySchema, tree: YamlSource, at: float) -> list[Diagnostic]:
+def check(policy: Policy, document: Document, at: float) -> list[Diagnostic]:
     """Return the contradictions (errors) and doubtful parts (warnings) of a parsed policy.
 
     ``at`` is in seconds since 1970.
     """
     return [
-        *_forwarding(document, tree),
-        *_hidden_ip(document, tree),
+        *_forwarding(document),
+        *_hidden_ip(document),
         *_serves(policy),
         *_vlans(policy),
         *_both_dynamic_and_static(policy),
         *_nat64(policy),
         *_wide_mail_destinations(policy),
-        *_ports(document, tree),
+        *_ports(document),
         *_lines(policy),
         *_datapath_ids(policy),
         *_exceptions(policy, at),
         *_static_without_line(policy),
-        *_no_uplink(policy, tree),
-        *lint(policy, document, tree),
+        *_no_uplink(policy, document),
+        *lint(policy, document),
         *(warning(exposure.place, exposure.text) for exposure in exposures(policy, at)),
     ]
 
 
-def _forwarding(document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
-    if not SourceValidation(document.hardening.source_validation).of_every_packet:
+def _forwarding(document: Document) -> Iterator[Diagnostic]:
+    if not SourceValidation(document.written.hardening.source_validation).of_every_packet:
         return
-    for name, switch in document.switches.items():
+    for name, switch in document.written.switches.items():
         if switch.forwarding == FIRST_FOREIGN_TABLE:
-            mode = document.hardening.source_validation
+            mode = document.written.hardening.source_validation
             what = f"table {FIRST_FOREIGN_TABLE} is where 'source_validation: {mode}' looks at sources"
-            place = tree.place(("switches", name, "forwarding"))
+            place = document.place(("switches", name, "forwarding"))
             yield error(place, f"{what}; write one from {FIRST_FOREIGN_TABLE + 1} to {LAST_FOREIGN_TABLE}")
 
 
-def _hidden_ip(document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
-    places = tree.item_places(("hardening", "ethertypes"))
-    for ethertype, place in zip(document.hardening.ethertypes, places, strict=True):
+def _hidden_ip(document: Document) -> Iterator[Diagnostic]:
+    places = document.item_places(("hardening", "ethertypes"))
+    for ethertype, place in zip(document.written.hardening.ethertypes, places, strict=True):
         if ethertype in _CARRIES_IP:
             what = f"{ethertype:#06x} ({_CARRIES_IP[ethertype]}) carries IP that no rule sees"
             yield warning(place, f"{what}, port 25 included; take it out, or see docs/placement.md")
@@ -136,11 +136,11 @@ def _is_wide(prefix: Prefix) -> bool:
     return prefix.length < WIDTH[prefix.version]
 
 
-def _ports(document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
-    for name, switch in document.switches.items():
+def _ports(document: Document) -> Iterator[Diagnostic]:
+    for name, switch in document.written.switches.items():
         taken: dict[int, str] = {}
         for key in PORT_LISTS:
-            places = tree.item_places(("switches", name, key))
+            places = document.item_places(("switches", name, key))
             for ports, place in zip(getattr(switch, key), places, strict=True):
                 twice = [port for port in ports if taken.get(port, key) != key]
                 if twice:
@@ -304,7 +304,7 @@ def _addresses(listed: Iterable[LocatedPrefix]) -> Intervals:
     return Intervals(prefix for prefix, _ in listed)
 
 
-def _no_uplink(policy: Policy, tree: YamlSource) -> Iterator[Diagnostic]:
+def _no_uplink(policy: Policy, document: Document) -> Iterator[Diagnostic]:
     if policy.switches and not any(switch.uplink_ports for switch in policy.switches.values()):
         what = "no switch has an uplink port, so answers to spoofed mail connections (the return leg) pass"
-        yield warning(tree.key_place(("switches",)), f"{what}; name the uplink_ports")
+        yield warning(document.key_place(("switches",)), f"{what}; name the uplink_ports")

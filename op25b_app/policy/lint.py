@@ -9,9 +9,8 @@ from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import LpmTable, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, warning
+from op25b_app.policy.document import Document
 from op25b_app.policy.model import LocatedPrefix, Mode, Policy, SourceValidation, SubscriberPort, Switch
-from op25b_app.policy.schema import PolicySchema
-from op25b_app.policy.yaml_source import YamlSource
 
 MAX_ALIKE = 20
 """Maximum number of warnings of one kind; further ones are counted."""
@@ -19,16 +18,16 @@ MAX_UNBOUND_SHARE = 0.5
 """Share of the lines that may lack a binding, without a warning, where sources are validated by binding."""
 
 
-def lint(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
+def lint(policy: Policy, document: Document) -> Iterator[Diagnostic]:
     """Yield a warning for each probable mistake."""
     for found in (
-        _empty_dynamic(policy, document, tree),
-        _without_effect(policy, document, tree),
+        _empty_dynamic(policy, document),
+        _without_effect(policy, document),
         _bound_outside(policy),
         _bound_to_two_switches(policy),
         _exceptions_in_vain(policy),
         _lines_without_binding(policy),
-        _forgotten_version(policy, tree),
+        _forgotten_version(policy, document),
         _nothing_looked_at(policy),
     ):
         yield from _first([*found])
@@ -57,28 +56,27 @@ def _first(alike: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
         yield warning(alike[MAX_ALIKE].place, what)
 
 
-def _empty_dynamic(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
-    if document.address_space.dynamic or policy.dynamic:
-        return
-    if "dynamic" in tree.value.get("address_space", {}):
+def _empty_dynamic(policy: Policy, document: Document) -> Iterator[Diagnostic]:
+    space = document.written.address_space
+    if "dynamic" in space.model_fields_set and not (space.dynamic or policy.dynamic):
         what = "dynamic is empty: no address of the ISP is closed to port 25"
-        place = tree.key_place(("address_space", "dynamic"))
+        place = document.key_place(("address_space", "dynamic"))
         yield warning(place, f"{what}; list the pools of changing addresses")
 
 
-def _without_effect(policy: Policy, document: PolicySchema, tree: YamlSource) -> Iterator[Diagnostic]:
+def _without_effect(policy: Policy, document: Document) -> Iterator[Diagnostic]:
     validation = policy.hardening.source_validation
-    for name, switch in document.switches.items():
+    for name, switch in document.written.switches.items():
         if switch.serves is not None and validation is not SourceValidation.PREFIX:
             what = f"serves applies under 'source_validation: prefix' only, and this is '{validation.value}'"
-            place = tree.key_place(("switches", name, "serves"))
+            place = document.key_place(("switches", name, "serves"))
             yield warning(place, f"{what}; take it out, or write prefix")
         for index, binding in enumerate(switch.bindings):
             if binding.mac is not None and validation is not SourceValidation.BINDING:
                 what = (
                     f"mac applies under 'source_validation: binding' only, and this is '{validation.value}'"
                 )
-                place = tree.key_place(("switches", name, "bindings", index, "mac"))
+                place = document.key_place(("switches", name, "bindings", index, "mac"))
                 yield warning(place, f"{what}; take it out, or write binding")
 
 
@@ -142,7 +140,7 @@ def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:
         yield warning(policy.hardening.source_validation_place, f"{what}; {remedy}")
 
 
-def _forgotten_version(policy: Policy, tree: YamlSource) -> Iterator[Diagnostic]:
+def _forgotten_version(policy: Policy, document: Document) -> Iterator[Diagnostic]:
     """Warn of an IP version that lines lose: sources are validated, but none of its addresses is listed."""
     validation, place = policy.hardening.source_validation, policy.hardening.source_validation_place
     if validation is SourceValidation.BINDING:
@@ -159,7 +157,7 @@ def _forgotten_version(policy: Policy, tree: YamlSource) -> Iterator[Diagnostic]
             served = {entry.prefix.version for entry in switch.serves or ()}
             for version in own & {*_missing(served)}:
                 what = f"{switch.name} serves no IPv{version} prefix: its lines lose IPv{version}"
-                serves = tree.key_place(("switches", switch.name, "serves"))
+                serves = document.key_place(("switches", switch.name, "serves"))
                 yield warning(serves, f"{what}; list those behind it")
 
 

@@ -251,6 +251,17 @@ def _name(value: Any) -> str:
     return text
 
 
+def _file_name(value: Any) -> str:
+    """Return the name of a file; wildcards may stand in its last part."""
+    if not isinstance(value, str):
+        raise ValueError(f"{_quoted(value)} is not the name of a file; write one like switches/*.yaml")
+    folder, _, _ = _name(value).rpartition("/")
+    if re.search(r"[*?\[]", folder):
+        what = f"{_quoted(value)} has a wildcard in its folder"
+        raise ValueError(f"{what}; write one only behind the last slash, as in switches/*.yaml")
+    return value
+
+
 def _one_key_a_port(value: Any) -> Any:
     """Reject two keys for one port, as ``1`` and ``01``."""
     seen: dict[int, str] = {}
@@ -297,6 +308,7 @@ def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
 
 Text = Annotated[str, PlainValidator(_text), _written(minLength=1)]
 Name = Annotated[str, PlainValidator(_name), _written(minLength=1)]
+FileName = Annotated[str, PlainValidator(_file_name), _written(minLength=1)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SCHEMA)]
 PrefixEntry = Annotated[
     Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, _FILE_SCHEMA)
@@ -439,32 +451,40 @@ class BindingSection(Section):
     addresses: list[PrefixEntry] = []
 
 
-class SwitchSection(Section):
-    """A switch: its datapath id, the roles of its ports, and settings of its own."""
+class ProfileSection(Section):
+    """Keys that many switches share."""
 
-    required: ClassVar[tuple[str, ...]] = ("dpid",)
-    dpid: DatapathId | None = None
     subscriber_ports: list[Ports] = []
     uplink_ports: list[Ports] = []
     trusted_ports: list[Ports] = []
     mode: ModeChoice | None = None
     serves: list[PrefixEntry] | None = None
     vlans: Annotated[dict[Port, list[Vlan]], BeforeValidator(_one_key_a_port)] = {}
-    bindings: list[BindingSection] = []
     forwarding: Forwarding = None
+
+
+class SwitchSection(ProfileSection):
+    """A switch: its datapath id, and keys of its own, which go before those of its profile."""
+
+    required: ClassVar[tuple[str, ...]] = ("dpid",)
+    dpid: DatapathId | None = None
+    profile: Name | None = None
+    bindings: list[BindingSection] = []
     certificate: Certificate | None = None
 
 
 class PolicySchema(Section):
-    """The whole file."""
+    """A whole policy, or one file of it; required keys may stand in any of its files."""
 
     required: ClassVar[tuple[str, ...]] = ("isp", "address_space", "switches")
+    include: list[FileName] = []
     isp: IspSection = IspSection()
     address_space: AddressSpaceSection = AddressSpaceSection()
     mode: ModeChoice = "enforce"
     inbound: InboundSection = InboundSection()
     hardening: HardeningSection = HardeningSection()
     exceptions: list[ExceptionSection] = []
+    profiles: dict[Name, ProfileSection] = {}
     switches: dict[Name, SwitchSection] = Field(default={}, json_schema_extra={"minProperties": 1})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix import Prefix, quoted
 from op25b_app.policy.diagnostic import Diagnostic, error
 from op25b_app.policy.model import LocatedPrefix, SourceLocation
 
@@ -25,6 +25,8 @@ SILENT_SECONDS = 10
 
 Read = Callable[[Path], bytes]
 """Function that returns the content of a file, or raises OSError."""
+ListNames = Callable[[Path], Iterable[str]]
+"""Function that returns the names of the files in a folder, or raises OSError."""
 
 
 def read_file(path: Path) -> bytes:
@@ -65,8 +67,9 @@ class Files:
     Of prefix files in ``before``, only changed lines are parsed.
     """
 
-    def __init__(self, read: Read, before: Mapping[Path, PrefixFile]) -> None:
+    def __init__(self, read: Read, list_names: ListNames, before: Mapping[Path, PrefixFile]) -> None:
         self._read = read
+        self._list_names = list_names
         self._before = before
         self.contents: dict[Path, bytes] = {}
         self.prefix_files: dict[Path, PrefixFile] = {}
@@ -95,6 +98,16 @@ class Files:
         except ValueError:
             what = f"cannot read {path}: no file can have such a name; name a file that is there"
             return None, [error(named_at, what)]
+
+    def names(self, folder: Path, named_at: SourceLocation) -> tuple[list[str], list[Diagnostic]]:
+        """Return the names of the files in a folder; none and the problem where it cannot be read."""
+        try:
+            return [*self._list_names(folder)], []
+        except OSError as failure:
+            what = f"cannot read the folder {folder}: {failure.strerror}; name one that can be read"
+            return [], [error(named_at, what)]
+        except ValueError:
+            return [], [error(named_at, f"no folder can be called {quoted(str(folder))}; correct the name")]
 
     def prefixes(
         self, path: Path, named_at: SourceLocation

@@ -101,6 +101,16 @@ class YamlSource:
             return []
         return [_location(self.file, _at_of(item)) for item in places.below]
 
+    def part(self, path: Path) -> YamlSource:
+        """Return the mapping or list at ``path`` as a source of its own; an empty one where there is none."""
+        _, places, depth = self._deepest(path)
+        if depth < len(path) or not isinstance(places, _Places):
+            return YamlSource(self.file, {}, _Places(_at_of(places), {}))
+        value = self.value
+        for step in path:
+            value = value[step]
+        return YamlSource(self.file, value, places)
+
     def remove(self, paths: Iterable[Path]) -> None:
         """Remove the values at ``paths`` and their keys; later items of a list move up."""
         below: dict[Path, set[str | int]] = {}
@@ -425,7 +435,9 @@ def _instead_of_merge(merged: At | _Places, there: Container[str]) -> str:
     sources = [merged] if isinstance(below, dict) else below
     brought = dict.fromkeys(key for source in sources if isinstance(source, _Places) for key in source.keys)
     keys = [quoted(key) for key in brought if key not in there]
-    return f"write out here {names_in_words(keys)}" if keys else "take it out"
+    if not keys:
+        return "take it out"
+    return f"put {names_in_words(keys)} into a profile, or write out here what each holds"
 
 
 def _copy(value: Any) -> Any:

@@ -105,6 +105,9 @@ def test_policies_load(tmp_path: Path, text: str) -> None:
     present = set(re.findall(r"^(\w+):", text, re.M))
     missing = [part for part in parts(EXAMPLE) if part.partition(":")[0] not in present]
     (tmp_path / "policy.yaml").write_text("".join([text, *missing]))
+    for name in re.findall(r"^include: \[(.+)\]", text, re.M):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name.replace("*", "one")).write_text("exceptions: []\n")
     for name in re.findall(r"file: ([\w./-]+)", text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("198.18.0.0/24  # a pool\n")

@@ -72,10 +72,10 @@ def test_a_mistake_of_ours_in_reading_is_reported_and_costs_no_policy(
 ) -> None:
     before = place.start(POLICY).in_force
 
-    def fail_for_the_file(*arguments: Any) -> Loaded:
+    def fail_for_the_file(*arguments: Any, **named: Any) -> Loaded:
         if len(arguments) > 3:  # as a policy that is kept is loaded without what was loaded before
             raise ZeroDivisionError("by zero")
-        return load(*arguments)
+        return load(*arguments, **named)
 
     monkeypatch.setattr("op25b_app.operate.candidate.load", fail_for_the_file)
     with caplog.at_level(logging.ERROR, "op25b"):
@@ -134,3 +134,26 @@ def test_a_start_with_a_policy_that_opens_far_wider_needs_yes(place: Place) -> N
 
 def test_the_first_start_has_nothing_to_compare_with(place: Place) -> None:
     assert not place.start(WIDE).in_force.kept
+
+
+INCLUDING = POLICY.replace(b"switches:", b"include: ['switches/*.yaml', exceptions.yaml]\nswitches:")
+"""A policy in several files."""
+MORE = "switches: {{{0}: {{dpid: {1}, subscriber_ports: [1], uplink_ports: [2]}}}}\n"
+
+
+def test_files_that_are_included_are_read_again_kept_and_recalled(place: Place) -> None:
+    folder = place.path.parent / "switches"
+    folder.mkdir()
+    (folder / "t.yaml").write_text(MORE.format("t", 2))
+    (folder.parent / "exceptions.yaml").write_text("exceptions: []\n")
+    policies = place.start(INCLUDING)
+    assert [*policies.in_force.policy.switches] == ["s", "t"]
+    assert {folder, folder / "t.yaml", folder.parent / "exceptions.yaml"} < policies.named
+    (folder / "u.yaml").write_text(MORE.format("u", 3))
+    assert policies.reload(NOW + 1)[1]
+    assert [*policies.in_force.policy.switches] == ["s", "t", "u"]
+    (folder / "u.yaml").write_text("broken: [")
+    after = place.start(INCLUDING)
+    assert after.in_force.kept
+    assert after.in_force.digest == policies.in_force.digest
+    assert after.in_force.policy == policies.in_force.policy

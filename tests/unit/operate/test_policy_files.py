@@ -149,12 +149,12 @@ def test_after_a_file_that_does_not_answer_no_other_is_tried(
     tmp_path: Path, silence: SimpleNamespace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, others = tmp_path / "slow", [tmp_path / f"{number}" for number in range(5)]
-    read = policy_files.read_regular_file
+    read = policy_files.read_file_or_names
 
-    def reads(path: Path, most_bytes: int) -> bytes:
+    def reads(path: Path, most_bytes: int) -> bytes | tuple[str, ...]:
         return silence.read() if path == slow else read(path, most_bytes)
 
-    monkeypatch.setattr(policy_files, "read_regular_file", reads)
+    monkeypatch.setattr(policy_files, "read_file_or_names", reads)
     for path in others:
         path.write_text("there")
     files = PolicyFiles(in_file_thread)
@@ -183,3 +183,20 @@ def test_all_files_of_a_policy_share_one_limit(tmp_path: Path, monkeypatch: pyte
     assert files.read(first) == b"x" * 6
     with pytest.raises(OSError, match="may hold"):
         files.read(second)
+
+
+def test_names_of_a_directory_are_fetched_like_a_file(tmp_path: Path) -> None:
+    folder = tmp_path / "switches"
+    folder.mkdir()
+    for name in ("a.yaml", "b.yaml"):
+        (folder / name).write_text("")
+    files = PolicyFiles(in_file_thread)
+    with pytest.raises(FileNotFoundError):
+        files.list_names(folder)
+    assert files.wanted == {folder}
+    eventlet.spawn(files.fetch, [folder, folder / "a.yaml"]).wait()
+    assert {*files.list_names(folder)} == {"a.yaml", "b.yaml"}
+    with pytest.raises(OSError, match="it is a directory, not a regular file"):
+        files.read(folder)
+    with pytest.raises(NotADirectoryError):
+        files.list_names(folder / "a.yaml")

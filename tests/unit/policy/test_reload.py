@@ -67,6 +67,6 @@ def test_only_new_lines_are_parsed() -> None:
     after = load(FILE, NOW, contents.__getitem__, before)
     assert before.policy is not None
     assert after.policy is not None
-    assert after.memory.parsed is before.memory.parsed
+    assert after.memory.policy_files[FILE] is before.memory.policy_files[FILE]
     pairs = zip(before.policy.dynamic[1:], after.policy.dynamic[1:], strict=True)
     assert [number for number, (old, new) in enumerate(pairs) if old is not new] == [500]

@@ -1,0 +1,212 @@
+"""Build the policy's values from a checked document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from operator import is_not
+from pathlib import Path as FilePath
+from types import MappingProxyType
+from typing import NamedTuple
+
+from op25b_app.policy.address_space import AddressSpace
+from op25b_app.policy.diagnostic import Diagnostic
+from op25b_app.policy.document import Document
+from op25b_app.policy.model import (
+    Binding,
+    Hardening,
+    Inbound,
+    LocatedPrefix,
+    MailException,
+    Mode,
+    Policy,
+    SourceLocation,
+    SourceValidation,
+    Switch,
+    Tunnels,
+)
+from op25b_app.policy.schema import (
+    BindingSection,
+    ExceptionSection,
+    FileReference,
+    PolicySchema,
+    PrefixEntry,
+    SwitchSection,
+    TunnelsChoice,
+    TunnelsSection,
+)
+from op25b_app.policy.source_files import Files, PrefixFile
+from op25b_app.policy.yaml_source import Path, YamlSource
+
+
+class _NamedFile(NamedTuple):
+    """A file of prefixes as it was read, None where it could not be, and where it is named."""
+
+    path: FilePath
+    named_at: SourceLocation
+    content: PrefixFile | None
+
+
+class BuiltSwitch(NamedTuple):
+    """A switch, with all that it was built from."""
+
+    sources: tuple[YamlSource, ...]
+    """Files of the policy in which it, and its profile, are written."""
+    mode: Mode
+    prefix_files: tuple[_NamedFile, ...]
+    switch: Switch
+
+
+class Builder:
+    """Builder of the policy's values, with their places, from a document.
+
+    ``before`` are switches of an earlier policy by name: where nothing of one has changed, it is used again.
+    """
+
+    def __init__(self, document: Document, files: Files, before: Mapping[str, BuiltSwitch]) -> None:
+        self._document = document
+        self._files = files
+        self._before = before
+        self._named: list[_NamedFile] = []
+        self.built: dict[str, BuiltSwitch] = {}
+        self.problems: list[Diagnostic] = []
+
+    def policy(self, space_before: AddressSpace | None) -> Policy:
+        """Return the policy of the whole document; problems of the files it names go to ``problems``."""
+        document = self._document.written
+        isp, space = document.isp, document.address_space
+        return Policy(
+            isp_name=isp.name,
+            mail_destinations=self._listed(isp.mail_destinations, ("isp", "mail_destinations")),
+            nat64_prefixes=self._listed(isp.nat64_prefixes, ("isp", "nat64_prefixes")),
+            dynamic=self._listed(space.dynamic, ("address_space", "dynamic")),
+            static=self._listed(space.static, ("address_space", "static")),
+            inbound=Inbound(
+                block_spoofed_replies=document.inbound.spoofed_replies == "block",
+                block_port_25=document.inbound.port_25 == "block",
+                spoofed_replies_place=self._document.key_place(("inbound", "spoofed_replies")),
+                port_25_place=self._document.key_place(("inbound", "port_25")),
+            ),
+            hardening=self._hardening(document),
+            exceptions=tuple(
+                self._exception(exception, ("exceptions", index))
+                for index, exception in enumerate(document.exceptions)
+                if exception.source is not None
+            ),
+            switches=MappingProxyType(
+                {
+                    name: self._switch(name, switch, Mode(switch.mode or document.mode))
+                    for name, switch in document.switches.items()
+                }
+            ),
+            address_space_place=self._document.key_place(("address_space",)),
+            space_before=space_before,
+        )
+
+    def _hardening(self, document: PolicySchema) -> Hardening:
+        written = document.hardening
+        at = ("hardening",)
+        return Hardening(
+            source_validation=SourceValidation(written.source_validation),
+            block_encapsulation=written.encapsulation == "block",
+            ethertypes=frozenset(written.ethertypes),
+            tunnels=_tunnels(written.tunnels, self._document.key_place((*at, "tunnels"))),
+            block_unreadable_tcp=written.unreadable_tcp == "block",
+            source_validation_place=self._document.key_place((*at, "source_validation")),
+            encapsulation_place=self._document.key_place((*at, "encapsulation")),
+            unreadable_tcp_place=self._document.key_place((*at, "unreadable_tcp")),
+        )
+
+    def _exception(self, written: ExceptionSection, path: Path) -> MailException:
+        assert written.source is not None
+        return MailException(
+            name=written.name,
+            source=written.source,
+            destination=written.destination,
+            expires=written.expires,
+            reason=written.reason,
+            place=self._document.place(path),
+        )
+
+    def _switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:
+        profile = () if written.profile is None else (("profiles", written.profile),)
+        sources = tuple(self._document.origin(path)[0] for path in (("switches", name), *profile))
+        built = self._before.get(name)
+        if built is None or built.mode is not mode or not self._is_unchanged(built, sources):
+            self._named = []
+            switch = self._new_switch(name, written, mode)
+            built = BuiltSwitch(sources, mode, tuple(self._named), switch)
+        self.built[name] = built
+        return built.switch
+
+    def _is_unchanged(self, built: BuiltSwitch, sources: Sequence[YamlSource]) -> bool:
+        if len(sources) != len(built.sources) or any(map(is_not, sources, built.sources)):
+            return False
+        for path, named_at, content in built.prefix_files:
+            self._prefixes(path, named_at)
+            if self._files.prefix_files.get(path) is not content:
+                return False
+        return True
+
+    def _new_switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:
+        path: Path = ("switches", name)
+        served = None
+        if written.serves is not None:
+            served = self._listed(written.serves, (*path, "serves"))
+        return Switch(
+            name=name,
+            dpid=written.dpid or 0,
+            subscriber_ports=_all_ports(written.subscriber_ports),
+            uplink_ports=_all_ports(written.uplink_ports),
+            trusted_ports=_all_ports(written.trusted_ports),
+            mode=mode,
+            place=self._document.key_place(path),
+            serves=served,
+            vlans=MappingProxyType({port: frozenset(tags) for port, tags in written.vlans.items()}),
+            bindings=self._bindings(written.bindings, self._document.part((*path, "bindings"))),
+            forwarding_table=written.forwarding,
+            certificate=written.certificate,
+        )
+
+    def _bindings(self, written: Sequence[BindingSection], source: YamlSource) -> tuple[Binding, ...]:
+        return tuple(
+            Binding(
+                port=binding.port,
+                mac=binding.mac,
+                addresses=self._entries(binding.addresses, source, (index, "addresses")),
+                place=source.place((index,)),
+            )
+            for index, binding in enumerate(written)
+            if binding.port is not None
+        )
+
+    def _listed(self, entries: Sequence[PrefixEntry], path: Path) -> tuple[LocatedPrefix, ...]:
+        return self._entries(entries, *self._document.origin(path))
+
+    def _entries(
+        self, entries: Sequence[PrefixEntry], source: YamlSource, path: Path
+    ) -> tuple[LocatedPrefix, ...]:
+        """Return the prefixes of a list, and those of the files in it, which stands at a path of a file."""
+        listed: list[LocatedPrefix] = []
+        for entry, place in zip(entries, source.item_places(path), strict=True):
+            if isinstance(entry, FileReference):
+                listed += self._prefixes(FilePath(source.file).parent / entry.file, place)
+            else:
+                listed.append(LocatedPrefix(entry, place))
+        return tuple(listed)
+
+    def _prefixes(self, path: FilePath, named_at: SourceLocation) -> tuple[LocatedPrefix, ...]:
+        listed, problems = self._files.prefixes(path, named_at)
+        self.problems += problems
+        self._named.append(_NamedFile(path, named_at, self._files.prefix_files.get(path)))
+        return listed
+
+
+def _tunnels(written: TunnelsChoice, place: SourceLocation) -> Tunnels:
+    if not isinstance(written, TunnelsSection):
+        return Tunnels(written == "block", (), frozenset(), place)
+    permit_to = tuple(LocatedPrefix(prefix, place) for prefix in written.permit_to or ())
+    return Tunnels(written.permit_to is not None, permit_to, frozenset(written.block_udp_ports), place)
+
+
+def _all_ports(entries: list[range]) -> frozenset[int]:
+    return frozenset(port for entry in entries for port in entry)
