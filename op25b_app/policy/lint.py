@@ -83,7 +83,8 @@ def _without_effect(policy: Policy, document: Document) -> Iterator[Diagnostic]:
 def _bound_outside(policy: Policy) -> Iterator[Diagnostic]:
     tables = policy.space.tables
     for line, (prefix, place) in _bindings(policy):
-        if not _spaces(tables[prefix.version], prefix) - {Space.UNLISTED}:
+        table = tables[prefix.version]
+        if table.label(key_of(prefix)) is Space.UNLISTED and _spaces(table, prefix) == {Space.UNLISTED}:
             what = f"{prefix} is bound to port {port_name(line.port)} of {line.switch}"
             remedy = "list it there or take it out"
             yield warning(place, f"{what}, and is in neither dynamic nor static space; {remedy}")

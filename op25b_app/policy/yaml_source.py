@@ -66,7 +66,7 @@ At = int
 class _Places:
     """Places of a mapping or list, of its keys, and of the values in it."""
 
-    __slots__ = ("at", "below", "depth", "keys", "size")
+    __slots__ = ("at", "below", "height", "keys", "size")
 
     def __init__(self, at: At, below: Any) -> None:
         self.at = at
@@ -75,7 +75,8 @@ class _Places:
         self.keys: dict[str, At] = {}
         self.size = 0
         """Number of values with this one, those that aliases add among them; 0 before its end is read."""
-        self.depth = 1
+        self.height = 1
+        """Number of mappings and lists in one another, with this one, those of aliases among them."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +218,11 @@ class _Composer:
         self._aliases: list[tuple[_Node, str | int]] = []
         """Mappings and lists with an alias in them, each with its key or position."""
         self._written = 0
-        """Number of values in the text, aliases not included."""
+        """Number of mappings, lists and values in the text so far, aliases not included."""
+        self._added = 0
+        """Number of those that aliases add to them."""
+        self._deepest = 0
+        """Greatest depth in the mapping or list that is read, with what aliases add."""
         self._large: _Places | None = None
         """First value that is larger than aliases may make a file."""
         self._ignoring = 0
@@ -236,7 +241,7 @@ class _Composer:
         if isinstance(following := self._next(), DocumentStartEvent):
             problem = "expected a single document in the stream but found another document"
             raise _UnreadableError(self._location(_at(following)), _not_yaml(problem))
-        if self._large is not None and _size(root.places) - self._written > MAX_ADDED:
+        if self._large is not None and self._added > MAX_ADDED:
             what = f"aliases make {self._large.size:,} values of this, and may add {MAX_ADDED:,} to a file"
             raise _UnreadableError(self._location(self._large.at), f"{what}; write out what is meant")
         for (value, places, _), step in self._aliases:
@@ -253,61 +258,84 @@ class _Composer:
                 self._anchored[event.anchor] = node
             return node
         if kind is AliasEvent:
-            if event.anchor not in self._anchored:
-                problem = f"found undefined alias {event.anchor!r}"
-                raise _UnreadableError(self._location(_at(event)), _not_yaml(problem))
-            return self._anchored[event.anchor]
+            return self._aliased(event, depth)
         if depth > MAX_DEPTH:
             raise _UnreadableError(self._location(_at(event)), _TOO_DEEP)
-        self._written += 1
         return self._mapping(event, depth) if kind is MappingStartEvent else self._list(event, depth)
+
+    def _aliased(self, event: Any, depth: int) -> _Node:
+        node = self._anchored.get(event.anchor)
+        if node is None:
+            problem = f"found undefined alias {event.anchor!r}"
+            raise _UnreadableError(self._location(_at(event)), _not_yaml(problem))
+        if isinstance(node.places, _Places):
+            self._added += node.places.size
+            self._deepest = max(self._deepest, depth + node.places.height - 1)
+        else:
+            self._added += 1
+        return node
 
     def _list(self, start: Any, depth: int) -> _Node:
         value: list[Any] = []
         below: list[At | _Places] = []
-        node = self._begin(start, value, below)
-        while type(event := self._next()) is not SequenceEndEvent:
+        node, before = self._begin(start, value, below, depth)
+        following = self._next
+        while (kind := type(event := following())) is not SequenceEndEvent:
+            if kind is ScalarEvent and event.anchor is None:
+                self._written += 1
+                value.append(self._scalar(event))
+                below.append(_at(event))
+                continue
             item = self._node(event, depth + 1)
-            if type(event) is AliasEvent:
+            if kind is AliasEvent:
                 if self._contains_itself(item):
                     continue
                 self._aliases.append((node, len(value)))
             value.append(item.value)
             below.append(item.places)
-        return self._end(node, below)
+        self._end(node, before, depth)
+        return node
 
     def _mapping(self, start: Any, depth: int) -> _Node:
         value: dict[str, Any] = {}
         below: dict[str, At | _Places] = {}
-        node = self._begin(start, value, below)
+        node, before = self._begin(start, value, below, depth)
         keys = node.places.keys  # type: ignore[union-attr]
         merged: list[tuple[At, _Node]] = []
-        while type(event := self._next()) is not MappingEndEvent:
+        following = self._next
+        while type(event := following()) is not MappingEndEvent:
             key, at, is_merge = self._key(event, depth)
-            event = self._next()
-            if key is None:
-                self._ignored(event, depth)
-                self._error(at, "a key is a single word; write `name: value`")
-            elif is_merge:
-                merged.append((at, self._ignored(event, depth)))
-            elif key in keys:
-                self._ignored(event, depth)
-                what = f"{quoted(key)} is written twice, first on line {keys[key] >> _COLUMN_BITS}"
-                self._error(at, f"{what}; keep one of them")
+            event = following()
+            kind = type(event)
+            if key is None or is_merge or key in keys:
+                unused = self._ignored(event, depth)
+                if key is None:
+                    self._error(at, "a key is a single word; write `name: value`")
+                elif is_merge:
+                    merged.append((at, unused))
+                else:
+                    what = f"{quoted(key)} is written twice, first on line {keys[key] >> _COLUMN_BITS}"
+                    self._error(at, f"{what}; keep one of them")
+                continue
+            places: At | _Places
+            if kind is ScalarEvent and event.anchor is None:
+                self._written += 1
+                child, places, text = self._scalar(event), _at(event), event.value
             else:
-                child = self._node(event, depth + 1)
-                if type(event) is AliasEvent:
-                    if self._contains_itself(child):
+                child, places, text = self._node(event, depth + 1)
+                if kind is AliasEvent:
+                    if self._contains_itself(self._anchored[event.anchor]):
                         continue
-                    if child.text is None:
+                    if text is None:
                         self._aliases.append((node, key))
-                keys[key] = at
-                below[key] = child.places
-                if child.value is not None:
-                    value[key] = child.value
-        for at, child in merged:
-            self._error(at, f"merge keys (<<) are not supported; {_instead_of_merge(child.places, keys)}")
-        return self._end(node, below.values())
+            keys[key] = at
+            below[key] = places
+            if child is not None:
+                value[key] = child
+        for at, unused in merged:
+            self._error(at, f"merge keys (<<) are not supported; {_instead_of_merge(unused.places, keys)}")
+        self._end(node, before, depth)
+        return node
 
     def _key(self, event: Any, depth: int) -> tuple[str | None, At, bool]:
         """Return the text of a key, its place, and whether it is a merge key; None for a mapping or list."""
@@ -316,7 +344,7 @@ class _Composer:
             return node.text, _at_of(node.places), False
         at = _at(event)
         is_merge = event.tag == _MERGE or (event.tag is None and event.value == "<<" and event.implicit[0])
-        if not is_merge:
+        if not is_merge and (event.tag is not None or event.style == '"'):
             self._scalar(event)
         key = sys.intern(event.value)
         if event.anchor is not None:
@@ -330,23 +358,30 @@ class _Composer:
         self._ignoring -= 1
         return node
 
-    def _begin(self, start: Any, value: Any, below: Any) -> _Node:
-        self._check_tag(start, start.tag in ("!", _YAML_ORG + ("seq" if isinstance(value, list) else "map")))
+    def _begin(self, start: Any, value: Any, below: Any, depth: int) -> tuple[_Node, tuple[int, int]]:
+        """Return an empty mapping or list, and what has to be known at its end."""
+        if start.tag is not None:
+            kind = "seq" if isinstance(value, list) else "map"
+            self._check_tag(start, start.tag in ("!", _YAML_ORG + kind))
         node = _Node(value, _Places(_at(start), below))
         if start.anchor is not None:
             self._anchored[start.anchor] = node
-        return node
+        before = self._written + self._added, self._deepest
+        self._written += 1
+        self._deepest = depth
+        return node, before
 
-    def _end(self, node: _Node, below: Iterable[At | _Places]) -> _Node:
+    def _end(self, node: _Node, before: tuple[int, int], depth: int) -> None:
         places = node.places
         assert isinstance(places, _Places)
-        places.size = 1 + sum(map(_size, below))
-        places.depth = 1 + max((each.depth for each in below if isinstance(each, _Places)), default=0)
-        if places.depth > MAX_DEPTH:
+        size_before, deepest_before = before
+        places.size = self._written + self._added - size_before
+        places.height = self._deepest - depth + 1
+        self._deepest = max(self._deepest, deepest_before)
+        if places.height > MAX_DEPTH:
             raise _UnreadableError(self._location(places.at), _TOO_DEEP)
         if self._large is None and places.size > MAX_ADDED:
             self._large = places
-        return node
 
     def _contains_itself(self, aliased: _Node) -> bool:
         if not isinstance(aliased.places, _Places) or aliased.places.size:
@@ -356,7 +391,9 @@ class _Composer:
 
     def _scalar(self, event: Any) -> Any:
         """Return a value of the YAML 1.2 core schema (section 10.3); timestamps and fractions stay text."""
-        text = event.value
+        text: str = event.value
+        if event.tag is None and event.style != '"':
+            return _plain(text) if event.implicit[0] else text
         if event.style == '"' and (found := _NO_TEXT.search(text)):
             self._error(_at(event), _NO_CHARACTER.format(ord(found[0])))
             text = event.value = _NO_TEXT.sub("\ufffd", text)
@@ -411,11 +448,12 @@ def _events(text: str) -> Callable[[], Any]:
 
 def _plain(text: str) -> Any:
     """Return the value of text without quotes and tag."""
-    if text[:1] in _MAY_BE_CORE and not _DATAPATH_ID.fullmatch(text):
-        for kind, notation in _CORE.items():
-            if notation.fullmatch(text):
-                return _of_kind(kind, text)
-    return text or None
+    if text[:1] not in _MAY_BE_CORE:
+        return text or None
+    for kind, notation in _CORE.items():
+        if notation.fullmatch(text):
+            return _of_kind(kind, text)
+    return text
 
 
 def _of_kind(kind: str, text: str) -> Any:
@@ -458,10 +496,6 @@ def _copy_places(places: At | _Places) -> At | _Places:
     )
     copied.keys = {**places.keys}
     return copied
-
-
-def _size(places: At | _Places) -> int:
-    return places.size if isinstance(places, _Places) else 1
 
 
 def _at(event: Any) -> At:
