@@ -1,6 +1,6 @@
 """The policy of a regional ISP: each line is bound to an IPv4 address, an IPv6 /56 and a MAC address.
 
-``python -m benchmarks.regional --switches 1000`` prints it as one file of 52,000 lines, the same at every run.
+``python -m benchmarks.regional --switches 1000`` prints it, always the same 52,000 lines.
 """
 
 from __future__ import annotations

@@ -88,9 +88,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
     """Return the policy of a file; print its errors and exit with 1 where it has any."""
-    from op25b_app.policy.loader import load
+    from op25b_app.operate.policy_cache import load_cached
 
-    loaded = load(path, at)
+    loaded = load_cached(path, at)
     if loaded.policy is None:
         errors_and_exit(loaded.errors, as_json=as_json)
     return loaded.policy

@@ -67,9 +67,9 @@ def command(
 
 def _policies_or_exit(*paths: Path, at: float, as_json: bool) -> tuple[Policy, Policy]:
     """Return both policies; print the errors of both and exit with 1 where there are any."""
-    from op25b_app.policy.loader import load
+    from op25b_app.operate.policy_cache import load_cached
 
-    old, new = (load(path, at) for path in paths)
+    old, new = (load_cached(path, at) for path in paths)
     if old.policy is None or new.policy is None:
         errors_and_exit((*old.errors, *new.errors), as_json=as_json)
     return old.policy, new.policy

@@ -43,7 +43,8 @@ class Loaded(NamedTuple):
     """The result of a load; ``policy`` is None where ``problems`` holds an error.
 
     ``files`` holds the content of each file by path, the policy file first. ``digest`` (SHA-256,
-    hexadecimal) identifies all of it.
+    hexadecimal) identifies all of it. ``folders`` holds the names of the files in each directory that was
+    looked into.
     """
 
     policy: Policy | None
@@ -51,6 +52,7 @@ class Loaded(NamedTuple):
     files: Mapping[FilePath, bytes]
     digest: str
     memory: Memory = Memory()
+    folders: Mapping[FilePath, tuple[str, ...]] = MappingProxyType({})
 
     @property
     def errors(self) -> tuple[Diagnostic, ...]:
@@ -126,7 +128,9 @@ def _load(path: FilePath, at: float, files: Files, memory: Memory) -> Loaded:
     kept = Memory(gathered.policy_files, files.prefix_files, space, switches)
     if _has_error(problems):
         policy = None
-    return Loaded(policy, tuple(problems), files.contents, digest(files.contents.values()), kept)
+    return Loaded(
+        policy, tuple(problems), files.contents, digest(files.contents.values()), kept, files.folders
+    )
 
 
 def _has_error(problems: Iterable[Diagnostic]) -> bool:

@@ -72,6 +72,7 @@ class Files:
         self._list_names = list_names
         self._before = before
         self.contents: dict[Path, bytes] = {}
+        self.folders: dict[Path, tuple[str, ...]] = {}
         self.prefix_files: dict[Path, PrefixFile] = {}
 
     def text(
@@ -99,15 +100,16 @@ class Files:
             what = f"cannot read {path}: no file can have such a name; name a file that is there"
             return None, [error(named_at, what)]
 
-    def names(self, folder: Path, named_at: SourceLocation) -> tuple[list[str], list[Diagnostic]]:
+    def names(self, folder: Path, named_at: SourceLocation) -> tuple[Sequence[str], list[Diagnostic]]:
         """Return the names of the files in a folder; none and the problem where it cannot be read."""
         try:
-            return [*self._list_names(folder)], []
+            self.folders[folder] = tuple(self._list_names(folder))
+            return self.folders[folder], []
         except OSError as failure:
             what = f"cannot read the folder {folder}: {failure.strerror}; name one that can be read"
-            return [], [error(named_at, what)]
+            return (), [error(named_at, what)]
         except ValueError:
-            return [], [error(named_at, f"no folder can be called {quoted(str(folder))}; correct the name")]
+            return (), [error(named_at, f"no folder can be called {quoted(str(folder))}; correct the name")]
 
     def prefixes(
         self, path: Path, named_at: SourceLocation
