@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import cast
 
 from op25b_app.compiler import compiler
 from op25b_app.diff.policy_diff import Effect, effect
@@ -160,16 +160,6 @@ def prove(
     return prover.prove(policy.model, known_switch, rules, moment)
 
 
-def diff(
-    old: LoadedPolicy, new: LoadedPolicy, *, switches: Collection[str] | None = None, at: Time = None
-) -> Effect:
-    """Return what becomes blocked and permitted where ``new`` takes the place of ``old``.
-
-    ``switches`` are names of switches of either policy; None for all.
-    """
-    return effect(old.model, new.model, _seconds(at), switches)
-
-
 def _switch(policy: LoadedPolicy, name: str) -> Switch:
     switch = policy.switches.get(name)
     if switch is None:
@@ -195,12 +185,23 @@ def _seconds(at: Time) -> float:
     return at.timestamp()
 
 
-class _CallablePackage(ModuleType):
-    """Makes the package ``op25b_app.diff`` callable as the function ``diff``, whose name it takes."""
+class _Diff(ModuleType):
+    """The package ``op25b_app.diff``, which is the public function ``diff`` as well."""
 
-    def __call__(self, *policies: LoadedPolicy, **settings: Any) -> Effect:
-        """Compare two policies, as ``diff`` does."""
-        return diff(*policies, **settings)
+    def __call__(
+        self,
+        old: LoadedPolicy,
+        new: LoadedPolicy,
+        *,
+        switches: Collection[str] | None = None,
+        at: Time = None,
+    ) -> Effect:
+        """Return what becomes blocked and permitted where ``new`` takes the place of ``old``.
+
+        ``switches`` are names of switches of either policy; None for all.
+        """
+        return effect(old.model, new.model, _seconds(at), switches)
 
 
-sys.modules["op25b_app.diff"].__class__ = _CallablePackage
+diff = cast(_Diff, sys.modules["op25b_app.diff"])
+diff.__class__ = _Diff

@@ -1,4 +1,7 @@
-"""Compare a policy with its replacement: for every packet, and in flow rules."""
+"""Compare a policy with its replacement: for every packet, and in flow rules.
+
+In the public API this package is a function as well: ``diff(old, new, *, switches=None, at=None)``.
+"""
 
 from op25b_app.diff.blocking import stops_blocking, would_block_nothing
 from op25b_app.diff.policy_diff import Effect, RuleChanges, SwitchEffect, effect

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import inspect
+import pydoc
 import shutil
 import subprocess
 import sys
@@ -55,6 +57,13 @@ def test_the_package_offers_what_the_module_does() -> None:
         assert getattr(op25b, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = op25b.nothing  # type: ignore[attr-defined]
+
+
+def test_diff_shows_its_parameters() -> None:
+    signature = inspect.signature(op25b.diff)
+    assert [*signature.parameters] == ["old", "new", "switches", "at"]
+    shown = ", ".join(str(each.replace(annotation=each.empty)) for each in signature.parameters.values())
+    assert f"diff({shown.replace('new, ', 'new, *, ')})" in pydoc.render_doc(op25b.diff)
 
 
 def modules_after(program: str) -> set[str]:
