@@ -8,6 +8,7 @@ from typing import Any
 from op25b_app.net.port_number import LOCAL_PORT, port_name
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
 from op25b_app.operate.doctor.listening_address import ListeningAddress
+from op25b_app.operate.doctor.mirror_checks import check_mirrors
 from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.operate.doctor.state_checks import check_state, is_refused, refused
 from op25b_app.operate.doctor.table_checks import check_handover, check_tables
@@ -28,7 +29,8 @@ def check_bridge(
     if bridge.datapath_id is None:
         yield _no_datapath(bridge)
         return
-    yield ok(bridge.name, f"datapath id {bridge.datapath_id:#x}, {_datapath(bridge)}")
+    datapath = "user-space datapath" if bridge.datapath_type == "netdev" else "datapath of the kernel"
+    yield ok(f"datapath id {bridge.datapath_id:#x}, {datapath}")
     yield from _check_fail_mode(bridge)
     yield from _check_protocols(bridge)
     yield from _check_controllers(bridge, expected, listening)
@@ -42,10 +44,7 @@ def check_bridge(
     yield from _check_forwarding(bridge)
     if here:
         yield from _check_fragments(bridge)
-
-
-def _datapath(bridge: Bridge) -> str:
-    return "user-space datapath" if bridge.datapath_type == "netdev" else "datapath of the kernel"
+    yield from check_mirrors(bridge, expected)
 
 
 def _no_datapath(bridge: Bridge) -> Finding:
@@ -53,15 +52,14 @@ def _no_datapath(bridge: Bridge) -> Finding:
     if bridge.datapath_type != "netdev":
         remedy = f"modprobe openvswitch, or {remedy}"
     what = f"has no datapath (datapath_type is {bridge.datapath_type or 'system'})"
-    return error(bridge.name, what, "it forwards nothing, and no controller is called", remedy)
+    return error(what, "it forwards nothing, and no controller is called", remedy)
 
 
 def _check_fail_mode(bridge: Bridge) -> Iterator[Finding]:
     if bridge.fail_mode == "secure":
-        yield ok(bridge.name, "fail_mode is secure: its rules outlive the controller")
+        yield ok("fail_mode is secure: its rules outlive the controller")
         return
     yield error(
-        bridge.name,
         f"fail_mode is {bridge.fail_mode or 'not set, which is standalone'}",
         "seconds after the controller is gone it drops all rules, and port 25 is open",
         f"ovs-vsctl set-fail-mode {bridge.name} secure",
@@ -70,10 +68,9 @@ def _check_fail_mode(bridge: Bridge) -> Iterator[Finding]:
 
 def _check_protocols(bridge: Bridge) -> Iterator[Finding]:
     if not bridge.protocols or bridge.protocols & NEWER_PROTOCOLS:
-        yield ok(bridge.name, f"protocols: {', '.join(sorted(bridge.protocols)) or 'all'}")
+        yield ok(f"protocols: {', '.join(sorted(bridge.protocols)) or 'all'}")
         return
     yield error(
-        bridge.name,
         f"protocols are only {', '.join(sorted(bridge.protocols))}",
         "op25b speaks OpenFlow 1.3 to 1.5, so this switch gets no rules",
         f"ovs-vsctl set bridge {bridge.name} protocols=OpenFlow13",
@@ -89,21 +86,19 @@ def _check_controllers(
     connected = ", ".join(each.target for each in controllers if each.connected)
     if not controllers:
         yield error(
-            name,
             "has no controller",
             "no controller sends it rules",
             f"ovs-vsctl set-controller {name} {listening.target()}",
         )
     elif expected is not None and is_refused(expected):
-        yield refused(name, expected)
+        yield refused(expected)
     elif not connected and not known:
         yield _not_connected(bridge, listening)
     else:
-        yield ok(name, f"connected to {connected or 'the running controller'}")
+        yield ok(f"connected to {connected or 'the running controller'}")
     if len(controllers) > 1:
         targets = ", ".join(each.target for each in controllers)
         yield warning(
-            name,
             f"has {len(controllers)} controllers: {targets}",
             "each may change rules: op25b repairs its own, and only reports others that change a verdict",
             f"ovs-vsctl set-controller {name} {controllers[0].target}, if only that one is wanted",
@@ -111,14 +106,12 @@ def _check_controllers(
     for controller in controllers:
         if controller.passive:
             yield warning(
-                name,
                 f"takes any controller that connects to {controller.target}",
                 "any host that reaches that port can change rules",
                 f"ovs-vsctl set-controller {name} {listening.target()}",
             )
         if controller.inactivity_probe == 0:
             yield warning(
-                name,
                 f"inactivity_probe of {controller.target} is 0",
                 "a connection that died silently is never noticed, and no other is made",
                 f"ovs-vsctl clear controller {controller.uuid} inactivity_probe",
@@ -132,7 +125,6 @@ def _not_connected(bridge: Bridge, listening: ListeningAddress) -> Finding:
         for each in bridge.controllers
     )
     return error(
-        bridge.name,
         f"is not connected to its controller {targets}",
         "its rules are not repaired, and reloads do not reach it",
         _way_to_controller(bridge, listening),
@@ -160,7 +152,6 @@ def _check_in_band(bridge: Bridge) -> Iterator[Finding]:
         return
     if in_band := [each for each in bridge.controllers if each.connection_mode != "out-of-band"]:
         yield warning(
-            bridge.name,
             f"controls itself in-band ({', '.join(each.target for each in in_band)})",
             "hidden rules above all others let ARP and the controller's TCP port pass, which no proof sees",
             f"ovs-vsctl set bridge {bridge.name} other-config:disable-in-band=true",
@@ -171,7 +162,6 @@ def _check_interfaces(bridge: Bridge) -> Iterator[Finding]:
     for interface in bridge.interfaces:
         if interface.ofport is None:
             yield warning(
-                bridge.name,
                 f"port {interface.name} is not there: {interface.error or 'it has no number'}",
                 "no frame passes it",
                 f"ip link show {interface.name}, then ovs-vsctl del-port {bridge.name} {interface.name} "
@@ -183,10 +173,9 @@ def _check_connection(
     bridge: Bridge, expected: Mapping[str, Any], listening: ListeningAddress
 ) -> Iterator[Finding]:
     if expected["connected"]:
-        yield check_state(bridge.name, expected)
+        yield check_state(expected)
     elif not is_refused(expected) and any(controller.connected for controller in bridge.controllers):
         yield error(
-            bridge.name,
             f"is {expected['name']} of the policy and not connected to the running controller",
             "another controller sends its rules, and reloads do not reach it",
             f"ovs-vsctl set-controller {bridge.name} {listening.target()}, with the address of this "
@@ -202,7 +191,6 @@ def _check_ports(bridge: Bridge, roles: Mapping[str, Collection[int]]) -> Iterat
     for port in sorted(present.keys() - role_of.keys()):
         away = f"ovs-vsctl del-port {bridge.name} {present[port]}"
         yield warning(
-            bridge.name,
             f"port {port_name(port)} ({present[port]}) has no role in the policy",
             "it counts as a subscriber port" + (", and the switch as degraded" if port != LOCAL_PORT else ""),
             f"name it in the policy, or {f'ip link set {bridge.name} down' if port == LOCAL_PORT else away}",
@@ -210,13 +198,12 @@ def _check_ports(bridge: Bridge, roles: Mapping[str, Collection[int]]) -> Iterat
     for role, ports in roles.items():
         if missing := sorted(set(ports) - present.keys()):
             yield warning(
-                bridge.name,
                 f"no port {ranges_of(missing)}, which the policy calls {role}",
                 "a port with another number than meant has another role",
                 "ovs-vsctl set interface DEVICE ofport_request=NUMBER",
             )
     if present.keys() == role_of.keys():
-        yield ok(bridge.name, f"{len(present)} ports, each with its role")
+        yield ok(f"{len(present)} ports, each with its role")
 
 
 def _check_multicast(bridge: Bridge) -> Iterator[Finding]:
@@ -225,7 +212,6 @@ def _check_multicast(bridge: Bridge) -> Iterator[Finding]:
         and bridge.other_config.get("mcast-snooping-disable-flood-unregistered") == "true"
     ):
         yield warning(
-            bridge.name,
             "does not flood unregistered multicast",
             "neighbour discovery of lines that join no group does not arrive",
             f"ovs-vsctl remove bridge {bridge.name} other_config mcast-snooping-disable-flood-unregistered",
@@ -235,7 +221,6 @@ def _check_multicast(bridge: Bridge) -> Iterator[Finding]:
 def _check_forwarding(bridge: Bridge) -> Iterator[Finding]:
     if bridge.counters is not None and forwards_nothing(*bridge.counters):
         yield error(
-            bridge.name,
             f"was handed {bridge.counters.handed_over} packets to forward (NORMAL), and no port has sent one",
             "what op25b permits does not arrive",
             f"ovs-ofctl show {bridge.name} (is a port NO_FWD or down?), or forwarding: {{table: N}} in the "
@@ -246,17 +231,15 @@ def _check_forwarding(bridge: Bridge) -> Iterator[Finding]:
 def _check_fragments(bridge: Bridge) -> Iterator[Finding]:
     if bridge.fragments is None:
         yield error(
-            bridge.name,
             "ovs-vswitchd does not answer for it",
             "without it nothing is forwarded",
             "ovs-ctl start, as root; its log is ovs-vswitchd.log",
         )
     elif bridge.fragments != "normal":
         yield error(
-            bridge.name,
             f"handles fragments as '{bridge.fragments}'",
             "rules are proven for 'normal', where the TCP port of every fragment reads as 0",
             f"ovs-ofctl -O OpenFlow13 set-frags {bridge.name} normal",
         )
     else:
-        yield ok(bridge.name, "fragments are handled as 'normal'")
+        yield ok("fragments are handled as 'normal'")

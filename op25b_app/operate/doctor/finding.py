@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
 from op25b_app.net.port_number import port_name
@@ -12,7 +12,10 @@ Severity = Literal["error", "warning", "ok"]
 
 
 class Finding(NamedTuple):
-    """One finding: ``what`` is so, ``where``, ``why`` it matters, and the command that is the ``remedy``."""
+    """One finding: ``what`` is so, ``where``, ``why`` it matters, and the command that is the ``remedy``.
+
+    A check leaves ``where`` empty; :func:`at` fills it in for several findings.
+    """
 
     severity: Severity
     where: str
@@ -21,19 +24,24 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def error(where: str, what: str, why: str, remedy: str) -> Finding:
+def error(what: str, why: str, remedy: str) -> Finding:
     """Return a finding of severity error."""
-    return Finding("error", where, what, why, remedy)
+    return Finding("error", "", what, why, remedy)
 
 
-def warning(where: str, what: str, why: str, remedy: str) -> Finding:
+def warning(what: str, why: str, remedy: str) -> Finding:
     """Return a finding of severity warning."""
-    return Finding("warning", where, what, why, remedy)
+    return Finding("warning", "", what, why, remedy)
 
 
-def ok(where: str, what: str) -> Finding:
+def ok(what: str) -> Finding:
     """Return a finding of severity ok."""
-    return Finding("ok", where, what)
+    return Finding("ok", "", what)
+
+
+def at(where: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Return findings with the place that they are about."""
+    return (finding._replace(where=where) for finding in findings)
 
 
 def ranges_of(numbers: Iterable[int]) -> str:

@@ -13,42 +13,22 @@ WHY = "no rule looks at the copies, and packets to port 25 can leave with them"
 
 def check_mirrors(bridge: Bridge, expected: Mapping[str, Any] | None) -> Iterator[Finding]:
     """Yield findings about mirrors; ``expected`` is what the policy wants, None where that is unknown."""
-    for mirror in bridge.mirrors if bridge.datapath_id is not None else ():
-        if not mirror.selects:
-            continue
-        if mirror.output_ports:
-            yield _to_port(bridge.name, mirror, expected["roles"] if expected else None)
-        elif mirror.output_vlan is not None:
-            yield error(
-                bridge.name,
-                f"{_named(mirror)} copies frames to VLAN {mirror.output_vlan}",
-                WHY,
-                _remedy(bridge.name, mirror),
-            )
+    for mirror in bridge.mirrors:
+        named = f"mirror {mirror.name}" if mirror.name else "a mirror without a name"
+        remedy = f"ovs-vsctl remove bridge {bridge.name} mirrors {mirror.uuid}"
+        if mirror.selects and mirror.output_ports:
+            yield _to_port(named, mirror, expected["roles"] if expected else None, remedy)
+        elif mirror.selects and mirror.output_vlan is not None:
+            yield error(f"{named} copies frames to VLAN {mirror.output_vlan}", WHY, remedy)
 
 
-def _to_port(bridge: str, mirror: Mirror, roles: Mapping[str, Collection[int]] | None) -> Finding:
+def _to_port(named: str, mirror: Mirror, roles: Mapping[str, Collection[int]] | None, remedy: str) -> Finding:
     found = [role for role, ports in (roles or {}).items() if mirror.output_ports & set(ports)]
-    output = f"port {ranges_of(sorted(mirror.output_ports))} ({mirror.output_name})"
-    remedy = _remedy(bridge, mirror)
+    what = f"{named} copies frames to port {ranges_of(sorted(mirror.output_ports))} ({mirror.output_name})"
     if found:
-        return error(
-            bridge,
-            f"{_named(mirror)} copies frames to {output}, which the policy calls {' and '.join(found)}",
-            WHY,
-            remedy,
-        )
+        return error(f"{what}, which the policy calls {' and '.join(found)}", WHY, remedy)
     return warning(
-        bridge,
-        f"{_named(mirror)} copies frames to {output}" + ("" if roles is None else ", which has no role"),
+        what + ("" if roles is None else ", which has no role"),
         "no rule looks at the copies, whatever they hold",
         f"{remedy}, unless that is wanted",
     )
-
-
-def _named(mirror: Mirror) -> str:
-    return f"mirror {mirror.name}" if mirror.name else "a mirror without a name"
-
-
-def _remedy(bridge: str, mirror: Mirror) -> str:
-    return f"ovs-vsctl remove bridge {bridge} mirrors {mirror.uuid}"

@@ -220,10 +220,10 @@ def _bridge(row: Row, listed: Mapping[str, Mapping[str, Row]], way: str | None) 
             each["ofport"] == LOCAL_PORT and each["admin_state"] == each["link_state"] == "up"
             for each in interfaces
         ),
-        fragments=_asked(way, "get-frags", r"(\S+)\s*$") if way else None,
-        version=_asked(way, "dump-desc", r"Software: (\S+)") if way else None,
-        counters=_counters(way) if way else None,
-        uses=_uses(way) if way else None,
+        fragments=_asked(way, "get-frags", r"(\S+)\s*$"),
+        version=_asked(way, "dump-desc", r"Software: (\S+)"),
+        counters=_counters(way),
+        uses=_uses(way),
         mirrors=tuple(
             sorted(
                 (_mirror(listed["Mirror"][uuid], row, listed) for uuid in _several(row["mirrors"])),
@@ -253,22 +253,19 @@ def _mirror(row: Row, bridge: Row, listed: Mapping[str, Mapping[str, Row]]) -> M
     )
 
 
-def _counters(way: str) -> Counters | None:
-    try:
-        flows = _ofctl("dump-flows", way, f"cookie={COOKIE_OWNER << 48:#x}/{0xFFFF << 48:#x}")
-        ports = _ofctl("dump-ports", way)
-    except OpenVSwitchError:
+def _counters(way: str | None) -> Counters | None:
+    flows = _ofctl(way, "dump-flows", f"cookie={COOKIE_OWNER << 48:#x}/{0xFFFF << 48:#x}")
+    ports = _ofctl(way, "dump-ports")
+    if flows is None or ports is None:
         return None
     handed_over = re.findall(r"n_packets=(\d+).*actions=NORMAL$", flows, re.MULTILINE)
     sent = re.findall(r"port +(\S+): rx .*?tx pkts=(\d+)", ports, re.DOTALL)
     return Counters(sum(map(int, handed_over)), sum(int(count) for port, count in sent if port != "LOCAL"))
 
 
-def _uses(way: str) -> dict[int, TableUse] | None:
-    try:
-        return uses_in(_ofctl("dump-tables", way))
-    except OpenVSwitchError:
-        return None
+def _uses(way: str | None) -> dict[int, TableUse] | None:
+    dumped = _ofctl(way, "dump-tables")
+    return None if dumped is None else uses_in(dumped)
 
 
 def uses_in(dumped: str) -> dict[int, TableUse]:
@@ -316,18 +313,20 @@ def _interface(row: Row) -> Interface:
     return Interface(row["name"], port if port is not None and port > 0 else None, row["error"])
 
 
-def _asked(way: str, question: str, pattern: str) -> str | None:
-    """Return the wanted part of ovs-vswitchd's answer through ovs-ofctl, None without an answer."""
-    try:
-        answer = _ofctl(question, way)
-    except OpenVSwitchError:
-        return None
-    found = re.search(pattern, answer)
+def _asked(way: str | None, question: str, pattern: str) -> str | None:
+    """Return the wanted part of ovs-vswitchd's answer, None where it is not there."""
+    found = re.search(pattern, _ofctl(way, question) or "")
     return found[1] if found else None
 
 
-def _ofctl(*arguments: str) -> str:
-    return _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, *arguments)
+def _ofctl(way: str | None, question: str, *arguments: str) -> str | None:
+    """Return ovs-vswitchd's answer about a bridge through ovs-ofctl, None without an answer."""
+    if way is None:
+        return None
+    try:
+        return _run("ovs-ofctl", f"--timeout={TIMEOUT}", "-O", PROTOCOLS, question, way, *arguments)
+    except OpenVSwitchError:
+        return None
 
 
 def _run(program: str, *arguments: str) -> str:

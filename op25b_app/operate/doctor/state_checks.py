@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from op25b_app.operate.doctor.finding import Finding, error, ok
+from op25b_app.operate.doctor.finding import Finding, at, error, ok
 from op25b_app.sync.status import is_converged
 
 MAX_SWITCHES = 20
@@ -26,16 +26,15 @@ REMEDIES = {
 """Remedy by state of a switch that is not as wanted."""
 
 
-def check_state(where: str, expected: Mapping[str, Any]) -> Finding:
+def check_state(expected: Mapping[str, Any]) -> Finding:
     """Return the controller's state of a switch of the policy as a finding: an error unless as wanted.
 
     ``expected`` holds its ``name``, its ``state`` and the ``reason``.
     """
     name, state = expected["name"], expected["state"]
     if is_converged(state):
-        return ok(where, f"is {name} of the policy, {state}")
+        return ok(f"is {name} of the policy, {state}")
     return error(
-        where,
         f"is {name} of the policy, {state}: {expected['reason']}",
         "it is not shown that its rules do what the policy says",
         REMEDIES.get(state, "op25b status"),
@@ -47,11 +46,10 @@ def is_refused(expected: Mapping[str, Any]) -> bool:
     return bool(expected.get("refused")) and not expected["connected"]
 
 
-def refused(where: str, expected: Mapping[str, Any]) -> Finding:
+def refused(expected: Mapping[str, Any]) -> Finding:
     """Return the controller's refusal of a switch's certificate as a finding, with its remedy."""
     what, _, remedy = _BEFORE_REMEDY.sub("\n", expected["refused"], count=1).partition("\n")
     return error(
-        where,
         f"is refused by the controller: {what}",
         "its rules are not repaired, and reloads do not reach it",
         remedy or "op25b events shows more",
@@ -64,20 +62,17 @@ def check_switches_elsewhere(
     """Yield findings about switches of the policy without a bridge here; ``here`` are datapath ids."""
     wrong = [each for dpid, each in by_dpid.items() if dpid not in here and not is_converged(each["state"])]
     for each in wrong[:MAX_SWITCHES]:
-        name, state = each["name"], each["state"]
-        if is_refused(each):
-            yield refused(name, each)
-            continue
-        yield error(
-            name,
-            f"is {state}: {each['reason']}; no bridge here has its datapath id {each['dpid']:#x}",
-            "it is not shown that its rules do what the policy says",
-            f"{REMEDIES.get(state, 'op25b status')}; op25b doctor there, or --db SERVER, looks at it",
-        )
+        yield from at(each["name"], [refused(each) if is_refused(each) else _elsewhere(each)])
     if more := len(wrong[MAX_SWITCHES:]):
-        yield error(
-            "policy",
-            f"{more} more of its switches are neither protected nor monitoring",
-            "it is not shown that their rules do what the policy says",
-            "op25b status names all of them",
-        )
+        what = f"{more} more of its switches are neither protected nor monitoring"
+        why = "it is not shown that their rules do what the policy says"
+        yield from at("policy", [error(what, why, "op25b status names all of them")])
+
+
+def _elsewhere(expected: Mapping[str, Any]) -> Finding:
+    state = expected["state"]
+    return error(
+        f"is {state}: {expected['reason']}; no bridge here has its datapath id {expected['dpid']:#x}",
+        "it is not shown that its rules do what the policy says",
+        f"{REMEDIES.get(state, 'op25b status')}; op25b doctor there, or --db SERVER, looks at it",
+    )

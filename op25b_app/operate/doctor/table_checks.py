@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from op25b_app.compiler.pipeline import PIPELINE, TableDescription
+from op25b_app.compiler.pipeline import PIPELINE
 from op25b_app.openflow.ofctl import ofctl_name
 from op25b_app.operate.doctor.finding import Finding, error, ok, ranges_of, warning
-from op25b_app.operate.doctor.open_vswitch import Bridge, FlowTable
+from op25b_app.operate.doctor.open_vswitch import Bridge
 from op25b_app.sync.words import count
 
 TRACKED_BY_DEFAULT = (3, 5)
@@ -31,7 +31,6 @@ def check_handover(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Find
     normal = f"forwarding: normal under {expected['name']} in the policy"
     if not use.rules:
         yield error(
-            bridge.name,
             f"has no rule in table {number}, to which the policy hands over",
             "what op25b permits is dropped there",
             f"start the application that fills table {number} beside op25b "
@@ -39,23 +38,19 @@ def check_handover(bridge: Bridge, expected: Mapping[str, Any]) -> Iterator[Find
         )
     elif use.looked_up and not use.matched:
         yield warning(
-            bridge.name,
             f"table {number}, to which the policy hands over, had a rule for none of {use.looked_up} packets",
             "what op25b permits is dropped there",
             f"ovs-ofctl -O OpenFlow13 dump-flows {bridge.name} table={number} shows what the other "
             f"application has put there; or write {normal}",
         )
     else:
-        yield ok(
-            bridge.name, f"table {number}, to which the policy hands over, holds {count(use.rules, 'rule')}"
-        )
+        yield ok(f"table {number}, to which the policy hands over, holds {count(use.rules, 'rule')}")
 
 
 def _check_limits(bridge: Bridge, needed: Mapping[str, Any]) -> Iterator[Finding]:
     for number, table in sorted(bridge.tables.items()):
         if table.evicts:
             yield error(
-                bridge.name,
                 f"table {number} gives up old rules for new ones",
                 "an evicted rule of op25b blocks no more",
                 f"ovs-vsctl set Flow_Table {table.uuid} overflow_policy=refuse",
@@ -63,7 +58,6 @@ def _check_limits(bridge: Bridge, needed: Mapping[str, Any]) -> Iterator[Finding
         rules = needed.get(str(number), {"rules": 0})["rules"]
         if table.flow_limit is not None and table.flow_limit < rules:
             yield error(
-                bridge.name,
                 f"table {number} takes {table.flow_limit} rules, and the policy needs {rules}",
                 "what does not fit is not there, and the switch is degraded",
                 f"ovs-vsctl clear Flow_Table {table.uuid} flow_limit",
@@ -76,30 +70,21 @@ def _check_prefixes(
     by_default = {"ip_src", "ip_dst"}
     if release is not None and release >= TRACKED_BY_DEFAULT:
         by_default |= {"ipv6_src", "ipv6_dst"}
-    untracked = {
-        int(table): [ofctl_name(name) for name in described.tracked]
-        for table, described in PIPELINE.items()
-        if str(int(table)) in needed
-        and not _tracked(bridge.tables.get(table), by_default) >= _used(described, needed[str(int(table))])
-    }
+    untracked = {}
+    for table, described in PIPELINE.items():
+        goes_in = needed.get(str(int(table)), {"addresses": ()})
+        used = {ofctl_name(name) for name in described.tracked if name in goes_in["addresses"]}
+        settings = bridge.tables.get(table)
+        if not used <= (by_default if settings is None or settings.prefixes is None else settings.prefixes):
+            untracked[int(table)] = [ofctl_name(name) for name in described.tracked]
     if untracked:
         yield warning(
-            bridge.name,
             f"prefixes of addresses are not tracked in table {ranges_of(untracked)}",
             "each remote network costs a flow of its own in the cache (docs/cost.md)",
             "ovs-vsctl" + "".join(_track(bridge, number, wanted) for number, wanted in untracked.items()),
         )
     elif needed:
-        yield ok(bridge.name, "prefixes of addresses are tracked")
-
-
-def _tracked(table: FlowTable | None, by_default: set[str]) -> set[str]:
-    return by_default if table is None or table.prefixes is None else set(table.prefixes)
-
-
-def _used(described: TableDescription, table: Mapping[str, Any]) -> set[str]:
-    """Return the fields to track, in Open vSwitch's names, by which rules of the table match."""
-    return {ofctl_name(name) for name in described.tracked if name in table["addresses"]}
+        yield ok("prefixes of addresses are tracked")
 
 
 def _track(bridge: Bridge, number: int, wanted: Iterable[str]) -> str:
