@@ -86,31 +86,38 @@ at_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def policy_or_exit(path: Path, at: float, *, as_json: bool = False) -> Policy:
+def policy_or_exit(path: Path, at: float) -> Policy:
     """Return the policy of a file; print its errors and exit with 1 where it has any."""
     from op25b_app.operate.policy_cache import load_cached
 
     loaded = load_cached(path, at)
     if loaded.policy is None:
-        errors_and_exit(loaded.errors, as_json=as_json)
+        errors_and_exit(loaded.errors)
     return loaded.policy
 
 
-def errors_and_exit(errors: Iterable[Diagnostic], *, as_json: bool) -> NoReturn:
-    """Print the errors of policies on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
+def print_json(values: object) -> None:
+    """Print JSON values."""
+    click.echo(json.dumps(values, indent=2))
+
+
+def errors_and_exit(errors: Iterable[Diagnostic]) -> NoReturn:
+    """Print the errors of policies on stderr and, where JSON is wanted, on stdout; exit with 1."""
     reported = list(dict.fromkeys(errors))
-    for problem in reported:
-        click.echo(problem, err=True)
-    if as_json:
-        click.echo(json.dumps({"error": "errors", "problems": [*map(as_object, reported)]}, indent=2))
-    sys.exit(1)
+    _exit(map(str, reported), {"error": "errors", "problems": [*map(as_object, reported)]})
 
 
-def exit_with_problem(trouble: str, *, as_json: bool) -> NoReturn:
-    """Print a problem on stderr and, with ``as_json``, as JSON on stdout; exit with 1."""
-    click.echo(f"op25b: {trouble}", err=True)
-    if as_json:
-        click.echo(json.dumps({"error": trouble}, indent=2))
+def exit_with_problem(trouble: str) -> NoReturn:
+    """Print a problem on stderr and, where JSON is wanted, on stdout; exit with 1."""
+    _exit([f"op25b: {trouble}"], {"error": trouble})
+
+
+def _exit(lines: Iterable[str], values: dict[str, Any]) -> NoReturn:
+    for line in lines:
+        click.echo(line, err=True)
+    wanted = click.get_current_context().params
+    if wanted.get("as_json") or wanted.get("form") == "json":
+        print_json(values)
     sys.exit(1)
 
 

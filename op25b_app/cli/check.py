@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from op25b_app.cli.arguments import as_object, at_option, json_option, policy_argument
+from op25b_app.cli.arguments import as_object, at_option, json_option, policy_argument, print_json
 
 if TYPE_CHECKING:
     from op25b_app.policy.model import Switch
@@ -31,7 +30,7 @@ def command(path: Path, verbose: bool, at: float, as_json: bool) -> None:
     loaded = load(path, at)
     if as_json:
         problems = [*map(as_object, loaded.problems)]
-        click.echo(json.dumps({"valid": loaded.policy is not None, "problems": problems}, indent=2))
+        print_json({"valid": loaded.policy is not None, "problems": problems})
     else:
         for problem in loaded.problems:
             click.echo(problem)

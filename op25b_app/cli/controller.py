@@ -37,7 +37,6 @@ def ask_or_exit(
     method: str,
     target: str,
     *,
-    as_json: bool,
     seconds: float = 60.0,
     has: str | None = None,
 ) -> dict[str, Any]:
@@ -50,10 +49,10 @@ def ask_or_exit(
     try:
         answer = ask(control_socket(path), method, target, seconds)
     except NoControllerError as error:
-        exit_with_problem(str(error), as_json=as_json)
+        exit_with_problem(str(error))
     if "error" in answer.body:
-        exit_with_problem(f"the controller says: {answer.body['error']}", as_json=as_json)
+        exit_with_problem(f"the controller says: {answer.body['error']}")
     if has is not None and has not in answer.body:
         trouble = "the running controller has an older version of op25b: start it again"
-        exit_with_problem(trouble, as_json=as_json)
+        exit_with_problem(trouble)
     return answer.body

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from op25b_app.cli.arguments import at_option, errors_and_exit, json_option
+from op25b_app.cli.arguments import at_option, errors_and_exit, json_option, print_json
 
 if TYPE_CHECKING:
     from op25b_app.diff import Effect, SwitchEffect, Traffic
@@ -51,7 +50,7 @@ def command(
     from op25b_app.policy.diagnostic import unknown_switch
     from op25b_app.policy.exposure import newly_exposed
 
-    old, new = _policies_or_exit(old_path, new_path, at=at, as_json=as_json)
+    old, new = _policies_or_exit(old_path, new_path, at=at)
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
@@ -59,19 +58,19 @@ def command(
     opens = newly_exposed(old, new, at)
     most = None if show_all else MAX_LINES
     if as_json:
-        click.echo(json.dumps({**_as_json(result, most), "opens": opens}, indent=2))
+        print_json({**_as_json(result, most), "opens": opens})
     else:
         asking = [f"warning: {line}; a reload asks for --yes" for line in (*result.stops_blocking, *opens)]
         click.echo("\n".join([*_lines(result, most), *asking]))
 
 
-def _policies_or_exit(*paths: Path, at: float, as_json: bool) -> tuple[Policy, Policy]:
+def _policies_or_exit(*paths: Path, at: float) -> tuple[Policy, Policy]:
     """Return both policies; print the errors of both and exit with 1 where there are any."""
     from op25b_app.operate.policy_cache import load_cached
 
     old, new = (load_cached(path, at) for path in paths)
     if old.policy is None or new.policy is None:
-        errors_and_exit((*old.errors, *new.errors), as_json=as_json)
+        errors_and_exit((*old.errors, *new.errors))
     return old.policy, new.policy
 
 

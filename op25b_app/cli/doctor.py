@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from op25b_app.cli.arguments import json_option
+from op25b_app.cli.arguments import json_option, print_json
 from op25b_app.cli.controller import socket_option
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def command(bridges: tuple[str, ...], database: str | None, path: Path | None, a
     healthy = not any(finding.severity == "error" for finding in findings)
     if as_json:
         values = [finding._asdict() for finding in findings]
-        click.echo(json.dumps({"healthy": healthy, "findings": values}, indent=2))
+        print_json({"healthy": healthy, "findings": values})
     else:
         _print(findings)
     sys.exit(0 if healthy else 1)

@@ -27,19 +27,19 @@ def command(follow: bool, path: Path | None, as_json: bool) -> None:
 
     Exits with 0 where the events are shown; with 1 where no controller answers, or no longer.
     """
-    for report in _reports(path, follow=follow, as_json=as_json):
+    for report in _reports(path, follow=follow):
         if report["missed"]:
             click.echo(f"op25b: {report['missed']} earlier events are no longer kept", err=True)
         for event in report["events"]:
             click.echo(json.dumps(event) if as_json else _line(event))
 
 
-def _reports(path: Path | None, *, follow: bool, as_json: bool) -> Iterator[dict[str, Any]]:
+def _reports(path: Path | None, *, follow: bool) -> Iterator[dict[str, Any]]:
     journal, last = None, 0
     while True:
-        report = ask_or_exit(path, "GET", f"/events?after={last}", as_json=as_json, seconds=ASK_SECONDS)
+        report = ask_or_exit(path, "GET", f"/events?after={last}", seconds=ASK_SECONDS)
         if journal not in (None, report["journal"]):  # of another controller, whose numbers start anew
-            report = ask_or_exit(path, "GET", "/events", as_json=as_json, seconds=ASK_SECONDS)
+            report = ask_or_exit(path, "GET", "/events", seconds=ASK_SECONDS)
         journal, last = report["journal"], report["last"]
         yield report
         if not follow:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from op25b_app.cli.arguments import (
     json_option,
     policy_argument,
     policy_or_exit,
+    print_json,
     switch_option,
     switch_or_fail,
 )
@@ -24,8 +24,6 @@ from op25b_app.cli.arguments import (
 if TYPE_CHECKING:
     from op25b_app.policy.packet import Packet
 
-LAST_PORT = 0xFFFFFFFE
-"""Number of the switch's own port, LOCAL: OpenFlow 1.3.5, 7.2.1."""
 _Value = TypeVar("_Value")
 
 
@@ -64,7 +62,7 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
 
     _refuse_fields_beside_a_frame(fields)
     packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)
-    policy = policy_or_exit(path, at, as_json=as_json)
+    policy = policy_or_exit(path, at)
     switch = switch_or_fail(policy, switch_name)
     decision = decide(policy, switch, packet, at)
     passed = trace(compile_rules(policy, switch, at), packet)
@@ -79,7 +77,7 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
         "path": [format_rule(rule) for rule in passed],
     }
     if as_json:
-        click.echo(json.dumps(result, indent=2))
+        print_json(result)
     else:
         click.echo(f"{result['verdict']}: {result['because']}")
         click.echo(f"  decision  {result['rule']}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import threading
@@ -19,6 +18,7 @@ from op25b_app.cli.arguments import (
     json_option,
     policy_argument,
     policy_or_exit,
+    print_json,
     switch_option,
     switch_or_fail,
 )
@@ -73,14 +73,14 @@ def command(
     from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
     from op25b_app.verify.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
-    policy = policy_or_exit(path, at, as_json=as_json)
+    policy = policy_or_exit(path, at)
     switch = switch_or_fail(policy, switch_name)
     if bridge is not None:
-        name, text = bridge, _dump(bridge, "dump-flows", as_json=as_json)
-        of_groups = _dump(bridge, "dump-groups", as_json=as_json) if "group:" in text else ""
+        name, text = bridge, _dump(bridge, "dump-flows")
+        of_groups = _dump(bridge, "dump-groups") if "group:" in text else ""
     else:
         name, text = str(flows), _read(flows)
-        of_groups = _read(groups) if groups is not None else ""
+        of_groups = _read(groups)
     rules = []
     result: Result
     try:
@@ -92,7 +92,7 @@ def command(
     except DumpError as problem:
         result = CannotDecide(problem.where, problem.reason)
     if as_json:
-        click.echo(json.dumps(_as_json(result, len(rules)), indent=2))
+        print_json(_as_json(result, len(rules)))
     elif isinstance(result, Proven):
         subject = f"{len(rules)} rules do what {path} says of {switch_name}"
         click.echo(f"proven: {subject}, for every packet ({result.classes} classes of headers)")
@@ -155,11 +155,10 @@ def _as_json(result: Result, rules: int) -> dict[str, Any]:
 
 
 def _read(path: Path | None) -> str:
-    assert path is not None
-    return path.read_text("utf-8-sig", errors="replace")
+    return "" if path is None else path.read_text("utf-8-sig", errors="replace")
 
 
-def _dump(bridge: str, what: str, *, as_json: bool) -> str:
+def _dump(bridge: str, what: str) -> str:
     if bridge.startswith("-"):
         raise click.BadParameter(f"'{bridge}' is not the name of a bridge", param_hint="--bridge")
     arguments = ["ovs-ofctl", "-O", _VERSIONS, "--no-names", "--no-stats", what, bridge]
@@ -167,12 +166,10 @@ def _dump(bridge: str, what: str, *, as_json: bool) -> str:
         done = subprocess.run(arguments, capture_output=True, text=True, timeout=300)
     except (OSError, subprocess.TimeoutExpired) as failure:
         remedy = "dump the table elsewhere and give it with --flows"
-        exit_with_problem(f"cannot run ovs-ofctl: {failure}; {remedy}", as_json=as_json)
+        exit_with_problem(f"cannot run ovs-ofctl: {failure}; {remedy}")
     if done.returncode:
         remedy = "name one of `ovs-vsctl list-br`, or its management socket"
-        exit_with_problem(
-            f"cannot read the table of {bridge}: {done.stderr.strip()}; {remedy}", as_json=as_json
-        )
+        exit_with_problem(f"cannot read the table of {bridge}: {done.stderr.strip()}; {remedy}")
     return done.stdout
 
 

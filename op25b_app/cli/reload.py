@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -12,7 +11,7 @@ from urllib.parse import urlencode
 
 import click
 
-from op25b_app.cli.arguments import json_option
+from op25b_app.cli.arguments import json_option, print_json
 from op25b_app.cli.controller import COLOURS, ask_or_exit, socket_option
 from op25b_app.sync.status import is_converged, is_transient
 
@@ -60,16 +59,16 @@ def command(
     if math.isnan(seconds):
         raise click.BadParameter("'nan' is not a number of seconds", param_hint="--wait")
     query = urlencode({"yes": int(yes), "dry_run": int(dry_run), "effect": int(not no_effect)})
-    answer = ask_or_exit(path, "POST", f"/reload?{query}", as_json=as_json, seconds=EXAMINE_SECONDS)
+    answer = ask_or_exit(path, "POST", f"/reload?{query}", seconds=EXAMINE_SECONDS)
     if not as_json:
         _print_answer(answer, dry_run=dry_run)
     switches: dict[str, Any] = {}
     if answer["applied"]:
-        switches = _wait_for_switches(path, seconds, as_json=as_json)
+        switches = _wait_for_switches(path, seconds)
         if not as_json:
             _print_switches(switches, seconds)
     if as_json:
-        click.echo(json.dumps({**answer, "switches": switches}, indent=2))
+        print_json({**answer, "switches": switches})
     good = not answer["refused"] and all(_good(switch) for switch in switches.values())
     sys.exit(0 if good else 1)
 
@@ -86,11 +85,11 @@ def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
         click.echo(f"op25b: warning: {answer['keep_error']}")
 
 
-def _wait_for_switches(path: Path | None, seconds: float, *, as_json: bool) -> dict[str, Any]:
+def _wait_for_switches(path: Path | None, seconds: float) -> dict[str, Any]:
     """Return the status of each switch, once all connected ones have the policy or the time is over."""
     end = time.monotonic() + seconds
     while True:
-        status = ask_or_exit(path, "GET", "/status", as_json=as_json)
+        status = ask_or_exit(path, "GET", "/status")
         switches = {name: switch for name, switch in status["switches"].items() if switch["in_policy"]}
         if all(_has_answered(switch) for switch in switches.values()) or time.monotonic() >= end:
             return switches

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,13 +13,13 @@ from op25b_app.cli.arguments import (
     errors_and_exit,
     policy_argument,
     policy_or_exit,
+    print_json,
     switch_option,
     switch_or_fail,
 )
 
 if TYPE_CHECKING:
     from op25b_app.openflow.flow_rule import FlowRule
-    from op25b_app.policy.model import Policy, Switch
 
 Names = Mapping[int, str]
 """Names of flow tables by number, in the order of printing."""
@@ -48,32 +47,22 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
     """
     from op25b_app.compiler.compiler import compile_rules
     from op25b_app.compiler.pipeline import Table
+    from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
     from op25b_app.openflow.ofctl import format_rule
 
-    as_json = form == "json"
-    policy = policy_or_exit(path, at, as_json=as_json)
+    policy = policy_or_exit(path, at)
     switch = switch_or_fail(policy, switch_name)
     names: Names = {0: "single_table"} if single_table else {table: table.name.lower() for table in Table}
-    if single_table:
-        rules = _single_table_or_exit(policy, switch, at, as_json=as_json)
-    else:
-        rules = compile_rules(policy, switch, at)
+    try:
+        rules = (compile_single_table if single_table else compile_rules)(policy, switch, at)
+    except CannotExpressError as failure:
+        errors_and_exit(failure.problems)
     if form == "ofctl":
         click.echo("\n".join(map(format_rule, rules)))
-    elif as_json:
-        click.echo(json.dumps([_rule_as_json(rule, names) for rule in rules], indent=2))
+    elif form == "json":
+        print_json([_rule_as_json(rule, names) for rule in rules])
     else:
         _print_table(rules, names)
-
-
-def _single_table_or_exit(policy: Policy, switch: Switch, at: float, *, as_json: bool) -> Sequence[FlowRule]:
-    """Return the rules; where one table cannot express them, print why and exit with 1."""
-    from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
-
-    try:
-        return compile_single_table(policy, switch, at)
-    except CannotExpressError as failure:
-        errors_and_exit(failure.problems, as_json=as_json)
 
 
 def _rule_as_json(rule: FlowRule, names: Names) -> dict[str, Any]:
@@ -110,6 +99,7 @@ def _print_table(rules: Sequence[FlowRule], names: Names) -> None:
 
 def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
     """Return priority, match, action and role as text. Rules that differ only in in_port are one row."""
+    from op25b_app.net.port_number import port_ranges
     from op25b_app.openflow.ofctl import format_action, format_match
 
     by_row: dict[tuple[int, str, str, str], list[int]] = {}
@@ -121,20 +111,7 @@ def _rows(rules: Sequence[FlowRule]) -> list[tuple[str, str, str, str]]:
         by_row.setdefault((-rule.priority, match, action, role), []).extend(ports)
     rows = []
     for (priority, match, action, role), ports in sorted(by_row.items()):
-        from_ports = f"in_port={_ranges(ports)}" if ports else ""
+        from_ports = f"in_port={','.join(port_ranges(ports))}" if ports else ""
         whole = ",".join(part for part in (from_ports, match) if part) or "everything"
         rows.append((str(-priority), whole, action, role))
     return rows
-
-
-def _ranges(ports: list[int]) -> str:
-    """Return ``1-3,7`` for 1, 2, 3 and 7."""
-    from op25b_app.net.port_number import port_name
-
-    runs: list[list[int]] = []
-    for port in sorted(ports):
-        if runs and port == runs[-1][1] + 1:
-            runs[-1][1] = port
-        else:
-            runs.append([port, port])
-    return ",".join(port_name(first) if first == last else f"{first}-{last}" for first, last in runs)

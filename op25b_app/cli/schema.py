@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 import click
+
+from op25b_app.cli.arguments import print_json
 
 
 @click.command(short_help="Print the JSON Schema of a policy file, for editors.")
@@ -15,4 +15,4 @@ def command() -> None:
     """
     from op25b_app.policy.schema import json_schema
 
-    click.echo(json.dumps(json_schema(), indent=2))
+    print_json(json_schema())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from op25b_app.cli.arguments import json_option
+from op25b_app.cli.arguments import json_option, print_json
 from op25b_app.cli.controller import ASK_SECONDS, COLOURS, ask_or_exit, socket_option
 
 
@@ -23,9 +22,9 @@ def command(path: Path | None, as_json: bool) -> None:
     otherwise, and where no controller answers. With --json, all_as_wanted says the same as the exit code;
     all_protected is true only where every switch is protected, and none in monitor mode.
     """
-    status = ask_or_exit(path, "GET", "/status", as_json=as_json, seconds=ASK_SECONDS, has="all_as_wanted")
+    status = ask_or_exit(path, "GET", "/status", seconds=ASK_SECONDS, has="all_as_wanted")
     if as_json:
-        click.echo(json.dumps(status, indent=2))
+        print_json(status)
     else:
         _print_table(status)
     sys.exit(0 if status["all_as_wanted"] else 1)

@@ -1,5 +1,11 @@
 """Port numbers of a switch, as people and ``ovs-ofctl`` write them."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from op25b_app.net.ranges import merged
+
 LOCAL_PORT = 0xFFFFFFFE
 """OFPP_LOCAL, the port of the switch's own network stack (OpenFlow 1.3.5, section 7.2.1)."""
 
@@ -7,3 +13,9 @@ LOCAL_PORT = 0xFFFFFFFE
 def port_name(port: int) -> str:
     """Return a port number as ``ovs-ofctl`` writes it."""
     return "LOCAL" if port == LOCAL_PORT else str(port)
+
+
+def port_ranges(ports: Iterable[int]) -> list[str]:
+    """Return ``1-3`` and ``7`` for 1, 2, 3 and 7, in any order."""
+    ranges = merged([(port, port) for port in ports])
+    return [port_name(first) if first == last else f"{first}-{last}" for first, last in ranges]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Literal, NamedTuple
 
-from op25b_app.net.port_number import port_name
+from op25b_app.net.port_number import port_ranges
 from op25b_app.policy.diagnostic import names_in_words
 
 Severity = Literal["error", "warning", "ok"]
@@ -45,13 +45,5 @@ def at(where: str, findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def ranges_of(numbers: Iterable[int]) -> str:
-    """Return ascending port numbers as text: ``1-3`` for 1, 2 and 3."""
-    ranges: list[list[int]] = []
-    for number in numbers:
-        if ranges and ranges[-1][1] == number - 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return names_in_words(
-        [port_name(first) if first == last else f"{first}-{last}" for first, last in ranges]
-    )
+    """Return port numbers as text: ``1-3`` for 1, 2 and 3."""
+    return names_in_words(port_ranges(numbers))
