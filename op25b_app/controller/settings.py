@@ -17,12 +17,6 @@ from ryu import cfg
 
 from op25b_app.operate.control_client import control_socket
 
-POLICY = "OP25B_POLICY"
-STATE_DIRECTORY = "OP25B_STATE_DIRECTORY"
-RELOAD_ON_CHANGE = "OP25B_RELOAD_ON_CHANGE"
-AUDIT_SECONDS = "OP25B_AUDIT_SECONDS"
-YES = "OP25B_YES"
-
 SECTION = "op25b"
 _OPTIONS = [
     cfg.StrOpt("policy", help="the policy file"),
@@ -32,8 +26,7 @@ _OPTIONS = [
     cfg.FloatOpt("audit_seconds", default=300.0, min=1.0, help="about how often tables are read again"),
     cfg.BoolOpt("yes", default=False, help="start even with a policy that stops blocking, or opens far more"),
 ]
-_KEYS = [option.name for option in _OPTIONS]
-_BOOLEANS = {"reload_on_change": RELOAD_ON_CHANGE, "yes": YES}
+_TYPES = {option.name: option.type for option in _OPTIONS}
 WORDS = [
     word for pair in zip(types.Boolean.TRUE_VALUES, types.Boolean.FALSE_VALUES, strict=True) for word in pair
 ]
@@ -44,11 +37,9 @@ _log = logging.getLogger("op25b")
 
 def problems() -> Iterator[str]:
     """Yield a message for each wrong value and each unknown key: its place, and the remedy."""
-    for variable in _BOOLEANS.values():
-        if given := os.environ.get(variable):
-            yield from _boolean_problem(given, f"{variable}={given}")
-    if given := os.environ.get(AUDIT_SECONDS):
-        yield from _seconds_problem(f"{AUDIT_SECONDS}={given}", given, f"{AUDIT_SECONDS}=300")
+    for key in ("reload_on_change", "yes", "audit_seconds"):
+        if given := os.environ.get(_variable(key)):
+            yield from _wrong_value(key, f"{_variable(key)}=", given)
     in_files: dict[str, tuple[str, str]] = {}
     for section, values, file in _sections():
         if section.lower() == SECTION:
@@ -56,17 +47,25 @@ def problems() -> Iterator[str]:
         elif difflib.get_close_matches(section.lower(), [SECTION], cutoff=0.8):
             yield f"section [{section}] of {file}: did you mean [{SECTION}]?"
     for key, (value, file) in in_files.items():
-        place = f"{key} = {value} in section [{SECTION}] of {file}"
-        if key not in _KEYS:
-            near = difflib.get_close_matches(key, _KEYS, n=1)
-            remedy = f"did you mean {near[0]}?" if near else f"settings are {', '.join(_KEYS)}"
-            yield f"{place}: there is no such setting: {remedy}"
-        elif "$" in value:  # it stands for another option's value
-            continue
-        elif key in _BOOLEANS:
-            yield from _boolean_problem(value, place)
-        elif key == "audit_seconds":
-            yield from _seconds_problem(place, value, "audit_seconds = 300")
+        where = f" in section [{SECTION}] of {file}"
+        if key not in _TYPES:
+            near = difflib.get_close_matches(key, _TYPES, n=1)
+            remedy = f"did you mean {near[0]}?" if near else f"settings are {', '.join(_TYPES)}"
+            yield f"{key} = {value}{where}: there is no such setting: {remedy}"
+        elif "$" not in value:  # otherwise it stands for another option's value
+            yield from _wrong_value(key, f"{key} = ", value, where)
+
+
+def _wrong_value(key: str, written: str, given: str, where: str = "") -> Iterator[str]:
+    """Yield a message where a value is wrong; ``written`` is what stands before it."""
+    try:
+        value = _TYPES[key](given.strip())
+    except ValueError:
+        value = None
+    if isinstance(_TYPES[key], types.Boolean) and value is None:
+        yield f"{written}{given}{where} is neither on nor off: write one of {', '.join(WORDS)}"
+    elif isinstance(_TYPES[key], types.Float) and (value is None or not value < math.inf):
+        yield f"{written}{given}{where} is not a number of seconds from 1 on: write one, such as {written}300"
 
 
 def check() -> None:
@@ -79,19 +78,18 @@ def check() -> None:
 
 def policy_path() -> Path:
     """Return the policy file, which need not exist. Raises SystemExit (1) where none is named."""
-    if path := os.environ.get(POLICY) or _configured("policy"):
+    if path := _setting("policy"):
         return Path(path).absolute()
     _log.error(
-        "no policy: name its file with 'op25b run --policy FILE', with %s in the environment, "
-        "or with 'policy = FILE' in section [op25b] of --config-file",
-        POLICY,
+        "no policy: name its file with 'op25b run --policy FILE', with OP25B_POLICY in the environment, "
+        "or with 'policy = FILE' in section [op25b] of --config-file"
     )
     raise SystemExit(1)
 
 
 def socket_path() -> Path:
     """Return the path of the control socket."""
-    return control_socket(configured=_configured("control_socket"))
+    return control_socket(_setting("control_socket"))
 
 
 def state_directory() -> Path:
@@ -99,7 +97,7 @@ def state_directory() -> Path:
 
     Raises SystemExit (1) where this user has none.
     """
-    if given := os.environ.get(STATE_DIRECTORY) or _configured("state_directory"):
+    if given := _setting("state_directory"):
         return Path(given)
     if given := os.environ.get("STATE_DIRECTORY"):  # systemd.exec(5): several are separated by colons
         return Path(given.partition(":")[0])
@@ -109,48 +107,27 @@ def state_directory() -> Path:
         return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "op25b")
     except RuntimeError:
         _log.error(
-            "no place to keep the policy in: HOME is not set, and user %d has no home; name a directory "
-            "in %s, or with 'state_directory = DIRECTORY' in section [op25b] of --config-file",
+            "no place to keep the policy in: HOME is not set, and user %d has no home; "
+            "name a directory in OP25B_STATE_DIRECTORY, or with 'state_directory = DIRECTORY' "
+            "in section [op25b] of --config-file",
             os.geteuid(),
-            STATE_DIRECTORY,
         )
         raise SystemExit(1) from None
 
 
 def reload_on_change() -> bool:
     """Return whether to reload when files of the policy have changed."""
-    return _is_on("reload_on_change")
+    return bool(_setting("reload_on_change"))
 
 
 def audit_seconds() -> float:
     """Return the approximate seconds between readings of a flow table that is as wanted; at least 1."""
-    return float(os.environ.get(AUDIT_SECONDS) or _configured("audit_seconds"))
+    return float(_setting("audit_seconds"))
 
 
 def may_stop_blocking() -> bool:
     """Return whether a start may put a policy in force that stops blocking, or opens far more."""
-    return _is_on("yes")
-
-
-def _is_on(name: str) -> bool:
-    """Return a boolean setting of the environment, else of section [op25b]."""
-    if given := os.environ.get(_BOOLEANS[name]):
-        return given.strip().lower() in types.Boolean.TRUE_VALUES
-    return bool(_configured(name))
-
-
-def _boolean_problem(given: str, place: str) -> Iterator[str]:
-    if given.strip().lower() not in WORDS:
-        yield f"{place} is neither on nor off: write one of {', '.join(WORDS)}"
-
-
-def _seconds_problem(place: str, given: str, example: str) -> Iterator[str]:
-    try:
-        seconds = float(given)
-    except ValueError:
-        seconds = math.nan
-    if not 1 <= seconds < math.inf:
-        yield f"{place} is not a number of seconds from 1 on: write one, such as {example}"
+    return bool(_setting("yes"))
 
 
 def _sections() -> Iterator[tuple[str, dict[str, list[str]], str]]:
@@ -170,9 +147,20 @@ def _files() -> Iterator[str]:
         yield from sorted(glob.glob(os.path.join(directory, "*.conf")))
 
 
-def _configured(name: str) -> Any:
-    """Return an option of section [op25b], or its default; exit with code 1 where its value is wrong."""
+def _variable(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"OP25B_{name.upper()}"
+
+
+def _setting(name: str) -> Any:
+    """Return a setting of the environment, else of section [op25b], else its default.
+
+    Exits with code 1 where its value is wrong.
+    """
     try:
+        if given := os.environ.get(_variable(name)):
+            kind = _TYPES[name]
+            return given if isinstance(kind, types.String) else kind(given.strip())
         return getattr(cfg.CONF.op25b, name)
     except ValueError as error:
         reason = str(error).rpartition(" is not valid: ")[2]

@@ -30,9 +30,9 @@ class Response(NamedTuple):
     body: dict[str, Any]
 
 
-def control_socket(chosen: Path | None = None, *, configured: str | None = None) -> Path:
-    """Return the control socket's path: chosen, else of the environment, configured, or this user's own."""
-    if given := chosen or os.environ.get(VARIABLE) or configured:
+def control_socket(chosen: Path | str | None = None) -> Path:
+    """Return the control socket's path: chosen, else of the environment, or this user's own."""
+    if given := chosen or os.environ.get(VARIABLE):
         return Path(given)
     if os.geteuid() == 0:
         return Path("/run/op25b/control.sock")

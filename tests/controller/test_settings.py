@@ -20,7 +20,8 @@ from op25b_app.controller import settings
 cfg.CONF([], project="op25b", default_config_files=[configured] if configured else [])
 settings.check()
 print(settings.state_directory(), settings.reload_on_change(), settings.may_stop_blocking(), end=" ")
-print(settings.audit_seconds())
+print(settings.audit_seconds(), end=" ")
+print(settings.socket_path())
 """
 
 
@@ -39,7 +40,7 @@ def run(
 def settings(environment: dict[str, str], user: int = 0, configured: Path | None = None) -> str:
     done = run(environment, user, configured)
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip().removesuffix(" 300.0")
+    return done.stdout.strip().removesuffix(" 300.0 /run/op25b/control.sock")
 
 
 def test_the_place_of_the_state(tmp_path: Path) -> None:
@@ -76,7 +77,18 @@ def test_the_environment_goes_before_the_file(tmp_path: Path) -> None:
     assert settings(reported, configured=configured).endswith(" False True")
 
 
-def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
+def test_the_control_socket_is_that_of_the_environment_or_the_file(tmp_path: Path) -> None:
+    configured = tmp_path / "ryu.conf"
+    configured.write_text("[op25b]\ncontrol_socket = /configured\n")
+    assert run({}, configured=configured).stdout.split()[-1] == "/configured"
+    given = {"OP25B_CONTROL_SOCKET": "/given"}
+    assert run(given, configured=configured).stdout.split()[-1] == "/given"
+    assert (
+        run({"XDG_RUNTIME_DIR": "/run/user/7"}, user=7).stdout.split()[-1] == "/run/user/7/op25b/control.sock"
+    )
+
+
+def test_all_that_is_wrong_is_given_at_once(tmp_path: Path) -> None:
     configured = tmp_path / "ryu.conf"
     configured.write_text(
         "[op25b]\naudit_secs = 5\nreload_on_change = maybe\naudit_seconds = foo\ncolour = red\n"

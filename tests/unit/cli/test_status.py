@@ -25,11 +25,10 @@ def test_the_option_wins_over_the_environment(command: str, tmp_path: Path) -> N
     assert f"no controller answers on {tmp_path}/environment.sock" in done.stderr
 
 
-def test_the_environment_wins_over_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert control_socket(configured="/etc/socket") == Path("/etc/socket")
+def test_the_environment_wins_over_the_place_of_this_user(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OP25B_CONTROL_SOCKET", "/environment/socket")
-    assert control_socket(configured="/etc/socket") == Path("/environment/socket")
-    assert control_socket(Path("/option/socket"), configured="/etc/socket") == Path("/option/socket")
+    assert control_socket() == Path("/environment/socket")
+    assert control_socket(Path("/option/socket")) == Path("/option/socket")
 
 
 @pytest.mark.parametrize("command", ["status", "reload"])
