@@ -13,8 +13,8 @@ import logging.handlers
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import Any
 
@@ -65,17 +65,22 @@ def drain() -> None:
 
 
 class LogHandler(logging.handlers.QueueHandler):
-    """Takes records from any thread without waiting, and has another thread write them."""
+    """Takes records from any thread without waiting, and has a thread of its own hand them to handlers."""
 
     def __init__(self) -> None:
         self._records = _queue.SimpleQueue()
         super().__init__(self._records)
-        self._writer = _Writer(self._records, self._log_floods)
+        self._handlers: list[logging.Handler] = []
+        self._failing: dict[logging.Handler, int] = {}
+        """Failing handlers, with the number of records that each has missed."""
         self._limit = FloodLimit()
         self._guard = _threading.Lock()
         self._lost = 0
         self._queued = 0
-        self._writer.start()
+        """Number of characters of messages that were queued."""
+        self._taken = 0
+        """Number of those that are written, or could not be."""
+        _threading.Thread(target=self._run, name="log", daemon=True).start()
 
     def createLock(self) -> None:  # noqa: N802
         """Create a lock between threads of the operating system, which eventlet's is not."""
@@ -83,7 +88,14 @@ class LogHandler(logging.handlers.QueueHandler):
 
     def add(self, handler: logging.Handler) -> None:
         """Have the records written by this handler, too."""
-        self._writer.add(handler)
+        handler.lock = _NoLock()  # type: ignore[assignment]
+        handler.handleError = lambda record: self._failed(handler)  # type: ignore[method-assign]
+        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+            # Its own stream: while a write is stuck, no other thread may need that stream's lock.
+            handler.stream = io.TextIOWrapper(
+                os.fdopen(os.dup(sys.stderr.fileno()), "wb"), "utf-8", "backslashreplace", line_buffering=True
+            )
+        self._handlers.append(handler)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queue a record, unless there are too many like it."""
@@ -101,7 +113,7 @@ class LogHandler(logging.handlers.QueueHandler):
 
     def enqueue(self, record: logging.LogRecord) -> None:
         """Queue a record; where too much waits, leave it out and count it."""
-        if self._queued - self._writer.taken > MAX_BYTES:
+        if self._queued - self._taken > MAX_BYTES:
             self._lost += 1
             return
         lost, self._lost = self._lost, 0
@@ -120,9 +132,11 @@ class LogHandler(logging.handlers.QueueHandler):
     def drain(self) -> None:
         """Wait at most DRAIN_SECONDS for unwritten lines; then leave stuck handlers alone."""
         end = time.monotonic() + DRAIN_SECONDS
-        while self._writer.taken < self._queued and time.monotonic() < end:
+        while self._taken < self._queued and time.monotonic() < end:
             _sleep(0.005)
-        self._writer.let_go(is_stuck=self._writer.taken < self._queued)
+        for handler in self._handlers if self._taken < self._queued else ():
+            # At the end of the process, stuck handlers cannot be closed without waiting.
+            handler.flush = handler.close = lambda: None  # type: ignore[method-assign]
 
     def _put(self, record: logging.LogRecord) -> None:
         self._queued += len(record.msg)
@@ -136,38 +150,6 @@ class LogHandler(logging.handlers.QueueHandler):
             which = f"the last one: {last}" if last else f"of the kind: {text}"
             self.enqueue(_line(logging.WARNING, f"{left_out} lines{about} were left out, {which}"))
 
-
-class _Writer:
-    """Hands records to handlers, in a thread of the operating system."""
-
-    def __init__(self, records: Any, look: Callable[[], None]) -> None:
-        self.taken = 0
-        """Number of characters of messages that are written, or could not be."""
-        self._look = look
-        self._records = records
-        self._handlers: list[logging.Handler] = []
-        self._failing: dict[logging.Handler, int] = {}
-        """Failing handlers, with the number of records that each has missed."""
-        self._thread = _threading.Thread(target=self._run, name="log", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
-
-    def add(self, handler: logging.Handler) -> None:
-        handler.lock = _NoLock()  # type: ignore[assignment]
-        handler.handleError = lambda record: self._failed(handler)  # type: ignore[method-assign]
-        if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
-            # Its own stream: while a write is stuck, no other thread may need that stream's lock.
-            handler.stream = io.TextIOWrapper(
-                os.fdopen(os.dup(sys.stderr.fileno()), "wb"), "utf-8", "backslashreplace", line_buffering=True
-            )
-        self._handlers.append(handler)
-
-    def let_go(self, *, is_stuck: bool) -> None:
-        """Prepare for the end of the process: stuck handlers cannot be closed without waiting."""
-        for handler in self._handlers if is_stuck else ():
-            handler.flush = handler.close = lambda: None  # type: ignore[method-assign]
-
     def _run(self) -> None:
         looked_at = time.monotonic()
         while True:
@@ -178,12 +160,12 @@ class _Writer:
                 self._write(self._records.get())
             if time.monotonic() - looked_at >= LOOK_SECONDS:
                 looked_at = time.monotonic()
-                self._look()
+                self._log_floods()
 
     def _write(self, record: logging.LogRecord) -> None:
         for handler in self._handlers:
             self._write_with(handler, record)
-        self.taken += len(record.msg)
+        self._taken += len(record.msg)
 
     def _write_with(self, handler: logging.Handler, record: logging.LogRecord) -> None:
         if record.levelno < handler.level:
@@ -210,17 +192,12 @@ class _Writer:
             self._write_with(handler, _line(logging.ERROR, text))
 
 
-class _NoLock:
+class _NoLock(nullcontext[None]):
     """Replaces the lock of a handler that only one thread uses, and may wait in for ever."""
 
-    def acquire(self) -> bool:
-        return True
+    def acquire(self) -> None: ...
 
     def release(self) -> None: ...
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
 
 
 def _name(handler: logging.Handler) -> str:

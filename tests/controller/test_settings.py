@@ -88,7 +88,7 @@ def test_the_control_socket_is_that_of_the_environment_or_the_file(tmp_path: Pat
     )
 
 
-def test_all_that_is_wrong_is_given_at_once(tmp_path: Path) -> None:
+def test_all_that_is_wrong_is_reported_at_once(tmp_path: Path) -> None:
     configured = tmp_path / "ryu.conf"
     configured.write_text(
         "[op25b]\naudit_secs = 5\nreload_on_change = maybe\naudit_seconds = foo\ncolour = red\n"
