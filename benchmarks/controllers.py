@@ -89,7 +89,7 @@ def op25b_socket(policy: Path) -> Path:
 def op25b_state(policy: Path, switch: str) -> str:
     """The state of a switch as ``op25b status`` tells it; empty while nobody answers."""
     try:
-        status = ask(op25b_socket(policy), "GET", "/status").body
+        status = ask(op25b_socket(policy), "GET", "/status")
     except NoControllerError:
         return ""
     return str(status["switches"].get(switch, {}).get("state", ""))
@@ -97,7 +97,7 @@ def op25b_state(policy: Path, switch: str) -> str:
 
 def longest_lag(socket: Path) -> float:
     """Seconds by which op25b's event loop was late at most, since it started."""
-    return float(ask(socket, "GET", "/status").body["event_loop"]["longest_lag"])
+    return float(ask(socket, "GET", "/status")["event_loop"]["longest_lag"])
 
 
 class Running:

@@ -108,7 +108,7 @@ def _is_quiet(crowd: Crowd) -> bool:
 
 def _all_protected(socket: Path, count: int) -> bool:
     try:
-        switches = ask(socket, "GET", "/status").body["switches"].values()
+        switches = ask(socket, "GET", "/status")["switches"].values()
     except NoControllerError:
         return False
     protected = [switch for switch in switches if switch["state"] == "protected"]

@@ -187,7 +187,7 @@ class _States:
     def _run(self) -> None:
         while not self._ends.is_set():
             asked = time.monotonic()
-            state = ask(self._socket, "GET", "/status").body["switches"][self._switch]["state"]
+            state = ask(self._socket, "GET", "/status")["switches"][self._switch]["state"]
             self.seen.append((asked, time.monotonic(), state))
             self._ends.wait(_POLL_SECONDS)
 
@@ -253,5 +253,5 @@ def _updates(switch: OpenFlowClient) -> Iterator[tuple[float, FlowUpdate]]:
 
 def _event_count(socket: Path) -> int:
     """How many repairs are among the events that are still kept."""
-    events = ask(socket, "GET", "/events").body["events"]
+    events = ask(socket, "GET", "/events")["events"]
     return sum(event["kind"] == "repair" for event in events)

@@ -141,7 +141,7 @@ class World:
     def status(self) -> Mapping[str, Any]:
         """Of each switch, as ``op25b status`` tells it; nothing while no controller answers."""
         try:
-            switches: Mapping[str, Any] = ask(self._socket, "GET", "/status").body["switches"]
+            switches: Mapping[str, Any] = ask(self._socket, "GET", "/status")["switches"]
         except NoControllerError:
             return {}
         return switches
@@ -160,11 +160,11 @@ class World:
             traffic.examine(name, record, passes_tables)
 
     def events(self) -> list[dict[str, Any]]:
-        events: list[dict[str, Any]] = ask(self._socket, "GET", "/events").body["events"]
+        events: list[dict[str, Any]] = ask(self._socket, "GET", "/events")["events"]
         return events
 
     def reload(self) -> None:
-        answer = ask(self._socket, "POST", "/reload?yes=1").body
+        answer = ask(self._socket, "POST", "/reload?yes=1")
         assert answer["applied"], answer
 
     def wait_until_protected(self) -> dict[str, float]:

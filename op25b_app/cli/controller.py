@@ -50,9 +50,8 @@ def ask_or_exit(
         answer = ask(control_socket(path), method, target, seconds)
     except NoControllerError as error:
         exit_with_problem(str(error))
-    if "error" in answer.body:
-        exit_with_problem(f"the controller says: {answer.body['error']}")
-    if has is not None and has not in answer.body:
-        trouble = "the running controller has an older version of op25b: start it again"
-        exit_with_problem(trouble)
-    return answer.body
+    if "error" in answer:
+        exit_with_problem(f"the controller says: {answer['error']}")
+    if has is not None and has not in answer:
+        exit_with_problem("the running controller has an older version of op25b: start it again")
+    return answer

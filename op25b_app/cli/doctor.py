@@ -79,14 +79,14 @@ def _ask_controller(path: Path | None, switch: OpenVSwitch | str) -> Mapping[str
         journal = ask(control_socket(path), "GET", "/events")
     except NoControllerError as error:
         return str(error)
-    if "error" in answer.body:
-        return f"the controller could not answer ({answer.body['error']})"
-    for event in journal.body.get("events", ()):
-        if event["kind"] == "certificate" and event["switch"] in answer.body["switches"]:
+    if "error" in answer:
+        return f"the controller could not answer ({answer['error']})"
+    for event in journal.get("events", ()):
+        if event["kind"] == "certificate" and event["switch"] in answer["switches"]:
             age = time.time() - datetime.fromisoformat(event["time"]).timestamp()
             if age < LATELY_SECONDS:
-                answer.body["switches"][event["switch"]]["refused"] = event["text"]
-    return answer.body
+                answer["switches"][event["switch"]]["refused"] = event["text"]
+    return answer
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -10,7 +10,7 @@ import socket
 import stat
 import struct
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 VARIABLE = "OP25B_CONTROL_SOCKET"
 """The environment variable that names the control socket."""
@@ -21,13 +21,6 @@ _CREDENTIALS = struct.Struct("3i")
 
 class NoControllerError(Exception):
     """No controller answers on a control socket; the text says where and what to do."""
-
-
-class Response(NamedTuple):
-    """HTTP status and the JSON values of the body."""
-
-    status: int
-    body: dict[str, Any]
 
 
 def control_socket(chosen: Path | str | None = None) -> Path:
@@ -41,8 +34,8 @@ def control_socket(chosen: Path | str | None = None) -> Path:
     return Path(f"/tmp/op25b-{os.geteuid()}", "control.sock")
 
 
-def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> Response:
-    """Send a request to the controller that listens on ``path``, and return its answer.
+def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+    """Send a request to the controller that listens on ``path``, and return the JSON values of its answer.
 
     Raises NoControllerError where there is none, where it does not answer within ``seconds``, or where
     another user may pose as one.
@@ -51,8 +44,8 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
     try:
         _check_directory(path)
         connection.request(method, target)
-        response = connection.getresponse()
-        return Response(response.status, json.loads(response.read()))
+        answer: dict[str, Any] = json.loads(connection.getresponse().read())
+        return answer
     except _StrangerError as error:
         raise NoControllerError(
             f"{error}, who may pose as a controller: run this as that user, or name another socket with "

@@ -211,7 +211,7 @@ def test_a_log_that_cannot_be_written_stops_nothing(
                 with socket.create_connection(("127.0.0.1", port)) as stranger:
                     stranger.sendall(b"\0" * 100)
             for _ in range(3):
-                assert ask(control, "GET", "/status").body["switches"]
+                assert ask(control, "GET", "/status")["switches"]
             began = time.monotonic()
             process.send_signal(signal.SIGTERM)
             process.wait(HANG_SECONDS)
@@ -244,7 +244,7 @@ def listens(port: int) -> bool:
 
 def answers(control: Path) -> bool:
     try:
-        return bool(ask(control, "GET", "/status").body["switches"])
+        return bool(ask(control, "GET", "/status")["switches"])
     except NoControllerError:
         return False
 

@@ -180,7 +180,7 @@ def test_a_certificate_is_that_of_one_switch(
                 return
             assert is_ended(connection, PATIENCE)
         controller.wait_for("it claims to be access-1 (dpid 0x1)")
-        events = ask(tmp_path / "control.sock", "GET", "/events").body["events"]
+        events = ask(tmp_path / "control.sock", "GET", "/events")["events"]
         (refused,) = [event for event in events if event["kind"] == "certificate"]
         assert refused["switch"] == "access-1"
         assert "under access-1" in refused["text"]

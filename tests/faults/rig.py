@@ -187,6 +187,6 @@ class Rig:
 
     def _status(self) -> dict[str, Any]:
         try:
-            return ask(self._socket, "GET", "/status").body
+            return ask(self._socket, "GET", "/status")
         except NoControllerError as error:
             raise AssertionError(f"{error}; log:\n{self.log}") from None

@@ -108,7 +108,7 @@ class World:
 
     def status(self, seconds: float = 60.0) -> dict[str, Any]:
         """What ``op25b status --json`` tells. Raises NoControllerError where nobody answers."""
-        return ask(self.socket, "GET", "/status", seconds).body
+        return ask(self.socket, "GET", "/status", seconds)
 
     def policy(self) -> Policy:
         loaded = load(self.policy_path, time.time())

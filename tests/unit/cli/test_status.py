@@ -41,7 +41,7 @@ def test_json_is_json_without_a_controller_too(command: str, tmp_path: Path) -> 
 def test_a_controller_of_an_older_version_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command was upgraded, and the controller still runs as it was started."""
     old = {"policy": {"file": "policy.yaml"}, "all_protected": True, "switches": {}}
-    monkeypatch.setattr(control_client, "ask", lambda *_: control_client.Response(200, old))
+    monkeypatch.setattr(control_client, "ask", lambda *_: old)
     done = CliRunner().invoke(main, ["status"])
     assert done.exit_code == 1
     assert done.stderr == "op25b: the running controller has an older version of op25b: start it again\n"

@@ -104,7 +104,7 @@ def test_a_controller_of_this_user_is_believed(temporary: Path) -> None:
                 connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
 
         threading.Thread(target=answer, daemon=True).start()
-        assert ask(path, "GET", "/status") == (200, {})
+        assert ask(path, "GET", "/status") == {}
 
 
 def test_root_may_ask_where_nobody_else_can_make_sockets(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,7 +148,7 @@ def test_a_socket_at_which_too_many_wait_is_held_too(silent: Path) -> None:
 def test_status_and_events_wait_ten_seconds(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
     waited = []
 
-    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> control_client.Response:
+    def ask_nobody(path: Path, method: str, target: str, seconds: float) -> dict[str, object]:
         waited.append(seconds)
         raise NoControllerError("nobody")
 
