@@ -22,11 +22,11 @@ from ryu.controller.handler import (
 from ryu.lib import hub
 
 from op25b_app.controller import log_writer, ryu_patches, settings, signals
-from op25b_app.controller.accepting import open_as_many_files_as_allowed
 from op25b_app.controller.claim_tracker import ClaimTracker
-from op25b_app.controller.connection import Connection, set_handshake_limit
+from op25b_app.controller.connection import Connection, address_text, set_handshake_limit
 from op25b_app.controller.control_server import ControlServer, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
+from op25b_app.controller.listening import open_as_many_files_as_allowed
 from op25b_app.controller.serial_executor import EXAMINING, PROVING, in_background
 from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import SwitchRunner
@@ -36,7 +36,7 @@ from op25b_app.operate.candidate import Candidate
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.events import Journal
 from op25b_app.operate.exception_ends import ended_exceptions, next_end
-from op25b_app.operate.expectations import access, expectations, versions, with_states
+from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import ChangeDetector, snapshot_of
 from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.old_versions import OldVersions
@@ -191,13 +191,13 @@ class Application(app_manager.RyuApp):
         if switch is None or not (why := refusal(switch, datapath.certificate)):
             return False
         self._journal.record(
-            _now(), switch.name, "certificate", f"{_address_text(*datapath.address[:2])} {why}"
+            _now(), switch.name, "certificate", f"{address_text(*datapath.address[:2])} {why}"
         )
         datapath.refuse(why)
         return True
 
     def _contest(self, dpid: int, rivals: tuple[Connection, ...]) -> None:
-        self._switches.make_known(dpid).contest([_address_text(*rival.address[:2]) for rival in rivals])
+        self._switches.make_known(dpid).contest([address_text(*rival.address[:2]) for rival in rivals])
 
     def _await_turn(self, datapath: Connection) -> None:
         """Note a message as a sign of life, and wait for the turn of its connection's class."""
@@ -313,7 +313,7 @@ class Application(app_manager.RyuApp):
         dpids = query.numbers("dpids")
         web = "wsgi" in app_manager.AppManager.get_instance().contexts
         status, policy = self._status(), self._policies.in_force.policy
-        switches = with_states(EXAMINING.do(expectations, policy, dpids, _now()), status)
+        switches = EXAMINING.do(expectations, policy, status["switches"], dpids, _now())
         return "200 OK", {
             "versions": versions(),
             "access": access(self.CONF, web=web),
@@ -333,11 +333,6 @@ class Application(app_manager.RyuApp):
         candidate, applied = self.reload(yes=yes, with_effect=with_effect)
         keep_error = self._policies.keep_error if applied else None
         return reload_report(candidate, self._path, yes=yes, applied=applied, keep_error=keep_error)
-
-
-def _address_text(host: str, port: int) -> str:
-    """Return host:port, with brackets around an IPv6 address."""
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def _prepare(desired_states: DesiredStates, switches: Iterable[Switch]) -> None:

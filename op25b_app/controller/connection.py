@@ -81,15 +81,12 @@ class _Gate:
             if not self._waiting or time.monotonic() - began > BATCH_SECONDS:
                 break
             _all.reset()
-            self._next(number).switch()
+            chosen = chosen_next(self._waiting, number)
+            del self._waiting[chosen]
+            chosen.switch()
         self._is_due = False
         if self._waiting:
             self._schedule_opening()
-
-    def _next(self, number: int) -> Any:
-        chosen = chosen_next(self._waiting, number)
-        del self._waiting[chosen]
-        return chosen
 
     def _schedule_opening(self) -> None:
         if not self._is_due:
@@ -102,9 +99,6 @@ _gate = _Gate()
 
 class ConnectionEnded(OFPTruncatedMessage):
     """The connection is at its end, and nothing more is read from it. Ryu heeds no other exception."""
-
-    def __init__(self) -> None:
-        super().__init__(None, None, None)
 
 
 def set_handshake_limit(switches: int) -> None:
@@ -227,7 +221,7 @@ class Connection(controller.Datapath):
 
     def _end_if_over(self) -> None:
         if self.state == DEAD_DISPATCHER or (self._usage.is_used_up and self._is_given_up):
-            raise ConnectionEnded
+            raise ConnectionEnded(None, None, None)
 
     @property
     def _is_given_up(self) -> bool:
@@ -256,6 +250,11 @@ class Connection(controller.Datapath):
 
     def _give_up(self) -> None:
         self.refuse(f"did not finish the OpenFlow handshake within {HANDSHAKE_SECONDS:g} s")
+
+
+def address_text(host: str, port: int) -> str:
+    """Return host:port, with brackets around an IPv6 address."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 def serve(socket: Any, address: Any) -> None:

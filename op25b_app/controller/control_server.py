@@ -18,7 +18,7 @@ import eventlet
 import eventlet.wsgi
 from eventlet.green import socket
 
-from op25b_app.controller.accepting import accepted
+from op25b_app.controller.listening import accepted
 from op25b_app.operate.query import BadQueryError, Query
 
 Handler = Callable[[Query], tuple[str, dict[str, Any]]]

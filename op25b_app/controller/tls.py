@@ -12,7 +12,7 @@ import eventlet
 from eventlet.green import ssl
 from ryu.lib import hub
 
-from op25b_app.controller.connection import register_handshake, unregister_handshake
+from op25b_app.controller.connection import address_text, register_handshake, unregister_handshake
 
 HANDSHAKE_SECONDS = 5.0
 NO_TLS = "WRONG_VERSION_NUMBER"
@@ -82,13 +82,12 @@ class _Handshake:
 
 def _shake_hands(context: Any, sock: socket.socket, peer: Any, handle: Handle) -> None:
     handshake = _Handshake(peer)
-    host, port = sock.getsockname()[:2]
+    here = address_text(*sock.getsockname()[:2])
     register_handshake(handshake, peer[0])
     try:
         secured = _secured(context, sock)
     except OSError as error:
         if getattr(error, "reason", None) == NO_TLS:
-            here = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
             _log.warning(
                 "no TLS with the switch at %s: its port %d speaks plain TCP, and this port needs TLS; "
                 "on Open vSwitch: ovs-vsctl set-controller BRIDGE ssl:%s",

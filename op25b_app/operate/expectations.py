@@ -16,10 +16,13 @@ ADDRESS_FIELDS = frozenset(name for table in PIPELINE.values() for name in table
 """Match fields whose prefixes Open vSwitch can track."""
 
 
-def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str, Any]:
+def expectations(
+    policy: Policy, states: Mapping[str, Any], dpids: Collection[int], at: float
+) -> dict[str, Any]:
     """Return every switch of the policy by name, with flow tables for these datapath ids.
 
-    Slow for large policies. ``at`` in seconds since 1970.
+    ``states`` are the switches of a status report of the same policy. Slow for large policies. ``at`` in
+    seconds since 1970.
     """
     return {
         name: {
@@ -31,6 +34,10 @@ def expectations(policy: Policy, dpids: Collection[int], at: float) -> dict[str,
             },
             "forwarding_table": switch.forwarding_table,
             "tables": _tables(policy, switch, at) if switch.dpid in dpids else {},
+            "name": name,
+            "state": states[name]["state"],
+            "reason": states[name]["reason"],
+            "connected": states[name]["openflow"] is not None,
         }
         for name, switch in policy.switches.items()
     }
@@ -47,15 +54,6 @@ def _tables(policy: Policy, switch: Switch, at: float) -> dict[str, Any]:
         str(number): {**table, "addresses": sorted(table["addresses"])}
         for number, table in sorted(tables.items())
     }
-
-
-def with_states(switches: dict[str, Any], status: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the state of each switch, from a status report of the same policy, and return the switches."""
-    for name, expected in switches.items():
-        now = status["switches"][name]
-        connected = now["openflow"] is not None
-        expected.update(name=name, state=now["state"], reason=now["reason"], connected=connected)
-    return switches
 
 
 def access(conf: Any, *, web: bool) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import pytest
 from eventlet.green import socket
 from ryu.lib import hub
 
-from op25b_app.controller import accepting
+from op25b_app.controller import listening
 from op25b_app.controller.control_server import ControlServer
 from op25b_app.operate.query import Query
 from testing.patience import HANG_SECONDS
@@ -68,7 +68,7 @@ def test_a_query_that_cannot_be_understood_is_a_bad_request(
 def test_commands_are_answered_again_after_there_was_no_file_for_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(accepting, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(socket.socket, "accept", out_of_files_twice(socket.socket.accept))
     path = tmp_path / "control.sock"
     server = ControlServer(path, {("GET", "/status"): (lambda query: ("200 OK", {"state": "here"}), ())})

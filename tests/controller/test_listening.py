@@ -15,7 +15,7 @@ import ryu.base.app_manager  # noqa: F401  Ryu's controller cannot be imported b
 from ryu.controller import controller as ryu_controller
 from ryu.lib import hub
 
-from op25b_app.controller import accepting, listening, ryu_patches
+from op25b_app.controller import listening, ryu_patches
 from testing.patience import HANG_SECONDS
 from testing.process import COMMANDS, Controller
 from testing.running import policy_text
@@ -81,7 +81,7 @@ def test_others_have_a_turn_while_many_are_let_in(server: Any) -> None:
 def test_who_cannot_be_accepted_at_once_is_accepted_later(
     server: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(accepting, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(listening, "AGAIN_SECONDS", 0.01)
     monkeypatch.setattr(server.server, "accept", out_of_files_twice(server.server.accept))
     let_in = hub.Event()
     server.handle = lambda connection, address: let_in.set()
