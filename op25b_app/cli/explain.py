@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +25,7 @@ from op25b_app.cli.arguments import (
 if TYPE_CHECKING:
     from op25b_app.policy.packet import Packet
 
+_Text = TypeVar("_Text", str, bytes)
 _Value = TypeVar("_Value")
 
 
@@ -110,10 +112,7 @@ def _packet_of_frame(in_port: int, fields: dict[str, Any]) -> Packet:
     except ValueError:
         what = "not a frame; write pairs of hexadecimal digits, from the Ethernet destination on"
         raise click.BadParameter(what, param_hint="--packet") from None
-    try:
-        return read_frame(in_port, frame)
-    except ValueError as failure:
-        raise click.BadParameter(str(failure), param_hint="--packet") from None
+    return _read(partial(read_frame, in_port), frame, "--packet")
 
 
 def _packet_of_fields(in_port: int, fields: dict[str, Any]) -> Packet:
@@ -137,7 +136,7 @@ def _address(fields: dict[str, Any], name: str) -> tuple[int, int]:
     return _read(parse_address, fields[name], f"--{name}")
 
 
-def _read(reader: Callable[[str], _Value], text: str, option: str) -> _Value:
+def _read(reader: Callable[[_Text], _Value], text: _Text, option: str) -> _Value:
     """Return the value of an option. Raises click.BadParameter where ``reader`` raises ValueError."""
     try:
         return reader(text)

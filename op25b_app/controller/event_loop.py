@@ -14,11 +14,6 @@ MAX_IN_A_ROW = 16
 """Maximum number of connections served in one turn; the kernel reports the rest next."""
 
 
-def collect_between_turns() -> None:
-    """Leave garbage collection to :func:`few_ready`."""
-    collector.collect_between_turns_only()
-
-
 def few_ready(epoll: Any, seconds: float) -> list[tuple[int, int]]:
     """Return ready descriptors, each with its events; wait for one for ``seconds`` at most."""
     collector.between_turns()

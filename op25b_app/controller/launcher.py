@@ -17,6 +17,12 @@ from typing import Any, NoReturn
 
 APPLICATION = "op25b_app.app"
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+REMEDIES = {
+    "ConfigDirNotFoundError": "name another directory with --config-dir, or leave it out",
+    "ConfigFilesNotFoundError": "name another file with --config-file, or leave it out",
+    "ConfigFilesPermissionDeniedError": "let this user read it",
+}
+"""Remedies for a configuration file that cannot be used, by oslo.config's error; that names the file."""
 DEFAULTS = {
     # Any client of the REST interface can control the switches.
     "wsapi_host": "127.0.0.1",
@@ -71,7 +77,9 @@ def run(
             return 2
         raise
     except cfg.Error as error:  # of a configuration file
-        return _refuse([f"{' '.join(str(error).split())}; {_remedy(error)}"])
+        return _refuse(
+            [f"{' '.join(str(error).split())}; {REMEDIES.get(type(error).__name__, 'correct that file')}"]
+        )
     except (OSError, UnicodeError) as error:
         if not were_read():
             place = getattr(error, "filename", None) or "a configuration file"
@@ -86,19 +94,6 @@ def run(
         print("op25b: the controller ended by itself; the messages above say why", file=sys.stderr)
         return 1
     return 0
-
-
-def _remedy(error: Exception) -> str:
-    """Return the remedy for a configuration file that cannot be used; the error names the file."""
-    from oslo_config import cfg
-
-    if isinstance(error, cfg.ConfigDirNotFoundError):
-        return "name another directory with --config-dir, or leave it out"
-    if isinstance(error, cfg.ConfigFilesNotFoundError):
-        return "name another file with --config-file, or leave it out"
-    if isinstance(error, cfg.ConfigFilesPermissionDeniedError):
-        return "let this user read it"
-    return "correct that file"
 
 
 def _read_user_flags(arguments: Sequence[str], read: Callable[[], None]) -> None:

@@ -38,16 +38,13 @@ def wrong_values(conf: Any) -> list[str]:
     Wrong values on the command line are refused earlier; section [op25b] is checked in settings.
     """
     problems = []
-    for name in conf:
-        if isinstance(_value(conf, name), cfg.ConfigOpts.GroupAttr):
-            names = [(each, name) for each in conf[name]] if name != "op25b" else []
-        else:
-            names = [(name, None)]
-        for option, group in names:
-            try:
-                _ = conf[group][option] if group else conf[option]
-            except ValueError as error:
-                problems.append(_wrong_value(option, group, str(error)))
+    for known, section in conf._all_opt_infos():
+        name, group = known["opt"].dest, section.name if section else None
+        try:
+            _ = conf[group][name] if group else conf[name]
+        except ValueError as error:
+            if group != settings.SECTION:
+                problems.append(_wrong_value(name, group, str(error)))
     return problems
 
 
@@ -123,13 +120,6 @@ def listening_problem(host: str, port: int, flags: str) -> str | None:
     return f"cannot listen on {host} port {port}: {reason}; choose another address with {flags}"
 
 
-def _value(conf: Any, name: str) -> Any:
-    try:
-        return conf[name]
-    except ValueError:
-        return None
-
-
 def _wrong_value(name: str, group: str | None, error: str) -> str:
     """Return oslo.config's error in words for the author of the file."""
     file = re.search(r"detail='([^']*)'", error)
@@ -171,13 +161,8 @@ def _instead(name: str) -> str:
 def _wrong_port(conf: Any, name: str, group: str | None, *, lowest: int) -> Iterator[str]:
     port = conf[group][name] if group else conf[name]
     if port is not None and not lowest <= port <= HIGHEST_PORT:
-        yield f"{_given(conf, name, group=group)}: ports are from 1 to {HIGHEST_PORT}; {_port_instead(name)}"
-
-
-def _port_instead(name: str) -> str:
-    if name in OPENFLOW_PORTS:
-        return f"give one of them, or leave it out for {TCP_PORT}"
-    return "give one of them"
+        remedy = "give one of them" + (f", or leave it out for {TCP_PORT}" if name in OPENFLOW_PORTS else "")
+        yield f"{_given(conf, name, group=group)}: ports are from 1 to {HIGHEST_PORT}; {remedy}"
 
 
 def _wrong_protocol(conf: Any) -> Iterator[str]:

@@ -146,9 +146,9 @@ def serve_few_in_a_row() -> None:
     from eventlet import hubs
     from eventlet.hubs import epolls
 
-    from op25b_app.controller import event_loop
+    from op25b_app.controller import event_loop, garbage
 
     hub: Any = hubs.get_hub()
     if isinstance(hub, epolls.Hub):
         hub.do_poll = partial(event_loop.few_ready, hub.poll)
-        event_loop.collect_between_turns()
+        garbage.collector.collect_between_turns_only()

@@ -33,7 +33,7 @@ _stopping = False
 def install(on_reload: Callable[[], object]) -> None:
     """Make SIGINT and SIGTERM stop the process, and SIGHUP call ``on_reload`` in a green thread.
 
-    Call it once, from the main thread. A stop is a KeyboardInterrupt in the main greenlet: there
+    Call it once, from the main greenlet. A stop is a KeyboardInterrupt in the main greenlet: there
     ``ryu-manager`` waits for its applications, and closes them all. A second SIGINT or SIGTERM ends the
     process at once, and so does the end of STOP_SECONDS. An exception of ``on_reload`` is logged.
     """
@@ -43,7 +43,7 @@ def install(on_reload: Callable[[], object]) -> None:
         signal.signal(number, _limit_stop)
     signal.signal(signal.SIGHUP, _leave_to_pipe)
     atexit.register(_end)
-    eventlet.spawn(_read_signals, reading, ReloadQueue(on_reload))
+    eventlet.spawn(_read_signals, reading, ReloadQueue(on_reload), greenlet.getcurrent())
 
 
 def stopping() -> bool:
@@ -104,18 +104,11 @@ class ReloadQueue:
         self._runs = False
 
 
-def _read_signals(reading: int, reloads: ReloadQueue) -> None:
+def _read_signals(reading: int, reloads: ReloadQueue, main: greenlet.greenlet) -> None:
     while True:
         for number in sorted(set(green_os.read(reading, 512))):
             if number == signal.SIGHUP:
                 reloads.ask()
             elif number in STOP_SIGNALS:
                 _log.info("%s: stopping", signal.Signals(number).name)
-                eventlet.hubs.get_hub().schedule_call_global(0, _main_greenlet().throw, KeyboardInterrupt)
-
-
-def _main_greenlet() -> greenlet.greenlet:
-    current = greenlet.getcurrent()
-    while current.parent is not None:
-        current = current.parent
-    return current
+                eventlet.hubs.get_hub().schedule_call_global(0, main.throw, KeyboardInterrupt)

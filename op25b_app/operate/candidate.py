@@ -102,7 +102,7 @@ def load_candidate(
 
     try:
         loaded = load(path, at, read_and_note, previous, list_and_note)
-        return _compared(loaded, named, before, at, with_effect=with_effect)
+        return Candidate(loaded, frozenset(named), *_changes(before, loaded, at, with_effect=with_effect))
     except Exception as failure:
         # An error in op25b in reading one file must not cost the policy in force.
         log.exception("an error of op25b: please report it with %s", path)
@@ -111,17 +111,18 @@ def load_candidate(
         return Candidate(Loaded(None, (problem,), {}, ""), frozenset(named))
 
 
-def _compared(
-    loaded: Loaded, named: Iterable[Path], before: InForce | None, at: float, *, with_effect: bool
-) -> Candidate:
+def _changes(
+    before: InForce | None, loaded: Loaded, at: float, *, with_effect: bool
+) -> tuple[tuple[str, ...], ...]:
+    """Return the fields ``effect``, ``stops`` and ``opens`` of :class:`Candidate`."""
     if loaded.policy is None or before is None or loaded.digest == before.digest:
-        return Candidate(loaded, frozenset(named))
+        return (), (), ()
     old, new = before.policy, loaded.policy
     opens = tuple(newly_exposed(old, new, at))
     if not with_effect:
-        return Candidate(loaded, frozenset(named), stops=tuple(stops_blocking(old, new, at)), opens=opens)
+        return (), tuple(stops_blocking(old, new, at)), opens
     diff = effect(old, new, at)
-    return Candidate(loaded, frozenset(named), tuple(summary(diff)), diff.stops_blocking, opens)
+    return tuple(summary(diff)), diff.stops_blocking, opens
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

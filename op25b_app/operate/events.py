@@ -82,6 +82,6 @@ class Journal:
         return {"journal": iso(self._started), "last": self._last, "missed": missed, "events": events}
 
 
-def iso(at: float) -> str:
-    """Return seconds since 1970 as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="milliseconds")
+def iso(at: float, precision: str = "milliseconds") -> str:
+    """Return seconds since 1970 as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec=precision)

@@ -19,12 +19,10 @@ class LoopLag:
         while True:
             due = clock() + LATE_SECONDS
             sleep(LATE_SECONDS)
-            self._note(clock() - due)
+            lag = clock() - due
+            self.longest = max(self.longest, lag)
+            self.late += lag > LATE_SECONDS
 
     def report(self) -> dict[str, float]:
         """Return the lag as JSON values, in seconds."""
         return {"longest_lag": round(self.longest, 4), "late": self.late, "late_from": LATE_SECONDS}
-
-    def _note(self, lag: float) -> None:
-        self.longest = max(self.longest, lag)
-        self.late += lag > LATE_SECONDS

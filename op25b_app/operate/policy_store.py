@@ -7,7 +7,7 @@ import json
 import posix  # "os" without what eventlet puts in its place, which makes an event loop for a thread
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from op25b_app.policy.loader import digest
 from op25b_app.policy.schema import LAST_MOMENT
@@ -66,8 +66,9 @@ class PolicyStore:
         try:
             body = json.loads(self._read(place))
             files = {Path(file["path"]): file["text"].encode() for file in body["files"]}
+            kept = StoredPolicy(float(body["since"]), files)
             intact = body["format"] == FORMAT and body["sha256"] == digest(files.values())
-            kept = StoredPolicy(_moment(body["since"]), files)
+            intact &= 0 <= kept.since <= LAST_MOMENT  # it has a date
         except FileNotFoundError:
             return None
         except OSError as error:
@@ -77,14 +78,6 @@ class PolicyStore:
         if not intact:
             raise StoreError(f"{place} is damaged, or of another version of op25b: it is not used")
         return kept
-
-
-def _moment(value: Any) -> float:
-    """Return a time in seconds since 1970 as a float. Raises ValueError where it has no date."""
-    moment = float(value)
-    if not 0 <= moment <= LAST_MOMENT:
-        raise ValueError
-    return moment
 
 
 def _replace(place: Path, content: bytes) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from op25b_app.operate.candidate import Candidate, Refusal, problem_lines
+from op25b_app.operate.events import iso
 from op25b_app.operate.policy_manager import PolicyManager, RefusedPolicy
 from op25b_app.sync.session import Session
 from op25b_app.sync.status import State, is_converged
@@ -39,7 +39,7 @@ def status_report(
         "policy": {
             "file": str(path),
             "sha256": in_force.digest,
-            "since": _iso(in_force.since),
+            "since": iso(in_force.since, "seconds"),
             "kept": in_force.kept,
             "keep_error": policies.keep_error,
             "refused": refused and _refused(refused),
@@ -71,7 +71,7 @@ def reload_report(
 
 
 def _refused(refused: RefusedPolicy) -> dict[str, Any]:
-    return {"at": _iso(refused.at), "because": refused.because, "sha256": refused.digest}
+    return {"at": iso(refused.at, "seconds"), "because": refused.because, "sha256": refused.digest}
 
 
 def _switch(session: Session, current: set[int]) -> dict[str, Any]:
@@ -80,7 +80,7 @@ def _switch(session: Session, current: set[int]) -> dict[str, Any]:
         "dpid": f"{session.dpid:#x}",
         "state": status.state.value,
         "reason": status.reason,
-        "since": _iso(status.since),
+        "since": iso(status.since, "seconds"),
         "in_policy": session.desired is not None,
         "current": session.dpid in current,
         "rules": status.rules,
@@ -88,7 +88,3 @@ def _switch(session: Session, current: set[int]) -> dict[str, Any]:
         "mode": session.desired.switch.mode.value if session.desired else None,
         "openflow": session.openflow_version,
     }
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, timezone.utc).isoformat(timespec="seconds")

@@ -25,33 +25,29 @@ class TurnUsage:
     """The part of a turn that has been used since :meth:`renew`."""
 
     def __init__(self) -> None:
-        self._spent = 0.0
+        self.spent = 0.0
+        """Number of turns used; negative where turns are saved."""
 
     def charge(self, size: int, seconds: float) -> None:
         """Charge a message of ``size`` bytes that took ``seconds`` to read."""
-        self._spent += max(max(size, LEAST_BYTES) / TURN_BYTES, min(seconds, MAX_SECONDS) / TURN_SECONDS)
-
-    @property
-    def spent(self) -> float:
-        """Number of turns used; negative where turns are saved."""
-        return self._spent
+        self.spent += max(max(size, LEAST_BYTES) / TURN_BYTES, min(seconds, MAX_SECONDS) / TURN_SECONDS)
 
     @property
     def is_used_up(self) -> bool:
         """True where a whole turn is used up."""
-        return self._spent >= 1.0
+        return self.spent >= 1.0
 
     def renew(self) -> None:
         """Begin another turn; a connection that used several waits for as many."""
-        self._spent = max(self._spent - 1.0, 0.0)
+        self.spent = max(self.spent - 1.0, 0.0)
 
     def recover(self, seconds: float) -> None:
         """Credit the turns gained in ``seconds``; at most MAX_SAVED are saved."""
-        self._spent = max(self._spent - seconds / SLICE_SECONDS, -MAX_SAVED)
+        self.spent = max(self.spent - seconds / SLICE_SECONDS, -MAX_SAVED)
 
     def reset(self) -> None:
         """Set the used turns to zero."""
-        self._spent = 0.0
+        self.spent = 0.0
 
 
 class ConnectionClass(enum.Enum):

@@ -12,7 +12,7 @@ from eventlet import hubs
 from eventlet.green import socket
 from ryu.lib import hub
 
-from op25b_app.controller import event_loop, ryu_patches
+from op25b_app.controller import event_loop, garbage, ryu_patches
 from op25b_app.controller.garbage import Collector
 from tests.cyclic_garbage import make_in_another_thread
 
@@ -21,7 +21,9 @@ CONNECTIONS = 200
 
 @pytest.fixture(autouse=True)
 def few_in_a_row(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(event_loop, "collector", Collector())
+    collector = Collector()
+    for module in (event_loop, garbage):
+        monkeypatch.setattr(module, "collector", collector)
     ryu_patches.serve_few_in_a_row()
     yield
     del hubs.get_hub().do_poll
