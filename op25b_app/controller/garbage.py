@@ -53,7 +53,7 @@ class Collector:
         began = self._now()
         if began >= self._all_at:
             gc.collect()
-            self._all_at = began + _wait(self._now() - began)
+            self._all_at = began + max(1.0, ((self._now() - began) / SHORT_SECONDS) ** 2)
             return
         gc.enable()
         _ = sorted(())  # one object too many: here Python collects, and chooses the generation
@@ -83,11 +83,6 @@ class Collector:
                 gc.collect(_MIDDLE_GENERATION)
             eventlet.sleep(LOOK_SECONDS)
         self._looks = False
-
-
-def _wait(seconds: float) -> float:
-    """Return the seconds to wait after a full collection that took ``seconds``."""
-    return max(1.0, (seconds / SHORT_SECONDS) ** 2)
 
 
 collector = Collector()

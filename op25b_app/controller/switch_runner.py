@@ -152,17 +152,14 @@ class SwitchRunner:
             self._ports.pop(datapath, None)
             return
         try:
-            self._carry_out(self._take_step(step))
+            began = self._now()
+            outcome = step(began)
+            self.session.ended(began, self._now())
+            self._carry_out(outcome)
         except Exception:
             # An error in op25b gives up what is under way on this switch, and nothing else.
             log.exception("%s: internal error", self)
             self._carry_out(self.session.fail(INTERNAL_ERROR, self._now()))
-
-    def _take_step(self, step: Step) -> Outcome:
-        began = self._now()
-        outcome = step(began)
-        self.session.ended(began, self._now())
-        return outcome
 
     def _carry_out(self, outcome: Outcome) -> None:
         """Send and log the outcome of a step, and have its job done."""

@@ -46,11 +46,6 @@ def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -
         connection.request(method, target)
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         return answer
-    except _StrangerError as error:
-        raise NoControllerError(
-            f"{error}, who may pose as a controller: run this as that user, or name another socket with "
-            f"--socket or {VARIABLE}"
-        ) from None
     except PermissionError:
         raise NoControllerError(
             f"no permission to use {path}: run this as the user that runs the controller"
@@ -81,8 +76,12 @@ def _no_answer(path: Path, listener: int | None, seconds: float) -> str:
     )
 
 
-class _StrangerError(Exception):
-    """The listener's user is neither this one nor root; the text names that user."""
+def _posing(what: str) -> NoControllerError:
+    """Return the error for a listener whose user is neither this one nor root; ``what`` names that user."""
+    return NoControllerError(
+        f"{what}, who may pose as a controller: run this as that user, or name another socket with "
+        f"--socket or {VARIABLE}"
+    )
 
 
 def _is_shared(path: Path) -> bool:
@@ -91,22 +90,22 @@ def _is_shared(path: Path) -> bool:
 
 
 def _check_directory(path: Path) -> None:
-    """Raise _StrangerError where a socket in a shared place is in another user's directory."""
+    """Raise NoControllerError where a socket in a shared place is in another user's directory."""
     if not _is_shared(path):
         return
     about = path.parent.lstat()
     if about.st_uid not in (0, os.geteuid()):
-        raise _StrangerError(f"{path.parent} belongs to {_user(about.st_uid)}")
+        raise _posing(f"{path.parent} belongs to {_user(about.st_uid)}")
 
 
 def _check_peer(path: Path, user: int) -> None:
-    """Raise _StrangerError where the user who listens there must not be trusted.
+    """Raise NoControllerError where the user who listens there must not be trusted.
 
     Root may ask controllers of other users, where their sockets are not in a shared place.
     """
     if user in (0, os.geteuid()) or (os.geteuid() == 0 and not _is_shared(path)):
         return
-    raise _StrangerError(f"{path} is a socket of {_user(user)}")
+    raise _posing(f"{path} is a socket of {_user(user)}")
 
 
 def _user(number: int) -> str:

@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 LONGEST_SECONDS = 10.0
 """Maximum wait for a file that changes again and again, in seconds."""
 
 
-class FileAttributes(NamedTuple):
-    """Attributes that show a change of a file without reading it; ``changed`` in ns since 1970."""
-
-    inode: int
-    size: int
-    changed: int
-
-
+FileAttributes = tuple[int, int, int]
+"""Inode, size and time of change of a file: what shows a change without reading it."""
 Snapshot = Mapping[Path, FileAttributes | None]
 """Each file as it was seen, None where it cannot be seen."""
 
@@ -32,7 +25,7 @@ def _attributes_of(path: Path) -> FileAttributes | None:
         about = path.stat()
     except (OSError, ValueError):
         return None
-    return FileAttributes(about.st_ino, about.st_size, about.st_mtime_ns)
+    return about.st_ino, about.st_size, about.st_mtime_ns
 
 
 class ChangeDetector:

@@ -159,11 +159,7 @@ def _list_tables(database: str | None) -> dict[str, dict[str, Row]]:
     commands = [part for table in TABLES for part in ("--", "list", table)][1:]
     where = [] if database is None else [f"--db={database}"]
     answer = _run("ovs-vsctl", f"--timeout={TIMEOUT}", "--format=json", *where, *commands)
-    decoder, position, tables = json.JSONDecoder(), 0, []
-    while position < len(answer.rstrip()):
-        table, position = decoder.raw_decode(answer, position)
-        position += len(answer[position:]) - len(answer[position:].lstrip())
-        tables.append(_rows(table))
+    tables = (_rows(json.loads(line)) for line in answer.splitlines() if line)
     return dict(zip(TABLES, tables, strict=True))
 
 

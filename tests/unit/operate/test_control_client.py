@@ -112,7 +112,7 @@ def test_root_may_ask_where_nobody_else_can_make_sockets(monkeypatch: pytest.Mon
     monkeypatch.setattr(control_client, "_is_shared", lambda path: False)
     control_client._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
     monkeypatch.setattr(os, "geteuid", lambda: 1001)
-    with pytest.raises(control_client._StrangerError):
+    with pytest.raises(NoControllerError, match="who may pose as a controller"):
         control_client._check_peer(Path("/run/user/1000/op25b/control.sock"), 1000)
 
 

@@ -46,7 +46,7 @@ LEASES, POLICY = Path("leases.txt"), Path("policy.yaml")
 
 
 def seen(number: int) -> FileAttributes:
-    return FileAttributes(number, 100, number)
+    return number, 100, number
 
 
 def test_a_file_that_never_stands_still_is_read_after_the_longest_wait() -> None:
