@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from op25b_app.diff import Effect, SwitchEffect, Traffic
     from op25b_app.diff.address_text import AddressSet
     from op25b_app.diff.policy_diff import ExceptionEnd
-    from op25b_app.policy.model import Policy
 
 _LISTS = {
     "BLOCKED": "becomes_blocked",
@@ -47,10 +46,14 @@ def command(
     Exits with 0 where the changes are shown; with 1 where one of the policies has errors.
     """
     from op25b_app.diff import effect
+    from op25b_app.operate.policy_cache import load_cached
     from op25b_app.policy.diagnostic import unknown_switch
     from op25b_app.policy.exposure import newly_exposed
 
-    old, new = _policies_or_exit(old_path, new_path, at=at)
+    before, after = load_cached(old_path, at), load_cached(new_path, at)
+    if before.policy is None or after.policy is None:
+        errors_and_exit((*before.errors, *after.errors))
+    old, new = before.policy, after.policy
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
@@ -62,16 +65,6 @@ def command(
     else:
         asking = [f"warning: {line}; a reload asks for --yes" for line in (*result.stops_blocking, *opens)]
         click.echo("\n".join([*_lines(result, most), *asking]))
-
-
-def _policies_or_exit(*paths: Path, at: float) -> tuple[Policy, Policy]:
-    """Return both policies; print the errors of both and exit with 1 where there are any."""
-    from op25b_app.operate.policy_cache import load_cached
-
-    old, new = (load_cached(path, at) for path in paths)
-    if old.policy is None or new.policy is None:
-        errors_and_exit((*old.errors, *new.errors))
-    return old.policy, new.policy
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:

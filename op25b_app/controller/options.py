@@ -8,7 +8,7 @@ import re
 import socket
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from errno import EACCES, ENOTDIR, ENXIO
 from typing import Any
@@ -93,18 +93,13 @@ def obstacles(conf: Any) -> Iterator[str]:
     yield from _openflow_obstacles(conf)
     yield from tls.obstacles(conf)
     for name in WRITTEN:
-        if (path := getattr(conf, name)) and (reason := _why_not_written(path)):
-            yield f"cannot write {_given(conf, name)}: {reason}; {_instead(name)}"
-    if (
-        (path := conf.log_dir)
-        and not conf.log_file
-        and (reason := _why_not_written(os.path.join(path, "x.log")))
-    ):
-        yield f"cannot write a file in {_given(conf, 'log_dir')}: {reason}; {_instead('log_dir')}"
-    if (path := conf.user_flags) and (reason := _why_not_read(path)):
-        yield f"cannot read {_given(conf, 'user_flags')}: {reason}; {_instead('user_flags')}"
-    if (path := conf.log_config_file) and (reason := _why_not_read(path) or _why_no_log_configuration(path)):
-        yield f"cannot read {_given(conf, 'log_config_file')}: {reason}; {_instead('log_config_file')}"
+        yield from _unusable(conf, "write", name, _why_not_written)
+    if not conf.log_file:
+        yield from _unusable(
+            conf, "write a file in", "log_dir", lambda path: _why_not_written(os.path.join(path, "x.log"))
+        )
+    yield from _unusable(conf, "read", "user_flags", _why_not_read)
+    yield from _unusable(conf, "read", "log_config_file", _why_no_log_configuration)
 
 
 def web_obstacles(conf: Any) -> Iterator[str]:
@@ -154,8 +149,11 @@ def _flag(name: str, group: str | None = None) -> str:
     return "--" + "-".join(part.replace("_", "-") for part in (group, name) if part)
 
 
-def _instead(name: str) -> str:
-    return f"name another with {_flag(name)}, or leave it out"
+def _unusable(conf: Any, what: str, name: str, why_not: Callable[[str], str | None]) -> Iterator[str]:
+    """Yield a message where an option names a file of which ``why_not`` returns a reason."""
+    if (path := conf[name]) and (reason := why_not(path)):
+        remedy = f"name another with {_flag(name)}, or leave it out"
+        yield f"cannot {what} {_given(conf, name)}: {reason}; {remedy}"
 
 
 def _wrong_port(conf: Any, name: str, group: str | None, *, lowest: int) -> Iterator[str]:
@@ -244,6 +242,8 @@ def _why_not_read(path: str) -> str | None:
 
 
 def _why_no_log_configuration(path: str) -> str | None:
+    if reason := _why_not_read(path):
+        return reason
     parser = configparser.RawConfigParser()
     try:
         parser.read(path)
