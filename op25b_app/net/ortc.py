@@ -68,20 +68,14 @@ class SmallestTable:
         """Keys by label; one of them has length 0, so every address has a label."""
         before = previous.parts if previous is not None and previous.says == says else {}
         self._version, default = table.version, says[table.default]
+        gathering = _UnitCostPasses(table, says, before, self.parts)
         if costs is not None:
             gathering = _WeightedPasses(table, says, before, self.parts, costs)
-            root = gathering.root()
-            label = gathering.label_of_everything(root, default)
-            self.entries[label].append(0)
-            parts = {id(part.node): part for part in self.parts.values()}
-            gathering.choose(root, label, self.entries, parts)
-            return
-        root = _UnitCostPasses(table, says, before, self.parts).root()
-        _, _, possible, _, _ = root
-        label = default if default & possible else possible & -possible
+        root = gathering.root()
+        label = gathering.label_of_everything(root, default)
         self.entries[label].append(0)
         parts = {id(part.node): part for part in self.parts.values()}
-        _choose(WIDTH[table.version], root, label, self.entries, parts)
+        gathering.choose(root, label, self.entries, parts)
 
     def directly_within(self, label: int, around: int) -> list[Key]:
         """Return the entries with a label for which the next shorter entry has the label ``around``."""
@@ -97,7 +91,7 @@ class SmallestTable:
 
 
 class _UnitCostPasses:
-    """Passes one and two of the paper: from the leaves up, the labels that cost least."""
+    """Passes one to three of the paper: from the leaves up the labels that cost least, then back down."""
 
     def __init__(
         self,
@@ -152,10 +146,17 @@ class _UnitCostPasses:
         return key, own, own, None, None
 
     def _with_child(self, key: Key, own: int, around: int, child: _Node | None) -> _Node | None:
-        return _with_child(key, own, around, child)
+        if own == around:
+            return child
+        return self._leaf(key, own) if child is None else self._above(key, own, child)
 
     def _with_children(self, key: Key, own: int, around: int, left: _Node, right: _Node) -> _Node | None:
-        return _with_children(key, own, around, left, right)
+        below = (key & 0xFF) + 1
+        further_left, further_right = (left[0] & 0xFF) - below, (right[0] & 0xFF) - below
+        if left[3] is right[3] is None and left[1] == right[1] and further_left == further_right == 0:
+            return self._with_child(key, left[1], around, None)
+        one, other = _along(left[2], own, further_left), _along(right[2], own, further_right)
+        return key, own, one & other or one | other, left, right
 
     def _part(self, low: int, high: int, around: int) -> _Node | None:
         keys, labels = self._keys[low:high], self._labels[low:high]
@@ -164,6 +165,50 @@ class _UnitCostPasses:
             part = Part(keys, labels, around, self._gather(low, high, around, True), {})
         self._parts[keys[0]] = part
         return part.node
+
+    def label_of_everything(self, root: _Node, preferred: int) -> int:
+        """Return the label of the entry for everything."""
+        return preferred if preferred & root[2] else root[2] & -root[2]
+
+    def choose(self, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
+        """Choose from the root down an entry wherever the label in force cannot stay (pass three).
+
+        ``label`` is that of ``node``, and ``parts`` are those below, by the identity of their nodes.
+        """
+        key, own, _, left, right = node
+        below = (key & 0xFF) + 1
+        if left is not None and right is None and label != own:
+            entries[own].append(_sibling(self._width, left[0], below))
+        for child in (left, right):
+            if child is None:
+                return
+            chosen = self._choose_child(child, own, below, label, entries)
+            if child[3] is None:
+                continue
+            part = parts.get(id(child))
+            if part is None:
+                self.choose(child, chosen, entries, parts)
+                continue
+            if chosen not in part.chosen:
+                part.chosen[chosen] = defaultdict(list)
+                self.choose(child, chosen, part.chosen[chosen], {})
+            for each, keys in part.chosen[chosen].items():
+                entries[each] += keys
+
+    def _choose_child(self, child: _Node, own: int, level: int, label: int, entries: Entries) -> int:
+        """Choose the entries down to a child; ``level`` is that of the half that holds it."""
+        key, child_own, possible, _, _ = child
+        length = key & 0xFF
+        if length > level and label != own:
+            if length == level + 1 and possible & label and not possible & own:
+                entries[own].append(_sibling(self._width, key, length))
+            else:
+                entries[own].append(_ancestor(self._width, key, level))
+                label = own
+        if not possible & label:
+            label = child_own if child_own & possible else possible & -possible
+            entries[label].append(key)
+        return label
 
 
 class Costs:
@@ -232,7 +277,7 @@ class Costs:
 
 
 class _WeightedPasses(_UnitCostPasses):
-    """Passes one to three with unequal costs; a place holds its cost, not its cheapest labels."""
+    """The same with unequal costs; a place holds its cost, not its cheapest labels."""
 
     def __init__(
         self,
@@ -248,11 +293,6 @@ class _WeightedPasses(_UnitCostPasses):
     def _leaf(self, key: Key, own: int) -> _Node:
         return key, own, self._costs.leaves[own], None, None
 
-    def _with_child(self, key: Key, own: int, around: int, child: _Node | None) -> _Node | None:
-        if own == around:
-            return child
-        return self._leaf(key, own) if child is None else self._above(key, own, child)
-
     def _with_children(self, key: Key, own: int, around: int, left: _Node, right: _Node) -> _Node | None:
         both = [self._up_to(key, own, child) for child in (left, right)]
         return key, own, self._costs.joined(*both), left, right
@@ -265,21 +305,8 @@ class _WeightedPasses(_UnitCostPasses):
         """Return the cost of the half that holds a child."""
         return self._costs.along(child[2], own, (child[0] & 0xFF) - (key & 0xFF) - 1)
 
-    def choose(self, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
-        """Choose the entries below a node whose label is chosen (pass three)."""
-        key, own, _, left, right = node
-        below = (key & 0xFF) + 1
-        if left is not None and right is None and label != own:
-            entries[own].append(_sibling(self._width, left[0], below))
-        for child in (left, right):
-            if child is not None:
-                self._choose_child(child, own, below, label, entries, parts)
-
-    def _choose_child(
-        self, child: _Node, own: int, level: int, label: int, entries: Entries, parts: Mapping[int, Part]
-    ) -> None:
-        """Choose the entries of a child; ``level`` is that of the half that holds it."""
-        costs, width, (key, child_own, _, grandchild, _) = self._costs, self._width, child
+    def _choose_child(self, child: _Node, own: int, level: int, label: int, entries: Entries) -> int:
+        costs, width, (key, child_own, _, _, _) = self._costs, self._width, child
         for length in range(level, key & 0xFF):
             if label == own:
                 break
@@ -294,17 +321,7 @@ class _WeightedPasses(_UnitCostPasses):
         chosen = costs.cheapest(label, self._halves(child), child_own)
         if chosen != label:
             entries[chosen].append(key)
-        if grandchild is None:
-            return
-        part = parts.get(id(child))
-        if part is None:
-            self.choose(child, chosen, entries, parts)
-            return
-        if chosen not in part.chosen:
-            part.chosen[chosen] = defaultdict(list)
-            self.choose(child, chosen, part.chosen[chosen], {})
-        for each, keys in part.chosen[chosen].items():
-            entries[each] += keys
+        return chosen
 
     def label_of_everything(self, root: _Node, preferred: int) -> int:
         return self._costs.cheapest(self._costs.last, self._halves(root), preferred)
@@ -320,23 +337,6 @@ class _WeightedPasses(_UnitCostPasses):
         return tuple(map(operator.add, *both))
 
 
-def _with_child(key: Key, own: int, around: int, child: _Node | None) -> _Node | None:
-    if own == around:
-        return child
-    if child is None:
-        return key, own, own, None, None
-    return key, own, _along(child[2], own, (child[0] & 0xFF) - (key & 0xFF)), child, None
-
-
-def _with_children(key: Key, own: int, around: int, left: _Node, right: _Node) -> _Node | None:
-    below = (key & 0xFF) + 1
-    further_left, further_right = (left[0] & 0xFF) - below, (right[0] & 0xFF) - below
-    if left[3] is right[3] is None and left[1] == right[1] and further_left == further_right == 0:
-        return _with_child(key, left[1], around, None)
-    possible_left, possible_right = _along(left[2], own, further_left), _along(right[2], own, further_right)
-    return key, own, possible_left & possible_right or possible_left | possible_right, left, right
-
-
 def _along(labels: int, own: int, steps: int) -> int:
     """Return ``labels`` after ``steps`` levels up, where the other branch holds only ``own``."""
     if steps == 0:
@@ -344,43 +344,6 @@ def _along(labels: int, own: int, steps: int) -> int:
     if steps == 1 and not labels & own:
         return labels | own
     return own
-
-
-def _choose(width: int, node: _Node, label: int, entries: Entries, parts: Mapping[int, Part]) -> None:
-    """Choose from the root down an entry wherever the label in force cannot stay (pass three).
-
-    ``parts`` are those below, by the identity of their nodes.
-    """
-    key, own, _, left, right = node
-    below = (key & 0xFF) + 1
-    if left is not None and right is None and label != own:
-        entries[own].append(_sibling(width, left[0], below))
-    for child in (left, right):
-        if child is None:
-            return
-        in_force = label
-        child_key, child_own, possible, grandchild, _ = child
-        length = child_key & 0xFF
-        if length > below and in_force != own:
-            if length == below + 1 and possible & in_force and not possible & own:
-                entries[own].append(_sibling(width, child_key, length))
-            else:
-                entries[own].append(_ancestor(width, child_key, below))
-                in_force = own
-        if not possible & in_force:
-            in_force = child_own if child_own & possible else possible & -possible
-            entries[in_force].append(child_key)
-        if grandchild is None:
-            continue
-        part = parts.get(id(child))
-        if part is None:
-            _choose(width, child, in_force, entries, parts)
-            continue
-        if in_force not in part.chosen:
-            part.chosen[in_force] = defaultdict(list)
-            _choose(width, child, in_force, part.chosen[in_force], {})
-        for chosen, keys in part.chosen[in_force].items():
-            entries[chosen] += keys
 
 
 def _ancestor(width: int, key: Key, length: int) -> Key:
