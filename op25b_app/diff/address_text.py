@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 from op25b_app.net.prefix import WIDTH, Prefix
-from op25b_app.net.prefix_cover import cover_of_interval, minimal_table
-from op25b_app.net.ranges import Ranges, complement, merged, size
+from op25b_app.net.prefix_cover import cover_of_interval, held_by, minimal_table
+from op25b_app.net.ranges import Ranges, complement, size
 
 _MAX_WITH_HOLES = 1000
 """Maximum number of prefixes for which holes are tried; a longer list is not read in full."""
-
-
-def held_by(prefixes: Iterable[Prefix]) -> Ranges:
-    """Return the addresses of ``prefixes``, all of one version, as ranges."""
-    return merged([(prefix.first, prefix.last) for prefix in prefixes])
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from op25b_app.diff.address_text import held_by
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.words import names
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_cover import held_by
 from op25b_app.net.ranges import Ranges, complement
 from op25b_app.policy.model import (
     MailException,
@@ -186,9 +186,7 @@ class _Closure:
             diagrams.negation(symbolic.forbidden_tag(PortRole.SUBSCRIBER)),
         ]
         for version, eth_type in zip(_VERSIONS, (0x0800, 0x86DD), strict=True):
-            ranges = ((first, last, diagrams.leaf(True)) for first, last in self._all_dynamic(version))
-            level = LEVELS[f"ipv{version}_src"]
-            dynamic = diagrams.intervals(level, ranges, diagrams.leaf(False))
+            dynamic = diagrams.within(LEVELS[f"ipv{version}_src"], self._all_dynamic(version))
             mail = diagrams.both(symbolic.one_of("eth_type", (eth_type,)), *asked, dynamic)
             if Verdict.BLOCK in diagrams.choose(mail, verdicts, permitted).values:
                 return True

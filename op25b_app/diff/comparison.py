@@ -102,10 +102,9 @@ class PolicyComparison:
     def changes_within(self, carried: Carried, ports: Ranges) -> Diagram:
         """Return ``changes`` for packets that can come in at these ports: no ethertype is below 0x600."""
         diagrams, changes = self._diagrams, self.changes(carried)
-        yes, no = diagrams.leaf(True), diagrams.leaf(False)
-        here = diagrams.intervals(_IN_PORT, ((first, last, yes) for first, last in ports), no)
-        ethertypes = diagrams.intervals(LEVELS["eth_type"], ((ETH_LENGTH, 0xFFFF, yes),), no)
-        return diagrams.choose(diagrams.both(ethertypes, here), changes, diagrams.leaf(None))
+        ethertypes = diagrams.within(LEVELS["eth_type"], [(ETH_LENGTH, 0xFFFF)])
+        here = diagrams.both(ethertypes, diagrams.within(_IN_PORT, ports))
+        return diagrams.choose(here, changes, diagrams.leaf(None))
 
     @cached_property
     def situations(self) -> tuple[TagsAndPorts, ...]:

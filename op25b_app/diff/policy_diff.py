@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from op25b_app.compiler.compiler import compile_rules
-from op25b_app.diff.address_text import held_by
 from op25b_app.diff.blocking import stops_blocking
 from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import held_by
 from op25b_app.net.ranges import Ranges
 from op25b_app.policy.canonical import meaning
 from op25b_app.policy.lint import unbound_lines

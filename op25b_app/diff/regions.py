@@ -58,11 +58,7 @@ def exists_above(diagrams: Diagrams, where: Diagram, level: int) -> Diagram:
     """Return the function that is true where some values of the fields before ``level`` make it true."""
     if where.level >= level:
         return where
-    parts = list(dict.fromkeys(exists_above(diagrams, child, level) for child in where.children))
-    while len(parts) > 1:
-        # In pairs: thousands in a row would take quadratic time.
-        parts = [diagrams.either(*parts[place : place + 2]) for place in range(0, len(parts), 2)]
-    return parts[0]
+    return diagrams.either(*dict.fromkeys(exists_above(diagrams, child, level) for child in where.children))
 
 
 def classes(diagram: Diagram, level: int) -> Mapping[Diagram, list[tuple[int, int]]]:

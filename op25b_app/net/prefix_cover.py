@@ -11,11 +11,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from op25b_app.net.ortc import SmallestTable
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import Label, LpmTable, cover, difference, key_of, keys_of, prefix_of
+from op25b_app.net.ranges import Ranges, merged
 
 
 def of_version(prefixes: Iterable[Prefix], version: int) -> Iterator[Prefix]:
     """Yield the prefixes of one IP version."""
     return (prefix for prefix in prefixes if prefix.version == version)
+
+
+def held_by(prefixes: Iterable[Prefix]) -> Ranges:
+    """Return the addresses of ``prefixes``, all of one version, as ranges."""
+    return merged([(prefix.first, prefix.last) for prefix in prefixes])
 
 
 def minimal_cover(version: int, prefixes: Iterable[Prefix], without: Iterable[Prefix] = ()) -> list[Prefix]:

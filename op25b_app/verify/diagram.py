@@ -112,6 +112,11 @@ class Diagrams:
             children.append(otherwise)
         return self.node(level, bounds, children)
 
+    def within(self, level: int, ranges: Iterable[tuple[int, int]]) -> Diagram:
+        """Return the condition that a field's value is in one of the ranges: disjoint, ascending."""
+        yes, no = self.leaf(True), self.leaf(False)
+        return self.intervals(level, ((first, last, yes) for first, last in ranges), no)
+
     def apply(
         self, operation: Operation, one: Diagram, other: Diagram, shortcut: Shortcut | None = None
     ) -> Diagram:
@@ -172,11 +177,15 @@ class Diagrams:
         return result
 
     def either(self, *conditions: Diagram) -> Diagram:
-        """Return the disjunction: true where any condition is."""
-        result = self.leaf(False)
-        for condition in conditions:
-            result = self.choose(condition, self.leaf(True), result)
-        return result
+        """Return the disjunction: true where any condition is.
+
+        It is built in pairs: thousands in a row would take quadratic time.
+        """
+        if len(conditions) <= 1:
+            return conditions[0] if conditions else self.leaf(False)
+        middle = len(conditions) // 2
+        one, other = self.either(*conditions[:middle]), self.either(*conditions[middle:])
+        return self.choose(other, self.leaf(True), one)
 
     def negation(self, condition: Diagram) -> Diagram:
         """Return the negation of ``condition``."""

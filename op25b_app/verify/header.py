@@ -5,8 +5,7 @@ The order is that of the ranks in ``openflow/fields.py``.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from op25b_app.net.ranges import Ranges, merged
 from op25b_app.openflow.fields import HEADER_FIELDS, VLAN_PRESENT, WIDTHS
 
 MAX_INTERVALS = 1 << 12
@@ -25,15 +24,8 @@ class TooManyIntervalsError(ValueError):
     """A mask has so many holes that its intervals are not listed."""
 
 
-class Interval(NamedTuple):
-    """Values from ``first`` to ``last``, both included."""
-
-    first: int
-    last: int
-
-
-def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
-    """Return the intervals of a field's values that a match accepts, ascending.
+def intervals(name: str, value: int, mask: int | None) -> Ranges:
+    """Return the intervals of a field's values that a match accepts.
 
     Raises TooManyIntervalsError, its text a reason, for a mask with too many holes.
     """
@@ -41,7 +33,7 @@ def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
     full = (1 << width) - 1
     mask = full if mask is None else mask & full
     if value & ~mask:  # more bits than the field has, or than the mask leaves
-        return []
+        return ()
     if name == "vlan_vid":
         return _vlan_intervals(value, mask)
     free = ~mask & full
@@ -52,7 +44,7 @@ def intervals(name: str, value: int, mask: int | None) -> list[Interval]:
     firsts = [value]
     for bit in holes:
         firsts += [first | 1 << bit for first in firsts]
-    return [Interval(first, first | (1 << tail) - 1) for first in sorted(firsts)]
+    return tuple((first, first | (1 << tail) - 1) for first in sorted(firsts))
 
 
 def vlan_value(vlan_vid: int) -> int:
@@ -60,19 +52,9 @@ def vlan_value(vlan_vid: int) -> int:
     return (vlan_vid & 0xFFF) + 1 if vlan_vid & VLAN_PRESENT else UNTAGGED
 
 
-def _vlan_intervals(value: int, mask: int) -> list[Interval]:
+def _vlan_intervals(value: int, mask: int) -> Ranges:
     if mask & 0x1FFF == 0x1FFF:
-        if not value & VLAN_PRESENT and value:
-            return []
         place = vlan_value(value)
-        return [Interval(place, place)]
-    found: list[Interval] = []
-    for place in range(_VLANS):
-        vlan_vid = VLAN_PRESENT | place - 1 if place else 0
-        if vlan_vid & mask != value & mask:
-            continue
-        if found and found[-1].last == place - 1:
-            found[-1] = Interval(found[-1].first, place)
-        else:
-            found.append(Interval(place, place))
-    return found
+        return ((place, place),) if value & VLAN_PRESENT or not value else ()
+    by_vlan_vid = enumerate((0, *range(VLAN_PRESENT, VLAN_PRESENT + _VLANS - 1)))
+    return merged([(place, place) for place, vlan_vid in by_vlan_vid if vlan_vid & mask == value & mask])

@@ -215,17 +215,13 @@ def _domain(diagrams: Diagrams, role: PortRole, ports: list[tuple[int, int]]) ->
     bridge is left out: no bridge forwards it (IEEE 802.1Q, table 8-1), so a rule that takes it stops no
     traffic.
     """
-    yes, no = diagrams.leaf(True), diagrams.leaf(False)
-    here = diagrams.intervals(LEVELS["in_port"], ((first, last, yes) for first, last in ports), no)
-    ethertypes = ((ETH_LENGTH, 0xFFFF, yes),)
-    domain = diagrams.both(here, diagrams.intervals(LEVELS["eth_type"], ethertypes, no))
+    ethertypes = diagrams.within(LEVELS["eth_type"], [(ETH_LENGTH, 0xFFFF)])
+    domain = diagrams.both(diagrams.within(LEVELS["in_port"], ports), ethertypes)
     if role is not PortRole.TRUSTED:
         return domain
-    lldp = [
-        diagrams.intervals(LEVELS[name], [(value, value, yes)], no)
-        for name, value in (("eth_type", ETH_LLDP), ("eth_dst", NEAREST_BRIDGE))
-    ]
-    return diagrams.both(domain, diagrams.negation(diagrams.both(*lldp)))
+    lldp = diagrams.within(LEVELS["eth_type"], [(ETH_LLDP, ETH_LLDP)])
+    nearest = diagrams.within(LEVELS["eth_dst"], [(NEAREST_BRIDGE, NEAREST_BRIDGE)])
+    return diagrams.both(domain, diagrams.negation(diagrams.both(lldp, nearest)))
 
 
 def _is_wrong(pair: Any) -> bool:

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix_cover import held_by
 from op25b_app.openflow.fields import VLAN_PRESENT
 from op25b_app.policy.model import (
     LocatedPrefix,
@@ -73,21 +74,11 @@ class SymbolicPolicy:
 
     def one_of(self, name: str, values: Iterable[int]) -> Diagram:
         """Return the condition that a field has one of these values."""
-        yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
-        return self._diagrams.intervals(
-            LEVELS[name], ((value, value, yes) for value in sorted(set(values))), no
-        )
+        return self._diagrams.within(LEVELS[name], ((value, value) for value in sorted(set(values))))
 
     def inside(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
         """Return the condition that an address field is in one of these prefixes of its version."""
-        yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
-        merged: list[tuple[int, int]] = []
-        for first, last in sorted((prefix.first, prefix.last) for prefix in prefixes):
-            if merged and first <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(last, merged[-1][1]))
-            else:
-                merged.append((first, last))
-        return self._diagrams.intervals(LEVELS[name], ((first, last, yes) for first, last in merged), no)
+        return self._diagrams.within(LEVELS[name], held_by(prefixes))
 
     def _first_of(self, decisions: _Decisions, otherwise: Verdict | Diagram) -> Diagram:
         diagrams = self._diagrams
@@ -135,7 +126,7 @@ class SymbolicPolicy:
             if binding.mac is not None:
                 of_line += [self.one_of("eth_src", (binding.mac,)), self.one_of("arp_sha", (binding.mac,))]
             claims.append(diagrams.both(*of_line))
-        return [(diagrams.negation(_balanced(diagrams, claims)), Verdict.BLOCK)]
+        return [(diagrams.negation(diagrams.either(*claims)), Verdict.BLOCK)]
 
     def _subscriber(self, side: _Side) -> _Decisions:
         """Return decisions 0 to 6 of a subscriber port, for one IP version."""
@@ -310,11 +301,11 @@ class _Side:
 
     @cached_property
     def under_exception(self) -> Diagram:
-        return _balanced(self._diagrams, list(map(self._exception, self._symbolic._exceptions)))
+        return self._diagrams.either(*map(self._exception, self._symbolic._exceptions))
 
     @cached_property
     def from_peer_of_exception(self) -> Diagram:
-        return _balanced(self._diagrams, list(map(self._answer_to_exception, self._symbolic._exceptions)))
+        return self._diagrams.either(*map(self._answer_to_exception, self._symbolic._exceptions))
 
     def bound_here(self, name: str) -> Diagram:
         """Return the condition that the address in a field is bound to the line of the packet."""
@@ -360,7 +351,7 @@ class _Side:
             if mac is not None:
                 of_line.append(ask("eth_src", (mac,)))
             conditions.append(self._diagrams.both(*of_line))
-        return _balanced(self._diagrams, conditions)
+        return self._diagrams.either(*conditions)
 
     def _exception(self, exception: MailException) -> Diagram:
         if isinstance(exception.source, SubscriberPort):
@@ -421,11 +412,3 @@ def longest_match_stretches(
         open_prefixes.append((prefix, label))
     close_until(1 << width)
     return stretches
-
-
-def _balanced(diagrams: Diagrams, conditions: Sequence[Diagram]) -> Diagram:
-    """Return the disjunction, built in pairs: thousands in a row would take quadratic time."""
-    if len(conditions) <= 1:
-        return conditions[0] if conditions else diagrams.leaf(False)
-    middle = len(conditions) // 2
-    return diagrams.either(_balanced(diagrams, conditions[:middle]), _balanced(diagrams, conditions[middle:]))

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from op25b_app.net.ranges import Ranges, common
 from op25b_app.openflow.fields import ETHERNET_FIELDS, REGISTERS, WIDTHS
 from op25b_app.openflow.stored_rule import (
     ClearActions,
@@ -24,7 +25,6 @@ from op25b_app.openflow.stored_rule import (
     PopMpls,
     PopVlan,
     PushMpls,
-    PushVlan,
     SetField,
     SetVlanPriority,
     Step,
@@ -37,14 +37,7 @@ from op25b_app.openflow.stored_rule import (
 from op25b_app.policy.model import Verdict
 from op25b_app.verify.budget import TooManyStepsError
 from op25b_app.verify.diagram import Diagram, Diagrams
-from op25b_app.verify.header import (
-    LEVELS,
-    UNTAGGED,
-    Interval,
-    TooManyIntervalsError,
-    intervals,
-    vlan_value,
-)
+from op25b_app.verify.header import LEVELS, UNTAGGED, TooManyIntervalsError, intervals, vlan_value
 
 _TPID = 0x8100
 _NOTHING = "no rule"
@@ -127,7 +120,7 @@ class _Candidate(NamedTuple):
     """
 
     priority: int
-    fields: tuple[tuple[int, tuple[Interval, ...]], ...]
+    fields: tuple[tuple[int, Ranges], ...]
     """Levels, ascending, with the accepted values."""
     outcome: Hashable
     rule: StoredRule
@@ -155,7 +148,7 @@ class _Candidate(NamedTuple):
     def only_ethertype(self) -> int | None:
         """The only ethertype that the rule matches, None where there is not exactly one."""
         accepted = dict(self.fields).get(_ETH_TYPE, ())
-        return accepted[0].first if len(accepted) == 1 and accepted[0].first == accepted[0].last else None
+        return accepted[0][0] if len(accepted) == 1 and accepted[0][0] == accepted[0][1] else None
 
 
 _Run: TypeAlias = list[list[_Candidate]]
@@ -215,13 +208,10 @@ class TableVerdicts:
         exact = {candidate.only_ethertype for candidate in candidates} - {None}
         others = [candidate for candidate in candidates if candidate.only_ethertype is None]
         result = self._in_order(arrival, others, None)
-        yes, no = diagrams.leaf(True), diagrams.leaf(False)
         for eth_type in sorted(each for each in exact if each is not None):
             competing = filter(None, (candidate.for_ethertype(eth_type) for candidate in candidates))
             here = self._in_order(arrival, list(competing), eth_type)
-            result = diagrams.choose(
-                diagrams.intervals(_ETH_TYPE, [(eth_type, eth_type, yes)], no), here, result
-            )
+            result = diagrams.choose(diagrams.within(_ETH_TYPE, [(eth_type, eth_type)]), here, result)
         return result
 
     def _in_order(self, arrival: _Arrival, candidates: Sequence[_Candidate], eth_type: int | None) -> Diagram:
@@ -352,7 +342,7 @@ class TableVerdicts:
         if isinstance(change, (PopMpls, PushMpls)):
             doubt = Undecided(change.where, f"the header under '{change.text}' is not known")
             return self._forget(fix(after, _ETH_TYPE, change.eth_type), doubt)
-        was_untagged = self._test("vlan_vid", [Interval(UNTAGGED, UNTAGGED)])
+        was_untagged = self._diagrams.within(levels["vlan_vid"], [(UNTAGGED, UNTAGGED)])
         with_tag_0 = fix(after, levels["vlan_vid"], vlan_value(0x1000))
         if isinstance(change, SetVlanPriority):
             tagged = self._diagrams.choose(was_untagged, with_tag_0, after)
@@ -379,11 +369,6 @@ class TableVerdicts:
             return result
 
         return without(diagram)
-
-    def _test(self, name: str, accepted: Iterable[Interval]) -> Diagram:
-        yes, no = self._diagrams.leaf(True), self._diagrams.leaf(False)
-        inside = [(interval.first, interval.last, yes) for interval in accepted]
-        return self._diagrams.intervals(LEVELS[name], inside, no)
 
     def _outcome(self, rule: StoredRule, arrival: _Arrival) -> Hashable:
         """Return the outcome of a packet that this rule wins."""
@@ -419,7 +404,7 @@ class TableVerdicts:
                 others[_as_sent(permit, changes, rule.where)] = step.doubt
             elif isinstance(step, MayDrop):
                 others[Verdict.BLOCK] = step.doubt
-            elif isinstance(step, (SetField, PushVlan, PopVlan, SetVlanPriority, PopMpls, PushMpls)):
+            elif isinstance(step, HeaderChange):
                 changes.append(step)
         if jump is None:
             ended = _as_sent(permit, changes, rule.where) if sends_later else _Ended()
@@ -493,13 +478,9 @@ def _may_compete(diagrams: Diagrams, candidates: Sequence[_Candidate]) -> bool:
         if one.outcome != other.outcome:
             diagrams.budget.spend(1)
             accepted = dict(other.fields)
-            if all(_meet(values, accepted[level]) for level, values in one.fields if level in accepted):
+            if all(common(values, accepted[level]) for level, values in one.fields if level in accepted):
                 return True
     return False
-
-
-def _meet(one: Sequence[Interval], other: Sequence[Interval]) -> bool:
-    return any(a.first <= b.last and b.first <= a.last for a in one for b in other)
 
 
 def _together(diagrams: Diagrams, run: _Run) -> Diagram:
@@ -528,9 +509,7 @@ def _nested(diagrams: Diagrams, candidates: Sequence[_Candidate], depth: int) ->
     return diagrams.intervals(level, inside, diagrams.leaf(_NOTHING))
 
 
-def _sweep(
-    diagrams: Diagrams, accepted: Sequence[Iterable[Interval]]
-) -> Iterator[tuple[int, int, tuple[int, ...]]]:
+def _sweep(diagrams: Diagrams, accepted: Sequence[Ranges]) -> Iterator[tuple[int, int, tuple[int, ...]]]:
     """Yield ranges of values, ascending, each with the indices of all that accept it (at least one)."""
     starts: dict[int, list[int]] = {}
     ends: dict[int, list[int]] = {}
@@ -638,7 +617,7 @@ def _one_verdict(values: Iterable[Hashable], doubt: Undecided | None) -> Hashabl
 
 def _asked(
     rule: StoredRule, arrival: _Arrival
-) -> tuple[tuple[tuple[int, tuple[Interval, ...]], ...], Undecided | None] | None:
+) -> tuple[tuple[tuple[int, Ranges], ...], Undecided | None] | None:
     """Return the match fields of a rule without registers; None where the registers exclude the rule.
 
     The second item says why it is not known whether the rule matches; None where that is known.
@@ -657,7 +636,7 @@ def _asked(
             doubt = doubt or Undecided(rule.where, f"the match field {name} is not modelled")
         else:
             try:
-                accepted = tuple(intervals(name, value, mask))
+                accepted = intervals(name, value, mask)
             except TooManyIntervalsError as problem:
                 doubt = doubt or Undecided(rule.where, str(problem))
                 continue

@@ -19,11 +19,12 @@ from op25b_app.diff import (
     stops_blocking,
     would_block_nothing,
 )
-from op25b_app.diff.address_text import AddressSet, held_by
+from op25b_app.diff.address_text import AddressSet
 from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.text import exception_text, headline, network_notes, notes, rules_text, summary
 from op25b_app.net.prefix import Prefix
+from op25b_app.net.prefix_cover import held_by
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import (
     LocatedPrefix,

@@ -64,7 +64,7 @@ for written in ("trial=", "trial_port=", "old_trial=", "tp_trial="):
 place = FIELDS.index("trial")
 assert FIELDS[place - 1 : place + 2] == ("udp_dst", "trial", "udp_src")
 assert SIZES[LEVELS["trial"]] == 1 << 16
-assert intervals("trial", 0x1200, 0xFF00) == [(0x1200, 0x12FF)]
+assert intervals("trial", 0x1200, 0xFF00) == ((0x1200, 0x12FF),)
 
 udp = dict.fromkeys(FIELDS, 0) | {"eth_type": 0x800, "ip_proto": 17, "trial": 5}
 assert openflow_fields(udp)["trial"] == 5
