@@ -70,12 +70,7 @@ class Addresses:
     @cached_property
     def space_by_line(self) -> Mapping[int, LpmTable[Space]]:
         """The space by IP version, with static space that is bound to a line of any switch as ``BOUND``."""
-        bound = _covers(
-            listed.prefix
-            for switch in self._policy.switches.values()
-            for binding in switch.bindings
-            for listed in binding.addresses
-        )
+        bound = _covers(listed.prefix for _, listed in self._policy.bound_prefixes())
         return {
             version: table.changed(bound[version], _only_on_its_line) for version, table in self.space.items()
         }

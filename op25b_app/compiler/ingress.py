@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from op25b_app.compiler.address_labels import VERSIONS
+from op25b_app.compiler.address_labels import VERSIONS, prefixes_of
 from op25b_app.compiler.matches import ARP, IP, Fields, destination, source, tcp_from, tcp_to
 from op25b_app.compiler.pipeline import SMTP, Ingress, IngressAddresses, Table
 from op25b_app.compiler.rule_factory import RuleBatch, batch, longest_match_batches, rule_of
@@ -57,7 +57,8 @@ def ingress_exceptions(context: SwitchContext) -> Iterator[FlowRule]:
     for exception in context.exceptions:
         sources: list[Prefix | None]
         if isinstance(exception.source, SubscriberPort):
-            sources = [*context.bound_to(exception.source)] or [None]
+            bound = prefixes_of(context.policy.bound_to(exception.source))
+            sources = [*sorted(set(bound))] or [None]
         else:
             sources = [exception.source]
         for line in sources:

@@ -12,15 +12,7 @@ from op25b_app.net.ortc import NO, YES, SmallestTable
 from op25b_app.net.prefix import WIDTH
 from op25b_app.net.prefix_set import Key
 from op25b_app.openflow.fields import OXM_ORDER
-from op25b_app.openflow.flow_rule import (
-    COOKIE_OWNER,
-    Action,
-    FieldValue,
-    FlowRule,
-    Match,
-    RuleRole,
-    match_of,
-)
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, Action, FieldValue, FlowRule, Match, RuleRole, match_of
 
 _MASKS: dict[int, list[int | None]] = {
     version: [*(((1 << length) - 1) << width - length for length in range(width)), None]

@@ -8,7 +8,7 @@ from op25b_app.compiler.address_labels import Addresses, prefixes_of
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import NORMAL, Action, FieldValue, FlowRule, Goto, RuleRole
-from op25b_app.policy.model import MailException, Mode, Policy, SourceValidation, SubscriberPort, Switch
+from op25b_app.policy.model import MailException, Mode, Policy, SourceValidation, Switch
 
 MAX_HARD_TIMEOUT = 65535
 """Maximum hard time-out in seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""
@@ -60,15 +60,6 @@ class SwitchContext:
         """Return a rule that ends no later than its exception."""
         rule = rule_of(table, priority, RuleRole.EXCEPTION, action, *fields)
         return rule._replace(hard_timeout=_hard_timeout(exception, self._at) or 0)
-
-    def bound_to(self, line: SubscriberPort) -> list[Prefix]:
-        """Return the prefixes of both IP versions that are bound to one line, ascending."""
-        switch = self.policy.switches.get(line.switch)
-        bindings = () if switch is None else switch.bindings
-        here = {
-            prefix for binding in bindings if binding.port == line.port for prefix, _ in binding.addresses
-        }
-        return sorted(here)
 
 
 def _hard_timeout(exception: MailException, at: float) -> int | None:

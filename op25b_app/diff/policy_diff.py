@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,12 +13,10 @@ from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import Traffic
-from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import held_by
-from op25b_app.net.ranges import Ranges
-from op25b_app.policy.canonical import meaning
+from op25b_app.policy.canonical import meaning, prefixes
 from op25b_app.policy.lint import unbound_lines
-from op25b_app.policy.model import LocatedPrefix, MailException, Mode, Policy, SubscriberPort, Switch
+from op25b_app.policy.model import MailException, Mode, Policy, SubscriberPort, Switch
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 
 
@@ -128,15 +126,19 @@ def effect(
         if key not in known:
             known[key] = _compared(SwitchPolicy(old, before), SwitchPolicy(new, after), at, is_over)
         traffic, unknown_because, rules = known[key]
-        treatment = (
-            traffic,
-            unknown_because,
-            (before.mode, after.mode),
-            (before.forwarding_table, after.forwarding_table),
-        )
+        tables = before.forwarding_table, after.forwarding_table
+        treatment = traffic, unknown_because, (before.mode, after.mode), tables
         groups.setdefault(treatment, []).append((before, after, rules))
     return Effect(
-        switches=tuple(_switch_effect(*treatment, found) for treatment, found in groups.items()),
+        switches=tuple(
+            SwitchEffect(
+                {after.name: rules for _, after, rules in found},
+                *treatment,
+                renamed={after.name: was.name for was, after, _ in found if was.name != after.name},
+                moved={after.name: was.dpid for was, after, _ in found if was.dpid != after.dpid},
+            )
+            for treatment, found in groups.items()
+        ),
         untouched=tuple(untouched),
         added=_names(pairs.added, only),
         removed=_names(pairs.removed, only),
@@ -170,24 +172,6 @@ def _compared(
         return SwitchDifference(old, new, at, budget).traffic(), None, rules
     except OverBudgetError as error:
         return (), f"could not be worked out within {error.within}", rules
-
-
-def _switch_effect(
-    traffic: tuple[Traffic, ...],
-    unknown_because: str | None,
-    mode: tuple[Mode, Mode],
-    forwarding_table: tuple[int | None, int | None],
-    found: Sequence[tuple[Switch, Switch, RuleChanges]],
-) -> SwitchEffect:
-    return SwitchEffect(
-        rules={after.name: rules for _, after, rules in found},
-        traffic=traffic,
-        unknown_because=unknown_because,
-        mode=mode,
-        forwarding_table=forwarding_table,
-        renamed={after.name: before.name for before, after, _ in found if before.name != after.name},
-        moved={after.name: before.dpid for before, after, _ in found if before.dpid != after.dpid},
-    )
 
 
 def _rule_changes(old: SwitchPolicy, new: SwitchPolicy, at: float) -> RuleChanges:
@@ -228,14 +212,14 @@ def _end(exception: MailException) -> float:
 
 def _of_every_switch(policy: Policy, at: float) -> Hashable:
     """Return the parts of a policy, without the switch itself, on which a switch's rules may depend."""
-    bound = [entry.prefix for switch in policy.switches.values() for entry in _bound(switch)]
+    bound = [entry.prefix for _, entry in policy.bound_prefixes()]
     exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
     lines = [entry.source for entry in exceptions if isinstance(entry.source, SubscriberPort)]
     return (
         meaning(policy, without=_NOT_OF_EVERY_SWITCH),
         frozenset(meaning(entry, without=_FOR_PEOPLE) for entry in exceptions),
-        tuple(_merged(bound, version) for version in (4, 6)),
-        frozenset((line, _bound_to(policy, line)) for line in lines),
+        tuple(held_by(prefix for prefix in bound if prefix.version == version) for version in (4, 6)),
+        frozenset((line, prefixes(policy.bound_to(line))) for line in lines),
     )
 
 
@@ -250,20 +234,3 @@ def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
             if isinstance(entry.source, SubscriberPort) and entry.source.switch == switch.name
         ),
     )
-
-
-def _bound(switch: Switch) -> Iterator[LocatedPrefix]:
-    for binding in switch.bindings:
-        yield from binding.addresses
-
-
-def _bound_to(policy: Policy, line: SubscriberPort) -> frozenset[Prefix]:
-    switch = policy.switches.get(line.switch)
-    bindings = switch.bindings if switch is not None else ()
-    return frozenset(
-        entry.prefix for binding in bindings if binding.port == line.port for entry in binding.addresses
-    )
-
-
-def _merged(prefixes: Iterable[Prefix], version: int) -> Ranges:
-    return held_by(prefix for prefix in prefixes if prefix.version == version)

@@ -121,7 +121,7 @@ def _nat64(policy: Policy) -> Iterator[Diagnostic]:
 
 def _wide_mail_destinations(policy: Policy) -> Iterator[Diagnostic]:
     """Yield one warning for all: a port-25 filter sees the first stop of a source route, not the last."""
-    wide = [listed for listed in policy.mail_destinations if _is_wide(listed.prefix)]
+    wide = [each for each in policy.mail_destinations if each.prefix.length < WIDTH[each.prefix.version]]
     if not wide:
         return
     names = [str(prefix) for prefix, _ in wide[:WIDE_SHOWN]]
@@ -130,10 +130,6 @@ def _wide_mail_destinations(policy: Policy) -> Iterator[Diagnostic]:
     what = f"{', '.join(names)}{more} {'holds' if len(wide) == 1 else 'hold'} more than one host"
     how = "one that forwards source-routed packets carries mail on to anywhere"
     yield warning(wide[0].place, f"{what}: {how}; name the mail servers alone, or see docs/bypasses.md")
-
-
-def _is_wide(prefix: Prefix) -> bool:
-    return prefix.length < WIDTH[prefix.version]
 
 
 def _ports(document: Document) -> Iterator[Diagnostic]:
@@ -241,12 +237,7 @@ def _bound(policy: Policy, line: SubscriberPort) -> bool:
 
 def _static_without_line(policy: Policy) -> Iterator[Diagnostic]:
     """Yield one warning for all, at the place of the first."""
-    bound = _addresses(
-        listed
-        for switch in policy.switches.values()
-        for binding in switch.bindings
-        for listed in binding.addresses
-    )
+    bound = _addresses(listed for _, listed in policy.bound_prefixes())
     unbound = {version: _unbound(table, bound) for version, table in policy.space.tables.items()}
     count = sum(map(len, unbound.values()))
     if not count:

@@ -82,7 +82,7 @@ def _without_effect(policy: Policy, document: Document) -> Iterator[Diagnostic]:
 
 def _bound_outside(policy: Policy) -> Iterator[Diagnostic]:
     tables = policy.space.tables
-    for line, (prefix, place) in _bindings(policy):
+    for line, (prefix, place) in policy.bound_prefixes():
         table = tables[prefix.version]
         if table.label(key_of(prefix)) is Space.UNLISTED and _spaces(table, prefix) == {Space.UNLISTED}:
             what = f"{prefix} is bound to port {port_name(line.port)} of {line.switch}"
@@ -95,7 +95,7 @@ def _bound_to_two_switches(policy: Policy) -> Iterator[Diagnostic]:
     if sum(bool(switch.bindings) for switch in policy.switches.values()) < 2:
         return
     around: list[tuple[SubscriberPort, LocatedPrefix]] = []
-    for line, listed in sorted(_bindings(policy), key=lambda bound: (bound[1].prefix, bound[1].place)):
+    for line, listed in sorted(policy.bound_prefixes(), key=lambda bound: bound[1]):
         while around and not around[-1][1].prefix.covers(listed.prefix):
             around.pop()
         other = next((each for each in around if each[0].switch != line.switch), None)
@@ -104,13 +104,6 @@ def _bound_to_two_switches(policy: Policy) -> Iterator[Diagnostic]:
             where = f"and, {other[1].place}, to port {port_name(other[0].port)} of {other[0].switch}"
             yield warning(listed.place, f"{what} {where}; bind it where its customer is")
         around.append((line, listed))
-
-
-def _bindings(policy: Policy) -> Iterator[tuple[SubscriberPort, LocatedPrefix]]:
-    for switch in policy.switches.values():
-        for binding in switch.bindings:
-            for listed in binding.addresses:
-                yield SubscriberPort(switch.name, binding.port), listed
 
 
 def _exceptions_in_vain(policy: Policy) -> Iterator[Diagnostic]:
@@ -145,7 +138,7 @@ def _forgotten_version(policy: Policy, document: Document) -> Iterator[Diagnosti
     """Warn of an IP version that lines lose: sources are validated, but none of its addresses is listed."""
     validation, place = policy.hardening.source_validation, policy.hardening.source_validation_place
     if validation is SourceValidation.BINDING:
-        bound = {listed.prefix.version for _, listed in _bindings(policy)}
+        bound = {listed.prefix.version for _, listed in policy.bound_prefixes()}
         for version in _missing(bound):
             what = f"no binding has an IPv{version} address: every line loses IPv{version}"
             yield warning(place, f"{what}; bind those of the lines")

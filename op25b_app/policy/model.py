@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -228,6 +228,19 @@ class Policy:
         """The address space, computed at first use."""
         dynamic, static = ((prefix for prefix, _ in listed) for listed in (self.dynamic, self.static))
         return AddressSpace(dynamic, static, self.space_before)
+
+    def bound_prefixes(self) -> Iterator[tuple[SubscriberPort, LocatedPrefix]]:
+        """Yield each prefix that is bound to a line, with that line."""
+        for switch in self.switches.values():
+            for binding in switch.bindings:
+                for listed in binding.addresses:
+                    yield SubscriberPort(switch.name, binding.port), listed
+
+    def bound_to(self, line: SubscriberPort) -> list[LocatedPrefix]:
+        """Return the prefixes that are bound to a line; none for a switch that the policy does not have."""
+        switch = self.switches.get(line.switch)
+        bindings = switch.bindings if switch is not None else ()
+        return [listed for each in bindings if each.port == line.port for listed in each.addresses]
 
     def switch_of_dpid(self, dpid: int) -> Switch | None:
         """Return the switch with a datapath id; None where the policy has none."""

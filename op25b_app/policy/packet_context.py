@@ -8,14 +8,7 @@ from dataclasses import dataclass
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import Prefix, format_address
 from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SubscriberPort, Switch
-from op25b_app.policy.packet import (
-    ICMPV6,
-    IGMP,
-    NEIGHBOUR_ADVERTISEMENT,
-    NEIGHBOUR_SOLICITATION,
-    UDP,
-    Packet,
-)
+from op25b_app.policy.packet import ICMPV6, IGMP, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, UDP, Packet
 
 _SMTP = 25
 _LINK_LOCAL = (Prefix.parse("169.254.0.0/16"), Prefix.parse("fe80::/10"))
@@ -235,10 +228,8 @@ def is_reply(case: PacketContext, exception: MailException) -> bool:
         return False
     if not isinstance(exception.source, SubscriberPort):
         return exception.source.contains(packet.version or 0, packet.destination)
-    bound = [listed for line, listed in _bound(case.policy.switches.values()) if line == exception.source]
-    if not bound:
-        return True
-    return any(listed.prefix.contains(packet.version or 0, packet.destination) for listed in bound)
+    bound = case.policy.bound_to(exception.source)
+    return not bound or any(each.prefix.contains(packet.version or 0, packet.destination) for each in bound)
 
 
 def space(case: PacketContext, address: int) -> tuple[LocatedPrefix | None, bool]:
@@ -259,13 +250,4 @@ def longest(listed: Iterable[LocatedPrefix], version: int, address: int) -> Loca
 
 def lines_of(policy: Policy, version: int, address: int) -> list[SubscriberPort]:
     """Return the lines that ``address`` is bound to, once for each bound prefix that holds it."""
-    return [
-        line for line, listed in _bound(policy.switches.values()) if listed.prefix.contains(version, address)
-    ]
-
-
-def _bound(switches: Iterable[Switch]) -> Iterable[tuple[SubscriberPort, LocatedPrefix]]:
-    for switch in switches:
-        for binding in switch.bindings:
-            for listed in binding.addresses:
-                yield SubscriberPort(switch.name, binding.port), listed
+    return [line for line, listed in policy.bound_prefixes() if listed.prefix.contains(version, address)]

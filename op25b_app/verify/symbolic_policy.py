@@ -289,12 +289,7 @@ class _Side:
     def static_here(self) -> Diagram:
         """Static addresses; a bound address only on a line that it is bound to."""
         diagrams = self._diagrams
-        bound = [
-            prefix
-            for switch in self._policy.switches.values()
-            for binding in switch.bindings
-            for prefix in self.of_version(binding.addresses)
-        ]
+        bound = self.of_version(listed for _, listed in self._policy.bound_prefixes())
         free = diagrams.negation(self._symbolic.inside(self.source, bound))
         here = self._bound(self.source, check_mac=False)
         return diagrams.both(self._longest(self.source, is_static=True), diagrams.either(free, here))
@@ -368,15 +363,10 @@ class _Side:
         The dynamic address of a line without bindings is unknown, so it may be any.
         """
         receiver = self._diagrams.leaf(True)
-        if isinstance(exception.source, SubscriberPort):
-            switch = self._policy.switches.get(exception.source.switch)
-            bindings = switch.bindings if switch is not None else ()
-            mine = [binding for binding in bindings if binding.port == exception.source.port]
-            bound = [entry.prefix for binding in mine for entry in binding.addresses]
-            if bound:
-                receiver = self._exactly(self.destination, bound)
-        else:
+        if not isinstance(exception.source, SubscriberPort):
             receiver = self._exactly(self.destination, [exception.source])
+        elif bound := self._policy.bound_to(exception.source):
+            receiver = self._exactly(self.destination, (entry.prefix for entry in bound))
         return self._diagrams.both(receiver, self._peer(self.source, exception))
 
     def _peer(self, name: str, exception: MailException) -> Diagram:
