@@ -18,7 +18,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from op25b_app.openflow.flow_rule import Action, FlowRule, Match
+from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.flow_stats import match_and_action
 from op25b_app.openflow.oxm import encode_match
 from op25b_app.openflow.wire import (
@@ -79,25 +79,16 @@ class FlowEvent(enum.Enum):
 class FlowUpdate(NamedTuple):
     """One report of a flow monitor.
 
-    The fields describe the rule that was ADDED, REMOVED or MODIFIED. For a removed rule, the action may be
-    missing (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.RemovedReason`.
-    ``xid`` is that of an OWN flow-mod. ``hard_timeout`` is in seconds.
+    ``rule`` is the one that was ADDED, REMOVED or MODIFIED. Of a removed rule, the action may be missing
+    (None), and ``reason`` is its :class:`~op25b_app.openflow.flow_removed.RemovedReason`.
+    ``xid`` is that of an OWN
+    flow-mod.
     """
 
     event: FlowEvent
-    table: int = 0
-    priority: int = 0
-    match: Match = ()
-    cookie: int = 0
-    action: Action = None
-    hard_timeout: int = 0
+    rule: FlowRule = FlowRule(0, 0, (), None, 0)
     reason: int = 0
     xid: int = 0
-
-    @property
-    def rule(self) -> FlowRule:
-        """The rule that the fields describe."""
-        return FlowRule(self.table, self.priority, self.match, self.action, self.cookie, self.hard_timeout)
 
 
 # INITIAL is not requested, but would be an addition.
@@ -184,7 +175,7 @@ def _decode_update(entry: bytes, *, is_onf: bool) -> FlowUpdate:
     else:
         table, reason, hard_timeout, priority, cookie = _UPDATE.unpack_from(entry)
     match, action = match_and_action(entry[_UPDATE.size :])
-    return FlowUpdate(event, table, priority, match, cookie, action, hard_timeout, reason)
+    return FlowUpdate(event, FlowRule(table, priority, match, action, cookie, hard_timeout), reason)
 
 
 def _event(entry: bytes, events: tuple[FlowEvent, ...]) -> FlowEvent:

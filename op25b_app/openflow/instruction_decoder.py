@@ -8,7 +8,8 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from op25b_app.openflow.flow_rule import FlowRule, OpaqueInstructions
+from op25b_app.openflow.flow_rule import TAG_MASK, FlowRule, Goto, GotoWithTag, OpaqueInstructions, Output
+from op25b_app.openflow.instruction_encoder import parts
 from op25b_app.openflow.oxm import decode_field
 from op25b_app.openflow.stored_rule import (
     ClearActions,
@@ -24,7 +25,6 @@ from op25b_app.openflow.stored_rule import (
     Unsupported,
     WriteActions,
     WriteMetadata,
-    stored,
 )
 
 _GOTO_TABLE, _WRITE_METADATA, _WRITE_ACTIONS, _APPLY_ACTIONS, _CLEAR_ACTIONS, _METER = range(1, 7)
@@ -40,15 +40,23 @@ _ACTION_METER = 29
 
 def stored_rule(rule: FlowRule, text: str) -> StoredRule:
     """Return a rule as a proof takes it; ``text`` names it in messages."""
-    result = stored(rule, text, text)
-    if isinstance(rule.action, OpaqueInstructions):
-        return result._replace(steps=tuple(_steps(rule.action.instructions)))
-    return result
+    steps: tuple[Step, ...] = ()
+    match rule.action:
+        case Goto(table):
+            steps = (GotoTable(table),)
+        case GotoWithTag(table, tag):
+            steps = (WriteMetadata(tag, TAG_MASK), GotoTable(table))
+        case Output(port):
+            steps = (OutputAction(port),)
+        case OpaqueInstructions(instructions):
+            steps = tuple(_steps(instructions))
+    return StoredRule(rule.table, rule.priority, rule.match, steps, rule.cookie, text, text)
 
 
 def _steps(instructions: bytes) -> Iterator[Step]:
     """Yield the steps of instructions in the order in which a switch follows them (section 5.9)."""
-    for kind, body in sorted(_parts(instructions), key=lambda part: _PLACES.get(part[0], 0)):
+    for kind, whole in sorted(parts(instructions), key=lambda part: _PLACES.get(part[0], 0)):
+        body = whole[4:]
         if kind == _GOTO_TABLE and len(body) == 4:
             yield GotoTable(body[0])
         elif kind == _WRITE_METADATA and len(body) == 20:
@@ -65,20 +73,8 @@ def _steps(instructions: bytes) -> Iterator[Step]:
             yield Unsupported(f"instruction {kind}")
 
 
-def _parts(data: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield type and body of each instruction or action; behind a broken length, all is one unknown."""
-    position = 0
-    while position < len(data):
-        kind, length = struct.unpack_from("!HH", data, position) if len(data) - position >= 4 else (-1, 0)
-        if length < 4 or position + length > len(data):
-            yield -1, data[position:]
-            return
-        yield kind, data[position + 4 : position + length]
-        position += length
-
-
 def _actions(data: bytes) -> Iterator[Step]:
-    return (_action(kind, body) for kind, body in _parts(data) if kind not in _WITHOUT_EFFECT)
+    return (_action(kind, whole[4:]) for kind, whole in parts(data) if kind not in _WITHOUT_EFFECT)
 
 
 def _action(kind: int, body: bytes) -> Step:

@@ -75,8 +75,8 @@ def meaning(action: Action) -> Action:
     """
     if not isinstance(action, OpaqueInstructions):
         return action
-    parts = [*_parts(action.instructions)]
-    kept = [(kind, whole) for kind, whole in parts if not (kind in _LISTS and len(whole) == _EMPTY_LIST)]
+    found = [*parts(action.instructions)]
+    kept = [(kind, whole) for kind, whole in found if not (kind in _LISTS and len(whole) == _EMPTY_LIST)]
     kinds = [kind for kind, _ in kept]
     if _GOTO_TABLE not in kinds:
         kept = [(kind, whole) for kind, whole in kept if kind != _CLEAR_ACTIONS]
@@ -85,8 +85,8 @@ def meaning(action: Action) -> Action:
     return decode_action(b"".join(whole for _, whole in kept))
 
 
-def _parts(instructions: bytes) -> Iterator[tuple[int, bytes]]:
-    """Yield each instruction with its type; behind a broken length, all is one unknown."""
+def parts(instructions: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield each instruction or action with its type; behind a broken length, all is one unknown (-1)."""
     position = 0
     while position < len(instructions):
         kind, length = _HEADER.unpack_from(instructions.ljust(position + _HEADER.size, b"\0"), position)

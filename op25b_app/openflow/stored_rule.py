@@ -4,17 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from op25b_app.openflow.flow_rule import (
-    COOKIE_OWNER,
-    TAG_MASK,
-    FlowRule,
-    Goto,
-    GotoWithTag,
-    Match,
-    OpaqueInstructions,
-    Output,
-    RuleRole,
-)
+from op25b_app.openflow.flow_rule import COOKIE_OWNER, Match, RuleRole
 
 CONTROLLER_PORT = 0xFFFFFFFD
 """OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""
@@ -151,17 +141,3 @@ class StoredRule(NamedTuple):
     def only_counts(self) -> bool:
         """True for a monitor-mode rule, known by its cookie; it permits what enforce mode would block."""
         return self.is_managed and self.cookie >> 40 & 0xFF == RuleRole.WOULD_BLOCK
-
-
-def stored(rule: FlowRule, where: str, text: str) -> StoredRule:
-    """Return a flow rule as a stored rule; opaque instructions stay unmodelled."""
-    steps: tuple[Step, ...] = ()
-    if isinstance(rule.action, Goto):
-        steps = (GotoTable(rule.action.table),)
-    elif isinstance(rule.action, GotoWithTag):
-        steps = (WriteMetadata(rule.action.tag, TAG_MASK), GotoTable(rule.action.table))
-    elif isinstance(rule.action, Output):
-        steps = (OutputAction(rule.action.port),)
-    elif isinstance(rule.action, OpaqueInstructions):
-        steps = (Unsupported(f"instructions {rule.action.instructions.hex()}"),)
-    return StoredRule(rule.table, rule.priority, rule.match, steps, rule.cookie, where, text)

@@ -64,19 +64,19 @@ def test_what_others_do_is_reported_at_once(ovs: PrivateOvs, version: int) -> No
     bridge = f"monitor{version}"
     with monitored(ovs, bridge, version, f"{LINE},actions=drop") as switch:
 
-        def reported(event: FlowEvent, action: Action, reason: int = 0) -> FlowUpdate:
-            return FlowUpdate(event, 2, 9, MATCH, COOKIE, action, reason=reason)
+        def reported(event: FlowEvent, action: Action, reason: int = 0, cookie: int = COOKIE) -> FlowUpdate:
+            return FlowUpdate(event, FlowRule(2, 9, MATCH, action, cookie), reason)
 
         ovs.ofctl("del-flows", bridge)
         assert updates(switch) == [reported(FlowEvent.REMOVED, None, RemovedReason.DELETE)]
         ovs.add_flows(bridge, f"{LINE},actions=goto_table:4")
         assert updates(switch) == [reported(FlowEvent.ADDED, Goto(4))]
         ovs.add_flows(bridge, f"{LINE},actions=NORMAL".replace(f"{COOKIE:#x}", "0x3"))
-        assert updates(switch) == [reported(FlowEvent.ADDED, NORMAL)._replace(cookie=3)]
+        assert updates(switch) == [reported(FlowEvent.ADDED, NORMAL, cookie=3)]
         ovs.ofctl("mod-flows", bridge, "table=2,actions=drop")
-        assert updates(switch) == [reported(FlowEvent.MODIFIED, None)._replace(cookie=3)]
+        assert updates(switch) == [reported(FlowEvent.MODIFIED, None, cookie=3)]
         ovs.ofctl("--strict", "del-flows", bridge, "table=2,priority=9,tcp,nw_src=10.0.0.0/8")
-        assert updates(switch) == [reported(FlowEvent.REMOVED, None, RemovedReason.DELETE)._replace(cookie=3)]
+        assert updates(switch) == [reported(FlowEvent.REMOVED, None, RemovedReason.DELETE, cookie=3)]
 
 
 @versions
@@ -84,7 +84,7 @@ def test_the_end_of_a_time_out_is_reported(ovs: PrivateOvs, version: int) -> Non
     bridge = f"monitor-end{version}"
     with monitored(ovs, bridge, version) as switch:
         ovs.add_flows(bridge, f"{LINE},hard_timeout=1,actions=drop")
-        assert [(each.event, each.hard_timeout) for each in updates(switch)] == [(FlowEvent.ADDED, 1)]
+        assert [(each.event, each.rule.hard_timeout) for each in updates(switch)] == [(FlowEvent.ADDED, 1)]
         (update,) = decode_updates(switch.await_message())
         assert (update.event, update.reason) == (FlowEvent.REMOVED, RemovedReason.HARD_TIMEOUT)
 
@@ -142,7 +142,7 @@ def test_a_monitor_that_is_not_read_pauses_and_resumes(ovs: PrivateOvs, version:
             reported += updates(switch)
         events = [each.event for each in reported]
         assert events.count(FlowEvent.PAUSED) == events.count(FlowEvent.RESUMED) > 0
-        assert {each.match for each in reported if each.event is FlowEvent.ADDED} == {
+        assert {each.rule.match for each in reported if each.event is FlowEvent.ADDED} == {
             each.rule.match for each in switch.read()
         }
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.simulate import headers
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto
+from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.ofctl import format_rule
-from op25b_app.openflow.stored_rule import StoredRule, stored
+from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import Packet, read_frame
@@ -30,7 +31,7 @@ pytestmark = pytest.mark.slow
 
 
 def stored_rules(rules: Sequence[FlowRule]) -> list[StoredRule]:
-    return [stored(rule, f"rule {number}", format_rule(rule)) for number, rule in enumerate(rules)]
+    return [stored_rule(rule, format_rule(rule)) for rule in rules]
 
 
 def header_of(packet: Packet) -> list[int]:
@@ -81,7 +82,7 @@ def mutate(rules: list[StoredRule], generator: random.Random) -> list[StoredRule
     elif kind == "action":
         actions = (NORMAL, None, *(Goto(table) for table in range(rule.table + 1, 7)))
         action = generator.choice(actions)
-        changed = stored(FlowRule(0, 0, (), action, 0), "", "")
+        changed = stored_rule(FlowRule(0, 0, (), action, 0), "")
         changed = rule._replace(steps=changed.steps)
     elif kind == "match" and rule.match[-1:] and rule.match[-1].name not in ("eth_type", "ip_proto"):
         changed = rule._replace(match=_changed_match(rule.match, generator))

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from op25b_app.compiler.simulate import trace, verdict
 from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule, RuleRole
+from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.ofctl import format_rule
-from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, SourceValidation, Verdict
 from op25b_app.policy.packet import Packet, read_frame
@@ -62,7 +62,7 @@ def rules_of(policy: Policy) -> tuple[FlowRule, ...]:
 @settings(max_examples=250, deadline=None)
 @given(sayable_policies())
 def test_what_is_compiled_is_proven(policy: Policy) -> None:
-    rules = [stored(rule, "", format_rule(rule)) for rule in rules_of(policy)]
+    rules = [stored_rule(rule, format_rule(rule)) for rule in rules_of(policy)]
     result = prove(policy, policy.switches[SWITCH], rules, NOW)
     assert isinstance(result, Proven), result
 

@@ -13,7 +13,7 @@ from op25b_app.compiler.compiler import compile_rules
 from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.flow_mods import Change, UpdateStep
 from op25b_app.openflow.flow_rule import NORMAL, FlowRule
-from op25b_app.openflow.stored_rule import stored
+from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.sync.capabilities import Capabilities
 from op25b_app.sync.reconcile import reconcile
@@ -104,7 +104,7 @@ class Verdicts:
         self._diagrams = Diagrams(SIZES)
 
     def passing(self, rules: Iterable[FlowRule]) -> Diagram:
-        reported = [stored(rule, "here", "this rule") for rule in rules]
+        reported = [stored_rule(rule, "this rule") for rule in rules]
         verdicts = TableVerdicts(self._diagrams, reported, HANDOVER).verdicts()
         return self._diagrams.map(_passes, verdicts)
 

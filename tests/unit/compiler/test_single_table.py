@@ -13,8 +13,8 @@ import pytest
 from op25b_app.compiler.single_table import MAX_EXTRA_RULES, CannotExpressError, compile_single_table
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
+from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.ofctl import format_rule
-from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SourceValidation
 from op25b_app.verify.prove import Proven, prove
 from tests.unit.compiler.test_compiler import HEAD, NOW, SPACE, policy_of
@@ -154,7 +154,7 @@ def test_tags_are_blocked_as_gaps_between_those_a_line_may_carry(tmp_path: Path)
     assert len(blocked[1]) == 1 + 12
     assert len(blocked[3]) <= 1 + 2 * 12
     assert all(line.endswith("actions=drop") for line in tags)
-    result = prove(policy, policy.switches["s"], [stored(rule, "", "") for rule in rules_of(policy)], NOW)
+    result = prove(policy, policy.switches["s"], [stored_rule(rule, "") for rule in rules_of(policy)], NOW)
     assert isinstance(result, Proven)
 
 

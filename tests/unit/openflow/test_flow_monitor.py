@@ -22,7 +22,8 @@ from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto
 
 VERSIONS = (4, 5, 6)
 MATCH = (FieldValue("eth_type", 0x0800), FieldValue("ipv4_src", 10 << 24, 0xFF000000))
-RULE = FlowUpdate(FlowEvent.ADDED, 2, 5, MATCH, 7)
+RULE = FlowRule(2, 5, MATCH, None, 7)
+ADDED = FlowUpdate(FlowEvent.ADDED, RULE)
 ONF = "ffff0000 00000000 4f4e4600 0000074e"
 STANDARD = "00100000 00000000"
 WIRE_MATCH = "00010016 80000a02 08008000 17080a00 0000ff00 00000000"
@@ -35,50 +36,50 @@ def wire(version: int, text: str, kind: int = 19) -> bytes:
 
 
 CAPTURED = [
-    (4, f"{ONF} 0030 0000 0000 0005 0000 0000 0016 02 00 0000000000000007 {WIRE_MATCH}", RULE),
+    (4, f"{ONF} 0030 0000 0000 0005 0000 0000 0016 02 00 0000000000000007 {WIRE_MATCH}", ADDED),
     (
         4,
         f"{ONF} 0048 0000 0000 0005 0000 0000 0016 02 00 0000000000000007 {WIRE_MATCH} {OUTPUT_NORMAL}",
-        RULE._replace(action=NORMAL),
+        FlowUpdate(FlowEvent.ADDED, RULE._replace(action=NORMAL)),
     ),
     (
         4,
         f"{ONF} 0048 0001 0002 0005 0000 0000 0016 02 00 0000000000000007 {WIRE_MATCH} {OUTPUT_NORMAL}",
-        RULE._replace(event=FlowEvent.REMOVED, action=NORMAL, reason=2),
+        FlowUpdate(FlowEvent.REMOVED, RULE._replace(action=NORMAL), 2),
     ),
     (
         4,
         f"{ONF} 0028 0002 0000 0002 0000 0000 000c 01 00 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (FieldValue("in_port", 2),), 0x25B0 << 48 | 2),
+        FlowUpdate(FlowEvent.MODIFIED, FlowRule(1, 2, (FieldValue("in_port", 2),), None, 0x25B0 << 48 | 2)),
     ),
     (
         4,
         f"{ONF} 0020 0001 0001 0003 0000 0001 0004 02 00 0000000000000000 00010004 00000000",
-        FlowUpdate(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
+        FlowUpdate(FlowEvent.REMOVED, FlowRule(2, 3, (), None, 0, 1), 1),
     ),
     (4, f"{ONF} 0008 0003 00000500", FlowUpdate(FlowEvent.OWN, xid=0x500)),
-    (5, f"{STANDARD} 0030 0001 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", RULE),
+    (5, f"{STANDARD} 0030 0001 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", ADDED),
     (
         6,
         f"{STANDARD} 0048 0002 02 02 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH} {OUTPUT_NORMAL}",
-        RULE._replace(event=FlowEvent.REMOVED, action=NORMAL, reason=2),
+        FlowUpdate(FlowEvent.REMOVED, RULE._replace(action=NORMAL), 2),
     ),
     (
         5,
         f"{STANDARD} 0028 0003 01 00 0000 0000 0002 00000000 25b0000000000002 "
         "0001000c 80000004 00000002 00000000",
-        FlowUpdate(FlowEvent.MODIFIED, 1, 2, (FieldValue("in_port", 2),), 0x25B0 << 48 | 2),
+        FlowUpdate(FlowEvent.MODIFIED, FlowRule(1, 2, (FieldValue("in_port", 2),), None, 0x25B0 << 48 | 2)),
     ),
     (
         6,
         f"{STANDARD} 0020 0002 02 01 0000 0001 0003 00000000 0000000000000000 00010004 00000000",
-        FlowUpdate(FlowEvent.REMOVED, 2, 3, hard_timeout=1, reason=1),
+        FlowUpdate(FlowEvent.REMOVED, FlowRule(2, 3, (), None, 0, 1), 1),
     ),
     (5, f"{STANDARD} 0008 0004 00000500", FlowUpdate(FlowEvent.OWN, xid=0x500)),
     (6, f"{STANDARD} 0008 0005 00000000", FlowUpdate(FlowEvent.PAUSED)),
     (6, f"{STANDARD} 0008 0006 00000000", FlowUpdate(FlowEvent.RESUMED)),
-    (5, f"{STANDARD} 0030 0000 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", RULE),
+    (5, f"{STANDARD} 0030 0000 02 00 0000 0000 0005 00000000 0000000000000007 {WIRE_MATCH}", ADDED),
 ]
 
 
@@ -132,8 +133,10 @@ def test_the_first_reply_tells_nothing() -> None:
         assert list(decode_updates(message)) == []
 
 
-def test_a_rule_can_be_taken_from_an_update() -> None:
-    update = RULE._replace(action=Goto(4), hard_timeout=3)
+def test_the_rule_of_an_update_has_its_action_and_time_out() -> None:
+    goto = "00010008 04000000"
+    entry = f"0038 0000 0000 0005 0000 0003 0016 02 00 0000000000000007 {WIRE_MATCH} {goto}"
+    (update,) = decode_updates(wire(4, f"{ONF} {entry}"))
     assert update.rule == FlowRule(2, 5, MATCH, Goto(4), 7, 3)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from op25b_app.compiler.compiler import compile_rules
+from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
-from op25b_app.openflow.stored_rule import stored
 from op25b_app.policy.loader import load
 from op25b_app.verify.prove import CannotDecide, Proven, Refuted, Result, prove
 
@@ -26,7 +26,7 @@ def proven_with(*lines: str, groups: str = "") -> Result:
     policy = load(EXAMPLE, NOW).policy
     assert policy is not None
     switch = policy.switches["access-1"]
-    ours = [stored(rule, "ours", "ours") for rule in compile_rules(policy, switch, NOW)]
+    ours = [stored_rule(rule, "ours") for rule in compile_rules(policy, switch, NOW)]
     return prove(
         policy,
         switch,
