@@ -10,8 +10,9 @@ from op25b_app.compiler.pipeline import MARKER_PRIORITY
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
 from op25b_app.policy.model import Mode, SourceLocation, Switch
 from op25b_app.sync.desired_state import DesiredState
+from op25b_app.sync.protocol import SwitchFeatures
 from op25b_app.sync.ruleset import Ruleset
-from op25b_app.sync.session import Session, SwitchFeatures
+from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job, Outcome, Status, SwitchEvent
 from testing.fake_switch import Abilities, FakeSwitch, FlowMod
 from testing.fake_switch.rules import rules_on

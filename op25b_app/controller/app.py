@@ -48,11 +48,10 @@ from op25b_app.operate.report import reload_report, status_report
 from op25b_app.operate.turns import ConnectionClass, class_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
-from op25b_app.sync import session
 from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.ports import present_ports
-from op25b_app.sync.protocol import is_reply, is_report
+from op25b_app.sync.protocol import SwitchFeatures, is_reply, is_report
 
 LOOK_SECONDS = 2.0
 """Seconds between looks at the policy's files, where wanted, and at the clock for ended exceptions."""
@@ -182,7 +181,7 @@ class Application(app_manager.RyuApp):
         if self._refuses(datapath, features.dpid) or not self._claims.claim(datapath, features):
             return True
         switch = self._connected[datapath] = self._switches.make_known(features.dpid)
-        switch.connect(datapath, session.SwitchFeatures(datapath.ofproto.OFP_VERSION, features.tables))
+        switch.connect(datapath, SwitchFeatures(datapath.ofproto.OFP_VERSION, features.tables))
         return False
 
     def _refuses(self, datapath: Connection, dpid: int) -> bool:

@@ -20,7 +20,8 @@ from op25b_app.controller.message_tap import why_ended
 from op25b_app.controller.send_queue import SendQueue
 from op25b_app.operate.events import Journal
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.session import Session, SwitchFeatures
+from op25b_app.sync.protocol import SwitchFeatures
+from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job, Outcome, needs_operator
 
 INBOX = 256

@@ -126,7 +126,7 @@ class Batch(NamedTuple):
         if not 0 <= number < len(self):
             return None
         try:
-            message = _flow_mod(self._change(number), number, self.form)
+            message = encode_change(self._change(number), error.xid, self.form)
         except ValueError:
             return None
         # Open vSwitch sends back a message that failed in a bundle as it was wrapped.
@@ -165,9 +165,9 @@ def _encoded(
     not_encodable: list[Change] = []
 
     def messages() -> Iterator[bytes]:
-        for xid, change in changes:
+        for place, change in changes:
             try:
-                message = _flow_mod(change, xid, form)
+                message = encode_change(change, FIRST_XID + place, form)
             except ValueError:
                 not_encodable.append(change)
                 continue
@@ -176,12 +176,16 @@ def _encoded(
     return EncodedChanges(tuple(joined(messages())), tuple(not_encodable))
 
 
-def _flow_mod(change: Change, number: int, form: FlowModFormat) -> bytes:
+def encode_change(change: Change, xid: int, form: FlowModFormat) -> bytes:
+    """Return a change as one message.
+
+    Raises ValueError for a rule that OpenFlow cannot express.
+    """
     return codec.encode_flow_mod(
         change.rule,
         command=change.command,
         version=form.version,
-        xid=FIRST_XID + number,
+        xid=xid,
         flags=form.flags | (flags_of(change) if form.resets else 0),
         any_cookie=form.any_cookie,
     )

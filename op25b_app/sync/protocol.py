@@ -19,6 +19,7 @@ from op25b_app.openflow.flow_mods import (
     FlowModFormat,
     SwitchError,
     UpdateStep,
+    encode_change,
     flags_of,
     joined,
     read_error,
@@ -47,6 +48,17 @@ _REQUEST_XID = 0x25B0_2500
 _REQUESTS = 0x100
 _INTERJECTED_XID = 0x25B0_2600
 """Xid of changes outside any plan."""
+
+
+class SwitchFeatures(NamedTuple):
+    """A connected switch: OpenFlow version on the wire, number of tables, ports.
+
+    ``ports`` are all its port numbers; None until it has described them.
+    """
+
+    version: int
+    tables: int
+    ports: frozenset[int] | None = None
 
 
 class MessageResult(NamedTuple):
@@ -99,11 +111,6 @@ class SwitchLimits(NamedTuple):
     full: Mapping[int, int] = {}
     all_taken: bool = True
 
-    @property
-    def able(self) -> Capabilities:
-        """Capabilities of the switch, without those that have failed."""
-        return self.known.usable
-
     def needs_capacity(self, more: int) -> bool:
         """Return whether to ask for the capacity of the tables before ``more`` rules are added."""
         return not self.known.capacity_asked and (self.known.was_full or more > MAX_UNASKED)
@@ -111,9 +118,12 @@ class SwitchLimits(NamedTuple):
     def capacity_seen(self, found: Iterable[FlowStats]) -> Mapping[int, int]:
         """Return the capacity by table, in rules: as reported, or as seen when the table was full."""
         if not self.full:
-            return self.able.capacity
+            return self.known.usable.capacity
         held = Counter(each.rule.table for each in found)
-        return {**self.able.capacity, **{table: held[table] + gone for table, gone in self.full.items()}}
+        return {
+            **self.known.usable.capacity,
+            **{table: held[table] + gone for table, gone in self.full.items()},
+        }
 
     def has_refused(self, change: Change) -> bool:
         """Return whether the switch has refused to make this change."""
@@ -142,8 +152,9 @@ class SwitchProtocol:
     ``refused`` has, by the rule's key, the changes that the switch did not make since :meth:`renew`.
     """
 
-    def __init__(self, version: int) -> None:
-        self.version = version
+    def __init__(self, features: SwitchFeatures) -> None:
+        self.features = features
+        self.version = features.version
         self.phase = Phase.IDLE
         self.known = KnownCapabilities()
         self._watching = False
@@ -166,11 +177,6 @@ class SwitchProtocol:
         self._batch: Batch | None = None
         self._to_come: list[UpdateStep] = []
         self._failed = False
-
-    @property
-    def able(self) -> Capabilities:
-        """Capabilities of the switch, without those that have failed."""
-        return self.known.usable
 
     @property
     def will_read(self) -> bool:
@@ -225,8 +231,7 @@ class SwitchProtocol:
         """Drop the work under way, and return messages that remove the gate."""
         self.rest()
         opened = UpdateStep([Change(FlowModCommand.DELETE_STRICT, DROP_ALL, DROP_ALL)])
-        form = FlowModFormat(self.version, any_cookie=self.known.any_cookie)
-        return Batch(opened, (), form).encoded().chunks
+        return Batch(opened, (), self._form).encoded().chunks
 
     def give_up(self) -> None:
         """Drop the work under way; after a bundle without an answer, send no other on this connection."""
@@ -239,7 +244,7 @@ class SwitchProtocol:
         self.rest()
         self.phase = Phase.READING
         watch = b""
-        if self.able.monitor and not self._watching:
+        if self.known.usable.monitor and not self._watching:
             watch = flow_monitor.encode_monitor_request(version=self.version, xid=self._next_xid())
             self._watching = True
         return watch + codec.encode_flow_stats_request(
@@ -260,14 +265,7 @@ class SwitchProtocol:
 
         Raises ValueError for a rule that OpenFlow cannot express.
         """
-        return codec.encode_flow_mod(
-            change.rule,
-            command=change.command,
-            version=self.version,
-            xid=_INTERJECTED_XID,
-            flags=self._flags | (flags_of(change) if self.known.takes_resets else 0),
-            any_cookie=self.known.any_cookie,
-        )
+        return encode_change(change, _INTERJECTED_XID, self._form)
 
     def receive(self, message: bytes) -> MessageResult:
         """Take a message of the switch.
@@ -369,8 +367,7 @@ class SwitchProtocol:
     def _send_next(self, first: tuple[Change, ...] = (), *, bundled: bool = False) -> tuple[bytes, ...]:
         """Send the next step behind ``first``, in a bundle or with a barrier behind it."""
         step, number = self._to_come.pop(0), self._next_xid() if bundled else None
-        form = FlowModFormat(self.version, self._flags, self.known.any_cookie, self.known.takes_resets)
-        batch = self._batch = Batch(step, first, form, number)
+        batch = self._batch = Batch(step, first, self._form, number)
         self.pending += len(batch)
         self._most_sent = max(self._most_sent, len(batch))
         chunks, not_encodable = batch.encoded()
@@ -387,12 +384,13 @@ class SwitchProtocol:
         return tuple(joined((begin, *chunks, end)))
 
     @property
-    def _flags(self) -> int:
-        """Flag that asks for reports of removed rules; 0 where the flow monitor reports every change."""
-        return 0 if self.able.monitor else codec.SEND_FLOW_REMOVED
+    def _form(self) -> FlowModFormat:
+        """Format of changes; removed rules are reported where no flow monitor reports every change."""
+        flags = 0 if self.known.usable.monitor else codec.SEND_FLOW_REMOVED
+        return FlowModFormat(self.version, flags, self.known.any_cookie, self.known.takes_resets)
 
     def _stop_watching(self) -> bytes:
-        watching, self._watching = self._watching and self.able.monitor, False
+        watching, self._watching = self._watching and self.known.usable.monitor, False
         if not watching:
             return b""
         return flow_monitor.encode_monitor_cancel(version=self.version, xid=self._next_xid())

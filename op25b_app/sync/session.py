@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,16 +23,10 @@ from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.policy.model import Mode
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.drift import (
-    Drift,
-    decode_rule_reports,
-    describe_report,
-    disturbance_of,
-    supersedes,
-)
+from op25b_app.sync.drift import Drift, decode_rule_reports, describe_report, disturbance_of, supersedes
 from op25b_app.sync.phases import Phase
 from op25b_app.sync.ports import local_port_notes, strange_ports
-from op25b_app.sync.protocol import SwitchProtocol, read_limit_for
+from op25b_app.sync.protocol import SwitchFeatures, SwitchProtocol, read_limit_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
@@ -63,15 +58,20 @@ A plan after new refusals is not counted.
 """
 
 
-class SwitchFeatures(NamedTuple):
-    """A connected switch: OpenFlow version on the wire, number of tables, ports.
+@dataclass
+class _Table:
+    """What is known of the switch's table, until its policy or its connection is another."""
 
-    ``ports`` are all its port numbers; None until it has described them.
-    """
-
-    version: int
-    tables: int
-    ports: frozenset[int] | None = None
+    wanted: Ruleset | None = None
+    marker: FlowRule | None = None
+    """Marker on the switch, once its table is as wanted."""
+    violations: Sequence[str] | None = None
+    """Sentences on what is not as wanted; None until the table is read, and proven if it is as wanted."""
+    losses: Sequence[str] = ()
+    """Sentences on what the switch lacks although its table is as wanted."""
+    settled: bool = False
+    """True where the table was as wanted and only reports may say otherwise."""
+    drift: Drift = field(default_factory=Drift)
 
 
 class Cycle(NamedTuple):
@@ -106,7 +106,6 @@ class Session:
         """Revision of this switch's policy; None until it is known."""
         self._audit_seconds = audit_seconds
         self._audits = 0
-        self._connection: SwitchFeatures | None = None
         self._protocol: SwitchProtocol | None = None
         self._connected_at = self._armed_at = now
         self._wake_at = math.inf
@@ -117,16 +116,11 @@ class Session:
         self._cycle = Cycle()
         self._disturbance = Disturbance.NONE
         self._capacity_asked_at = now
-        self._wanted: Ruleset | None = None
+        self._table = _Table()
         self._last: tuple[DesiredState, FlowRule] | None = None
         """Desired state and marker that the switch last held completely."""
-        self._settled = False
-        """True where the table was as wanted and only reports may say otherwise."""
         self._has_held: Ruleset | None = None
         """Rules that the switch held completely over this connection: their places are op25b's."""
-        self._losses: Sequence[str] = ()
-        """Sentences on what the switch lacks although its table is as wanted."""
-        self._drift = Drift()
         self._budget = RepairBudget(now)
         self._awaited: object | None = None
         """Token of the job whose result is awaited."""
@@ -137,11 +131,8 @@ class Session:
         self._confirmed = 0
         self._size = MAX_UNKNOWN
         """Number of rules that the policy wants, as far as known."""
-        self._violations: Sequence[str] | None = None
         self._contest: list[str] = []
         """One sentence where several connections claim the datapath id, else empty."""
-        self._marker: FlowRule | None = None
-        """Marker on the switch, once its table is as wanted."""
 
     @property
     def name(self) -> str:
@@ -151,7 +142,7 @@ class Session:
     @property
     def openflow_version(self) -> str | None:
         """The OpenFlow version, such as ``1.3``; None while the switch is not connected."""
-        return None if self._connection is None else codec.VERSION_NAMES[self._connection.version]
+        return None if self._protocol is None else codec.VERSION_NAMES[self._protocol.version]
 
     def assign(self, desired: DesiredState | None, now: float) -> Outcome:
         """Take a new desired state, or None where the policy does not name the switch."""
@@ -183,12 +174,11 @@ class Session:
     def _follows(self, desired: DesiredState | None) -> bool:
         """Return whether this policy is in force: a new cycle would only forget reported changes."""
         before = self.desired
-        return bool(self._settled and before and desired and before.digest == desired.digest)
+        return bool(self._table.settled and before and desired and before.digest == desired.digest)
 
-    def connected(self, connection: SwitchFeatures, now: float) -> Outcome:
+    def connected(self, features: SwitchFeatures, now: float) -> Outcome:
         """Take a new connection; read the table if the policy names the switch."""
-        self._connection, self._connected_at = connection, now
-        self._protocol = SwitchProtocol(connection.version)
+        self._protocol, self._connected_at = SwitchProtocol(features), now
         self._has_held = None
         self._forget_table()
         if self.desired is None:
@@ -198,27 +188,27 @@ class Session:
     def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
         """Take the end of the connection and its reason."""
         self._go_idle(math.inf, now)
-        self._connection = self._protocol = None
+        self._protocol = None
         return self._enter_state(Input.DISCONNECTED, why, now)
 
     def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
         """Take all port numbers of the switch."""
-        if self._connection is None:
+        if self._protocol is None:
             return Outcome()
-        were_missing = self._connection.ports is None
-        self._connection = self._connection._replace(ports=ports)
-        if self._violations is None:
+        before = self._protocol.features
+        self._protocol.features = before._replace(ports=ports)
+        if self._table.violations is None:
             return Outcome()
-        if were_missing and self._protocol is not None and self._protocol.phase is Phase.IDLE:
-            self._schedule_next_look(self._violations, now)
-        return self._assess(self._violations, now)
+        if before.ports is None and self._protocol.phase is Phase.IDLE:
+            self._schedule_next_look(self._table.violations, now)
+        return self._assess(self._table.violations, now)
 
     def contested(self, addresses: Sequence[str], now: float) -> Outcome:
         """Take the addresses that claim the datapath id, the one in use first; none if only one does."""
         self._contest = contest_sentences(addresses)
-        if self._connection is None or self._violations is None:
+        if self._protocol is None or self._table.violations is None:
             return Outcome()
-        return self._assess(self._violations, now)
+        return self._assess(self._table.violations, now)
 
     @property
     def due_at(self) -> float:
@@ -253,7 +243,7 @@ class Session:
         """Give up the work under way and try again later; do nothing without a connection or a policy."""
         if self._protocol is None or self.desired is None:
             return Outcome()
-        self._violations = None
+        self._table.violations = None
         self._looks.note(now - self._took, now)
         self._go_idle(RETRY_SECONDS, now)
         return self._enter_state(Input.FAILED, reason, now)
@@ -288,15 +278,14 @@ class Session:
         return then(work(), now) if at_once else self._start_job(work, then)
 
     def _review_context(self, protocol: SwitchProtocol, desired: DesiredState, now: float) -> ReviewContext:
-        assert self._connection is not None
         return ReviewContext(
             desired,
-            self._connection.tables,
+            protocol.features.tables,
             protocol.limits,
             self._read_back.copy(),
             now,
             self._asked,
-            None if self._wanted is None or self._wanted.timed else self._wanted,
+            None if self._table.wanted is None or self._table.wanted.timed else self._table.wanted,
             self.revision,
             self._last,
             self._has_held,
@@ -304,9 +293,8 @@ class Session:
         )
 
     def _is_quick(self, protocol: SwitchProtocol, desired: DesiredState, size: int) -> bool:
-        assert self._connection is not None
-        prepared = desired.prepared(self._connection.tables)
-        if prepared is None or protocol.refused or protocol.able.capacity:
+        prepared = desired.prepared(protocol.features.tables)
+        if prepared is None or protocol.refused or protocol.known.usable.capacity:
             return False
         return size <= BYTES_AT_ONCE and len(prepared) <= RULES_AT_ONCE
 
@@ -321,23 +309,17 @@ class Session:
     def _begin(self, now: float, given: Input | None = None, reason: str = "") -> Outcome:
         """Drop the work under way and start a cycle; without an input it is routine."""
         assert self._protocol is not None
+        assert self.desired is not None
         self._start_cycle(rounds=0)
-        self._protocol.bound = read_limit_for(self._most_held)
+        prepared = self.desired.prepared(self._protocol.features.tables)
+        wanted = self._size if prepared is None else len(prepared)
+        self._protocol.bound = read_limit_for(max(wanted, self._confirmed))
         chunks = (self._protocol.begin(),)
         self._wait_for(self._protocol, now)
         if given is None:
             return Outcome(chunks)
-        self._violations = None
+        self._table.violations = None
         return self._enter_state(given, reason, now)._replace(chunks=chunks)
-
-    @property
-    def _most_held(self) -> int:
-        """Number of managed rules that the switch holds or is to hold, as far as known."""
-        assert self.desired is not None
-        assert self._connection is not None
-        prepared = self.desired.prepared(self._connection.tables)
-        wanted = self._size if prepared is None else len(prepared)
-        return max(wanted, self._confirmed)
 
     def _act_on_review(
         self, protocol: SwitchProtocol, desired: DesiredState, reviewed: Review, now: float
@@ -346,50 +328,47 @@ class Session:
         if reviewed.revision is not None:
             self.revision = reviewed.revision
         if reviewed.superseded or reviewed.violations:
-            self._settled = False
-        self._take_read_back(protocol, reviewed)
-        if reviewed.problem:
-            return self.fail(reviewed.problem, now)
-        self._wanted = reviewed.wanted
-        if reviewed.needs_capacity:
-            chunks = (protocol.ask_capacity(),)
-            self._wait_for(protocol, now)
-            return Outcome(chunks)
-        protocol.note_capacity(reviewed.capacity)
-        self._losses = reviewed.losses
-        self._size = len(reviewed.wanted or ())
-        if reviewed.marker is not None:
-            self._marker = reviewed.marker
-        if reviewed.plan is not None:
-            return self._carry_out(protocol, reviewed, now)
-        return self._conclude(desired, reviewed, now)
-
-    def _take_read_back(self, protocol: SwitchProtocol, reviewed: Review) -> None:
+            self._table.settled = False
         if reviewed.read_back is not None:
             self._read_back = reviewed.read_back
             protocol.delete_any_cookie(reviewed.any_cookie)
         if self._disturbance:
             self._read_back.forget_ineffective()
+        if reviewed.problem:
+            return self.fail(reviewed.problem, now)
+        self._table.wanted = reviewed.wanted
+        if reviewed.needs_capacity:
+            chunks = (protocol.ask_capacity(),)
+            self._wait_for(protocol, now)
+            return Outcome(chunks)
+        protocol.note_capacity(reviewed.capacity)
+        self._table.losses = reviewed.losses
+        self._size = len(reviewed.wanted or ())
+        if reviewed.marker is not None:
+            self._table.marker = reviewed.marker
+        if reviewed.plan is not None:
+            return self._carry_out(protocol, reviewed, now)
+        return self._conclude(desired, reviewed, now)
 
     def _conclude(self, desired: DesiredState, reviewed: Review, now: float) -> Outcome:
         """Conclude a cycle with nothing more to send; prove the table first where it is as wanted."""
-        assert self._wanted is not None
+        assert self._table.wanted is not None
         if self._protocol is not None and (too_large := self._protocol.too_large):
             only_managed = (
                 f"{too_large}: rules of op25b are repaired, but nothing is proven; delete other rules"
             )
             reviewed = reviewed._replace(violations=[*reviewed.violations, only_managed])
-        self._confirmed, self._took = len(self._wanted), now - self._asked
-        self._settled = not reviewed.violations
-        if not self._settled:
+        self._confirmed, self._took = len(self._table.wanted), now - self._asked
+        self._table.settled = not reviewed.violations
+        if not self._table.settled:
             return self._end(reviewed.violations, now)
-        assert self._marker is not None
-        self._last, self._has_held = (desired, self._marker), self._wanted
+        assert self._table.marker is not None
+        self._last, self._has_held = (desired, self._table.marker), self._table.wanted
         self._go_idle(math.inf, now)
         others = frozenset(reviewed.others)
-        if desired.is_judged(self._wanted, others):
-            return self._proven(desired.violation(self._wanted, others, reviewed.markers, now), now)
-        work = partial(desired.violation, self._wanted, others, reviewed.markers, now)
+        if desired.is_judged(self._table.wanted, others):
+            return self._proven(desired.violation(self._table.wanted, others, reviewed.markers, now), now)
+        work = partial(desired.violation, self._table.wanted, others, reviewed.markers, now)
         return self._start_job(work, self._proven, proves=True)
 
     def _proven(self, violation: str | None, now: float) -> Outcome:
@@ -416,7 +395,7 @@ class Session:
 
     def _end(self, violations: Sequence[str], now: float) -> Outcome:
         """End the cycle: report how the table is, and arm the next look."""
-        self._violations = violations
+        self._table.violations = violations
         self._looks.note(now - self._took, now)
         self._audits += 1
         self._go_idle(math.inf, now)
@@ -425,9 +404,9 @@ class Session:
 
     def _schedule_next_look(self, violations: Sequence[str], now: float) -> None:
         """Arm the next audit, or an earlier look where something is wrong or missing."""
-        assert self._connection is not None
+        assert self._protocol is not None
         seconds = audit_delay(self._audit_seconds, self.dpid, self._audits)
-        if (violations and not self._cycle.closes) or self._connection.ports is None:
+        if (violations and not self._cycle.closes) or self._protocol.features.ports is None:
             seconds = RETRY_SECONDS
         if again_at := self._read_back.next_at(now):
             seconds = max(seconds, again_at - now)
@@ -437,22 +416,22 @@ class Session:
     def _held(self) -> tuple[Ruleset, FlowRule] | None:
         """Rules and marker that the switch is known to hold; None where that is not certain."""
         protocol = self._protocol
-        known = self._settled and self._violations is not None and not self._disturbance
-        if protocol is None or self._wanted is None or self._marker is None or not known:
+        known = self._table.settled and self._table.violations is not None and not self._disturbance
+        if protocol is None or self._table.wanted is None or self._table.marker is None or not known:
             return None
         if self._read_back.cuts_cookies:
             return None
-        if protocol.phase is not Phase.IDLE or not protocol.able.monitor:
+        if protocol.phase is not Phase.IDLE or not protocol.known.usable.monitor:
             return None
-        return self._wanted, self._marker
+        return self._table.wanted, self._table.marker
 
     def _change_over(self, protocol: SwitchProtocol, change: ChangeOver | None, now: float) -> Outcome:
         """Change to the next policy without reading the table first, where ``change`` allows that."""
         if change is None or self._disturbance:
             return self._reread(protocol, now)
-        self.revision, self._marker = change.revision, change.marker
+        self.revision, self._table.marker = change.revision, change.marker
         self._start_cycle(rounds=1)
-        self._wanted, self._violations = change.wanted, None
+        self._table.wanted, self._table.violations = change.wanted, None
         protocol.renew()
         chunks = protocol.carry_out(change.plan)
         self._wait_for(protocol, now)
@@ -475,9 +454,9 @@ class Session:
         self._wait_for(protocol, now)
         if not comparison.repairs:
             return Outcome(chunks)
-        self._violations, self._repaired = None, True
+        self._table.violations, self._repaired = None, True
         what = summary(comparison.differences)
-        events = (_repair_event(comparison),) if self._settled else ()
+        events = (_repair_event(comparison),) if self._table.settled else ()
         outcome = Outcome(chunks, events=events)
         sending = f"sending {count(len(comparison.repairs), 'change')}: {what}"
         return self._enter_state(Input.UPDATING, sending, now).before(outcome)
@@ -485,8 +464,8 @@ class Session:
     def _assess(self, violations: Sequence[str], now: float) -> Outcome:
         """Enter the state that a compared table and the ports lead to."""
         assert self.desired is not None
-        assert self._connection is not None
-        ports = self._connection.ports
+        assert self._protocol is not None
+        ports = self._protocol.features.ports
         if reasons := [*self._contest, *violations, *strange_ports(self.desired.switch, ports or ())]:
             return self._enter_state(Input.VIOLATED, "; ".join(reasons), now)
         if self._disturbance:
@@ -496,7 +475,7 @@ class Session:
         confirmed = "; ".join(
             (
                 f"{count(self._confirmed, 'rule')} read back as wanted and proven",
-                *self._losses,
+                *self._table.losses,
                 *local_port_notes(self.desired.switch, ports or ()),
             )
         )
@@ -521,26 +500,27 @@ class Session:
         for report in decode_rule_reports(message):
             if report.xid is not None and protocol.has_sent(report.xid):
                 continue
-            if supersedes(report, self._marker):
-                self._settled = False
-            disturbance = disturbance_of(report, self._wanted, self._marker)
+            if supersedes(report, self._table.marker):
+                self._table.settled = False
+            disturbance = disturbance_of(report, self._table.wanted, self._table.marker)
             if not disturbance:
                 continue
             self._disturbance = max(self._disturbance, disturbance)
-            self._violations = None
+            self._table.violations = None
             self._read_back.forget_ineffective()
             if next_state(self.status.state, Input.REPORTED) is not None:
                 outcome = outcome.before(self._enter_state(Input.REPORTED, describe_report(report), now))
-            if self._settled and self._wanted is not None and not report.ended:
-                self._drift.note(report, self._wanted)
-        return outcome.before(self._send_repairs(protocol, now)) if self._drift else outcome
+            if self._table.settled and self._table.wanted is not None and not report.ended:
+                self._table.drift.note(report, self._table.wanted)
+        return outcome.before(self._send_repairs(protocol, now)) if self._table.drift else outcome
 
     def _send_repairs(self, protocol: SwitchProtocol, now: float) -> Outcome:
         """Send drifted rules again within the repair budget; the next look repairs the rest."""
-        drift, self._drift = self._drift, Drift()
-        if not self._settled or self._wanted is None or self._read_back.cuts_cookies:
+        drift, wanted = self._table.drift, self._table.wanted
+        self._table.drift = Drift()
+        if not self._table.settled or wanted is None or self._read_back.cuts_cookies:
             return Outcome()
-        comparison = drift.comparison(self._wanted)
+        comparison = drift.comparison(wanted)
         repairs = comparison.repairs
         if not repairs or not self._budget.take(1.0 if len(repairs) == 1 else MANY_COST, now):
             return Outcome()
@@ -550,7 +530,7 @@ class Session:
             with suppress(ValueError):
                 return Outcome((protocol.interject(repairs[0]),), events=events)
             return Outcome()
-        plan = plan_changes(repairs, drift.table(self._wanted), self._wanted, protocol.limits.able)
+        plan = plan_changes(repairs, drift.table(wanted), wanted, protocol.known.usable)
         self._start_cycle(rounds=1)
         protocol.renew()
         chunks = protocol.carry_out(plan)
@@ -559,7 +539,7 @@ class Session:
 
     def _stop_following(self, given: Input, reason: str, now: float) -> Outcome:
         self._go_idle(math.inf, now)
-        self._violations = None
+        self._table.violations = None
         remedy = f"not in the policy, left alone: to protect it, add a switch with dpid {self.dpid:#x}"
         return self._enter_state(given, reason or remedy, now)
 
@@ -579,9 +559,7 @@ class Session:
         return Outcome(new_status=self.status)
 
     def _forget_table(self) -> None:
-        self._awaited = self._wanted = self._marker = self._violations = None
-        self._settled = False
-        self._drift = Drift()
+        self._awaited, self._table = None, _Table()
 
     def _go_idle(self, seconds: float, now: float) -> None:
         self._awaited = None

@@ -148,7 +148,7 @@ def change_over(held: Ruleset, marker: FlowRule, context: ReviewContext) -> Chan
         wanted = desired.wanted(context.now, context.tables)
     except ValueError:
         return None
-    _, shortage = fitting(wanted, (), limits.able.capacity)
+    _, shortage = fitting(wanted, (), limits.known.usable.capacity)
     if context.revision is None:
         known = [marker] if context.last is None else [marker, context.last[1]]
         revision = next_revision(desired.digest, known)
@@ -159,7 +159,7 @@ def change_over(held: Ruleset, marker: FlowRule, context: ReviewContext) -> Chan
     if shortage:
         return None
     new_marker = marker_rule(Marker(revision, desired.digest), wanted.last_own_table)
-    plan = plan_changes(difference(held, wanted), held, wanted, limits.able)
+    plan = plan_changes(difference(held, wanted), held, wanted, limits.known.usable)
     return ChangeOver(wanted, revision, new_marker, plan._replace(first=marker_changes(new_marker, [marker])))
 
 
@@ -204,7 +204,7 @@ def _plan(
     plan = UpdatePlan((), first=first)
     if repairs:
         table = Ruleset([[each.rule for each in found]])
-        able = limits.able._replace(capacity=capacity)
+        able = limits.known.usable._replace(capacity=capacity)
         plan = plan_changes(repairs, table, wanted, able)._replace(first=first)
     return plan
 

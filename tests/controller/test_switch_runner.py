@@ -15,7 +15,8 @@ from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import Step, SwitchRunner
 from op25b_app.operate.events import Journal
 from op25b_app.sync import session
-from op25b_app.sync.session import Session, SwitchFeatures
+from op25b_app.sync.protocol import SwitchFeatures
+from op25b_app.sync.session import Session
 from op25b_app.sync.status import Job, Outcome, State, Status
 from testing.patience import HANG_SECONDS
 from tests.world import desired

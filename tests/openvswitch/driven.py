@@ -12,7 +12,8 @@ from pathlib import Path
 
 from op25b_app.openflow.bundle import decode_control_reply
 from op25b_app.sync.desired_state import DesiredState
-from op25b_app.sync.session import Session, SwitchFeatures
+from op25b_app.sync.protocol import SwitchFeatures
+from op25b_app.sync.session import Session
 from op25b_app.sync.status import Outcome
 from testing.fake_switch.wire import Kind, Stream, pack
 from testing.private_ovs import PrivateOvs

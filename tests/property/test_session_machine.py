@@ -24,7 +24,8 @@ from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Mode, Policy, Verdict
 from op25b_app.policy.packet import Packet
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
-from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
+from op25b_app.sync.protocol import SwitchFeatures
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session
 from op25b_app.sync.status import Job, Outcome, State
 from testing.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Kind, Refusal
 from testing.fake_switch.flow_mod import Command

@@ -20,6 +20,7 @@ from op25b_app.sync.protocol import (
     MAX_OF_OTHERS,
     MessageResult,
     ReadLimit,
+    SwitchFeatures,
     SwitchProtocol,
     is_reply,
     is_report,
@@ -198,7 +199,7 @@ def answers(asked: bytes, **capabilities: object) -> Iterator[bytes]:
 
 def reading() -> tuple[SwitchProtocol, int]:
     """A dialogue in which the table is being read, and the xid of that request."""
-    dialogue = SwitchProtocol(4)
+    dialogue = SwitchProtocol(SwitchFeatures(4, 8))
     begun = dialogue.begin()
     for message in answers(begun):
         if not is_flow_stats_reply(message):
@@ -341,5 +342,5 @@ def test_a_table_that_says_it_takes_no_rules_has_said_nothing() -> None:
     dialogue, _ = reading()
     for message in answers(dialogue.ask_capacity(), room_of={1: 7, 2: 0}):
         dialogue.receive(message)
-    assert dialogue.able.capacity[1] == 7
-    assert 2 not in dialogue.able.capacity
+    assert dialogue.known.usable.capacity[1] == 7
+    assert 2 not in dialogue.known.usable.capacity

@@ -7,8 +7,9 @@ import itertools
 import pytest
 
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule, Goto, RuleRole
+from op25b_app.sync.protocol import SwitchFeatures
 from op25b_app.sync.ruleset import Ruleset
-from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, SwitchFeatures
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS
 from testing.fake_switch import Abilities, FlowMod, Refusal
 from testing.fake_switch.flow_mod import Command
 from testing.fake_switch.rules import remove

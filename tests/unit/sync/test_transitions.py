@@ -11,8 +11,8 @@ from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
 from op25b_app.policy.model import Mode
 from op25b_app.sync import session as session_module
 from op25b_app.sync.phases import NEXT_PHASES, Phase
-from op25b_app.sync.protocol import SwitchProtocol
-from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session, SwitchFeatures
+from op25b_app.sync.protocol import SwitchFeatures, SwitchProtocol
+from op25b_app.sync.session import AUDIT_SECONDS, RETRY_SECONDS, Session
 from op25b_app.sync.status import CONVERGED, TRANSIENT, Job, Outcome, State, needs_operator
 from op25b_app.sync.transitions import TRANSITIONS, Input, next_state
 from testing.fake_switch import Abilities, Channel, Conduct, FakeSwitch, Refusal
