@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.sync.ruleset import Ruleset
@@ -20,28 +19,17 @@ _DISPENSABLE_ROLES = (
 """Roles of rules that permit something to some addresses, in the order in which they are left out."""
 
 
-class FittingRules(NamedTuple):
-    """Rules that fit, and in words what does not.
-
-    ``wanted`` is None where the rules that block, or that all else depends on, do not fit.
-    """
-
-    wanted: Ruleset | None
-    shortage: str
-
-
-def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> FittingRules | None:
+def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> tuple[Ruleset | None, str]:
     """Leave out rules that permit, so that tables with little room block more than they should, not less.
 
     ``capacity`` is the number of managed rules that a table has room for; a table not named has enough.
-    Return None where everything fits.
+    Return the rules that fit, and in words what does not. The rules are None where those that block, or that
+    all else depends on, do not fit.
     """
-    if not capacity:
-        return None
     sizes = Counter(rule.table for rule in wanted.rules)
     full = {table: capacity[table] for table in sizes if sizes[table] > capacity.get(table, sizes[table])}
     if not full:
-        return None
+        return wanted, ""
     words = [
         f"room for {max(0, full[table])} of {sizes[table]} rules in table {int(table)}"
         for table in sorted(full)
@@ -51,10 +39,10 @@ def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> FittingRules | None:
         dispensable = _dispensable(wanted, table)
         missing = sizes[table] - places
         if missing > len(dispensable):
-            return FittingRules(None, f"{' and '.join(words)}, too little for those that block")
+            return None, f"{' and '.join(words)}, too little for those that block"
         left_out |= {*dispensable[:missing]}
     kept = Ruleset([[rule for rule in wanted.rules if rule not in left_out]])
-    return FittingRules(kept, f"{' and '.join(words)}: what the others would permit is blocked")
+    return kept, f"{' and '.join(words)}: what the others would permit is blocked"
 
 
 def is_dispensable(rule: FlowRule) -> bool:

@@ -106,7 +106,7 @@ def fitting(
     others[wanted.last_own_table] += MARKERS
     others[Table.ADMIT] += GATES
     left = {table: max(places, held[table]) - others[table] for table, places in capacity.items()}
-    return fit(wanted, left) or (wanted, "")
+    return fit(wanted, left)
 
 
 def _acceptable(wanted: Ruleset, refused: Mapping[Key, RefusedChange]) -> Ruleset | None:

@@ -164,16 +164,15 @@ def test_what_permits_is_left_out_in_order_and_what_blocks_or_leads_on_never() -
     destination = exception._replace(priority=600, cookie=0x25B0 << 48 | RuleRole.MAIL_DESTINATION << 40)
     leading = FlowRule(2, 700, (), Goto(3), OURS)
     rules = [*permits(1, 2), exception, destination, leading, *blocks(1, 2)]
-    assert fit(Ruleset([rules]), {2: 7, 1: 0}) is None
+    whole = Ruleset([rules])
+    assert fit(whole, {2: 7, 1: 0}) == (whole, "")
     for capacity, kept in ((6, rules[1:]), (5, rules[2:]), (4, rules[3:]), (3, rules[4:])):
-        fitting = fit(Ruleset([rules]), {2: capacity})
+        fitting, shortage = fit(whole, {2: capacity})
         assert fitting is not None
-        assert fitting.wanted is not None
-        assert set(fitting.wanted.rules) == set(kept)
-    too_little = fit(Ruleset([rules]), {2: 2})
-    assert too_little is not None
-    assert too_little.wanted is None
-    assert too_little.shortage == ("room for 2 of 7 rules in table 2, too little for those that block")
+        assert set(fitting.rules) == set(kept)
+        assert shortage
+    too_little = "room for 2 of 7 rules in table 2, too little for those that block"
+    assert fit(whole, {2: 2}) == (None, too_little)
 
 
 class OneTable(World):
