@@ -50,23 +50,12 @@ class KnownCapabilities(NamedTuple):
             capacity={**reported.capacity, **self.seen_capacity},
         )
 
-    def with_report(
-        self,
-        *,
-        bundles: bool | None = None,
-        monitor: bool | None = None,
-        capacity: Mapping[int, int] | None = None,
-    ) -> KnownCapabilities:
+    def with_report(self, *, capacity: Mapping[int, int] | None = None, **flags: bool) -> KnownCapabilities:
         """Return this with what the switch has reported; unchanged where it was not asked."""
         if self.reported is None:
             return self
-        before = self.reported
-        reported = before._replace(
-            bundles=before.bundles if bundles is None else bundles,
-            monitor=before.monitor if monitor is None else monitor,
-            capacity=before.capacity if capacity is None else {**before.capacity, **capacity},
-        )
-        return self._replace(reported=reported)
+        capacity = {**self.reported.capacity, **(capacity or {})}
+        return self._replace(reported=self.reported._replace(capacity=capacity, **flags))
 
     def renewed(self) -> KnownCapabilities:
         """Return this without the failures of the last cycle."""

@@ -65,13 +65,12 @@ class MessageResult(NamedTuple):
     """Result of a message of the switch.
 
     ``chunks`` are to be sent. ``table`` is the whole table once it is complete, as the messages it came in.
-    ``awaited`` is true where the switch goes on with its answer; ``problem`` says why it does not.
+    ``awaited`` is true where the switch goes on with its answer.
     """
 
     chunks: tuple[bytes, ...] = ()
     table: list[bytes] | None = None
     awaited: bool = False
-    problem: str = ""
 
 
 NOTHING = MessageResult()
@@ -270,7 +269,8 @@ class SwitchProtocol:
     def receive(self, message: bytes) -> MessageResult:
         """Take a message of the switch.
 
-        Raises ValueError, in words, for a message that breaks the format and for too many managed rules.
+        Raises ValueError, in words, for a message that breaks the format, for too many managed rules, and
+        for an error in the place of the table.
         """
         xid = int.from_bytes(message[4:8], "big")
         if message[0] != self.version:
@@ -436,9 +436,7 @@ class SwitchProtocol:
     def _error(self, error: SwitchError) -> MessageResult:
         """Take an error, perhaps one for another application."""
         if self.phase is Phase.READING and error.xid == self._request_xid:
-            return MessageResult(
-                problem=f"refused while {self.phase.value}: {explain(error.type, error.code)}"
-            )
+            raise ValueError(f"refused while {self.phase.value}: {explain(error.type, error.code)}")
         if self._batch is None:
             return NOTHING
         if change := self._batch.refused(error):

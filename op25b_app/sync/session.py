@@ -262,8 +262,6 @@ class Session:
             return self.fail(str(problem), now)
         if answer.table is not None and self.desired is not None:
             return outcome.before(self._review(self._protocol, self.desired, answer.table, now))
-        if answer.problem:
-            return outcome.before(self.fail(answer.problem, now))
         if answer.awaited:
             self._wait_for(self._protocol, now, asked=bool(answer.chunks))
         return outcome.before(Outcome(answer.chunks))
