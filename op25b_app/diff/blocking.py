@@ -8,8 +8,7 @@ from dataclasses import replace
 
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.words import names
-from op25b_app.net.nat64 import embed
-from op25b_app.net.prefix import WIDTH, Prefix
+from op25b_app.net.prefix import WIDTH
 from op25b_app.net.prefix_cover import held_by
 from op25b_app.net.ranges import Ranges, complement
 from op25b_app.policy.model import (
@@ -25,7 +24,7 @@ from op25b_app.policy.model import (
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
-from op25b_app.verify.symbolic_policy import SymbolicPolicy, longest_match_stretches
+from op25b_app.verify.symbolic_policy import SymbolicPolicy, longest_match_stretches, with_nat64
 
 _SMTP, _TCP = 25, 6
 _VERSIONS = (4, 6)
@@ -109,28 +108,13 @@ class _Closure:
             free = complement(held_by(inside), prefix.first, prefix.last)
             if free:
                 return free
-        return self._all_dynamic(version)
-
-    def _all_dynamic(self, version: int) -> Ranges:
-        policy = self._policy
-        labelled = [
-            (entry.prefix, is_static)
-            for listed, is_static in ((policy.dynamic, False), (policy.static, True))
-            for entry in listed
-            if entry.prefix.version == version
-        ]
-        stretches = longest_match_stretches(labelled, WIDTH[version])
-        return tuple((first, last) for first, last, is_static in stretches if not is_static)
+        return longest_match_stretches(self._policy, version, is_static=False)
 
     def _closed(self, version: int) -> Ranges:
         """Return the complement of the mail destinations."""
-        destinations = [entry.prefix for entry in self._policy.mail_destinations]
-        seen = [prefix for prefix in destinations if prefix.version == version]
-        if version == 6:
-            outer = [entry.prefix for entry in self._policy.nat64_prefixes]
-            inner = [prefix for prefix in destinations if prefix.version == 4]
-            seen += [embed(nat64, prefix) for nat64 in outer for prefix in inner]
-        return complement(held_by(seen), 0, (1 << WIDTH[version]) - 1)
+        seen = with_nat64(self._policy, (entry.prefix for entry in self._policy.mail_destinations))
+        of_version = (prefix for prefix in seen if prefix.version == version)
+        return complement(held_by(of_version), 0, (1 << WIDTH[version]) - 1)
 
     def _violation_of_addresses(self) -> str | None:
         """Return why the addresses alone leave nothing to block; None where they do not."""
@@ -163,9 +147,7 @@ class _Closure:
     def _leads_to(self, exception: MailException, version: int, address: int) -> bool:
         if exception.destination is None:
             return True
-        seen: list[Prefix] = [exception.destination]
-        if exception.destination.version == 4:
-            seen += [embed(entry.prefix, exception.destination) for entry in self._policy.nat64_prefixes]
+        seen = with_nat64(self._policy, [exception.destination])
         return any(prefix.contains(version, address) for prefix in seen)
 
     def _blocks_dynamic(self, switch: Switch) -> bool:
@@ -186,7 +168,8 @@ class _Closure:
             diagrams.negation(symbolic.forbidden_tag(PortRole.SUBSCRIBER)),
         ]
         for version, eth_type in zip(_VERSIONS, (0x0800, 0x86DD), strict=True):
-            dynamic = diagrams.within(LEVELS[f"ipv{version}_src"], self._all_dynamic(version))
+            ranges = longest_match_stretches(self._policy, version, is_static=False)
+            dynamic = diagrams.within(LEVELS[f"ipv{version}_src"], ranges)
             mail = diagrams.both(symbolic.one_of("eth_type", (eth_type,)), *asked, dynamic)
             if Verdict.BLOCK in diagrams.choose(mail, verdicts, permitted).values:
                 return True

@@ -8,18 +8,18 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 
 from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
-from op25b_app.diff.comparison import PolicyComparison, Roles, SwitchPolicy
+from op25b_app.diff.comparison import PolicyComparison, SwitchPolicy
 from op25b_app.diff.example import find_in_region, find_usual
 from op25b_app.diff.regions import regions
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
-from op25b_app.policy.model import PortRole, Switch
+from op25b_app.policy.model import PortRole
 from op25b_app.policy.packet import ETH_ARP, ETH_IPV4, ETH_IPV6, TCP
 from op25b_app.verify.budget import Budget
 from op25b_app.verify.diagram import Diagram, Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
-from op25b_app.verify.prove import LAST_PORT
+from op25b_app.verify.prove import ports_by_roles
 from op25b_app.verify.symbolic_policy import SymbolicPolicy
 
 _ETH_TYPE = LEVELS["eth_type"]
@@ -171,18 +171,6 @@ class SwitchDifference:
     def _usual_port(self, ports: Ranges) -> int:
         """Return a port that the new policy names, if there is one."""
         return (common(self._named_ports, ports) or ports)[0][0]
-
-
-def ports_by_roles(old: Switch, new: Switch) -> dict[Roles, Ranges]:
-    """Return all ports that a switch can have, by their roles; those without a role are subscriber ports."""
-    named = sorted(old.uplink_ports | old.trusted_ports | new.uplink_ports | new.trusted_ports)
-    found: dict[Roles, list[tuple[int, int]]] = {}
-    for port in named:
-        found.setdefault((old.role_of(port), new.role_of(port)), []).append((port, port))
-    taken = tuple((port, port) for port in named)
-    free = [*complement(taken, 1, LAST_PORT), *complement(taken, LOCAL_PORT, LOCAL_PORT)]
-    found.setdefault((PortRole.SUBSCRIBER, PortRole.SUBSCRIBER), []).extend(free)
-    return {roles: merged(ranges) for roles, ranges in found.items()}
 
 
 def _by_kind_changes(values: Collection[object]) -> list[VerdictChange]:

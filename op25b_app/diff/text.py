@@ -78,11 +78,9 @@ def listed(traffic: Traffic) -> AddressSet | None:
 def piece_text(piece: PrefixWithHoles) -> str:
     """Return ``100.64.0.0/10 (without 100.64.8.0/24)``."""
     written = prefix_text(piece.prefix)
-    return (
-        f"{written} (without {_first([prefix_text(hole) for hole in piece.holes])})"
-        if piece.holes
-        else written
-    )
+    if not piece.holes:
+        return written
+    return f"{written} (without {_first([prefix_text(hole) for hole in piece.holes])})"
 
 
 def amount(version: int, count: int) -> str:
@@ -215,20 +213,14 @@ def _addresses(addresses: AddressSet) -> str:
         return any_address
     if addresses.is_shorter_by_exclusion:
         return f"{any_address} but {_first(list(map(piece_text, addresses.others.pieces)))}"
-    pieces = addresses.pieces
-    written = list(map(piece_text, pieces))
+    pieces, number = addresses.pieces, amount(addresses.version, addresses.count)
     if len(pieces) == 1 and pieces[0].holes:
         holes = _first([prefix_text(hole) for hole in pieces[0].holes])
-        return (
-            f"{prefix_text(pieces[0].prefix)} without {holes} ({amount(addresses.version, addresses.count)})"
-        )
-    if len(written) > MAX_INLINE:
-        return f"{len(written):,} prefixes ({amount(addresses.version, addresses.count)})"
-    return (
-        joined(written)
-        if addresses.count == 1
-        else f"{joined(written)} ({amount(addresses.version, addresses.count)})"
-    )
+        return f"{prefix_text(pieces[0].prefix)} without {holes} ({number})"
+    if len(pieces) > MAX_INLINE:
+        return f"{len(pieces):,} prefixes ({number})"
+    written = joined(list(map(piece_text, pieces)))
+    return written if addresses.count == 1 else f"{written} ({number})"
 
 
 def _first(written: Sequence[str]) -> str:

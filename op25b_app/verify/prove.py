@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
 
 from op25b_app.net.port_number import LOCAL_PORT
-from op25b_app.net.ranges import complement
+from op25b_app.net.ranges import Ranges, complement, merged
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.decide import Decision, decide
 from op25b_app.policy.model import Policy, PortRole, Switch, Verdict
@@ -116,7 +116,7 @@ def _compared(
     undecided: CannotDecide | None = None
     classes = 0
     for role in PortRole:
-        if not (ports := _ports(switch, role)):
+        if not (ports := ports_by_roles(switch, switch).get((role, role))):
             continue
         progress(f"the policy on {role.value} ports")
         wanted = symbolic.verdicts(role)
@@ -199,16 +199,19 @@ def _refute(
     return CannotDecide("the table", reason)
 
 
-def _ports(switch: Switch, role: PortRole) -> list[tuple[int, int]]:
-    """Return the port ranges of a role, ascending; ports without another role are subscriber ports."""
-    others = sorted(switch.uplink_ports | switch.trusted_ports)
-    if role is not PortRole.SUBSCRIBER:
-        return [(port, port) for port in others if switch.role_of(port) is role]
-    taken = tuple((port, port) for port in others)
-    return [*complement(taken, 1, LAST_PORT), *complement(taken, LOCAL_PORT, LOCAL_PORT)]
+def ports_by_roles(old: Switch, new: Switch) -> dict[tuple[PortRole, PortRole], Ranges]:
+    """Return all ports that a switch can have, by their roles; those without a role are subscriber ports."""
+    named = sorted(old.uplink_ports | old.trusted_ports | new.uplink_ports | new.trusted_ports)
+    found: dict[tuple[PortRole, PortRole], list[tuple[int, int]]] = {}
+    for port in named:
+        found.setdefault((old.role_of(port), new.role_of(port)), []).append((port, port))
+    taken = tuple((port, port) for port in named)
+    free = [*complement(taken, 1, LAST_PORT), *complement(taken, LOCAL_PORT, LOCAL_PORT)]
+    found.setdefault((PortRole.SUBSCRIBER, PortRole.SUBSCRIBER), []).extend(free)
+    return {roles: merged(ranges) for roles, ranges in found.items()}
 
 
-def _domain(diagrams: Diagrams, role: PortRole, ports: list[tuple[int, int]]) -> Diagram:
+def _domain(diagrams: Diagrams, role: PortRole, ports: Ranges) -> Diagram:
     """Return the condition that a header can come in at these ports.
 
     An ethertype below 0x600 is a length; all lengths are one value. At trusted ports, LLDP to the nearest

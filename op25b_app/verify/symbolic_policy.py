@@ -12,6 +12,7 @@ from functools import cached_property
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_cover import held_by
+from op25b_app.net.ranges import Ranges
 from op25b_app.openflow.fields import VLAN_PRESENT
 from op25b_app.policy.model import (
     LocatedPrefix,
@@ -312,26 +313,12 @@ class _Side:
 
     def _among(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
         """Return the condition that an address is in one of the prefixes, IPv4 ones behind NAT64 included."""
-        written = list(prefixes)
-        seen = [prefix for prefix in written if prefix.version == self.version]
-        if self.version == 6:
-            seen += [
-                embed(nat64.prefix, prefix)
-                for prefix in written
-                if prefix.version == 4
-                for nat64 in self._policy.nat64_prefixes
-            ]
-        return self._symbolic.inside(name, seen)
+        return self._exactly(name, with_nat64(self._policy, prefixes))
 
     def _longest(self, name: str, is_static: bool) -> Diagram:
         """Return the condition that the longest-prefix match of an address is static (or dynamic)."""
-        labelled = [(prefix, False) for prefix in self.of_version(self._policy.dynamic)]
-        labelled += [(prefix, True) for prefix in self.of_version(self._policy.static)]
-        diagrams = self._diagrams
-        answers = {static: diagrams.leaf(static is is_static) for static in (True, False)}
-        stretches = longest_match_stretches(labelled, WIDTH[self.version])
-        inside = ((first, last, answers[static]) for first, last, static in stretches)
-        return diagrams.intervals(LEVELS[name], inside, diagrams.leaf(False))
+        stretches = longest_match_stretches(self._policy, self.version, is_static=is_static)
+        return self._diagrams.within(LEVELS[name], stretches)
 
     def _bound(self, name: str, check_mac: bool) -> Diagram:
         """Return one function for all bindings of the switch: it tests the address first, the port last."""
@@ -378,10 +365,21 @@ class _Side:
         return self._symbolic.inside(name, [prefix for prefix in prefixes if prefix.version == self.version])
 
 
-def longest_match_stretches(
-    labelled: Iterable[tuple[Prefix, bool]], width: int
-) -> list[tuple[int, int, bool]]:
-    """Return the ranges of addresses (first, last, label) with one longest-prefix match, ascending."""
+def with_nat64(policy: Policy, prefixes: Iterable[Prefix]) -> list[Prefix]:
+    """Return the prefixes, and those of IPv4 as they are seen behind each NAT64."""
+    written = list(prefixes)
+    inner = [prefix for prefix in written if prefix.version == 4]
+    return [*written, *(embed(nat64, prefix) for nat64, _ in policy.nat64_prefixes for prefix in inner)]
+
+
+def longest_match_stretches(policy: Policy, version: int, *, is_static: bool) -> Ranges:
+    """Return the addresses whose longest-prefix match is static, or dynamic, as ranges apart or adjacent."""
+    labelled = [
+        (entry.prefix, static)
+        for listed, static in ((policy.dynamic, False), (policy.static, True))
+        for entry in listed
+        if entry.prefix.version == version
+    ]
     stretches: list[tuple[int, int, bool]] = []
     open_prefixes: list[tuple[Prefix, bool]] = []
     place = 0
@@ -400,5 +398,5 @@ def longest_match_stretches(
     for prefix, label in sorted(labelled):
         close_until(prefix.first)
         open_prefixes.append((prefix, label))
-    close_until(1 << width)
-    return stretches
+    close_until(1 << WIDTH[version])
+    return tuple((first, last) for first, last, static in stretches if static is is_static)

@@ -38,21 +38,14 @@ class Trace(NamedTuple):
     undefined: bool
 
 
-def trace_packet(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Trace:
-    """Follow a packet with these header fields (by OXM name, absent fields left out) from table 0.
-
-    Steps with an unknown effect (the output of a group, say) are skipped: no proof returns a packet for which
-    they matter. Where several rules of one priority match, one of them wins.
-    """
-    return next(possible_traces(rules, fields, handover_table), Trace(Verdict.BLOCK, None, undefined=True))
-
-
 def possible_traces(
     rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None
 ) -> Iterator[Trace]:
-    """Yield every possible way of a packet: each rule of the highest matching priority may win.
+    """Yield every possible way of a packet from table 0: each rule of the highest priority may win.
 
-    A way that returns to the same table or an earlier one is left out.
+    ``fields`` are its header fields, by OXM name; absent ones are left out. A way that returns to the same
+    table or an earlier one is left out. Steps with an unknown effect (the output of a group, say) are
+    skipped: no proof returns a packet for which they matter.
     """
     arrivals = [_Arrival(0, {"metadata": 0, "ct_state": 0, **fields})]
     while arrivals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -23,7 +23,7 @@ from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import Proven, Refuted, prove
 from op25b_app.verify.symbolic_policy import SymbolicPolicy
 from op25b_app.verify.symbolic_tables import TableVerdicts
-from op25b_app.verify.trace import trace_packet
+from op25b_app.verify.trace import Trace, possible_traces
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 
@@ -62,6 +62,11 @@ def test_the_specification_as_a_diagram_is_the_specification(data: st.DataObject
     for packet in data.draw(st.lists(any_packets(policy), min_size=20, max_size=20)):
         verdicts = symbolic.verdicts(switch.role_of(packet.in_port))
         assert evaluate(verdicts, header_of(packet)) is decide(policy, switch, packet, NOW).verdict
+
+
+def trace_packet(rules: Sequence[StoredRule], fields: Mapping[str, int], handover_table: int | None) -> Trace:
+    """The first of the ways of a packet; blocked where there is none."""
+    return next(possible_traces(rules, fields, handover_table), Trace(Verdict.BLOCK, None, undefined=True))
 
 
 @st.composite
