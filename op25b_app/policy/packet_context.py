@@ -196,10 +196,7 @@ def static_here(case: PacketContext) -> LocatedPrefix | None:
 
 def mail_destination(case: PacketContext, address: int) -> LocatedPrefix | None:
     """Return the mail destination that holds ``address``, also behind a NAT64; None where none does."""
-    for listed in case.policy.mail_destinations:
-        if _holds(case, listed, address):
-            return listed
-    return None
+    return next((each for each in case.policy.mail_destinations if _holds(case, each, address)), None)
 
 
 def _holds(case: PacketContext, listed: LocatedPrefix, address: int) -> bool:

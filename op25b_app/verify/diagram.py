@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import cache
 from typing import Any, Final
 
 from op25b_app.verify.budget import Budget
@@ -124,36 +125,24 @@ class Diagrams:
 
         ``shortcut`` may return the result for two whole functions, or None to look into them.
         """
-        memo: dict[tuple[Diagram, Diagram], Diagram] = {}
 
+        @cache
         def combine(one: Diagram, other: Diagram) -> Diagram:
-            key = (one, other)
-            result = memo.get(key)
+            result = shortcut(one, other) if shortcut is not None else None
             if result is None:
-                result = shortcut(one, other) if shortcut is not None else None
-                if result is None:
-                    result = self._constant(operation, one, other)
-                if result is None:
-                    result = self._split(combine, one, other)
-                memo[key] = result
-            return result
+                result = self._constant(operation, one, other)
+            return result if result is not None else self._split(combine, one, other)
 
         return combine(one, other)
 
     def choose(self, condition: Diagram, then: Diagram, otherwise: Diagram) -> Diagram:
         """Return ``then`` where ``condition`` (a function to booleans) is true, else ``otherwise``."""
-        memo: dict[tuple[Diagram, Diagram, Diagram], Diagram] = {}
 
+        @cache
         def chosen(condition: Diagram, then: Diagram, otherwise: Diagram) -> Diagram:
             if condition.is_leaf:
                 return then if condition.value else otherwise
-            if then is otherwise:
-                return then
-            key = (condition, then, otherwise)
-            result = memo.get(key)
-            if result is None:
-                result = memo[key] = self._split(chosen, condition, then, otherwise)
-            return result
+            return then if then is otherwise else self._split(chosen, condition, then, otherwise)
 
         return chosen(condition, then, otherwise)
 
@@ -197,18 +186,14 @@ class Diagrams:
 
     def fix(self, diagram: Diagram, level: int, value: int) -> Diagram:
         """Return the function for headers in which the field of ``level`` has ``value``."""
-        memo: dict[Diagram, Diagram] = {}
 
+        @cache
         def fixed(diagram: Diagram) -> Diagram:
             if diagram.level > level:
                 return diagram
             if diagram.level == level:
                 return diagram.children[bisect_left(diagram.bounds, value)]
-            known = memo.get(diagram)
-            if known is None:
-                children = [fixed(child) for child in diagram.children]
-                known = memo[diagram] = self.node(diagram.level, diagram.bounds, children)
-            return known
+            return self.node(diagram.level, diagram.bounds, map(fixed, diagram.children))
 
         return fixed(diagram)
 
@@ -246,15 +231,10 @@ class Diagrams:
 
 def count_paths(diagram: Diagram) -> int:
     """Return the number of header classes that the diagram distinguishes."""
-    counts: dict[Diagram, int] = {}
 
+    @cache
     def count(diagram: Diagram) -> int:
-        if diagram.is_leaf:
-            return 1
-        known = counts.get(diagram)
-        if known is None:
-            known = counts[diagram] = sum(count(child) for child in diagram.children)
-        return known
+        return 1 if diagram.is_leaf else sum(map(count, diagram.children))
 
     return count(diagram)
 

@@ -352,21 +352,16 @@ class TableVerdicts:
 
     def _forget(self, diagram: Diagram, doubt: Undecided) -> Diagram:
         """Return the verdict where the fields behind the Ethernet header do not matter, else the doubt."""
-        known: dict[Diagram, Diagram] = {}
         either = functools.partial(_one_of_two, doubt)
 
+        @functools.cache
         def without(node: Diagram) -> Diagram:
             if node.is_leaf:
                 return node
-            result = known.get(node)
-            if result is None:
-                parts = list(dict.fromkeys(map(without, node.children)))
-                if node.level in _ETHERNET:
-                    result = self._diagrams.node(node.level, node.bounds, list(map(without, node.children)))
-                else:
-                    result = functools.reduce(functools.partial(self._diagrams.apply, either), parts)
-                known[node] = result
-            return result
+            parts = list(map(without, node.children))
+            if node.level in _ETHERNET:
+                return self._diagrams.node(node.level, node.bounds, parts)
+            return functools.reduce(functools.partial(self._diagrams.apply, either), dict.fromkeys(parts))
 
         return without(diagram)
 
@@ -496,13 +491,10 @@ def _nested(diagrams: Diagrams, candidates: Sequence[_Candidate], depth: int) ->
     if depth == len(candidates[0].fields):
         return diagrams.leaf(_winner(candidates))
     level = candidates[0].fields[depth][0]
-    known: dict[tuple[int, ...], Diagram] = {}
 
+    @functools.cache
     def below(active: tuple[int, ...]) -> Diagram:
-        child = known.get(active)
-        if child is None:
-            child = known[active] = _nested(diagrams, [candidates[index] for index in active], depth + 1)
-        return child
+        return _nested(diagrams, [candidates[index] for index in active], depth + 1)
 
     accepted = [candidate.fields[depth][1] for candidate in candidates]
     inside = ((first, last, below(active)) for first, last, active in _sweep(diagrams, accepted))
