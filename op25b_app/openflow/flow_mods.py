@@ -31,6 +31,11 @@ class Change(NamedTuple):
     before: FlowRule | None = None
 
 
+def deletions_first(change: Change) -> bool:
+    """Return the key that sorts deletions before all other changes."""
+    return change.command is FlowModCommand.ADD
+
+
 class FlowModFormat(NamedTuple):
     """Format of flow-mods.
 

@@ -29,7 +29,7 @@ from itertools import chain, groupby
 from op25b_app.compiler.pipeline import Table
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.openflow.codec import FlowModCommand
-from op25b_app.openflow.flow_mods import Change, UpdateStep
+from op25b_app.openflow.flow_mods import Change, UpdateStep, deletions_first
 from op25b_app.openflow.flow_rule import TAG_MASK, FieldValue, FlowRule, Goto, GotoWithTag, RuleRole, match_of
 from op25b_app.sync.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
 
@@ -163,23 +163,16 @@ def behind_gate(
 
 def _going_first(changes: Iterable[Change]) -> list[UpdateStep]:
     """Return deletions, and then all other changes."""
-    going: list[Change] = []
-    coming: list[Change] = []
-    for change in changes:
-        (going if change.command is FlowModCommand.DELETE_STRICT else coming).append(change)
-    return [UpdateStep(step) for step in (going, coming) if step]
+    ordered = sorted(changes, key=deletions_first)
+    return [UpdateStep(step) for _, step in groupby(ordered, key=deletions_first)]
 
 
-def _make_before_break(changes: Iterable[Change]) -> list[UpdateStep]:
+def _make_before_break(changes: Sequence[Change]) -> list[UpdateStep]:
     """Return the order for one table."""
-    new: list[Change] = []
-    changed: list[Change] = []
-    gone: list[Change] = []
-    for change in changes:
-        if change.command is FlowModCommand.DELETE_STRICT:
-            gone.append(change)
-        else:
-            (new if change.before is None else changed).append(change)
+    gone = [change for change in changes if change.command is FlowModCommand.DELETE_STRICT]
+    added = [change for change in changes if change.command is FlowModCommand.ADD]
+    new = [change for change in added if change.before is None]
+    changed = [change for change in added if change.before is not None]
     steps = [*_by_priority(new, highest_first=True), UpdateStep(changed), *_by_priority(gone)]
     return [step for step in steps if step]
 

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from op25b_app.compiler.pipeline import Table
 from op25b_app.openflow.codec import FlowModCommand
-from op25b_app.openflow.flow_mods import Change, UpdateStep
+from op25b_app.openflow.flow_mods import Change, UpdateStep, deletions_first
 from op25b_app.openflow.flow_rule import FlowRule
 from op25b_app.openflow.instruction_encoder import meaning
 from op25b_app.sync.capabilities import Capabilities
@@ -56,7 +56,7 @@ def plan_changes(
         return UpdatePlan(installation(wanted))
     reached = visited(found.outcomes)
     if capabilities.bundles and len(changes) > 1 and len(reached) > 1:
-        return UpdatePlan([UpdateStep(sorted(changes, key=_deletions_first))], bundled=True)
+        return UpdatePlan([UpdateStep(sorted(changes, key=deletions_first))], bundled=True)
     renewed = UpdateStep(change for change in changes if _does_the_same(change))
     if renewed:
         changes = UpdateStep(change for change in changes if not _does_the_same(change))
@@ -96,10 +96,6 @@ def installation(wanted: Ruleset) -> Sequence[UpdateStep]:
 
 
 _installations: WeakKeyDictionary[Ruleset, Sequence[UpdateStep]] = WeakKeyDictionary()
-
-
-def _deletions_first(change: Change) -> bool:
-    return change.command is FlowModCommand.ADD
 
 
 def _does_the_same(change: Change) -> bool:
