@@ -33,11 +33,9 @@ def paths(changes: Diagram) -> Iterator[tuple[Constraints, Diagram]]:
     if changes.level >= _FIRST_WITHOUT_KIND:
         yield {}, changes
         return
-    first = 0
-    for bound, child in zip(changes.bounds, changes.children, strict=True):
+    for first, last, child in changes.edges:
         for constraints, part in paths(child):
-            yield {FIELDS[changes.level]: (first, bound), **constraints}, part
-        first = bound + 1
+            yield {FIELDS[changes.level]: (first, last), **constraints}, part
 
 
 def mail_kind_of(role: PortRole, constraints: Constraints) -> Kind:

@@ -47,12 +47,9 @@ def find_usual(diagram: Diagram, wanted: Hashable, ports: Ranges, usual_port: in
                 return None
             is_usual = any(first <= usual_port <= last for first, last in here)
             return usual if is_usual else {**usual, "in_port": here[0][0]}
-        name, first = FIELDS[node.level], 0
-        stretches = [(usual[name], node.children[bisect_left(node.bounds, usual[name])])]
-        for bound, child in zip(node.bounds, node.children, strict=True):
-            stretches.append((first, child))
-            first = bound + 1
-        for value, child in stretches:
+        name = FIELDS[node.level]
+        expected = node.children[bisect_left(node.bounds, usual[name])]
+        for value, child in ((usual[name], expected), *((first, each) for first, _, each in node.edges)):
             found = search(child)
             if found is not None:
                 return {**found, name: value}

@@ -66,10 +66,8 @@ def classes(diagram: Diagram, level: int) -> Mapping[Diagram, list[tuple[int, in
     if diagram.level != level:
         return {diagram: [(0, SIZES[level] - 1)]}
     found: dict[Diagram, list[tuple[int, int]]] = {}
-    first = 0
-    for bound, child in zip(diagram.bounds, diagram.children, strict=True):
-        found.setdefault(child, []).append((first, bound))
-        first = bound + 1
+    for first, last, child in diagram.edges:
+        found.setdefault(child, []).append((first, last))
     return found
 
 

@@ -23,7 +23,7 @@ def match_and_action(data: bytes) -> tuple[Match, Action]:
     try:
         match, position = decode_match(data, 0)
     except ValueError:
-        return _unreadable(data)
+        return unreadable_match(data), OpaqueInstructions(_BROKEN_INSTRUCTION + data)
     return match, decode_action(data[position:])
 
 
@@ -46,7 +46,3 @@ def match_only(data: bytes) -> Match:
         return decode_match(data, 0)[0]
     except ValueError:
         return unreadable_match(data)
-
-
-def _unreadable(data: bytes) -> tuple[Match, Action]:
-    return unreadable_match(data), OpaqueInstructions(_BROKEN_INSTRUCTION + data)

@@ -53,15 +53,13 @@ def find_header(diagram: Diagram, is_wanted: Callable[[Any], bool], usual_port: 
     header = {name: _USUAL.get(name, 0) for name in FIELDS} | {"in_port": usual_port}
     while not diagram.is_leaf:
         name = FIELDS[diagram.level]
-        first = 0
         found: tuple[int, Diagram] | None = None
-        for bound, child in zip(diagram.bounds, diagram.children, strict=True):
+        for first, last, child in diagram.edges:
             if any(map(is_wanted, child.values)):
-                if first <= header[name] <= bound:
+                if first <= header[name] <= last:
                     found = (header[name], child)
                     break
                 found = found or (first, child)
-            first = bound + 1
         assert found is not None, "the caller knows that there is a wanted value"
         header[name], diagram = found
     return header

@@ -46,6 +46,12 @@ class Diagram:
         """True for a leaf."""
         return self.level == LEAF_LEVEL
 
+    @property
+    def edges(self) -> Iterable[tuple[int, int, Diagram]]:
+        """First and last value, and child, of each edge of a node, ascending."""
+        firsts = (0, *(bound + 1 for bound in self.bounds[:-1]))
+        return zip(firsts, self.bounds, self.children, strict=True)
+
 
 Operation = Callable[[Any, Any], Hashable]
 """Operation on one value of each of two functions."""

@@ -95,39 +95,27 @@ def prove(
     budget = budget or Budget(steps_for(sum(rule.is_managed for rule in rules)))
     diagrams = Diagrams(SIZES, budget)
     table = TableVerdicts(diagrams, rules, switch.forwarding_table)
-    try:
-        return _compared(diagrams, policy, switch, table, rules, at, progress)
-    except OverBudgetError as error:
-        return TooCostly(error.within, tuple(rule for rule, _ in table.steps.most_common()))
-
-
-def _compared(
-    diagrams: Diagrams,
-    policy: Policy,
-    switch: Switch,
-    table: TableVerdicts,
-    rules: Sequence[StoredRule],
-    at: float,
-    progress: Progress,
-) -> Result:
-    progress("what the table does")
-    found = table.verdicts()
     symbolic = SymbolicPolicy(diagrams, policy, switch, at)
     undecided: CannotDecide | None = None
     classes = 0
-    for role in PortRole:
-        if not (ports := ports_by_roles(switch, switch).get((role, role))):
-            continue
-        progress(f"the policy on {role.value} ports")
-        wanted = symbolic.verdicts(role)
-        here = table.judged_as_sent(found, wanted)
-        pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, here)
-        pairs = diagrams.choose(_domain(diagrams, role, ports), pairs, diagrams.leaf(None))
-        if any(map(_is_wrong, pairs.values)):
-            return _refute(policy, switch, rules, at, find_header(pairs, _is_wrong, ports[0][0]))
-        for pair in pairs.values:
-            undecided = undecided or _doubt(pair)
-        classes += count_paths(pairs)
+    try:
+        progress("what the table does")
+        found = table.verdicts()
+        for role in PortRole:
+            if not (ports := ports_by_roles(switch, switch).get((role, role))):
+                continue
+            progress(f"the policy on {role.value} ports")
+            wanted = symbolic.verdicts(role)
+            here = table.judged_as_sent(found, wanted)
+            pairs = diagrams.apply(lambda verdict, outcome: (verdict, outcome), wanted, here)
+            pairs = diagrams.choose(_domain(diagrams, role, ports), pairs, diagrams.leaf(None))
+            if any(map(_is_wrong, pairs.values)):
+                return _refute(policy, switch, rules, at, find_header(pairs, _is_wrong, ports[0][0]))
+            for pair in pairs.values:
+                undecided = undecided or _doubt(pair)
+            classes += count_paths(pairs)
+    except OverBudgetError as error:
+        return TooCostly(error.within, tuple(rule for rule, _ in table.steps.most_common()))
     return undecided or Proven(classes)
 
 
