@@ -6,20 +6,19 @@ port with tags of its own does not cost a diagram of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
 from op25b_app.diff.regions import ranges_of, stretches_of_both
-from op25b_app.diff.traffic import VerdictChange, change_of
+from op25b_app.diff.traffic import change_of
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
 from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
-from op25b_app.verify.diagram import Diagram, Diagrams, evaluate
-from op25b_app.verify.header import FIELDS, LEVELS, UNTAGGED
+from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.header import LEVELS, UNTAGGED
 from op25b_app.verify.symbolic_policy import SymbolicPolicy
 
 Roles = tuple[PortRole, PortRole]
@@ -77,13 +76,6 @@ class PolicyComparison:
             new.forbidden_tag(diagrams, roles[1], at),
         )
         self._changes: dict[Carried, Diagram] = {}
-
-    def change(self, header: Mapping[str, int]) -> VerdictChange | None:
-        """Return the change for the packet with a header at one of the ports; None where there is none."""
-        values = [header.get(name, 0) for name in FIELDS]
-        before, after = (not evaluate(forbidden, values) for forbidden in self._forbidden)
-        change: VerdictChange | None = evaluate(self.changes((before, after)), values)
-        return change
 
     def changes(self, carried: Carried) -> Diagram:
         """Return the function from headers to ``VerdictChange`` or None, for tags that ports may carry so."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
@@ -38,7 +38,6 @@ class SwitchDifference:
 
     def __init__(self, old: SwitchPolicy, new: SwitchPolicy, at: float, budget: Budget | None = None) -> None:
         self._diagrams = Diagrams(SIZES, budget)
-        self._old, self._new = old, new
         self._symbolic = SymbolicPolicy(self._diagrams, *new, at)
         switch = new.switch
         named = switch.subscriber_ports | switch.uplink_ports | switch.trusted_ports
@@ -47,12 +46,6 @@ class SwitchDifference:
             roles: PolicyComparison(self._diagrams, old, new, roles, ports, at)
             for roles, ports in ports_by_roles(old.switch, new.switch).items()
         }
-
-    def change(self, header: Mapping[str, int]) -> VerdictChange | None:
-        """Return the change for the packet with a header (by OXM name, in values of the proof's domain)."""
-        port = header["in_port"]
-        roles = self._old.switch.role_of(port), self._new.switch.role_of(port)
-        return self._comparisons[roles].change(header)
 
     def traffic(self) -> tuple[Traffic, ...]:
         """Return all packets whose verdict changes, and no other packets, kind by kind."""

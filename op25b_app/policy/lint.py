@@ -10,7 +10,7 @@ from op25b_app.net.prefix_set import LpmTable, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, warning
 from op25b_app.policy.document import Document
-from op25b_app.policy.model import LocatedPrefix, Mode, Policy, SourceValidation, SubscriberPort, Switch
+from op25b_app.policy.model import LocatedPrefix, Mode, Policy, SourceValidation, SubscriberPort
 
 MAX_ALIKE = 20
 """Maximum number of warnings of one kind; further ones are counted."""
@@ -41,12 +41,8 @@ def unbound_lines(policy: Policy) -> list[SubscriberPort]:
         SubscriberPort(switch.name, port)
         for switch in policy.switches.values()
         if switch.mode is Mode.ENFORCE
-        for port in sorted(switch.subscriber_ports - _bound_ports(switch))
+        for port in sorted(switch.subscriber_ports - {one.port for one in switch.bindings if one.addresses})
     ]
-
-
-def _bound_ports(switch: Switch) -> set[int]:
-    return {binding.port for binding in switch.bindings if binding.addresses}
 
 
 def _first(alike: Sequence[Diagnostic]) -> Iterator[Diagnostic]:

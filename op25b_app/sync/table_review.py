@@ -112,10 +112,9 @@ def review(parts: Iterable[bytes], context: ReviewContext) -> Review:
     if limits.needs_capacity(len(wanted) - len(found)):
         return reviewed._replace(needs_capacity=True)
     capacity = limits.capacity_seen(found)
-    reviewed = reviewed._replace(capacity=capacity)
     asked = MarkedRuleset(wanted, marker_rule(Marker(revision, desired.digest), wanted.last_own_table))
     chosen = _target(context, asked, found, capacity)
-    reviewed = reviewed._replace(losses=chosen.losses)
+    reviewed = reviewed._replace(capacity=capacity, losses=chosen.losses)
     if chosen.ruleset is None:
         return reviewed._replace(violations=chosen.violations)
     target, marker = chosen.ruleset

@@ -243,10 +243,3 @@ def count_paths(diagram: Diagram) -> int:
         return 1 if diagram.is_leaf else sum(map(count, diagram.children))
 
     return count(diagram)
-
-
-def evaluate(diagram: Diagram, header: Sequence[int]) -> Any:
-    """Return the function's value for one header (a value for each field, in order)."""
-    while not diagram.is_leaf:
-        diagram = diagram.children[bisect_left(diagram.bounds, header[diagram.level])]
-    return diagram.value

@@ -18,12 +18,13 @@ from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.decide import decide
 from op25b_app.policy.model import Policy, Verdict
 from op25b_app.policy.packet import Packet, read_frame
-from op25b_app.verify.diagram import Diagrams, evaluate
+from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import Proven, Refuted, prove
 from op25b_app.verify.symbolic_policy import SymbolicPolicy
 from op25b_app.verify.symbolic_tables import TableVerdicts
 from op25b_app.verify.trace import Trace, possible_traces
+from tests.diagrams import evaluate
 from tests.generated import IN_PORTS, NOW, SWITCH, packets, policies
 from tests.generated_frames import frames
 
