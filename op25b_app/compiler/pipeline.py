@@ -95,11 +95,6 @@ class TableDescription(NamedTuple):
     Three fit, and those of remote addresses matter (docs/cost.md).
     """
 
-    @property
-    def next_tables(self) -> frozenset[Table]:
-        """Tables to which a rule of this table may lead."""
-        return frozenset(exit.to for exit in self.exits if exit.to is not None)
-
 
 _SOURCES = frozenset({"eth_type", "ipv4_src", "ipv6_src"})
 _ADDRESSES = _SOURCES | {"ipv4_dst", "ipv6_dst"}
