@@ -11,10 +11,9 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
-from op25b_app.diff.regions import ranges_of, stretches_of_both
+from op25b_app.diff.regions import classes, ranges_of
 from op25b_app.diff.traffic import change_of
-from op25b_app.net.port_number import LOCAL_PORT
-from op25b_app.net.ranges import Ranges, common, complement, merged
+from op25b_app.net.ranges import Ranges, common, merged
 from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.verify.diagram import Diagram, Diagrams
@@ -101,15 +100,13 @@ class PolicyComparison:
     @cached_property
     def situations(self) -> tuple[TagsAndPorts, ...]:
         """All tags at all of the ports, the lowest tags first."""
-        tags: dict[tuple[Diagram, Diagram], list[tuple[int, int]]] = {}
-        for first, last, before, after in stretches_of_both(*self._forbidden, _VLAN):
-            tags.setdefault((before, after), []).append((first, last))
+        forbidden = self._diagrams.apply(lambda before, after: (before, after), *self._forbidden)
         return tuple(
-            TagsAndPorts(tuple(places), ports, (may_before, may_after))
-            for (before, after), places in tags.items()
+            TagsAndPorts(tuple(tags), ports, (may_before, may_after))
+            for where, tags in classes(forbidden, _VLAN).items()
             for may_before in (True, False)
             for may_after in (True, False)
-            if (ports := common(self._that_may(before, may_before), self._that_may(after, may_after)))
+            if (ports := common(self.ports, ranges_of(where, _IN_PORT, (not may_before, not may_after))))
         )
 
     @cached_property
@@ -126,7 +123,3 @@ class PolicyComparison:
             for situation in self.situations
             if all(situation.carried) and common(situation.ports, ((port, port),))
         )
-
-    def _that_may(self, forbidden: Diagram, may: bool) -> Ranges:
-        closed = ranges_of(forbidden, _IN_PORT, True)
-        return common(self.ports, complement(closed, 0, LOCAL_PORT) if may else closed)

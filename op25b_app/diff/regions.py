@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Hashable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -75,18 +74,3 @@ def ranges_of(diagram: Diagram, level: int, value: Hashable) -> Ranges:
     """Return the values for which a function that tests only one field returns ``value``."""
     found = classes(diagram, level)
     return tuple(next((ranges for child, ranges in found.items() if child.value == value), ()))
-
-
-def stretches_of_both(
-    one: Diagram, other: Diagram, level: int
-) -> Iterator[tuple[int, int, Diagram, Diagram]]:
-    """Yield ranges of a field's values (first, last) with the functions that remain of both, ascending."""
-    asking = [diagram for diagram in (one, other) if diagram.level == level]
-    first = 0
-    for last in sorted({SIZES[level] - 1, *(bound for diagram in asking for bound in diagram.bounds)}):
-        left, right = (
-            each.children[bisect_left(each.bounds, last)] if each.level == level else each
-            for each in (one, other)
-        )
-        yield first, last, left, right
-        first = last + 1
