@@ -40,6 +40,8 @@ MACS = (0x02_00_00_00_00_01, 0x02_00_00_00_00_03)
 ETHERTYPES = (0x888E, 0x88CC)
 _PLACE = SourceLocation("policy.yaml", 1, 1)
 _TAGS = st.frozensets(st.sampled_from((None, 0, 100, 200)), max_size=3)
+_LINE_VLANS = st.sampled_from((None, None, 0, 100, 300))
+"""VLANs of a line; the port may carry each of them but 300."""
 _VLANS = st.dictionaries(st.sampled_from((1, 2, 3)), _TAGS, max_size=2)
 
 
@@ -91,7 +93,13 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
                         draw(st.dictionaries(st.sampled_from((1, 2, 3)), _TAGS, max_size=2))
                     ),
                     bindings=tuple(
-                        Binding(port, draw(st.sampled_from((None, None, *MACS))), _listed(addresses), _PLACE)
+                        Binding(
+                            port,
+                            draw(st.sampled_from((None, None, *MACS))),
+                            _listed(addresses),
+                            _PLACE,
+                            draw(_LINE_VLANS),
+                        )
                         for on, port, addresses in bound
                         if on == name
                     ),
@@ -122,7 +130,8 @@ def hardenings(draw: st.DrawFn, longest: int | None = None) -> Hardening:
 
 @st.composite
 def exceptions(draw: st.DrawFn, longest: int | None = None) -> MailException:
-    lines = st.builds(SubscriberPort, st.sampled_from((SWITCH, "access-2")), st.sampled_from((1, 2)))
+    switches = st.sampled_from((SWITCH, "access-2"))
+    lines = st.builds(SubscriberPort, switches, st.sampled_from((1, 2)), _LINE_VLANS)
     source = draw(st.one_of(prefixes(longest), lines))
     return MailException(
         name="exception",
@@ -147,7 +156,7 @@ def packets(draw: st.DrawFn, policy: Policy) -> Packet:
         protocol=draw(st.sampled_from((TCP, TCP, TCP, TCP, UDP))),
         source_port=draw(st.sampled_from(PORTS_OF_INTEREST)),
         destination_port=draw(st.sampled_from((25, *PORTS_OF_INTEREST))),
-        tags=draw(st.sampled_from(((), (), (), (100,)))),
+        tags=draw(st.sampled_from(((), (), (0,), (100,)))),
     )
 
 

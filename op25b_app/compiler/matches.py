@@ -18,6 +18,12 @@ def in_port(port: int) -> Fields:
     return (FieldValue("in_port", port),)
 
 
+def line(port: int, vlan: int | None) -> list[Fields]:
+    """Return the matches of a line; that of no VLAN (0) takes two, without a tag and with a priority tag."""
+    tags = [None, 0] if vlan == 0 else [vlan]
+    return [in_port(port) if vlan is None else (*in_port(port), *tagged(tag)) for tag in tags]
+
+
 def tagged(vlan: int | None) -> Fields:
     """Return the match of a VLAN tag by its number (0 for a priority tag), or of no tag (None)."""
     return (FieldValue("vlan_vid", 0 if vlan is None else VLAN_PRESENT | vlan),)

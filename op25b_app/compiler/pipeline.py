@@ -102,7 +102,7 @@ _TO_PORT = frozenset({"eth_type", "ip_proto", "tcp_dst"})
 _SERVICES = frozenset(
     {"udp_src", "udp_dst", "icmpv6_type", "ipv6_nd_target", "arp_spa", "arp_sha", "eth_dst"}
 )
-_LINE = frozenset({"in_port", "eth_src"})
+_LINE = frozenset({"in_port", "vlan_vid", "eth_src"})
 _TO_SOURCES = TableExit("permitted", Table.EGRESS_SOURCE, "`source_validation: prefix` or `binding`")
 
 PIPELINE: Mapping[Table, TableDescription] = {
@@ -128,7 +128,7 @@ PIPELINE: Mapping[Table, TableDescription] = {
         sees="of these, TCP to port 25 and unreadable TCP",
         asks="destination, exception, source",
         question="to a mail destination, under an exception, from a static address? ─▶ forward, else drop",
-        matches=_TO_PORT | _ADDRESSES | {"in_port"},
+        matches=_TO_PORT | _ADDRESSES | {"in_port", "vlan_vid"},
         exits=(_TO_SOURCES,),
         tracked=("ipv4_dst", "ipv6_dst", "ipv4_src"),
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from op25b_app.compiler.address_labels import VERSIONS, prefixes_of
@@ -14,12 +15,12 @@ from op25b_app.compiler.matches import (
     claimed,
     eth_source,
     icmpv6,
-    in_port,
     source,
 )
+from op25b_app.compiler.matches import line as line_match
 from op25b_app.compiler.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
 from op25b_app.compiler.rule_factory import RuleBatch, batch, rule_of, rules_of
-from op25b_app.compiler.switch_context import SwitchContext, bound_by_port
+from op25b_app.compiler.switch_context import SwitchContext, bound_by_line
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.net.prefix_set import Key, LpmTable, cover, keys_of
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
@@ -36,7 +37,8 @@ def line_rules(context: SwitchContext) -> Iterator[FlowRule]:
     for exception in context.exceptions:
         line = exception.source
         if isinstance(line, SubscriberPort) and line.switch == context.switch.name:
-            yield from exception_rules(context, exception, in_port(line.port), None)
+            for match in line_match(line.port, line.vlan):
+                yield from exception_rules(context, exception, match, None)
 
 
 def _bound_sources(context: SwitchContext) -> Iterator[RuleBatch]:
@@ -44,7 +46,8 @@ def _bound_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     for binding in context.switch.bindings:
         for version in VERSIONS:
             keys = cover(version, keys_of(version, prefixes_of(binding.addresses)))
-            yield batch(table, at, what, version, "src", keys, _line(binding))
+            for match in _matches(binding):
+                yield batch(table, at, what, version, "src", keys, match)
 
 
 def _claims(context: SwitchContext) -> Iterator[FlowRule]:
@@ -59,11 +62,12 @@ def _claims(context: SwitchContext) -> Iterator[FlowRule]:
     yield rule_of(Table.EGRESS, block, *context.block, *advertisement)
     targets: list[Fields] = [claimed(LINK_LOCAL[6])]
     for binding in context.switch.bindings:
-        bound = prefixes_of(binding.addresses)
-        for prefix in minimal_cover(4, bound):
+        bound, matches = prefixes_of(binding.addresses), _matches(binding)
+        for match, prefix in itertools.product(matches, minimal_cover(4, bound)):
             sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))
-            yield service(context, claim, (*_line(binding), *sender))
-        targets += [(*_line(binding), *claimed(prefix)) for prefix in minimal_cover(6, bound)]
+            yield service(context, claim, (*match, *sender))
+        covered = minimal_cover(6, bound)
+        targets += [(*match, *claimed(prefix)) for match, prefix in itertools.product(matches, covered)]
     for target in targets:
         match = (*advertisement, *target)
         yield rule_of(Table.EGRESS, claim, RuleRole.SERVICE, permitted(context), *match)
@@ -71,8 +75,8 @@ def _claims(context: SwitchContext) -> Iterator[FlowRule]:
             yield service(context, claim + 1, (*match, *source(prefix)))
 
 
-def _line(binding: Binding) -> Fields:
-    return *in_port(binding.port), *eth_source(binding.mac)
+def _matches(binding: Binding) -> list[Fields]:
+    return [(*match, *eth_source(binding.mac)) for match in line_match(binding.port, binding.vlan)]
 
 
 def _bound_static_sources(context: SwitchContext) -> Iterator[RuleBatch]:
@@ -80,10 +84,11 @@ def _bound_static_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (RuleRole.STATIC, permitted(context))
     for version in VERSIONS:
         space = context.addresses.space[version]
-        for port, bound in bound_by_port(context.switch, version).items():
+        for line, bound in bound_by_line(context.switch, version).items():
             here: dict[Key, Space] = {}
             for key in keys_of(version, bound):
                 here[key] = space.label(key)
                 here.update((inner, space.labels[inner]) for inner in space.inside(key))
             static = LpmTable(version, here, Space.UNLISTED).cover_of(Space.STATIC)
-            yield batch(table, at, what, version, "src", static, in_port(port))
+            for match in line_match(*line):
+                yield batch(table, at, what, version, "src", static, match)

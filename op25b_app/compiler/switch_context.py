@@ -68,13 +68,13 @@ def _hard_timeout(exception: MailException, at: float) -> int | None:
     return min(max(0, int(exception.expires - at)), MAX_HARD_TIMEOUT)
 
 
-def bound_by_port(switch: Switch, version: int) -> Mapping[int, Sequence[Prefix]]:
-    """Return the prefixes of one IP version bound to each line, ascending by port and prefix."""
-    by_port: dict[int, set[Prefix]] = {}
-    for binding in sorted(switch.bindings, key=lambda binding: binding.port):
+def bound_by_line(switch: Switch, version: int) -> Mapping[tuple[int, int | None], Sequence[Prefix]]:
+    """Return the prefixes of one IP version bound to each line (port and VLAN), ascending by prefix."""
+    by_line: dict[tuple[int, int | None], set[Prefix]] = {}
+    for binding in switch.bindings:
         here = (prefix for prefix in prefixes_of(binding.addresses) if prefix.version == version)
-        by_port.setdefault(binding.port, set()).update(here)
-    return {port: sorted(prefixes) for port, prefixes in by_port.items()}
+        by_line.setdefault((binding.port, binding.vlan), set()).update(here)
+    return {line: sorted(prefixes) for line, prefixes in by_line.items()}
 
 
 def same_version(one: Prefix | None, other: Prefix | None) -> bool:

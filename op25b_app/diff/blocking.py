@@ -78,12 +78,11 @@ class _Closure:
         """Return why nothing is blocked at a switch's subscriber ports; None where something is."""
         if switch.mode is Mode.MONITOR:
             return "it is in monitor mode, which counts and lets through"
-        ports = self._usable_ports(switch)
-        if not ports:
+        lines = self._usable_lines(switch)
+        if not lines:
             return "it has no subscriber ports"
         if self._reason is not None or not self._exceptions:
             return self._reason
-        lines = (SubscriberPort(switch.name, port) for port in ports)
         if any(not self._excepts(line, *pair) for line in lines for pair in self._examples):
             return None
         try:
@@ -93,11 +92,11 @@ class _Closure:
             return f"as far as could be checked within {error.within}, {_EXCEPTIONS}"
         return _EXCEPTIONS
 
-    def _usable_ports(self, switch: Switch) -> list[int]:
-        """Return the subscriber ports that may carry any frame at all."""
-        if not self._policy.hardening.block_encapsulation:
-            return list(switch.subscriber_ports)
-        return [port for port in switch.subscriber_ports if switch.vlans.get(port, {None})]
+    def _usable_lines(self, switch: Switch) -> list[SubscriberPort]:
+        """Return the lines that may carry any frame at all."""
+        if self._policy.hardening.block_encapsulation:
+            return [line._replace(vlan=line.vlan or 0) for line in switch.lines()]
+        return [SubscriberPort(switch.name, port) for port in switch.subscriber_ports]
 
     def _some_dynamic(self, version: int) -> Ranges:
         """Return dynamic addresses, at least some if there are any."""
@@ -136,7 +135,7 @@ class _Closure:
     def _excepts(self, line: SubscriberPort, version: int, source: int, destination: int) -> bool:
         return any(
             (
-                exception.source == line
+                _covers(exception.source, line)
                 if isinstance(exception.source, SubscriberPort)
                 else exception.source.contains(version, source)
             )
@@ -174,3 +173,9 @@ class _Closure:
             if Verdict.BLOCK in diagrams.choose(mail, verdicts, permitted).values:
                 return True
         return False
+
+
+def _covers(source: SubscriberPort, line: SubscriberPort) -> bool:
+    """Return whether an exception for ``source`` holds for all frames of a line."""
+    is_port = (source.switch, source.port) == (line.switch, line.port)
+    return is_port and source.vlan in (None, line.vlan)

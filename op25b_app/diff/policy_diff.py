@@ -145,21 +145,19 @@ def effect(
         exceptions=tuple(_ends(old, new, at)),
         stops_blocking=tuple(stops_blocking(old, new, at, is_over)),
         cut_off=tuple(_cut_off(old, new, only)),
-        lines=sum(
-            len(after.subscriber_ports) for _, after in pairs.common if only is None or after.name in only
-        ),
+        lines=sum(len([*after.lines()]) for _, after in pairs.common if only is None or after.name in only),
     )
 
 
 def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator[SubscriberPort]:
     """Yield the lines that lose all their traffic, on switches that both policies have."""
-    before = {(old.switches[line.switch].dpid, line.port) for line in unbound_lines(old)}
+    before = {(old.switches[line.switch].dpid, line.port, line.vlan) for line in unbound_lines(old)}
     common = {after.name: earlier for earlier, after in pairs_of(old, new).common}
     for line in unbound_lines(new):
         earlier = common.get(line.switch)
         if earlier is None or (only is not None and line.switch not in only):
             continue
-        if line.port in earlier.subscriber_ports and (earlier.dpid, line.port) not in before:
+        if line.port in earlier.subscriber_ports and (earlier.dpid, line.port, line.vlan) not in before:
             yield line
 
 
@@ -229,7 +227,7 @@ def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
     return (
         meaning(switch, without=_WHICH_SWITCH),
         frozenset(
-            meaning(replace(entry, source=SubscriberPort("", entry.source.port)), without=_FOR_PEOPLE)
+            meaning(replace(entry, source=entry.source._replace(switch="")), without=_FOR_PEOPLE)
             for entry in exceptions
             if isinstance(entry.source, SubscriberPort) and entry.source.switch == switch.name
         ),

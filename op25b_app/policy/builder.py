@@ -174,6 +174,7 @@ class Builder:
                 mac=binding.mac,
                 addresses=self._entries(binding.addresses, source, (index, "addresses")),
                 place=source.place((index,)),
+                vlan=binding.vlan,
             )
             for index, binding in enumerate(written)
             if binding.port is not None

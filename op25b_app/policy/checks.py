@@ -151,13 +151,14 @@ def _lines(policy: Policy) -> Iterator[Diagnostic]:
     """Check that the lines of bindings and exceptions are subscriber ports of known switches."""
     for switch in policy.switches.values():
         for binding in switch.bindings:
-            yield from _line(switch, binding.port, binding.place)
+            line = SubscriberPort(switch.name, binding.port, binding.vlan)
+            yield from _line(policy, switch, line, binding.place)
     for exception in policy.exceptions:
         if not isinstance(exception.source, SubscriberPort):
             continue
-        name, port = exception.source
+        name = exception.source.switch
         if name in policy.switches:
-            yield from _line(policy.switches[name], port, exception.place)
+            yield from _line(policy, policy.switches[name], exception.source, exception.place)
         else:
             yield error(exception.place, unknown_switch(name, policy.switches))
 
@@ -173,14 +174,24 @@ def _vlans(policy: Policy) -> Iterator[Diagnostic]:
                 yield warning(switch.place, _no_role(switch, port))
 
 
-def _line(switch: Switch, port: int, place: SourceLocation) -> Iterator[Diagnostic]:
+def _line(
+    policy: Policy, switch: Switch, line: SubscriberPort, place: SourceLocation
+) -> Iterator[Diagnostic]:
+    port, carried = line.port, {tag or 0 for tag in switch.vlans.get(line.port, {None})}
     if switch.role_of(port) is not PortRole.SUBSCRIBER:
         role = switch.role_of(port).value
         yield error(
             place, f"port {port_name(port)} of {switch.name} is its {role} port; a line is a subscriber port"
         )
+    elif policy.hardening.block_encapsulation and line.vlan is not None and line.vlan not in carried:
+        what = f"port {port_name(port)} of {switch.name} may not carry {_tag_text(line.vlan)}"
+        yield error(place, f"{what}; add {line.vlan or 'untagged'} to its vlans, or correct it here")
     elif not switch.has_role(port):
         yield warning(place, _no_role(switch, port))
+
+
+def _tag_text(vlan: int) -> str:
+    return f"tag {vlan}" if vlan else "frames without a tag"
 
 
 def _no_role(switch: Switch, port: int) -> str:
@@ -215,7 +226,7 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Diagnostic]:
 def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) -> Iterator[Diagnostic]:
     source, destination, place = exception.source, exception.destination, exception.place
     if isinstance(source, SubscriberPort):
-        if destination is None and not _bound(policy, source):
+        if destination is None and not policy.bound_to(source):
             what = f"exception '{exception.name}' lets any host answer from port 25 to all dynamic space"
             yield warning(place, f"{what}; name its destination, or bind the line's addresses")
     elif destination is not None and not _can_speak(policy, source, destination):
@@ -228,11 +239,6 @@ def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) 
 
 def _can_speak(policy: Policy, source: Prefix, destination: Prefix) -> bool:
     return source.version == destination.version or (source.version == 6 and bool(policy.nat64_prefixes))
-
-
-def _bound(policy: Policy, line: SubscriberPort) -> bool:
-    switch = policy.switches.get(line.switch)
-    return switch is not None and any(binding.port == line.port for binding in switch.bindings)
 
 
 def _static_without_line(policy: Policy) -> Iterator[Diagnostic]:

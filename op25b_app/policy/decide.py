@@ -26,6 +26,7 @@ from op25b_app.policy.packet_context import (
     PacketContext,
     blocked_encapsulation,
     claims_what_is_not_its_own,
+    comes_from,
     has_no_address_yet,
     is_bound_here,
     is_destination,
@@ -148,7 +149,8 @@ def _source_of_another(case: PacketContext) -> _Answer | None:
     if hardening.source_validation is SourceValidation.BINDING:
         if is_bound_here(case, packet.version, packet.source):
             return None
-        because = f"{case.source} is not bound to port {port_name(packet.in_port)} of {case.switch.name}"
+        line = SubscriberPort(case.switch.name, packet.in_port, packet.tags[0] if packet.tags else None)
+        because = f"{case.source} is not bound to {line}"
         return Verdict.BLOCK, because, place
     listed, _ = space(case, packet.source)
     if listed is None:
@@ -174,7 +176,7 @@ def _under_exception(case: PacketContext) -> _Answer | None:
         if not exception.in_force(case.at):
             continue
         if isinstance(exception.source, SubscriberPort):
-            from_there = exception.source == (case.switch.name, case.packet.in_port)
+            from_there = comes_from(case, exception.source)
         else:
             from_there = exception.source.contains(case.packet.version or 0, case.packet.source)
         if from_there and is_destination(case, exception, case.packet.destination):
@@ -202,8 +204,8 @@ def _to_smtp_otherwise(case: PacketContext) -> _Answer | None:
         because = f"{case.source} is not in the own space, so port 25 is closed to it"
         return Verdict.BLOCK, because, policy.address_space_place
     if is_static:
-        name, port = lines_of(policy, case.packet.version or 0, case.packet.source)[0]
-        because = f"{case.source} is bound to port {port_name(port)} of {name} and is static only there"
+        line = lines_of(policy, case.packet.version or 0, case.packet.source)[0]
+        because = f"{case.source} is bound to {line} and is static only there"
         return Verdict.BLOCK, because, listed.place
     because = (
         f"{case.source} is in the dynamic space {listed.prefix}, so port 25 is open to mail destinations only"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import LpmTable, key_of
 from op25b_app.policy.address_space import Space
@@ -38,10 +37,14 @@ def unbound_lines(policy: Policy) -> list[SubscriberPort]:
     if policy.hardening.source_validation is not SourceValidation.BINDING:
         return []
     return [
-        SubscriberPort(switch.name, port)
+        line
         for switch in policy.switches.values()
         if switch.mode is Mode.ENFORCE
-        for port in sorted(switch.subscriber_ports - {one.port for one in switch.bindings if one.addresses})
+        for bound in [{(each.port, each.vlan) for each in switch.bindings if each.addresses}]
+        for line in switch.lines()
+        if bound.isdisjoint(
+            ((line.port, None), (line.port, line.vlan if line.vlan is not None else 0)),
+        )
     ]
 
 
@@ -81,7 +84,7 @@ def _bound_outside(policy: Policy) -> Iterator[Diagnostic]:
     for line, (prefix, place) in policy.bound_prefixes():
         table = tables[prefix.version]
         if table.label(key_of(prefix)) is Space.UNLISTED and _spaces(table, prefix) == {Space.UNLISTED}:
-            what = f"{prefix} is bound to port {port_name(line.port)} of {line.switch}"
+            what = f"{prefix} is bound to {line}"
             remedy = "list it there or take it out"
             yield warning(place, f"{what}, and is in neither dynamic nor static space; {remedy}")
 
@@ -96,8 +99,8 @@ def _bound_to_two_switches(policy: Policy) -> Iterator[Diagnostic]:
             around.pop()
         other = next((each for each in around if each[0].switch != line.switch), None)
         if other is not None:
-            what = f"{listed.prefix} is bound to port {port_name(line.port)} of {line.switch}"
-            where = f"and, {other[1].place}, to port {port_name(other[0].port)} of {other[0].switch}"
+            what = f"{listed.prefix} is bound to {line}"
+            where = f"and, {other[1].place}, to {other[0]}"
             yield warning(listed.place, f"{what} {where}; bind it where its customer is")
         around.append((line, listed))
 
@@ -123,7 +126,7 @@ def _spaces(table: LpmTable[Space], prefix: Prefix) -> set[Space]:
 
 def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:
     unbound = len(unbound_lines(policy))
-    lines = sum(len(switch.subscriber_ports) for switch in policy.switches.values())
+    lines = sum(len([*switch.lines()]) for switch in policy.switches.values())
     if unbound > lines * MAX_UNBOUND_SHARE:
         what = f"{unbound:,} of {lines:,} lines have no binding: they can get an address and no further"
         remedy = "bind their addresses, or write prefix"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
+from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.address_space import AddressSpace
 
@@ -118,11 +119,24 @@ class Hardening:
     unreadable_tcp_place: SourceLocation
 
 
+def is_under(vlan: int | None, tags: Sequence[int]) -> bool:
+    """Return whether a frame with these tags, the outermost first, belongs to a VLAN of its port.
+
+    None is every VLAN. 0 is none: no tag, or a priority tag (IEEE 802.1Q-2022, 6.9).
+    """
+    return vlan is None or vlan == (tags[0] if tags else 0)
+
+
 class SubscriberPort(NamedTuple):
-    """One subscriber line: a port of a named switch."""
+    """One subscriber line: a port of a named switch, or one VLAN of it, as for ``is_under``."""
 
     switch: str
     port: int
+    vlan: int | None = None
+
+    def __str__(self) -> str:
+        vlan = "" if self.vlan is None else f", tag {self.vlan}" if self.vlan else ", without a tag"
+        return f"port {port_name(self.port)} of {self.switch}{vlan}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +160,16 @@ class MailException:
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """Addresses that belong to one line; ``mac`` None leaves the Ethernet source free."""
+    """Addresses that belong to one line; ``mac`` None leaves the Ethernet source free.
+
+    ``vlan`` None is the whole port; see ``is_under``.
+    """
 
     port: int
     mac: int | None
     addresses: tuple[LocatedPrefix, ...]
     place: SourceLocation
+    vlan: int | None = None
 
 
 class CertificateName(NamedTuple):
@@ -199,6 +217,13 @@ class Switch:
             return PortRole.TRUSTED
         return PortRole.SUBSCRIBER
 
+    def lines(self) -> Iterator[SubscriberPort]:
+        """Yield the lines: each subscriber port, or each of its VLANs where ``vlans`` has some for it."""
+        for port in sorted(self.subscriber_ports):
+            tags = self.vlans.get(port)
+            vlans = [None] if tags is None else sorted({tag or 0 for tag in tags})
+            yield from (SubscriberPort(self.name, port, vlan) for vlan in vlans)
+
     def has_role(self, port: int) -> bool:
         """Return whether the policy names the port."""
         return port in self.subscriber_ports or port in self.uplink_ports or port in self.trusted_ports
@@ -234,13 +259,20 @@ class Policy:
         for switch in self.switches.values():
             for binding in switch.bindings:
                 for listed in binding.addresses:
-                    yield SubscriberPort(switch.name, binding.port), listed
+                    yield SubscriberPort(switch.name, binding.port, binding.vlan), listed
 
     def bound_to(self, line: SubscriberPort) -> list[LocatedPrefix]:
-        """Return the prefixes that are bound to a line; none for a switch that the policy does not have."""
+        """Return the prefixes that are bound to a line; none for a switch that the policy does not have.
+
+        Those of a whole port belong to each VLAN of it, and those of its VLANs to the whole port.
+        """
         switch = self.switches.get(line.switch)
-        bindings = switch.bindings if switch is not None else ()
-        return [listed for each in bindings if each.port == line.port for listed in each.addresses]
+        return [
+            listed
+            for each in (switch.bindings if switch is not None else ())
+            if each.port == line.port and (None in (each.vlan, line.vlan) or each.vlan == line.vlan)
+            for listed in each.addresses
+        ]
 
     def switch_of_dpid(self, dpid: int) -> Switch | None:
         """Return the switch with a datapath id; None where the policy has none."""

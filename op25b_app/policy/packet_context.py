@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import Prefix, format_address
-from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SubscriberPort, Switch
+from op25b_app.policy.model import (
+    Binding,
+    LocatedPrefix,
+    MailException,
+    Policy,
+    SubscriberPort,
+    Switch,
+    is_under,
+)
 from op25b_app.policy.packet import ICMPV6, IGMP, NEIGHBOUR_ADVERTISEMENT, NEIGHBOUR_SOLICITATION, UDP, Packet
 
 _SMTP = 25
@@ -174,7 +182,7 @@ def claims_what_is_not_its_own(case: PacketContext) -> bool:
 
 def _bindings_here(case: PacketContext) -> Iterable[tuple[Binding, LocatedPrefix]]:
     for binding in case.switch.bindings:
-        if binding.port == case.packet.in_port:
+        if binding.port == case.packet.in_port and is_under(binding.vlan, case.packet.tags):
             yield from ((binding, listed) for listed in binding.addresses)
 
 
@@ -189,9 +197,15 @@ def static_here(case: PacketContext) -> LocatedPrefix | None:
     """
     listed, is_static = space(case, case.packet.source)
     lines = lines_of(case.policy, case.packet.version or 0, case.packet.source)
-    if not is_static or (lines and (case.switch.name, case.packet.in_port) not in lines):
+    if not is_static or (lines and not any(comes_from(case, line) for line in lines)):
         return None
     return listed
+
+
+def comes_from(case: PacketContext, line: SubscriberPort) -> bool:
+    """Return whether the packet comes from a line."""
+    is_port = (line.switch, line.port) == (case.switch.name, case.packet.in_port)
+    return is_port and is_under(line.vlan, case.packet.tags)
 
 
 def mail_destination(case: PacketContext, address: int) -> LocatedPrefix | None:

@@ -78,9 +78,11 @@ def _prefix_or_file(value: Any) -> Prefix | FileReference:
 
 def _source(value: Any) -> Prefix | SubscriberPort:
     if isinstance(value, dict):
-        if sorted(value) == ["port", "switch"] and isinstance(value["switch"], str):
-            return SubscriberPort(value["switch"], _port(value["port"]))
-        raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N}")
+        is_line = {"port", "switch"} <= value.keys() <= {"port", "switch", "vlan"}
+        if is_line and isinstance(value["switch"], str):
+            vlan = _line_vlan(value["vlan"]) if "vlan" in value else None
+            return SubscriberPort(value["switch"], _port(value["port"]), vlan)
+        raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N, vlan: V}")
     return _prefix(value)
 
 
@@ -237,6 +239,11 @@ def _vlan(value: Any) -> int | None:
     return value
 
 
+def _line_vlan(value: Any) -> int:
+    """Return the VLAN of a line; 0 for frames without a VLAN identifier."""
+    return _vlan(value) or 0
+
+
 def _text(value: Any) -> str:
     if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
         return str(value)
@@ -294,9 +301,10 @@ _PORT_SCHEMA = {
         {"enum": ["LOCAL", LOCAL_PORT]},
     ]
 }
+_VLAN_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 4094}, {"const": "untagged"}]}
 _LINE_SCHEMA = {
     "type": "object",
-    "properties": {"switch": {"type": "string"}, "port": _PORT_SCHEMA},
+    "properties": {"switch": {"type": "string"}, "port": _PORT_SCHEMA, "vlan": _VLAN_SCHEMA},
     "required": ["switch", "port"],
     "additionalProperties": False,
 }
@@ -369,11 +377,8 @@ TunnelsChoice = Annotated[
 Ethertype = Annotated[
     int, PlainValidator(_ethertype), WithJsonSchema({"type": "integer", "minimum": 0x600, "maximum": 0xFFFF})
 ]
-Vlan = Annotated[
-    int | None,
-    PlainValidator(_vlan),
-    _any_of({"type": "integer", "minimum": 0, "maximum": 4094}, {"const": "untagged"}),
-]
+Vlan = Annotated[int | None, PlainValidator(_vlan), WithJsonSchema(_VLAN_SCHEMA)]
+LineVlan = Annotated[int, PlainValidator(_line_vlan), WithJsonSchema(_VLAN_SCHEMA)]
 Choice = Literal["block", "permit"]
 ModeChoice = Literal["enforce", "monitor"]
 
@@ -447,6 +452,7 @@ class BindingSection(Section):
 
     required: ClassVar[tuple[str, ...]] = ("port", "addresses")
     port: Port | None = None
+    vlan: LineVlan | None = None
     mac: Mac | None = None
     addresses: list[PrefixEntry] = []
 

@@ -109,6 +109,14 @@ class SymbolicPolicy:
             )
         return diagrams.negation(diagrams.intervals(LEVELS["vlan_vid"], allowed, of_others))
 
+    def from_line(self, port: int, vlan: int | None) -> Diagram:
+        """Return the condition that a frame comes from a line; VLAN 0 has no tag, or a priority tag."""
+        at_port = self.one_of("in_port", (port,))
+        if vlan is None:
+            return at_port
+        tags = [vlan_value(VLAN_PRESENT | vlan), *([vlan_value(0)] if vlan == 0 else [])]
+        return self._diagrams.both(at_port, self.one_of("vlan_vid", tags))
+
     def _other_ethertypes(self, role: PortRole) -> _Decisions:
         if not self._hardening.block_encapsulation:
             return []
@@ -123,7 +131,7 @@ class SymbolicPolicy:
         claims = [self.inside("arp_spa", [_UNSPECIFIED[4]])]
         for binding in self._switch.bindings:
             sender = [entry.prefix for entry in binding.addresses if entry.prefix.version == 4]
-            of_line = [self.one_of("in_port", (binding.port,)), self.inside("arp_spa", sender)]
+            of_line = [self.from_line(binding.port, binding.vlan), self.inside("arp_spa", sender)]
             if binding.mac is not None:
                 of_line += [self.one_of("eth_src", (binding.mac,)), self.one_of("arp_sha", (binding.mac,))]
             claims.append(diagrams.both(*of_line))
@@ -322,16 +330,15 @@ class _Side:
 
     def _bound(self, name: str, check_mac: bool) -> Diagram:
         """Return one function for all bindings of the switch: it tests the address first, the port last."""
-        ask = self._symbolic.one_of
-        lines: dict[tuple[int, int | None], list[Prefix]] = {}
+        lines: dict[tuple[int, int | None, int | None], list[Prefix]] = {}
         for binding in self._switch.bindings:
-            line = (binding.port, binding.mac if check_mac else None)
+            line = (binding.port, binding.vlan, binding.mac if check_mac else None)
             lines.setdefault(line, []).extend(self.of_version(binding.addresses))
         conditions = []
-        for (port, mac), prefixes in lines.items():
-            of_line = [ask("in_port", (port,)), self._symbolic.inside(name, prefixes)]
+        for (port, vlan, mac), prefixes in lines.items():
+            of_line = [self._symbolic.from_line(port, vlan), self._symbolic.inside(name, prefixes)]
             if mac is not None:
-                of_line.append(ask("eth_src", (mac,)))
+                of_line.append(self._symbolic.one_of("eth_src", (mac,)))
             conditions.append(self._diagrams.both(*of_line))
         return self._diagrams.either(*conditions)
 
@@ -339,7 +346,7 @@ class _Side:
         if isinstance(exception.source, SubscriberPort):
             if exception.source.switch != self._switch.name:
                 return self._diagrams.leaf(False)
-            sender = self._symbolic.one_of("in_port", (exception.source.port,))
+            sender = self._symbolic.from_line(exception.source.port, exception.source.vlan)
         else:
             sender = self._exactly(self.source, [exception.source])
         return self._diagrams.both(sender, self._peer(self.destination, exception))

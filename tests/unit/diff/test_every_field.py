@@ -140,6 +140,7 @@ CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
     ("Switch", "bindings"): of("Switch", bindings=()),
     ("Binding", "port"): of("Binding", port=1),
     ("Binding", "mac"): of("Binding", mac=0x020000000001),
+    ("Binding", "vlan"): of("Binding", vlan=7),
     ("Binding", "addresses"): of("Binding", addresses=listed("100.64.8.0/25")),
 }
 """Of each field a change that some packet feels at the switch that is looked at, and at no other."""

@@ -199,7 +199,7 @@ def test_five_mistakes_are_five_lines(tmp_path: Path) -> None:
         ("exceptions: [{name: a, source: 1}]",
          "7:32: error: '1' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes"),
         ("exceptions: [{name: a, source: {port: 1}}]",
-         "7:32: error: not a source; write an address, a prefix, or {switch: NAME, port: N}"),
+         "7:32: error: not a source; write an address, a prefix, or {switch: NAME, port: N, vlan: V}"),
         ("exceptions: [{name: a, source: 100.64.0.1, expires: 2027-03-31}]",
          "7:53: error: '2027-03-31' is not a moment with a time zone; write 2027-03-31T00:00:00Z"),
         ("exceptions: [{name: a, source: {switch: access-9, port: 1}, destination: 203.0.113.1}]",
