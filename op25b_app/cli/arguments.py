@@ -31,7 +31,7 @@ class TimeParam(click.ParamType):  # type: ignore[type-arg]
         """Return the time in seconds since 1970. Raises click.BadParameter where it is not valid."""
         if isinstance(value, float):
             return value
-        from op25b_app.policy.schema import LAST_MOMENT
+        from op25b_app.formats.moment import LAST_MOMENT
 
         at = self._seconds(str(value))
         if at is None or not FIRST_SECONDS <= at <= LAST_MOMENT:

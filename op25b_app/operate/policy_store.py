@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from op25b_app.formats.moment import LAST_MOMENT
 from op25b_app.policy.loader import digest
-from op25b_app.policy.schema import LAST_MOMENT
 from op25b_app.policy.source_files import Read
 
 FORMAT = 1

@@ -7,7 +7,6 @@ several (a port in two roles, overlapping prefixes).
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import (
@@ -22,6 +21,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from op25b_app.formats.moment import moment
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.prefix import Prefix, quoted
 from op25b_app.policy.model import (
@@ -38,9 +38,6 @@ MAX_PORT = 0xFFFFFF00
 MAX_PORTS = 1 << 16
 """Maximum number of ports in one list; no switch has more."""
 PORT_LISTS = ("subscriber_ports", "uplink_ports", "trusted_ports")
-LAST_MOMENT = 253_402_300_799
-"""9999-12-31T23:59:59Z in seconds since 1970, the last moment with a date."""
-
 
 SUBJECT_ATTRIBUTES = {
     "CN": "commonName",
@@ -155,20 +152,6 @@ def _certificate(value: Any) -> CertificateName:
             f"{_quoted(value)} may fit many certificates; write its common name, too, as CN=access-1"
         )
     return CertificateName(None, subject)
-
-
-def _expires(value: Any) -> int:
-    try:
-        moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value))
-    except (TypeError, ValueError):
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise ValueError(f"{_quoted(value)} is not a moment with a time zone; write 2027-03-31T00:00:00Z")
-    seconds = int(moment.timestamp())
-    if not 0 <= seconds <= LAST_MOMENT:
-        what = f"{_quoted(value)} is not from 1970 to 9999 in UTC"
-        raise ValueError(f"{what}; write one like 2027-03-31T00:00:00Z, or none where there is no end")
-    return seconds
 
 
 def _forwarding(value: Any) -> int | None:
@@ -329,7 +312,7 @@ Ports = Annotated[
 DatapathId = Annotated[int, PlainValidator(datapath_id), _any_of({"type": "integer"}, {"type": "string"})]
 Mac = Annotated[int, PlainValidator(_mac), _written("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]
 Certificate = Annotated[CertificateName, PlainValidator(_certificate), _written(minLength=4)]
-Moment = Annotated[int, PlainValidator(_expires), _written(format="date-time")]
+Moment = Annotated[int, PlainValidator(moment), _written(format="date-time")]
 Forwarding = Annotated[
     int | None,
     PlainValidator(_forwarding),

@@ -17,13 +17,17 @@ FRAMEWORKS = {"ryu", "eventlet", "greenlet", "os_ken", "oslo_config"}
 OUTSIDE = {*FRAMEWORKS, "socket", "time", "threading", "subprocess", "requests", "asyncio"}
 MAY_KNOW = {
     "net": {"net"},
-    "policy": {"net", "policy"},
+    "formats": {"net", "formats"},
+    "policy": {"net", "formats", "policy"},
     "openflow": {"net", "openflow"},
+    "lines": {"net", "formats", "policy", "lines"},
     "compiler": {"net", "policy", "openflow", "compiler"},
     "verify": {"net", "policy", "openflow", "compiler", "verify"},
     "diff": {"net", "policy", "openflow", "compiler", "verify", "diff"},
     "sync": {"net", "policy", "openflow", "compiler", "verify", "diff", "sync"},
-    "operate": {"net", "policy", "openflow", "compiler", "verify", "diff", "sync", "operate"},
+    "operate": {
+        *("net", "formats", "policy", "openflow", "lines", "compiler", "verify", "diff", "sync", "operate")
+    },
 }
 CORE = [
     path for package in MAY_KNOW if package != "operate" for path in sorted((PACKAGE / package).rglob("*.py"))

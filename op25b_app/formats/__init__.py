@@ -1,0 +1,1 @@
+"""Files that other programs write: lease databases, registries' lists, route objects, tables."""

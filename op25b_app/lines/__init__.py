@@ -1,0 +1,1 @@
+"""Which line has which address now: what lease databases and lists of lines say."""
