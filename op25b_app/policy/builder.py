@@ -24,6 +24,7 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
+from op25b_app.policy.prefix_file import PrefixFile
 from op25b_app.policy.schema import (
     BindingSection,
     ExceptionSection,
@@ -34,7 +35,7 @@ from op25b_app.policy.schema import (
     TunnelsChoice,
     TunnelsSection,
 )
-from op25b_app.policy.source_files import Files, PrefixFile
+from op25b_app.policy.source_files import Files
 from op25b_app.policy.yaml_source import Path, YamlSource
 
 

@@ -21,7 +21,8 @@ from op25b_app.policy.diagnostic import Diagnostic, error, warning
 from op25b_app.policy.document import join
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.policy_file import PolicyFile, read_policy_file
-from op25b_app.policy.source_files import MAX_POLICY_BYTES, Files, ListNames, PrefixFile, Read, read_file
+from op25b_app.policy.prefix_file import PrefixFile
+from op25b_app.policy.source_files import MAX_POLICY_BYTES, Files, ListNames, Read, read_file
 
 MAX_FILES = 10_000
 """Maximum number of files that a policy may include."""

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from op25b_app.policy.loader import load
-from op25b_app.policy.source_files import read_prefix_file
+from op25b_app.policy.prefix_file import read_prefix_file
 
 NOW = 1_800_000_000.0
 FILE, POOLS, STATIC = Path("policy.yaml"), Path("pools.txt"), Path("static.txt")
