@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from binascii import unhexlify
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 WIDTH = {4: 32, 6: 128}
@@ -78,6 +78,38 @@ class Prefix(NamedTuple):
 
     def __str__(self) -> str:
         return f"{format_address(self.version, self.network)}/{self.length}"
+
+
+def parse_prefixes(text: str) -> list[Prefix]:
+    """Parse a prefix or an address, or a range ``192.0.2.5-192.0.2.9`` into the prefixes that it is.
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
+    if "-" not in text:
+        return [Prefix.parse(text)]
+    begin, _, end = (part.strip() for part in text.partition("-"))
+    try:
+        version, first = parse_address(begin)
+    except ValueError:
+        return [Prefix.parse(text)]
+    try:
+        version_of_end, last = parse_address(end)
+    except ValueError:
+        raise ValueError(f"{quoted(text)} is not a range; write one like 192.0.2.5-192.0.2.9") from None
+    if version != version_of_end:
+        raise ValueError(f"the ends of {quoted(text)} are IPv4 and IPv6; write both as one of them")
+    if first > last:
+        raise ValueError(f"the range {quoted(text)} is empty; write the lower address first")
+    return [*prefixes_of_range(version, first, last)]
+
+
+def prefixes_of_range(version: int, first: int, last: int) -> Iterator[Prefix]:
+    """Yield the fewest prefixes that together are the addresses from ``first`` to ``last``, both included."""
+    width = WIDTH[version]
+    while first <= last:
+        bits = min((first & -first).bit_length() - 1 if first else width, (last - first + 1).bit_length() - 1)
+        yield Prefix(version, first, width - bits)
+        first += 1 << bits
 
 
 class Intervals:

@@ -35,7 +35,7 @@ MAX_ENTRIES = 16
 """Maximum number of entries; the one that was written first goes first."""
 _SUFFIX = ".policy"
 _PACKAGE = Path(__file__).parents[1]
-_ROOMS = ("net", "policy")
+_ROOMS = ("net", "formats", "policy")
 """Packages whose code makes a policy of its files."""
 
 

@@ -35,14 +35,14 @@ from op25b_app.policy.schema import (
     TunnelsChoice,
     TunnelsSection,
 )
-from op25b_app.policy.source_files import Files
+from op25b_app.policy.source_files import Files, ListFile
 from op25b_app.policy.yaml_source import Path, YamlSource
 
 
 class _NamedFile(NamedTuple):
     """A file of prefixes as it was read, None where it could not be, and where it is named."""
 
-    path: FilePath
+    file: ListFile
     named_at: SourceLocation
     content: PrefixFile | None
 
@@ -142,9 +142,9 @@ class Builder:
     def _is_unchanged(self, built: BuiltSwitch, sources: Sequence[YamlSource]) -> bool:
         if len(sources) != len(built.sources) or any(map(is_not, sources, built.sources)):
             return False
-        for path, named_at, content in built.prefix_files:
-            self._prefixes(path, named_at)
-            if self._files.prefix_files.get(path) is not content:
+        for file, named_at, content in built.prefix_files:
+            self._prefixes(file, named_at)
+            if self._files.prefix_files.get(file) is not content:
                 return False
         return True
 
@@ -191,15 +191,17 @@ class Builder:
         listed: list[LocatedPrefix] = []
         for entry, place in zip(entries, source.item_places(path), strict=True):
             if isinstance(entry, FileReference):
-                listed += self._prefixes(FilePath(source.file).parent / entry.file, place)
+                listed += self._prefixes(
+                    ListFile(FilePath(source.file).parent / entry.file, entry.form), place
+                )
             else:
                 listed.append(LocatedPrefix(entry, place))
         return tuple(listed)
 
-    def _prefixes(self, path: FilePath, named_at: SourceLocation) -> tuple[LocatedPrefix, ...]:
-        listed, problems = self._files.prefixes(path, named_at)
+    def _prefixes(self, file: ListFile, named_at: SourceLocation) -> tuple[LocatedPrefix, ...]:
+        listed, problems = self._files.prefixes(file, named_at)
         self.problems += problems
-        self._named.append(_NamedFile(path, named_at, self._files.prefix_files.get(path)))
+        self._named.append(_NamedFile(file, named_at, self._files.prefix_files.get(file)))
         return listed
 
 

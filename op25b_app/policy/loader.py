@@ -22,7 +22,7 @@ from op25b_app.policy.document import join
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.policy_file import PolicyFile, read_policy_file
 from op25b_app.policy.prefix_file import PrefixFile
-from op25b_app.policy.source_files import MAX_POLICY_BYTES, Files, ListNames, Read, read_file
+from op25b_app.policy.source_files import MAX_POLICY_BYTES, Files, ListFile, ListNames, Read, read_file
 
 MAX_FILES = 10_000
 """Maximum number of files that a policy may include."""
@@ -35,7 +35,7 @@ class Memory(NamedTuple):
     """Intermediate results that the next load of the same files can use again."""
 
     policy_files: Mapping[FilePath, PolicyFile] = MappingProxyType({})
-    prefix_files: Mapping[FilePath, PrefixFile] = MappingProxyType({})
+    prefix_files: Mapping[ListFile, PrefixFile] = MappingProxyType({})
     space: AddressSpace | None = None
     switches: Mapping[str, BuiltSwitch] = MappingProxyType({})
 

@@ -22,6 +22,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
 from op25b_app.formats.moment import moment
+from op25b_app.formats.prefix_rows import OPTIONAL, OPTIONS, FileFormat
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.prefix import Prefix, quoted
 from op25b_app.policy.model import (
@@ -54,9 +55,13 @@ SUBJECT_ATTRIBUTES = {
 
 
 class FileReference(NamedTuple):
-    """``{file: NAME}``: a file with one prefix a line, relative to the file that names it."""
+    """``{file: NAME}``: a file of prefixes, relative to the file that names it.
+
+    ``form`` None means one prefix a line.
+    """
 
     file: str
+    form: FileFormat | None = None
 
 
 def _prefix(value: Any) -> Prefix:
@@ -67,10 +72,31 @@ def _prefix(value: Any) -> Prefix:
 
 def _prefix_or_file(value: Any) -> Prefix | FileReference:
     if isinstance(value, dict):
-        if list(value) == ["file"] and isinstance(value["file"], str):
-            return FileReference(value["file"])
+        if isinstance(value.get("file"), str):
+            if len(value) == 1:
+                return FileReference(value["file"])
+            if "format" in value:
+                return FileReference(value["file"], _file_format(value))
         raise ValueError("neither a prefix nor a file; write 192.0.2.0/24 or {file: pools.txt}")
     return _prefix(value)
+
+
+def _file_format(value: dict[str, Any]) -> FileFormat:
+    """Return the format of a file that is written with ``format``, and one option of the format."""
+    name = value["format"]
+    if not isinstance(name, str) or name not in OPTIONS:
+        raise ValueError(f"no format is called {_quoted(name)}; formats are {', '.join(OPTIONS)}")
+    known = OPTIONS[name]
+    written = [key for key in value if key not in ("file", "format")]
+    wrong = next((key for key in written if key not in known), None)
+    if wrong is not None:
+        remedy = f"write {' or '.join(known)}" if known else "take it out"
+        raise ValueError(f"the format {name} has no {_quoted(wrong)}; {remedy}")
+    if len(written) > 1 or (not written and known and name not in OPTIONAL):
+        raise ValueError(f"the format {name} needs {' or '.join(known)}; write one, with its value")
+    if not written:
+        return FileFormat(name)
+    return FileFormat(name, written[0], _name(value[written[0]]))
 
 
 def _source(value: Any) -> Prefix | SubscriberPort:
@@ -272,12 +298,28 @@ def _written(pattern: str | None = None, **schema: Any) -> WithJsonSchema:
 
 
 _PREFIX_SCHEMA = {"type": "string", "description": "an address or prefix"}
-_FILE_SCHEMA = {
-    "type": "object",
-    "properties": {"file": {"type": "string"}},
-    "required": ["file"],
-    "additionalProperties": False,
-}
+_TEXT_SCHEMA = {"type": "string", "minLength": 1}
+
+
+def _file_schema(name: str | None) -> dict[str, Any]:
+    """Return the JSON Schema of a reference to a file of a format; None is one prefix a line."""
+    options = OPTIONS[name] if name is not None else ()
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {
+            "file": {"type": "string"},
+            **({"format": {"const": name}} if name is not None else {}),
+            **dict.fromkeys(options, _TEXT_SCHEMA),
+        },
+        "required": ["file"] if name is None else ["file", "format"],
+        "additionalProperties": False,
+    }
+    if options and name not in OPTIONAL:
+        schema["oneOf"] = [{"required": [option]} for option in options]
+    return schema
+
+
+_FILE_SCHEMAS = [_file_schema(name) for name in (None, *OPTIONS)]
 _PORT_SCHEMA = {
     "anyOf": [
         {"type": "integer", "minimum": 1, "exclusiveMaximum": MAX_PORT},
@@ -302,7 +344,7 @@ Name = Annotated[str, PlainValidator(_name), _written(minLength=1)]
 FileName = Annotated[str, PlainValidator(_file_name), _written(minLength=1)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SCHEMA)]
 PrefixEntry = Annotated[
-    Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, _FILE_SCHEMA)
+    Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, *_FILE_SCHEMAS)
 ]
 Source = Annotated[Prefix | SubscriberPort, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)]
 Port = Annotated[int, PlainValidator(_port), WithJsonSchema(_PORT_SCHEMA)]

@@ -7,11 +7,13 @@ import os
 import select
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
+from op25b_app.formats.prefix_rows import FileFormat
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, error
 from op25b_app.policy.model import LocatedPrefix, SourceLocation
-from op25b_app.policy.prefix_file import PrefixFile, read_prefix_file
+from op25b_app.policy.prefix_file import PrefixFile, read_formatted_file, read_prefix_file
 
 MAX_POLICY_BYTES = 16 << 20
 """Maximum size of a policy file in bytes; 1,000 switches of 46 lines each, with bindings, are 5 MB."""
@@ -49,19 +51,26 @@ _BYTE_ORDER_MARK = "\ufeff"
 """Byte order mark, which some editors write at the start of a text (RFC 3629, section 6)."""
 
 
+class ListFile(NamedTuple):
+    """A file of prefixes, and its format; None is one prefix a line."""
+
+    path: Path
+    form: FileFormat | None = None
+
+
 class Files:
     """Files of a load, each read once: a file that changes meanwhile has one content.
 
     Of prefix files in ``before``, only changed lines are parsed.
     """
 
-    def __init__(self, read: Read, list_names: ListNames, before: Mapping[Path, PrefixFile]) -> None:
+    def __init__(self, read: Read, list_names: ListNames, before: Mapping[ListFile, PrefixFile]) -> None:
         self._read = read
         self._list_names = list_names
         self._before = before
         self.contents: dict[Path, bytes] = {}
         self.folders: dict[Path, tuple[str, ...]] = {}
-        self.prefix_files: dict[Path, PrefixFile] = {}
+        self.prefix_files: dict[ListFile, PrefixFile] = {}
 
     def text(
         self, path: Path, named_at: SourceLocation, most_bytes: int
@@ -100,16 +109,21 @@ class Files:
             return (), [error(named_at, f"no folder can be called {quoted(str(folder))}; correct the name")]
 
     def prefixes(
-        self, path: Path, named_at: SourceLocation
+        self, file: ListFile, named_at: SourceLocation
     ) -> tuple[tuple[LocatedPrefix, ...], list[Diagnostic]]:
         """Return the prefixes of a file; its problems are returned only the first time."""
-        if path in self.prefix_files:
-            return self.prefix_files[path].listed, []
-        text, problems = self.text(path, named_at, MAX_PREFIX_BYTES)
+        if file in self.prefix_files:
+            return self.prefix_files[file].listed, []
+        text, problems = self.text(file.path, named_at, MAX_PREFIX_BYTES)
         if text is None:
             return (), problems
-        file = self.prefix_files[path] = read_prefix_file(str(path), text, self._before.get(path))
-        return file.listed, [*file.problems]
+        name, before = str(file.path), self._before.get(file)
+        if file.form is None:
+            read = read_prefix_file(name, text, before)
+        else:
+            read = read_formatted_file(name, text, file.form, before)
+        self.prefix_files[file] = read
+        return read.listed, [*read.problems]
 
 
 def _too_large(path: Path, most_bytes: int) -> str:

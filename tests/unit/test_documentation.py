@@ -108,10 +108,23 @@ def test_policies_load(tmp_path: Path, text: str) -> None:
     for name in re.findall(r"^include: \[(.+)\]", text, re.M):
         (tmp_path / name).parent.mkdir()
         (tmp_path / name.replace("*", "one")).write_text("exceptions: []\n")
-    for name in re.findall(r"file: ([\w./-]+)", text):
+    for name, form in re.findall(r"file: ([\w./-]+)(?:, format: ([\w-]+))?", text):
         (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("198.18.0.0/24  # a pool\n")
+        (tmp_path / name).write_text(FILES[form])
     assert load(tmp_path / "policy.yaml", NOW).errors == ()
+
+
+FILES = {
+    "": "198.18.0.0/24  # a pool\n",
+    "csv": "name,prefix\na pool,198.18.0.0/24\n",
+    "json-lines": '{"prefix": "198.18.0.0/24"}\n',
+    "rir": "apnic|JP|ipv4|198.18.0.0|256|20260101|allocated|A918F5A0\n",
+    "rpsl": "route: 198.18.1.0/24\norigin: AS64500\n",
+    "kea": "address,valid_lifetime,expire,state\n198.18.0.1,3600,1800000000,0\n",
+    "isc": "lease 198.18.0.1 {\n  binding state active;\n}\n",
+    "dnsmasq": "0 02:00:00:00:00:01 198.18.0.1 * *\n",
+}
+"""A small file of each format."""
 
 
 def parts(policy: str) -> Iterator[str]:
