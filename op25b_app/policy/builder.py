@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from operator import is_not
 from pathlib import Path as FilePath
 from types import MappingProxyType
@@ -24,7 +24,6 @@ from op25b_app.policy.model import (
     Switch,
     Tunnels,
 )
-from op25b_app.policy.prefix_file import PrefixFile
 from op25b_app.policy.schema import (
     BindingSection,
     ExceptionSection,
@@ -35,16 +34,16 @@ from op25b_app.policy.schema import (
     TunnelsChoice,
     TunnelsSection,
 )
-from op25b_app.policy.source_files import Files, ListFile
+from op25b_app.policy.source_files import BINDINGS, Files, ListContent, ListFile
 from op25b_app.policy.yaml_source import Path, YamlSource
 
 
 class _NamedFile(NamedTuple):
-    """A file of prefixes as it was read, None where it could not be, and where it is named."""
+    """A file of prefixes or bindings as it was read, None where it could not be, and where it is named."""
 
     file: ListFile
     named_at: SourceLocation
-    content: PrefixFile | None
+    content: ListContent | None
 
 
 class BuiltSwitch(NamedTuple):
@@ -53,7 +52,7 @@ class BuiltSwitch(NamedTuple):
     sources: tuple[YamlSource, ...]
     """Files of the policy in which it, and its profile, are written."""
     mode: Mode
-    prefix_files: tuple[_NamedFile, ...]
+    list_files: tuple[_NamedFile, ...]
     switch: Switch
 
 
@@ -88,11 +87,7 @@ class Builder:
                 port_25_place=self._document.key_place(("inbound", "port_25")),
             ),
             hardening=self._hardening(document),
-            exceptions=tuple(
-                self._exception(exception, ("exceptions", index))
-                for index, exception in enumerate(document.exceptions)
-                if exception.source is not None
-            ),
+            exceptions=tuple(self._exceptions(document)),
             switches=MappingProxyType(
                 {
                     name: self._switch(name, switch, Mode(switch.mode or document.mode))
@@ -116,6 +111,17 @@ class Builder:
             encapsulation_place=self._document.key_place((*at, "encapsulation")),
             unreadable_tcp_place=self._document.key_place((*at, "unreadable_tcp")),
         )
+
+    def _exceptions(self, document: PolicySchema) -> Iterator[MailException]:
+        for index, exception in enumerate(document.exceptions):
+            path: Path = ("exceptions", index)
+            if exception.file is not None:
+                place = self._document.place(path)
+                read, problems = self._files.exceptions(_beside(place.file, exception.file), place)
+                self.problems += problems
+                yield from read
+            elif exception.source is not None:
+                yield self._exception(exception, path)
 
     def _exception(self, written: ExceptionSection, path: Path) -> MailException:
         assert written.source is not None
@@ -142,9 +148,12 @@ class Builder:
     def _is_unchanged(self, built: BuiltSwitch, sources: Sequence[YamlSource]) -> bool:
         if len(sources) != len(built.sources) or any(map(is_not, sources, built.sources)):
             return False
-        for file, named_at, content in built.prefix_files:
-            self._prefixes(file, named_at)
-            if self._files.prefix_files.get(file) is not content:
+        for file, named_at, content in built.list_files:
+            if file.form == BINDINGS:
+                self._bindings_of_file(file.path, named_at)
+            else:
+                self._prefixes(file, named_at)
+            if self._files.list_files.get(file) is not content:
                 return False
         return True
 
@@ -163,23 +172,30 @@ class Builder:
             place=self._document.key_place(path),
             serves=served,
             vlans=MappingProxyType({port: frozenset(tags) for port, tags in written.vlans.items()}),
-            bindings=self._bindings(written.bindings, self._document.part((*path, "bindings"))),
+            bindings=tuple(self._bindings(written.bindings, self._document.part((*path, "bindings")))),
             forwarding_table=written.forwarding,
             certificate=written.certificate,
         )
 
-    def _bindings(self, written: Sequence[BindingSection], source: YamlSource) -> tuple[Binding, ...]:
-        return tuple(
-            Binding(
-                port=binding.port,
-                mac=binding.mac,
-                addresses=self._entries(binding.addresses, source, (index, "addresses")),
-                place=source.place((index,)),
-                vlan=binding.vlan,
-            )
-            for index, binding in enumerate(written)
-            if binding.port is not None
-        )
+    def _bindings(self, written: Sequence[BindingSection], source: YamlSource) -> Iterator[Binding]:
+        for index, binding in enumerate(written):
+            if binding.file is not None:
+                yield from self._bindings_of_file(_beside(source.file, binding.file), source.place((index,)))
+            elif binding.port is not None:
+                yield Binding(
+                    port=binding.port,
+                    mac=binding.mac,
+                    addresses=self._entries(binding.addresses, source, (index, "addresses")),
+                    place=source.place((index,)),
+                    vlan=binding.vlan,
+                )
+
+    def _bindings_of_file(self, path: FilePath, named_at: SourceLocation) -> tuple[Binding, ...]:
+        bindings, problems = self._files.bindings(path, named_at)
+        self.problems += problems
+        file = ListFile(path, BINDINGS)
+        self._named.append(_NamedFile(file, named_at, self._files.list_files.get(file)))
+        return bindings
 
     def _listed(self, entries: Sequence[PrefixEntry], path: Path) -> tuple[LocatedPrefix, ...]:
         return self._entries(entries, *self._document.origin(path))
@@ -191,9 +207,7 @@ class Builder:
         listed: list[LocatedPrefix] = []
         for entry, place in zip(entries, source.item_places(path), strict=True):
             if isinstance(entry, FileReference):
-                listed += self._prefixes(
-                    ListFile(FilePath(source.file).parent / entry.file, entry.form), place
-                )
+                listed += self._prefixes(ListFile(_beside(source.file, entry.file), entry.form), place)
             else:
                 listed.append(LocatedPrefix(entry, place))
         return tuple(listed)
@@ -201,7 +215,7 @@ class Builder:
     def _prefixes(self, file: ListFile, named_at: SourceLocation) -> tuple[LocatedPrefix, ...]:
         listed, problems = self._files.prefixes(file, named_at)
         self.problems += problems
-        self._named.append(_NamedFile(file, named_at, self._files.prefix_files.get(file)))
+        self._named.append(_NamedFile(file, named_at, self._files.list_files.get(file)))
         return listed
 
 
@@ -210,6 +224,11 @@ def _tunnels(written: TunnelsChoice, place: SourceLocation) -> Tunnels:
         return Tunnels(written == "block", (), frozenset(), place)
     permit_to = tuple(LocatedPrefix(prefix, place) for prefix in written.permit_to or ())
     return Tunnels(written.permit_to is not None, permit_to, frozenset(written.block_udp_ports), place)
+
+
+def _beside(file: str, name: str) -> FilePath:
+    """Return the path of a file that another names."""
+    return FilePath(file).parent / name
 
 
 def _all_ports(entries: list[range]) -> frozenset[int]:

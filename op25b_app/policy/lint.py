@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_set import LpmTable, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, warning
 from op25b_app.policy.document import Document
-from op25b_app.policy.model import LocatedPrefix, Mode, Policy, SourceValidation, SubscriberPort
+from op25b_app.policy.model import (
+    LocatedPrefix,
+    Mode,
+    Policy,
+    SourceLocation,
+    SourceValidation,
+    SubscriberPort,
+    Switch,
+)
+from op25b_app.policy.schema import SwitchSection
+from op25b_app.policy.yaml_source import Path
 
 MAX_ALIKE = 20
 """Maximum number of warnings of one kind; further ones are counted."""
@@ -70,13 +81,25 @@ def _without_effect(policy: Policy, document: Document) -> Iterator[Diagnostic]:
             what = f"serves applies under 'source_validation: prefix' only, and this is '{validation.value}'"
             place = document.key_place(("switches", name, "serves"))
             yield warning(place, f"{what}; take it out, or write prefix")
-        for index, binding in enumerate(switch.bindings):
-            if binding.mac is not None and validation is not SourceValidation.BINDING:
+        if validation is not SourceValidation.BINDING:
+            for place in _macs(policy.switches[name], switch, document):
                 what = (
                     f"mac applies under 'source_validation: binding' only, and this is '{validation.value}'"
                 )
-                place = document.key_place(("switches", name, "bindings", index, "mac"))
                 yield warning(place, f"{what}; take it out, or write binding")
+
+
+def _macs(switch: Switch, written: SwitchSection, document: Document) -> Iterator[SourceLocation]:
+    """Yield the place of the MAC address of each binding; of those in files, only the first."""
+    path: Path = ("switches", switch.name, "bindings")
+    sections = [*enumerate(written.bindings)]
+    yield from (
+        document.key_place((*path, index, "mac")) for index, section in sections if section.mac is not None
+    )
+    if any(section.file is not None for _, section in sections):
+        own = {document.place((*path, index)) for index, _ in sections}
+        places = (binding.place for binding in switch.bindings if binding.mac is not None)
+        yield from islice((place for place in places if place not in own), 1)
 
 
 def _bound_outside(policy: Policy) -> Iterator[Diagnostic]:

@@ -21,8 +21,15 @@ from op25b_app.policy.diagnostic import Diagnostic, error, warning
 from op25b_app.policy.document import join
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.policy_file import PolicyFile, read_policy_file
-from op25b_app.policy.prefix_file import PrefixFile
-from op25b_app.policy.source_files import MAX_POLICY_BYTES, Files, ListFile, ListNames, Read, read_file
+from op25b_app.policy.source_files import (
+    MAX_POLICY_BYTES,
+    Files,
+    ListContent,
+    ListFile,
+    ListNames,
+    Read,
+    read_file,
+)
 
 MAX_FILES = 10_000
 """Maximum number of files that a policy may include."""
@@ -35,7 +42,7 @@ class Memory(NamedTuple):
     """Intermediate results that the next load of the same files can use again."""
 
     policy_files: Mapping[FilePath, PolicyFile] = MappingProxyType({})
-    prefix_files: Mapping[ListFile, PrefixFile] = MappingProxyType({})
+    list_files: Mapping[ListFile, ListContent] = MappingProxyType({})
     space: AddressSpace | None = None
     switches: Mapping[str, BuiltSwitch] = MappingProxyType({})
 
@@ -84,7 +91,7 @@ def load(
     """
     memory = Memory() if previous is None else previous.memory
     with _no_collection():
-        return _load(path, at, Files(read, list_names, memory.prefix_files), memory)
+        return _load(path, at, Files(read, list_names, memory.list_files), memory)
 
 
 @contextmanager
@@ -126,7 +133,7 @@ def _load(path: FilePath, at: float, files: Files, memory: Memory) -> Loaded:
             problems += found
     problems.sort(key=lambda problem: (problem.place.file != str(path), problem.place))
     space = policy.space if policy is not None else None
-    kept = Memory(gathered.policy_files, files.prefix_files, space, switches)
+    kept = Memory(gathered.policy_files, files.list_files, space, switches)
     if _has_error(problems):
         policy = None
     return Loaded(

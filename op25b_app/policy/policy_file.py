@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, Errors, error
-from op25b_app.policy.schema import MAX_PORTS, PORT_LISTS, PolicySchema, Section
+from op25b_app.policy.schema import MAX_PORTS, PORT_LISTS, InFile, PolicySchema, Section
 from op25b_app.policy.yaml_source import Path, YamlSource, read_tree
 
 
@@ -128,8 +128,9 @@ def _missing_below(nested: NestedSection, value: Any, path: Path) -> Iterator[tu
     for step, item in items:
         if not isinstance(item, dict):
             continue
+        is_in_file = issubclass(nested.section, InFile) and "file" in item
         for key in nested.section.required:
-            if key not in item:
+            if key not in item and not is_in_file:
                 yield (*path, step), key
         for below in NESTED[nested.section]:
             yield from _missing_below(below, item.get(below.key), (*path, step, below.key))

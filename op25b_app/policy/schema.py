@@ -17,6 +17,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     PlainValidator,
     WithJsonSchema,
+    model_validator,
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
@@ -96,7 +97,7 @@ def _file_format(value: dict[str, Any]) -> FileFormat:
         raise ValueError(f"the format {name} needs {' or '.join(known)}; write one, with its value")
     if not written:
         return FileFormat(name)
-    return FileFormat(name, written[0], _name(value[written[0]]))
+    return FileFormat(name, written[0], read_name(value[written[0]]))
 
 
 def _source(value: Any) -> Prefix | SubscriberPort:
@@ -104,12 +105,16 @@ def _source(value: Any) -> Prefix | SubscriberPort:
         is_line = {"port", "switch"} <= value.keys() <= {"port", "switch", "vlan"}
         if is_line and isinstance(value["switch"], str):
             vlan = _line_vlan(value["vlan"]) if "vlan" in value else None
-            return SubscriberPort(value["switch"], _port(value["port"]), vlan)
+            return SubscriberPort(value["switch"], read_port(value["port"]), vlan)
         raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N, vlan: V}")
     return _prefix(value)
 
 
-def _port(value: Any) -> int:
+def read_port(value: Any) -> int:
+    """Return the number of a port that is written as a number or ``LOCAL``.
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
     number = _port_number(value)
     if number == LOCAL_PORT or 1 <= number < MAX_PORT:
         return number
@@ -129,7 +134,7 @@ def _ports(value: Any) -> range:
     """Return the ports of one entry of a port list: ``7`` or ``1-24``."""
     first, dash, last = value.partition("-") if isinstance(value, str) else (value, "", value)
     try:
-        ports = range(_port(first), _port(last if dash else first) + 1)
+        ports = range(read_port(first), read_port(last if dash else first) + 1)
     except ValueError:
         raise ValueError(f"{_quoted(value)} is neither a port nor a range; write 7 or 1-24") from None
     if not ports:
@@ -155,7 +160,8 @@ def datapath_id(value: Any) -> int:
     return number
 
 
-def _mac(value: Any) -> int:
+def read_mac(value: Any) -> int:
+    """Return a MAC address. Raises ValueError, its text a remedy, for anything else."""
     if not isinstance(value, str) or not re.fullmatch(r"[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}", value):
         raise ValueError(f'{_quoted(value)} is not a MAC address; write one like "02:00:00:00:00:03"')
     return int(value.replace(":", ""), 16)
@@ -253,15 +259,19 @@ def _line_vlan(value: Any) -> int:
     return _vlan(value) or 0
 
 
-def _text(value: Any) -> str:
+def read_text(value: Any) -> str:
+    """Return a text that is not empty. Raises ValueError, its text a remedy, for anything else."""
     if isinstance(value, (str, int)) and not isinstance(value, bool) and str(value).strip():
         return str(value)
     raise ValueError("a text is expected; write some words")
 
 
-def _name(value: Any) -> str:
-    """Return a name for messages, logs and commands: one printable line."""
-    text = _text(value)
+def read_name(value: Any) -> str:
+    """Return a name for messages, logs and commands: one printable line.
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
+    text = read_text(value)
     if not text.isprintable() or text != text.strip():
         raise ValueError(f"{_quoted(text)} is no name; write one line, without spaces around it")
     return text
@@ -271,7 +281,7 @@ def _file_name(value: Any) -> str:
     """Return the name of a file; wildcards may stand in its last part."""
     if not isinstance(value, str):
         raise ValueError(f"{_quoted(value)} is not the name of a file; write one like switches/*.yaml")
-    folder, _, _ = _name(value).rpartition("/")
+    folder, _, _ = read_name(value).rpartition("/")
     if re.search(r"[*?\[]", folder):
         what = f"{_quoted(value)} has a wildcard in its folder"
         raise ValueError(f"{what}; write one only behind the last slash, as in switches/*.yaml")
@@ -339,20 +349,20 @@ def _any_of(*schemas: dict[str, Any]) -> WithJsonSchema:
     return WithJsonSchema({"anyOf": list(schemas)})
 
 
-Text = Annotated[str, PlainValidator(_text), _written(minLength=1)]
-Name = Annotated[str, PlainValidator(_name), _written(minLength=1)]
+Text = Annotated[str, PlainValidator(read_text), _written(minLength=1)]
+Name = Annotated[str, PlainValidator(read_name), _written(minLength=1)]
 FileName = Annotated[str, PlainValidator(_file_name), _written(minLength=1)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SCHEMA)]
 PrefixEntry = Annotated[
     Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, *_FILE_SCHEMAS)
 ]
 Source = Annotated[Prefix | SubscriberPort, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)]
-Port = Annotated[int, PlainValidator(_port), WithJsonSchema(_PORT_SCHEMA)]
+Port = Annotated[int, PlainValidator(read_port), WithJsonSchema(_PORT_SCHEMA)]
 Ports = Annotated[
     range, PlainValidator(_ports), _any_of(_PORT_SCHEMA, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"})
 ]
 DatapathId = Annotated[int, PlainValidator(datapath_id), _any_of({"type": "integer"}, {"type": "string"})]
-Mac = Annotated[int, PlainValidator(_mac), _written("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]
+Mac = Annotated[int, PlainValidator(read_mac), _written("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]
 Certificate = Annotated[CertificateName, PlainValidator(_certificate), _written(minLength=4)]
 Moment = Annotated[int, PlainValidator(moment), _written(format="date-time")]
 Forwarding = Annotated[
@@ -422,9 +432,24 @@ class Section(BaseModel):
         cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
         schema = handler.resolve_ref_schema(handler(core_schema))
-        if cls.required:
+        if issubclass(cls, InFile):
+            schema["anyOf"] = [{"required": ["file"]}, {"required": list(cls.required)}]
+        elif cls.required:
             schema["required"] = list(cls.required)
         return schema
+
+
+class InFile(Section):
+    """A section of a list that may stand in a file, as ``{file: NAME}``."""
+
+    file: Name | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _has_only_the_file(cls, value: Any) -> Any:
+        if isinstance(value, dict) and "file" in value and len(value) > 1:
+            raise ValueError("keys beside file; write {file: NAME} alone, with the other keys in the file")
+        return value
 
 
 class IspSection(Section):
@@ -461,7 +486,7 @@ class HardeningSection(Section):
     unreadable_tcp: Choice = "block"
 
 
-class ExceptionSection(Section):
+class ExceptionSection(InFile):
     """A named, dated permission to speak TCP port 25."""
 
     required: ClassVar[tuple[str, ...]] = ("name", "source")
@@ -472,7 +497,7 @@ class ExceptionSection(Section):
     reason: Text = ""
 
 
-class BindingSection(Section):
+class BindingSection(InFile):
     """Addresses, and perhaps a MAC address, that belong to one line."""
 
     required: ClassVar[tuple[str, ...]] = ("port", "addresses")

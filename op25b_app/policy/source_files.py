@@ -7,13 +7,14 @@ import os
 import select
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 from op25b_app.formats.prefix_rows import FileFormat
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, error
-from op25b_app.policy.model import LocatedPrefix, SourceLocation
+from op25b_app.policy.model import Binding, LocatedPrefix, MailException, SourceLocation
 from op25b_app.policy.prefix_file import PrefixFile, read_formatted_file, read_prefix_file
+from op25b_app.policy.table_file import BindingFile, ExceptionFile, read_binding_file, read_exception_file
 
 MAX_POLICY_BYTES = 16 << 20
 """Maximum size of a policy file in bytes; 1,000 switches of 46 lines each, with bindings, are 5 MB."""
@@ -52,10 +53,15 @@ _BYTE_ORDER_MARK = "\ufeff"
 
 
 class ListFile(NamedTuple):
-    """A file of prefixes, and its format; None is one prefix a line."""
+    """A file of prefixes, bindings or exceptions, and its format; None is one prefix a line."""
 
     path: Path
     form: FileFormat | None = None
+
+
+BINDINGS, EXCEPTIONS = FileFormat("bindings"), FileFormat("exceptions")
+ListContent = PrefixFile | BindingFile | ExceptionFile
+_Content = TypeVar("_Content", bound=ListContent)
 
 
 class Files:
@@ -64,13 +70,13 @@ class Files:
     Of prefix files in ``before``, only changed lines are parsed.
     """
 
-    def __init__(self, read: Read, list_names: ListNames, before: Mapping[ListFile, PrefixFile]) -> None:
+    def __init__(self, read: Read, list_names: ListNames, before: Mapping[ListFile, ListContent]) -> None:
         self._read = read
         self._list_names = list_names
         self._before = before
         self.contents: dict[Path, bytes] = {}
         self.folders: dict[Path, tuple[str, ...]] = {}
-        self.prefix_files: dict[ListFile, PrefixFile] = {}
+        self.list_files: dict[ListFile, ListContent] = {}
 
     def text(
         self, path: Path, named_at: SourceLocation, most_bytes: int
@@ -112,18 +118,39 @@ class Files:
         self, file: ListFile, named_at: SourceLocation
     ) -> tuple[tuple[LocatedPrefix, ...], list[Diagnostic]]:
         """Return the prefixes of a file; its problems are returned only the first time."""
-        if file in self.prefix_files:
-            return self.prefix_files[file].listed, []
+        form = file.form
+
+        def read(name: str, text: str, before: PrefixFile | None) -> PrefixFile:
+            if form is None:
+                return read_prefix_file(name, text, before)
+            return read_formatted_file(name, text, form, before)
+
+        content, problems = self._parsed(file, named_at, read)
+        return (content.listed if content is not None else ()), problems
+
+    def bindings(self, path: Path, named_at: SourceLocation) -> tuple[tuple[Binding, ...], list[Diagnostic]]:
+        """Return the bindings of a CSV file; its problems are returned only the first time."""
+        content, problems = self._parsed(ListFile(path, BINDINGS), named_at, read_binding_file)
+        return (content.bindings if content is not None else ()), problems
+
+    def exceptions(
+        self, path: Path, named_at: SourceLocation
+    ) -> tuple[tuple[MailException, ...], list[Diagnostic]]:
+        """Return the exceptions of a CSV file; its problems are returned only the first time."""
+        content, problems = self._parsed(ListFile(path, EXCEPTIONS), named_at, read_exception_file)
+        return (content.exceptions if content is not None else ()), problems
+
+    def _parsed(
+        self, file: ListFile, named_at: SourceLocation, read: Callable[[str, str, _Content | None], _Content]
+    ) -> tuple[_Content | None, list[Diagnostic]]:
+        if file in self.list_files:
+            return cast("_Content", self.list_files[file]), []
         text, problems = self.text(file.path, named_at, MAX_PREFIX_BYTES)
         if text is None:
-            return (), problems
-        name, before = str(file.path), self._before.get(file)
-        if file.form is None:
-            read = read_prefix_file(name, text, before)
-        else:
-            read = read_formatted_file(name, text, file.form, before)
-        self.prefix_files[file] = read
-        return read.listed, [*read.problems]
+            return None, problems
+        content = read(str(file.path), text, cast("_Content | None", self._before.get(file)))
+        self.list_files[file] = content
+        return content, [*content.problems]
 
 
 def _too_large(path: Path, most_bytes: int) -> str:

@@ -190,7 +190,7 @@ def test_a_file_may_be_named_with_two_formats() -> None:
     assert first.policy is not None, first.problems
     assert [str(listed.prefix) for listed in first.policy.static][:2] == ["198.18.0.1/32", "198.18.0.2/32"]
     again = loaded(static, files, first)
-    assert again.memory.prefix_files == first.memory.prefix_files
+    assert again.memory.list_files == first.memory.list_files
     changed = loaded(static, {**files, "t": "a,b\n198.18.0.1,198.18.0.3\n"}, first)
     assert changed.policy is not None
     assert [str(listed.prefix) for listed in changed.policy.static][1] == "198.18.0.3/32"

@@ -1,0 +1,141 @@
+"""Read CSV files with the bindings of a switch, or with exceptions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, TypeVar
+
+from op25b_app.formats.csv_table import Row, rows
+from op25b_app.formats.fault import Faults
+from op25b_app.formats.moment import moment
+from op25b_app.net.prefix import Prefix, parse_address, parse_prefixes, quoted
+from op25b_app.policy.diagnostic import Diagnostic
+from op25b_app.policy.model import Binding, LocatedPrefix, MailException, SourceLocation, SubscriberPort
+from op25b_app.policy.schema import read_mac, read_name, read_port, read_text
+
+BINDING_COLUMNS = ("port", "address", "mac")
+EXCEPTION_COLUMNS = ("name", "source", "destination", "expires", "reason")
+_T = TypeVar("_T")
+_REQUIRED = 2
+"""Number of the columns, the first of each list, that a file must have."""
+
+
+class BindingFile(NamedTuple):
+    """The bindings of a file, one for each port and MAC address, and the problems of its lines."""
+
+    text: str
+    bindings: tuple[Binding, ...]
+    problems: tuple[Diagnostic, ...]
+
+
+class ExceptionFile(NamedTuple):
+    """The exceptions of a file, one a line, and the problems of its lines."""
+
+    text: str
+    exceptions: tuple[MailException, ...]
+    problems: tuple[Diagnostic, ...]
+
+
+def read_binding_file(name: str, text: str, before: BindingFile | None = None) -> BindingFile:
+    """Return the bindings in ``text``: ``port,address``, and perhaps ``mac``, in any order.
+
+    Several rows of one port and MAC address are one binding. ``before`` is returned where the text is the
+    same.
+    """
+    if before is not None and before.text == text:
+        return before
+    faults = Faults()
+    addresses: dict[tuple[int, int | None], list[LocatedPrefix]] = {}
+    for row in _rows(text, BINDING_COLUMNS, faults):
+        cells = _Cells(row, faults)
+        port = cells.read("port", read_port)
+        mac = cells.read("mac", read_mac)
+        prefixes = cells.read("address", parse_prefixes)
+        if port is not None and prefixes is not None and not cells.is_wrong:
+            place = SourceLocation(name, row.line, 1)
+            bound = addresses.setdefault((port, mac), [])
+            bound += (LocatedPrefix(prefix, place) for prefix in prefixes)
+    bindings = (
+        Binding(port=port, mac=mac, addresses=tuple(bound), place=bound[0].place)
+        for (port, mac), bound in addresses.items()
+    )
+    return BindingFile(text, tuple(bindings), _problems(name, faults))
+
+
+def read_exception_file(name: str, text: str, before: ExceptionFile | None = None) -> ExceptionFile:
+    """Return the exceptions in ``text``: ``name,source``, and perhaps more columns, in any order.
+
+    A source is an address, a prefix, or ``SWITCH/PORT``. ``before`` is returned where the text is the same.
+    """
+    if before is not None and before.text == text:
+        return before
+    faults = Faults()
+    exceptions = []
+    for row in _rows(text, EXCEPTION_COLUMNS, faults):
+        cells = _Cells(row, faults)
+        named = cells.read("name", read_name)
+        source = cells.read("source", _source)
+        destination = cells.read("destination", Prefix.parse)
+        expires = cells.read("expires", moment)
+        reason = cells.read("reason", read_text) or ""
+        if named is not None and source is not None and not cells.is_wrong:
+            place = SourceLocation(name, row.line, 1)
+            exceptions.append(MailException(named, source, destination, expires, reason, place))
+    return ExceptionFile(text, tuple(exceptions), _problems(name, faults))
+
+
+def _rows(text: str, columns: Sequence[str], faults: Faults) -> Iterator[Row]:
+    for row in rows(text.split("\n"), faults, columns[:_REQUIRED]):
+        unknown = next((name for name in row.values if name not in columns), None)
+        if unknown is not None:
+            what = f"the header has a column {quoted(unknown)}"
+            faults.add(row.line, f"{what}; columns are {', '.join(columns)}")
+            return
+        missing = next((name for name in columns[:_REQUIRED] if not row.values[name]), None)
+        if missing is not None:
+            faults.add(row.line, f"{quoted(missing)} is empty; write it")
+        else:
+            yield row
+
+
+class _Cells:
+    """The values of a row; the first that cannot be read is a fault of the row."""
+
+    def __init__(self, row: Row, faults: Faults) -> None:
+        self._row = row
+        self._faults = faults
+        self.is_wrong = False
+
+    def read(self, column: str, reader: Callable[[str], _T]) -> _T | None:
+        """Return a value; None where it is empty, the column is missing, or it cannot be read."""
+        written = self._row.values.get(column, "")
+        if not written or self.is_wrong:
+            return None
+        try:
+            return reader(written)
+        except ValueError as failure:
+            self._faults.add(self._row.line, str(failure))
+            self.is_wrong = True
+            return None
+
+
+def _source(text: str) -> Prefix | SubscriberPort:
+    before, slash, port = text.rpartition("/")
+    if not slash or _is_address(before):
+        return Prefix.parse(text)
+    return SubscriberPort(before, read_port(port))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parse_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _problems(name: str, faults: Faults) -> tuple[Diagnostic, ...]:
+    return tuple(
+        Diagnostic(SourceLocation(name, fault.line, fault.column), fault.severity, fault.message)
+        for fault in faults.reported()
+    )
