@@ -8,6 +8,7 @@ from pathlib import Path as FilePath
 from types import MappingProxyType
 from typing import NamedTuple
 
+from op25b_app.net.ranges import merged
 from op25b_app.policy.address_space import AddressSpace
 from op25b_app.policy.diagnostic import Diagnostic
 from op25b_app.policy.document import Document
@@ -171,7 +172,7 @@ class Builder:
             mode=mode,
             place=self._document.key_place(path),
             serves=served,
-            vlans=MappingProxyType({port: frozenset(tags) for port, tags in written.vlans.items()}),
+            vlans=MappingProxyType(_tags_by_port(written.vlans)),
             bindings=tuple(self._bindings(written.bindings, self._document.part((*path, "bindings")))),
             forwarding_table=written.forwarding,
             certificate=written.certificate,
@@ -224,6 +225,15 @@ def _tunnels(written: TunnelsChoice, place: SourceLocation) -> Tunnels:
         return Tunnels(written == "block", (), frozenset(), place)
     permit_to = tuple(LocatedPrefix(prefix, place) for prefix in written.permit_to or ())
     return Tunnels(written.permit_to is not None, permit_to, frozenset(written.block_udp_ports), place)
+
+
+def _tags_by_port(written: Mapping[range, Sequence[range | None]]) -> dict[int, frozenset[int | None]]:
+    found: dict[int, frozenset[int | None]] = {}
+    for ports, entries in written.items():
+        ranges = merged([(tags[0], tags[-1]) for tags in entries if tags is not None])
+        tags = {tag for first, last in ranges for tag in range(first, last + 1)}
+        found.update(dict.fromkeys(ports, frozenset((*tags, None) if None in entries else tags)))
+    return found
 
 
 def _beside(file: str, name: str) -> FilePath:

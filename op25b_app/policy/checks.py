@@ -14,7 +14,7 @@ from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error, unknown_switch, warning
 from op25b_app.policy.document import Document
 from op25b_app.policy.exposure import exposures
-from op25b_app.policy.lint import lint
+from op25b_app.policy.lint import first_alike, lint
 from op25b_app.policy.model import (
     FIRST_FOREIGN_TABLE,
     LAST_FOREIGN_TABLE,
@@ -44,7 +44,7 @@ def check(policy: Policy, document: Document, at: float) -> list[Diagnostic]:
         *_forwarding(document),
         *_hidden_ip(document),
         *_serves(policy),
-        *_vlans(policy),
+        *first_alike([*_vlans(policy)]),
         *_both_dynamic_and_static(policy),
         *_nat64(policy),
         *_wide_mail_destinations(policy),

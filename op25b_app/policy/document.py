@@ -193,7 +193,7 @@ def _too_many_ports(document: Document) -> Iterator[Diagnostic]:
     """Yield an error for each list with which the switches have more ports than those of any network."""
     total = 0
     for name, switch in document.written.switches.items():
-        for key in PORT_LISTS:
+        for key in (*PORT_LISTS, "vlans"):
             count = sum(map(len, getattr(switch, key)))
             if total + count > MAX_PORTS_IN_ALL:
                 what = f"with these the policy names more than {MAX_PORTS_IN_ALL:,} ports"

@@ -40,7 +40,7 @@ def lint(policy: Policy, document: Document) -> Iterator[Diagnostic]:
         _forgotten_version(policy, document),
         _nothing_looked_at(policy),
     ):
-        yield from _first([*found])
+        yield from first_alike([*found])
 
 
 def unbound_lines(policy: Policy) -> list[SubscriberPort]:
@@ -59,7 +59,8 @@ def unbound_lines(policy: Policy) -> list[SubscriberPort]:
     ]
 
 
-def _first(alike: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
+def first_alike(alike: Sequence[Diagnostic]) -> Iterator[Diagnostic]:
+    """Yield the first warnings of one kind and, where there are more, one with their number."""
     yield from alike[:MAX_ALIKE]
     if len(alike) > MAX_ALIKE:
         what = f"and {len(alike) - MAX_ALIKE:,} more of the kind of the {MAX_ALIKE} before"

@@ -11,8 +11,11 @@ from pydantic import ValidationError
 
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, Errors, error
-from op25b_app.policy.schema import MAX_PORTS, PORT_LISTS, InFile, PolicySchema, Section
+from op25b_app.policy.schema import MAX_PORTS, PORT_LISTS, InFile, PolicySchema, ProfileSection, Section
 from op25b_app.policy.yaml_source import Path, YamlSource, read_tree
+
+MAX_TAGS = 1 << 18
+"""Maximum number of tags that the ports of a switch may carry together: all tags on 64 ports."""
 
 
 class PolicyFile(NamedTuple):
@@ -64,14 +67,14 @@ def _validate(source: YamlSource) -> tuple[PolicySchema, list[Diagnostic]]:
             for path, detail in zip(wrong, details, strict=True):
                 errors.add_later(partial(_problem, source, path, detail))
         else:
-            wrong = [*_too_many_ports(written, source, errors)]
+            wrong = [*_too_many(written, source, errors)]
             if not wrong:
                 return written, errors.reported()
         source.remove(wrong)
 
 
-def _too_many_ports(written: PolicySchema, source: YamlSource, errors: Errors) -> Iterator[Path]:
-    """Yield the lists with more ports than a switch may have."""
+def _too_many(written: PolicySchema, source: YamlSource, errors: Errors) -> Iterator[Path]:
+    """Yield the lists with more ports, or tags, than a switch may have."""
     for group, named in (("switches", written.switches), ("profiles", written.profiles)):
         for name, section in named.items():
             for key in PORT_LISTS:
@@ -80,6 +83,19 @@ def _too_many_ports(written: PolicySchema, source: YamlSource, errors: Errors) -
                     path = (group, name, key)
                     errors.add(source.place(path), f"{count:,} ports; no switch has that many")
                     yield path
+            if (count := _tags(section)) > MAX_TAGS:
+                path = (group, name, "vlans")
+                what = f"{count:,} tags on all ports, each of which is a rule"
+                errors.add(source.place(path), f"{what}; write at most {MAX_TAGS:,}")
+                yield path
+
+
+def _tags(section: ProfileSection) -> int:
+    """Return the number of tags of all ports, those of a port counted as often as they are written."""
+    return sum(
+        len(ports) * sum(1 if tags is None else len(tags) for tags in entries)
+        for ports, entries in section.vlans.items()
+    )
 
 
 class NestedSection(NamedTuple):

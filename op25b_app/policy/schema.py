@@ -7,6 +7,7 @@ several (a port in two roles, overlapping prefixes).
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import (
@@ -104,7 +105,7 @@ def _source(value: Any) -> Prefix | SubscriberPort:
     if isinstance(value, dict):
         is_line = {"port", "switch"} <= value.keys() <= {"port", "switch", "vlan"}
         if is_line and isinstance(value["switch"], str):
-            vlan = _line_vlan(value["vlan"]) if "vlan" in value else None
+            vlan = read_line_vlan(value["vlan"]) if "vlan" in value else None
             return SubscriberPort(value["switch"], read_port(value["port"]), vlan)
         raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N, vlan: V}")
     return _prefix(value)
@@ -246,17 +247,30 @@ def _ethertype(value: Any) -> int:
     return value
 
 
-def _vlan(value: Any) -> int | None:
+def _vlans(value: Any) -> range | None:
+    """Return the tags of one entry of ``vlans``: ``100``, ``100-199`` or ``untagged``, which is None."""
     if value == "untagged":
         return None
+    first, last = value, value
+    if isinstance(value, str) and (ends := re.fullmatch(r"([0-9]{1,4})-([0-9]{1,4})", value)):
+        first, last = map(int, ends.groups())
+        if first > last:
+            raise ValueError(f"the range {_quoted(value)} is empty; write the lower tag first")
+    if isinstance(first, bool) or not isinstance(first, int) or not 0 <= first <= last <= 4094:
+        raise ValueError(f"{_quoted(value)} is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged")
+    return range(first, last + 1)
+
+
+def read_line_vlan(value: Any) -> int:
+    """Return the VLAN of a line; 0 for frames without a VLAN identifier.
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
+    if value == "untagged":
+        return 0
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 4094:
         raise ValueError(f"{_quoted(value)} is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged")
     return value
-
-
-def _line_vlan(value: Any) -> int:
-    """Return the VLAN of a line; 0 for frames without a VLAN identifier."""
-    return _vlan(value) or 0
 
 
 def read_text(value: Any) -> str:
@@ -289,13 +303,22 @@ def _file_name(value: Any) -> str:
 
 
 def _one_key_a_port(value: Any) -> Any:
-    """Reject two keys for one port, as ``1`` and ``01``."""
-    seen: dict[int, str] = {}
-    for key in value if isinstance(value, dict) else ():
-        if number := _port_number(key):
-            before = seen.setdefault(number, key)
-            if before != key:
-                raise ValueError(f"'{before}' and '{key}' are the same port; keep one of them")
+    """Reject two keys for one port, as ``1`` and ``01``, or ``1-4`` and ``3``."""
+    ranges = []
+    for position, key in enumerate(value if isinstance(value, dict) else ()):
+        try:
+            ports = _ports(key)
+        except ValueError:
+            continue
+        ranges.append((ports[0], ports[-1], position, key))
+    if sum(last - first + 1 for first, last, _, _ in ranges) > MAX_PORTS:
+        raise ValueError(f"more than {MAX_PORTS:,} ports; no switch has that many")
+    ranges.sort()
+    for (_, end, *one), (first, _, *other) in pairwise(ranges):
+        if first <= end:
+            (_, before), (_, key) = sorted((one, other))
+            what = "are the same port" if len(_ports(before)) == len(_ports(key)) == 1 else "share a port"
+            raise ValueError(f"'{before}' and '{key}' {what}; keep one of them")
     return value
 
 
@@ -412,8 +435,16 @@ TunnelsChoice = Annotated[
 Ethertype = Annotated[
     int, PlainValidator(_ethertype), WithJsonSchema({"type": "integer", "minimum": 0x600, "maximum": 0xFFFF})
 ]
-Vlan = Annotated[int | None, PlainValidator(_vlan), WithJsonSchema(_VLAN_SCHEMA)]
-LineVlan = Annotated[int, PlainValidator(_line_vlan), WithJsonSchema(_VLAN_SCHEMA)]
+LineVlan = Annotated[int, PlainValidator(read_line_vlan), WithJsonSchema(_VLAN_SCHEMA)]
+Vlans = Annotated[
+    range | None,
+    PlainValidator(_vlans),
+    _any_of(
+        {"type": "integer", "minimum": 0, "maximum": 4094},
+        {"type": "string", "pattern": "^[0-9]{1,4}-[0-9]{1,4}$"},
+        {"const": "untagged"},
+    ),
+]
 Choice = Literal["block", "permit"]
 ModeChoice = Literal["enforce", "monitor"]
 
@@ -515,7 +546,7 @@ class ProfileSection(Section):
     trusted_ports: list[Ports] = []
     mode: ModeChoice | None = None
     serves: list[PrefixEntry] | None = None
-    vlans: Annotated[dict[Port, list[Vlan]], BeforeValidator(_one_key_a_port)] = {}
+    vlans: Annotated[dict[Ports, list[Vlans]], BeforeValidator(_one_key_a_port)] = {}
     forwarding: Forwarding = None
 
 

@@ -77,7 +77,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             trusted_ports: [26, 27]
             mode: enforce
             serves: [100.64.0.0/12]
-            vlans: {1: [100], 2: [untagged, 0, 200]}
+            vlans: {1: [100], 2-3: [untagged, 0, 200-202, 201-203]}
             bindings: [{port: 3, mac: "02:00:00:00:00:03", addresses: [100.64.8.0/24]}]
             forwarding: {table: 10}
             certificate: 'CN=access-1, O=Example\\, Inc.'
@@ -116,7 +116,11 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert (access_1.mode, access_2.mode) == (Mode.ENFORCE, Mode.MONITOR)
     assert access_1.forwarding_table == 10
     assert [entry.prefix for entry in access_1.serves or ()] == prefixes("100.64.0.0/12")
-    assert access_1.vlans == {1: {100}, 2: {None, 0, 200}}
+    assert access_1.vlans == {
+        1: {100},
+        2: {None, 0, 200, 201, 202, 203},
+        3: {None, 0, 200, 201, 202, 203},
+    }
     assert access_2.forwarding_table is None
     assert access_1.certificate == CertificateName(None, (("CN", "access-1"), ("O", "Example, Inc.")))
     assert access_2.certificate == CertificateName("ab" * 32)

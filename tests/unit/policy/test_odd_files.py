@@ -400,6 +400,25 @@ def test_a_port_is_written_once_whatever_its_digits() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("vlans", "expected"),
+    [
+        ("{1-4: [5], 9: [5], 3-5: [6]}", "4:23: error: '1-4' and '3-5' share a port; keep one of them"),
+        ("{4: [5], 1-65536: [6]}", "4:23: error: more than 65,536 ports; no switch has that many"),
+        (
+            "{1-65: [0-4094]}",
+            "4:23: error: 266,175 tags on all ports, each of which is a rule; write at most",
+        ),
+        ("{1: [4000-4095]}", "4:28: error: '4000-4095' is not a VLAN; write 1 to 4094, 0 (priority tag) or"),
+        ("{1: [1-2-3]}", "4:28: error: '1-2-3' is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged"),
+        ("{x: [1]}", "4:24: error: 'x' is neither a port nor a range; write 7 or 1-24"),
+    ],
+)
+def test_ranges_of_ports_and_tags_have_bounds(vlans: str, expected: str) -> None:
+    (line,) = errors(SMALLEST.replace("dpid: 1", f"dpid: 1, vlans: {vlans}"))
+    assert line.startswith(f"policy.yaml:{expected}")
+
+
 @pytest.mark.parametrize("written", ["'0:x1'", "'::1::'", "'00:00'", "'1:2:3:4:5:6:7:8'"])
 def test_colons_in_a_datapath_id_stand_between_octets(written: str) -> None:
     lines = errors(SMALLEST.replace("dpid: 1", f"dpid: {written}"))
