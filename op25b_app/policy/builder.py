@@ -27,7 +27,6 @@ from op25b_app.policy.model import (
 )
 from op25b_app.policy.schema import (
     BindingSection,
-    ExceptionSection,
     FileReference,
     PolicySchema,
     PrefixEntry,
@@ -114,6 +113,7 @@ class Builder:
         )
 
     def _exceptions(self, document: PolicySchema) -> Iterator[MailException]:
+        """Yield the exceptions: one for each destination, with the same name and place."""
         for index, exception in enumerate(document.exceptions):
             path: Path = ("exceptions", index)
             if exception.file is not None:
@@ -122,18 +122,15 @@ class Builder:
                 self.problems += problems
                 yield from read
             elif exception.source is not None:
-                yield self._exception(exception, path)
-
-    def _exception(self, written: ExceptionSection, path: Path) -> MailException:
-        assert written.source is not None
-        return MailException(
-            name=written.name,
-            source=written.source,
-            destination=written.destination,
-            expires=written.expires,
-            reason=written.reason,
-            place=self._document.place(path),
-        )
+                for destination in exception.destination or (None,):
+                    yield MailException(
+                        name=exception.name,
+                        source=exception.source,
+                        destination=destination,
+                        expires=exception.expires,
+                        reason=exception.reason,
+                        place=self._document.place(path),
+                    )
 
     def _switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:
         profile = () if written.profile is None else (("profiles", written.profile),)

@@ -153,7 +153,7 @@ def _lines(policy: Policy) -> Iterator[Diagnostic]:
         for binding in switch.bindings:
             line = SubscriberPort(switch.name, binding.port, binding.vlan)
             yield from _line(policy, switch, line, binding.place)
-    for exception in policy.exceptions:
+    for exception in policy.written_exceptions:
         if not isinstance(exception.source, SubscriberPort):
             continue
         name = exception.source.switch
@@ -212,7 +212,7 @@ def _datapath_ids(policy: Policy) -> Iterator[Diagnostic]:
 def _exceptions(policy: Policy, at: float) -> Iterator[Diagnostic]:
     first: dict[str, SourceLocation] = {}
     mail = _addresses(policy.mail_destinations)
-    for exception in policy.exceptions:
+    for exception in policy.written_exceptions:
         if first.setdefault(exception.name, exception.place) != exception.place:
             where = first[exception.name]
             yield error(exception.place, f"the name '{exception.name}' is taken ({where}); write another")
@@ -220,6 +220,7 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Diagnostic]:
             yield warning(
                 exception.place, f"exception '{exception.name}' is past and permits nothing; remove it"
             )
+    for exception in policy.exceptions:
         yield from _exception_reach(policy, mail, exception)
 
 

@@ -130,7 +130,7 @@ def _bound_to_two_switches(policy: Policy) -> Iterator[Diagnostic]:
 
 
 def _exceptions_in_vain(policy: Policy) -> Iterator[Diagnostic]:
-    for exception in policy.exceptions:
+    for exception in policy.written_exceptions:
         if isinstance(exception.source, SubscriberPort):
             continue
         spaces = _spaces(policy.space.tables[exception.source.version], exception.source)

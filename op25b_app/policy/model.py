@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -143,7 +143,8 @@ class SubscriberPort(NamedTuple):
 class MailException:
     """A named, dated permission to speak TCP port 25.
 
-    ``destination`` None means anywhere; ``expires`` is in seconds since 1970 (UTC), None means never.
+    ``destination`` None means anywhere; ``expires`` is in seconds since 1970 (UTC), None means never. An
+    exception that is written with several destinations is several of these, with the same name and place.
     """
 
     name: str
@@ -273,6 +274,14 @@ class Policy:
             if each.port == line.port and (None in (each.vlan, line.vlan) or each.vlan == line.vlan)
             for listed in each.addresses
         ]
+
+    @property
+    def written_exceptions(self) -> Iterable[MailException]:
+        """One exception of each place: the first, where several destinations are written."""
+        first: dict[SourceLocation, MailException] = {}
+        for exception in self.exceptions:
+            first.setdefault(exception.place, exception)
+        return first.values()
 
     def switch_of_dpid(self, dpid: int) -> Switch | None:
         """Return the switch with a datapath id; None where the policy has none."""

@@ -111,6 +111,16 @@ def _source(value: Any) -> Prefix | SubscriberPort:
     return _prefix(value)
 
 
+def read_destinations(value: Any) -> tuple[Prefix, ...]:
+    """Return a destination, or several of a list, each once.
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
+    if value == []:
+        raise ValueError("no destination; write one, or leave the key out where any is permitted")
+    return tuple(dict.fromkeys(map(_prefix, value if isinstance(value, list) else [value])))
+
+
 def read_port(value: Any) -> int:
     """Return the number of a port that is written as a number or ``LOCAL``.
 
@@ -376,6 +386,11 @@ Text = Annotated[str, PlainValidator(read_text), _written(minLength=1)]
 Name = Annotated[str, PlainValidator(read_name), _written(minLength=1)]
 FileName = Annotated[str, PlainValidator(_file_name), _written(minLength=1)]
 AnyPrefix = Annotated[Prefix, PlainValidator(_prefix), WithJsonSchema(_PREFIX_SCHEMA)]
+Destinations = Annotated[
+    tuple[Prefix, ...],
+    PlainValidator(read_destinations),
+    _any_of(_PREFIX_SCHEMA, {"type": "array", "items": _PREFIX_SCHEMA, "minItems": 1}),
+]
 PrefixEntry = Annotated[
     Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, *_FILE_SCHEMAS)
 ]
@@ -523,7 +538,7 @@ class ExceptionSection(InFile):
     required: ClassVar[tuple[str, ...]] = ("name", "source")
     name: Name = ""
     source: Source | None = None
-    destination: AnyPrefix | None = None
+    destination: Destinations | None = None
     expires: Moment | None = None
     reason: Text = ""
 

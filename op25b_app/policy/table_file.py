@@ -11,7 +11,7 @@ from op25b_app.formats.moment import moment
 from op25b_app.net.prefix import Prefix, parse_address, parse_prefixes, quoted
 from op25b_app.policy.diagnostic import Diagnostic
 from op25b_app.policy.model import Binding, LocatedPrefix, MailException, SourceLocation, SubscriberPort
-from op25b_app.policy.schema import read_mac, read_name, read_port, read_text
+from op25b_app.policy.schema import read_destinations, read_mac, read_name, read_port, read_text
 
 BINDING_COLUMNS = ("port", "address", "mac")
 EXCEPTION_COLUMNS = ("name", "source", "destination", "expires", "reason")
@@ -29,7 +29,7 @@ class BindingFile(NamedTuple):
 
 
 class ExceptionFile(NamedTuple):
-    """The exceptions of a file, one a line, and the problems of its lines."""
+    """The exceptions of a file, one for each destination, and the problems of its lines."""
 
     text: str
     exceptions: tuple[MailException, ...]
@@ -65,22 +65,26 @@ def read_binding_file(name: str, text: str, before: BindingFile | None = None) -
 def read_exception_file(name: str, text: str, before: ExceptionFile | None = None) -> ExceptionFile:
     """Return the exceptions in ``text``: ``name,source``, and perhaps more columns, in any order.
 
-    A source is an address, a prefix, or ``SWITCH/PORT``. ``before`` is returned where the text is the same.
+    A source is an address, a prefix, or ``SWITCH/PORT``; spaces separate several destinations. ``before`` is
+    returned where the text is the same.
     """
     if before is not None and before.text == text:
         return before
     faults = Faults()
-    exceptions = []
+    exceptions: list[MailException] = []
     for row in _rows(text, EXCEPTION_COLUMNS, faults):
         cells = _Cells(row, faults)
         named = cells.read("name", read_name)
         source = cells.read("source", _source)
-        destination = cells.read("destination", Prefix.parse)
+        destinations = cells.read("destination", _destinations) or (None,)
         expires = cells.read("expires", moment)
         reason = cells.read("reason", read_text) or ""
         if named is not None and source is not None and not cells.is_wrong:
             place = SourceLocation(name, row.line, 1)
-            exceptions.append(MailException(named, source, destination, expires, reason, place))
+            exceptions += (
+                MailException(named, source, destination, expires, reason, place)
+                for destination in destinations
+            )
     return ExceptionFile(text, tuple(exceptions), _problems(name, faults))
 
 
@@ -117,6 +121,10 @@ class _Cells:
             self._faults.add(self._row.line, str(failure))
             self.is_wrong = True
             return None
+
+
+def _destinations(text: str) -> tuple[Prefix, ...]:
+    return read_destinations(text.split())
 
 
 def _source(text: str) -> Prefix | SubscriberPort:

@@ -61,6 +61,37 @@ def test_exceptions_come_from_a_file() -> None:
     assert own.name == "own"
 
 
+def test_an_exception_may_have_several_destinations() -> None:
+    several = POLICY.replace(
+        "destination: 203.0.113.1}", 'destination: [203.0.113.1, "2001:db8::1", 203.0.113.1]}'
+    )
+    several = several.replace("source: 100.64.3.9", "source: {switch: access-1, port: 3}")
+    result = loaded(several, EXCEPTIONS.replace("203.0.113.25", "203.0.113.25 198.51.100.0/28"))
+    assert result.policy is not None, result.problems
+    assert [(each.name, str(each.destination), str(each.place)) for each in result.policy.exceptions] == [
+        ("ticket-1", "203.0.113.0/24", "exceptions.csv:2:1"),
+        ("ticket-2", "203.0.113.25/32", "exceptions.csv:3:1"),
+        ("ticket-2", "198.51.100.0/28", "exceptions.csv:3:1"),
+        ("own", "203.0.113.1/32", "policy.yaml:6:5"),
+        ("own", "2001:db8::1/128", "policy.yaml:6:5"),
+    ]
+
+
+def test_what_is_wrong_with_all_destinations_is_told_once() -> None:
+    policy = POLICY.replace(
+        "destination: 203.0.113.1}", "destination: [203.0.113.1, 203.0.113.2], expires: E}"
+    )
+    policy = policy.replace("expires: E", "expires: 2020-01-01T00:00:00Z").replace(
+        "100.64.3.9", "198.51.100.9"
+    )
+    told = [str(each) for each in loaded(policy).problems if "exception 'own'" in each.message]
+    assert told == [
+        "policy.yaml:6:5: warning: exception 'own' is past and permits nothing; remove it",
+        "policy.yaml:6:5: warning: exception 'own' is for 198.51.100.9/32,"
+        " which is in neither dynamic nor static space; list it there, or correct it",
+    ]
+
+
 def test_bindings_come_from_a_file() -> None:
     policy = loaded().policy
     assert policy is not None
