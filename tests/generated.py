@@ -140,6 +140,7 @@ def exceptions(draw: st.DrawFn, longest: int | None = None) -> MailException:
         expires=draw(st.sampled_from((None, int(NOW) - 1, int(NOW) + 60, int(NOW) + 10**6))),
         reason="",
         place=_PLACE,
+        starts=draw(st.sampled_from((None, None, int(NOW) - 5, int(NOW), int(NOW) + 1))),
     )
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from op25b_app.diff import Effect, SwitchEffect, Traffic
     from op25b_app.diff.address_text import AddressSet
     from op25b_app.diff.policy_diff import ExceptionEnd
+    from op25b_app.policy.model import MailException
 
 _LISTS = {
     "BLOCKED": "becomes_blocked",
@@ -194,8 +195,15 @@ def _exception_as_json(end: ExceptionEnd) -> dict[str, Any]:
     known = end.after or end.before
     return {
         "name": known.name if known is not None else None,
-        # An end is in seconds since 1970, None for never; the whole is None where it is not in force.
-        "old_end": None if end.before is None else {"expires": end.before.expires},
-        "new_end": None if end.after is None else {"expires": end.after.expires},
+        "old_end": _end_as_json(end.before),
+        "new_end": _end_as_json(end.after),
         "text": exception_text(end),
     }
+
+
+def _end_as_json(exception: MailException | None) -> dict[str, Any] | None:
+    """Return None where it is neither in force nor to come.
+
+    ``expires`` is in seconds since 1970, None for never; ``starts``, too, and None where it is in force.
+    """
+    return None if exception is None else {"expires": exception.expires, "starts": exception.starts}

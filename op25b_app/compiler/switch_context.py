@@ -37,7 +37,7 @@ class SwitchContext:
             self.served = tuple(prefixes_of(switch.serves))
         timeouts = [_hard_timeout(exception, at) for exception in policy.exceptions]
         self.timeouts = tuple(timeouts)
-        """Seconds for each exception; 0 where it is past or nearly so, None where it never ends."""
+        """Seconds for each exception; 0 where it is past, nearly so or to come, None where it never ends."""
         self.exceptions = [
             entry for entry, timeout in zip(policy.exceptions, timeouts, strict=True) if timeout != 0
         ]
@@ -63,6 +63,8 @@ class SwitchContext:
 
 
 def _hard_timeout(exception: MailException, at: float) -> int | None:
+    if exception.starts is not None and at < exception.starts:
+        return 0
     if exception.expires is None:
         return None
     return min(max(0, int(exception.expires - at)), MAX_HARD_TIMEOUT)

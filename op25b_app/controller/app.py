@@ -35,7 +35,7 @@ from op25b_app.openflow.features import decode_features
 from op25b_app.operate.candidate import Candidate
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.events import Journal
-from op25b_app.operate.exception_ends import ended_exceptions, next_end
+from op25b_app.operate.exception_ends import ended_exceptions, next_change, started_exceptions
 from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import ChangeDetector, snapshot_of
 from op25b_app.operate.loop_lag import LoopLag
@@ -97,7 +97,7 @@ class Application(app_manager.RyuApp):
         super().start()
         signals.install(self.reload)
         hub.spawn(self._loop_lag.watch, hub.sleep, time.monotonic)
-        hub.spawn(self._report_ended_exceptions)
+        hub.spawn(self._report_exceptions)
         with self._reloading:
             self._put_in_force()
         if settings.reload_on_change():
@@ -243,14 +243,17 @@ class Application(app_manager.RyuApp):
         log.log(level, "%s", text)
         self._journal.record(_now(), None, kind, f"{text}{more}")
 
-    def _report_ended_exceptions(self) -> None:
+    def _report_exceptions(self) -> None:
+        """Report exceptions that start and end; the sessions put their rules on the switches."""
         seen = _now()
         while True:
-            end = next_end(self._policies.in_force.policy, seen)
-            hub.sleep(LOOK_SECONDS if end is None else min(max(end - seen, 0.0), LOOK_SECONDS))
+            change = next_change(self._policies.in_force.policy, seen)
+            hub.sleep(LOOK_SECONDS if change is None else min(max(change - seen, 0.0), LOOK_SECONDS))
             before, seen = seen, _now()
-            for text in ended_exceptions(self._policies.in_force.policy, before, seen):
-                self._report_event(logging.INFO, "exception", text)
+            policy = self._policies.in_force.policy
+            for texts in (started_exceptions, ended_exceptions):
+                for text in texts(policy, before, seen):
+                    self._report_event(logging.INFO, "exception", text)
 
     def _reload_on_change(self) -> None:
         detector, answers = ChangeDetector(), True

@@ -65,6 +65,9 @@ class _Closure:
     """The sources and destinations between which a policy closes port 25."""
 
     def __init__(self, policy: Policy, at: float, is_over: Callable[[], bool] = lambda: False) -> None:
+        # An exception to come is counted as if it had started, since no other policy is compared then.
+        begun = (replace(exception, starts=None) for exception in policy.exceptions)
+        policy = replace(policy, exceptions=tuple(begun))
         self._policy = policy
         self._at = at
         self._is_over = is_over

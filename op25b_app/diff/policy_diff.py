@@ -30,7 +30,10 @@ class RuleChanges(NamedTuple):
 
 
 class ExceptionEnd(NamedTuple):
-    """An exception in force ``before`` or ``after``, or in both with another end."""
+    """An exception in force or to come ``before`` or ``after``, or in both with another start or end.
+
+    ``starts`` is None where it is in force.
+    """
 
     before: MailException | None
     after: MailException | None
@@ -186,26 +189,31 @@ def _names(switches: Iterable[Switch], only: Collection[str] | None) -> tuple[st
 
 def _ends(old: Policy, new: Policy, at: float) -> Iterator[ExceptionEnd]:
     """Yield exceptions that begin, end, or get another end; an exception is identified by what it permits."""
-    before, after = _in_force(old, at), _in_force(new, at)
+    before, after = _not_past(old, at), _not_past(new, at)
     for permission in dict.fromkeys([*after, *before]):
         was, will = before.get(permission), after.get(permission)
-        if was is None or will is None or was.expires != will.expires:
+        if was is None or will is None or (was.starts, was.expires) != (will.starts, will.expires):
             yield ExceptionEnd(was, will)
 
 
-def _in_force(policy: Policy, at: float) -> dict[Hashable, MailException]:
-    """Return, of exceptions that permit the same, the one that ends last."""
+def _not_past(policy: Policy, at: float) -> dict[Hashable, MailException]:
+    """Return, of exceptions that permit the same, the one that ends last; one in force before one to come.
+
+    The start of those that are in force is left out.
+    """
     found: dict[Hashable, MailException] = {}
     for exception in policy.exceptions:
         permission = exception.source, exception.destination
         other = found.get(permission)
-        if exception.in_force(at) and (other is None or _end(exception) > _end(other)):
+        if not exception.is_to_come(at):
+            exception = replace(exception, starts=None)
+        if not exception.is_past(at) and (other is None or _lasts(exception) > _lasts(other)):
             found[permission] = exception
     return found
 
 
-def _end(exception: MailException) -> float:
-    return math.inf if exception.expires is None else exception.expires
+def _lasts(exception: MailException) -> tuple[bool, float]:
+    return exception.starts is None, math.inf if exception.expires is None else exception.expires
 
 
 def _of_every_switch(policy: Policy, at: float) -> Hashable:

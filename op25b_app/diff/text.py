@@ -125,8 +125,15 @@ def exception_text(end: ExceptionEnd) -> str:
     if after is None:
         return f"{subject} no longer holds"
     if before is None:
-        return f"{subject} begins, and ends {_moment(after)}"
-    return f"{subject} ends {_moment(after)} instead of {_moment(before)}"
+        begin = "" if after.starts is None else f" {_moment(after.starts)}"
+        return f"{subject} begins{begin}, and ends {_moment(after.expires)}"
+    changes = []
+    if before.starts != after.starts:
+        begins = ["now" if each.starts is None else _moment(each.starts) for each in (after, before)]
+        changes.append(f"begins {begins[0]} instead of {begins[1]}")
+    if before.expires != after.expires:
+        changes.append(f"ends {_moment(after.expires)} instead of {_moment(before.expires)}")
+    return f"{subject} {', and '.join(changes)}"
 
 
 def rules_text(switch: SwitchEffect) -> str:
@@ -278,10 +285,10 @@ def permission(exception: MailException) -> str:
     return f"{sender} to {receiver}"
 
 
-def _moment(exception: MailException) -> str:
-    if exception.expires is None:
+def _moment(seconds: int | None) -> str:
+    if seconds is None:
         return "never"
-    moment = datetime.fromtimestamp(exception.expires, timezone.utc)
+    moment = datetime.fromtimestamp(seconds, timezone.utc)
     return f"at {moment:%Y-%m-%dT%H:%M:%SZ}"
 
 

@@ -1,4 +1,4 @@
-"""Find and describe the ends of a policy's exceptions."""
+"""Find and describe the starts and ends of a policy's exceptions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ def ended_exceptions(policy: Policy, since: float, at: float) -> Iterator[str]:
             yield f"exception '{exception.name}' has ended: {permission(exception)} ({exception.place})"
 
 
-def next_end(policy: Policy, at: float) -> float | None:
-    """Return the end of the next exception after ``at`` (seconds since 1970), None where none ends."""
-    ends = (exception.expires for exception in policy.exceptions)
-    return min((end for end in ends if end is not None and end > at), default=None)
+def started_exceptions(policy: Policy, since: float, at: float) -> Iterator[str]:
+    """Yield a sentence for each exception that started after ``since``, up to ``at`` (seconds since 1970)."""
+    for exception in policy.exceptions:
+        if exception.starts is not None and since < exception.starts <= at:
+            yield f"exception '{exception.name}' has started: {permission(exception)} ({exception.place})"
+
+
+def next_change(policy: Policy, at: float) -> float | None:
+    """Return when the next exception starts or ends after ``at`` (seconds since 1970); None for none."""
+    moments = (moment for exception in policy.exceptions for moment in (exception.starts, exception.expires))
+    return min((moment for moment in moments if moment is not None and moment > at), default=None)

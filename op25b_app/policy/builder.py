@@ -130,6 +130,7 @@ class Builder:
                         expires=exception.expires,
                         reason=exception.reason,
                         place=self._document.place(path),
+                        starts=exception.starts,
                     )
 
     def _switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:

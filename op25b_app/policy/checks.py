@@ -216,7 +216,10 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Diagnostic]:
         if first.setdefault(exception.name, exception.place) != exception.place:
             where = first[exception.name]
             yield error(exception.place, f"the name '{exception.name}' is taken ({where}); write another")
-        if not exception.in_force(at):
+        if exception.starts is not None and exception.is_past(exception.starts):
+            what = f"exception '{exception.name}' expires when it starts, or before"
+            yield error(exception.place, f"{what}; write a later moment behind expires")
+        elif exception.is_past(at):
             yield warning(
                 exception.place, f"exception '{exception.name}' is past and permits nothing; remove it"
             )

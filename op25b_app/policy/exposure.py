@@ -88,7 +88,7 @@ def newly_exposed(old: Policy | None, new: Policy, at: float) -> list[str]:
 
 
 class _Wide(NamedTuple):
-    """An exception in force, and the share of the Internet that it leads to."""
+    """An exception in force or to come, and the share of the Internet that it leads to."""
 
     exception: MailException
     share: float
@@ -170,8 +170,8 @@ def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Expos
 
 
 def _reach(policy: Policy, exception: MailException, at: float) -> float:
-    """Return the share of the Internet that an exception leads to; 0 where it has expired."""
-    if not exception.in_force(at):
+    """Return the share of the Internet that an exception leads to, now or later; 0 where it has expired."""
+    if exception.is_past(at):
         return 0
     if exception.destination is None:
         return 1

@@ -143,8 +143,9 @@ class SubscriberPort(NamedTuple):
 class MailException:
     """A named, dated permission to speak TCP port 25.
 
-    ``destination`` None means anywhere; ``expires`` is in seconds since 1970 (UTC), None means never. An
-    exception that is written with several destinations is several of these, with the same name and place.
+    ``destination`` None means anywhere. ``starts`` and ``expires`` are in seconds since 1970 (UTC), None is
+    no start and no end. An exception that is written with several destinations is several of these, with the
+    same name and place.
     """
 
     name: str
@@ -153,10 +154,19 @@ class MailException:
     expires: int | None
     reason: str
     place: SourceLocation
+    starts: int | None = None
 
     def in_force(self, at: float) -> bool:
-        """Return whether the exception has not expired at a moment (seconds since 1970)."""
-        return self.expires is None or at < self.expires
+        """Return whether the exception has begun and not expired at a moment (seconds since 1970)."""
+        return not self.is_to_come(at) and not self.is_past(at)
+
+    def is_to_come(self, at: float) -> bool:
+        """Return whether the exception has not begun at a moment."""
+        return self.starts is not None and at < self.starts
+
+    def is_past(self, at: float) -> bool:
+        """Return whether the exception has expired at a moment."""
+        return self.expires is not None and at >= self.expires
 
 
 @dataclass(frozen=True, slots=True)

@@ -539,6 +539,7 @@ class ExceptionSection(InFile):
     name: Name = ""
     source: Source | None = None
     destination: Destinations | None = None
+    starts: Moment | None = None
     expires: Moment | None = None
     reason: Text = ""
 

@@ -14,7 +14,7 @@ from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Source
 from op25b_app.policy.schema import read_destinations, read_mac, read_name, read_port, read_text
 
 BINDING_COLUMNS = ("port", "address", "mac")
-EXCEPTION_COLUMNS = ("name", "source", "destination", "expires", "reason")
+EXCEPTION_COLUMNS = ("name", "source", "destination", "starts", "expires", "reason")
 _T = TypeVar("_T")
 _REQUIRED = 2
 """Number of the columns, the first of each list, that a file must have."""
@@ -77,12 +77,13 @@ def read_exception_file(name: str, text: str, before: ExceptionFile | None = Non
         named = cells.read("name", read_name)
         source = cells.read("source", _source)
         destinations = cells.read("destination", _destinations) or (None,)
+        starts = cells.read("starts", moment)
         expires = cells.read("expires", moment)
         reason = cells.read("reason", read_text) or ""
         if named is not None and source is not None and not cells.is_wrong:
             place = SourceLocation(name, row.line, 1)
             exceptions += (
-                MailException(named, source, destination, expires, reason, place)
+                MailException(named, source, destination, expires, reason, place, starts)
                 for destination in destinations
             )
     return ExceptionFile(text, tuple(exceptions), _problems(name, faults))

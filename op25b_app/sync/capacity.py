@@ -41,7 +41,7 @@ def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> tuple[Ruleset | None, s
         if missing > len(dispensable):
             return None, f"{' and '.join(words)}, too little for those that block"
         left_out |= {*dispensable[:missing]}
-    kept = Ruleset([[rule for rule in wanted.rules if rule not in left_out]])
+    kept = Ruleset([[rule for rule in wanted.rules if rule not in left_out]], changes=wanted.changes)
     return kept, f"{' and '.join(words)}: what the others would permit is blocked"
 
 

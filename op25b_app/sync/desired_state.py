@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import NamedTuple
@@ -42,14 +43,15 @@ class DesiredState(NamedTuple):
     """Desired state of one switch.
 
     ``wanted`` returns the rules for a time, in seconds since 1970, and a number of tables. They stay the same
-    unless some have time-outs. It raises ValueError, in words, where the switch has too few tables.
+    unless some have time-outs, or an exception is to start. It raises ValueError, in words, where the switch
+    has too few tables.
     ``violation`` takes those rules, unmanaged rules, markers and a time; it says why this table is not proven
     to do what the policy says, or returns None. ``digest`` is the policy's, in hexadecimal. ``revision`` is
     the policy's; None where an operator asked for this policy, which then gets the next revision after the
     one on the switch. ``settings_without`` takes keys of rules, a time and a number of tables. It names the
     settings of the policy that do without them, if any. ``prepared`` returns the rules for a number of tables
     if they are compiled already, else None. ``is_judged`` returns whether the result of ``violation`` is
-    known already.
+    known already. ``next_start`` returns when the next exception after a time starts; infinity for none.
     """
 
     switch: Switch
@@ -60,6 +62,7 @@ class DesiredState(NamedTuple):
     settings_without: Callable[[Iterable[Key], float, int], list[str]] = lambda keys, at, tables: []
     prepared: Callable[[int], Ruleset | None] = lambda tables: None
     is_judged: Callable[[Ruleset, frozenset[FlowRule]], bool] = lambda wanted, others: False
+    next_start: Callable[[float], float] = lambda at: math.inf
 
 
 class DesiredStates:
@@ -81,6 +84,7 @@ class DesiredStates:
         self._settings: dict[Hashable, list[str]] = {}
         """Settings that do without rules, by switch, keys of the rules and number of tables."""
         self._definitions: dict[str, Hashable] = {}
+        self._starts = {entry.starts for entry in policy.exceptions if entry.starts is not None}
         self._lines = {
             entry.source.switch for entry in policy.exceptions if isinstance(entry.source, SubscriberPort)
         }
@@ -111,13 +115,17 @@ class DesiredStates:
             settings_without=partial(self._settings_without, switch),
             prepared=partial(self._prepared_for, switch),
             is_judged=partial(self._is_judged, switch),
+            next_start=self._next_start,
         )
+
+    def _next_start(self, at: float) -> float:
+        return min((start for start in self._starts if start > at), default=math.inf)
 
     def _compiled(self, switch: Switch, at: float) -> Ruleset:
         """Return all rules that the policy wants on a switch, in as many tables as that takes."""
         if switch.name in self._prepared:
             return self._prepared[switch.name]
-        wanted = self._shared(self._compiler.segments(switch, at))
+        wanted = self._shared(self._compiler.segments(switch, at), at)
         if not wanted.timed:
             self._prepared[switch.name] = wanted
         return wanted
@@ -131,7 +139,7 @@ class DesiredStates:
         if wanted.last_table < tables:
             return wanted
         try:
-            return self._shared([self._known(compile_single_table(self._policy, switch, at))])
+            return self._shared([self._known(compile_single_table(self._policy, switch, at))], at)
         except CannotExpressError as error:
             reasons = names_in_words([str(problem) for problem in error.problems], separator="; ")
             raise ValueError(
@@ -152,9 +160,11 @@ class DesiredStates:
             self._settings[name] = settings_without(self._policy, name[1], compiled)
         return self._settings[name]
 
-    def _shared(self, segments: Iterable[Segment]) -> Ruleset:
-        """Return the same object for the same rules, unless some of them have time-outs."""
+    def _shared(self, segments: Iterable[Segment], at: float) -> Ruleset:
+        """Return the same object for the same rules, unless other ones are wanted later."""
         known = [self._known(each) if len(each) < _SMALL else each for each in segments]
+        if self._next_start(at) < math.inf:
+            return Ruleset(known, changes=True)
         identity = tuple(map(id, known))
         if identity not in self._rulesets:
             ruleset = Ruleset(known)

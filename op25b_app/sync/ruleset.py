@@ -35,11 +35,12 @@ class Recognised(dict[int, int]):
 class Ruleset:
     """All rules of a switch, wanted or found; made once for all switches that shall have the same.
 
-    ``segments`` are the rules in order. Two sets are compared quickly where they share segments and rules as
-    objects.
+    ``segments`` are the rules in order; with ``changes``, others will be wanted at some time. Two sets are
+    compared quickly where they share segments and rules as objects.
     """
 
-    def __init__(self, segments: Iterable[Sequence[FlowRule]]) -> None:
+    def __init__(self, segments: Iterable[Sequence[FlowRule]], *, changes: bool = False) -> None:
+        self.changes = changes
         self.segments = tuple(segments)
         self.recognised = Recognised()
 
@@ -60,8 +61,8 @@ class Ruleset:
 
     @cached_property
     def timed(self) -> bool:
-        """True where some rules end by themselves, so that later ones are wanted with other time-outs."""
-        return any(map(_HARD_TIMEOUT, self.rules))
+        """True where other rules, or rules with other time-outs, are wanted later."""
+        return self.changes or any(map(_HARD_TIMEOUT, self.rules))
 
     @cached_property
     def meaning(self) -> Hashable:

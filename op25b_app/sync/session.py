@@ -408,6 +408,8 @@ class Session:
             seconds = RETRY_SECONDS
         if again_at := self._read_back.next_at(now):
             seconds = max(seconds, again_at - now)
+        if self.desired is not None:  # other rules are wanted from the start of an exception on
+            seconds = min(seconds, max(0.0, self.desired.next_start(self._asked) - now))
         self._set_timer(seconds, now)
 
     @property

@@ -83,7 +83,7 @@ def choose_target(
             if (rule.key in present and present[rule.key] == rule.action)
             or (rule.role in _RESTRICTING and rule.key not in refused)
         )
-        partial = wanted._replace(rules=Ruleset([[*restricting]]))
+        partial = wanted._replace(rules=Ruleset([[*restricting]], changes=wanted.rules.changes))
         return TargetRules(partial, [*violations, "no other permitting rule is put right"])
     closed = all(table > Table.ADMIT or action is None for (table, _, _), action in present.items())
     kept = "no more was sent, so that nothing opens" + (", and everything is blocked" if closed else "")

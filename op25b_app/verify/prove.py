@@ -129,12 +129,13 @@ def violation(
 ) -> str | None:
     """Return why a table read about ``at`` (seconds since 1970) is not proven; None where it is.
 
-    Rules with time-outs end in whole seconds, and reading takes time. So where an exception ends within
-    ``tolerance`` seconds of ``at``, the policy before or after that end will do. The number of op25b's rules
-    limits the work; it ends early where ``is_over``, called now and then, returns True.
+    Rules with time-outs end in whole seconds, and reading takes time. So where an exception starts or ends
+    within ``tolerance`` seconds of ``at``, the policy before or after that moment will do. The number of
+    op25b's rules limits the work; it ends early where ``is_over``, called now and then, returns True.
     """
-    ends = [entry.expires for entry in policy.exceptions if entry.expires is not None]
-    moments = [at, *(moment for end in ends if abs(end - at) <= tolerance for moment in (end - 1, end))]
+    written = (moment for entry in policy.exceptions for moment in (entry.starts, entry.expires))
+    changes = [moment for moment in written if moment is not None and abs(moment - at) <= tolerance]
+    moments = [at, *(moment for change in changes for moment in (change - 1, change))]
     failed: list[Result] = []
     for moment in dict.fromkeys(moments):
         budget = Budget(steps_for(sum(rule.is_managed for rule in rules)), is_over)

@@ -179,6 +179,29 @@ def test_an_exception_ends_on_the_switch_by_itself(
     assert len(rules_on(ovs, bridge)) == len(controller.wanted("access-1"))
 
 
+def test_an_exception_starts_on_the_switch_in_time(
+    ovs: PrivateOvs, start: Start, policy: Path, bridge: str
+) -> None:
+    controller = start()
+    controller.wait_for("in force")
+    ovs.add_bridge(bridge, range(1, 5), dpid=0x41, controllers=[controller.target])
+    controller.wait_for_state("access-1", "protected")
+    before = rules_on(ovs, bridge)
+    began = time.monotonic()
+    assert controller.command("reload").returncode == 0
+    begins = time.time() + 3 + round(10 * (time.monotonic() - began))
+    written = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(begins))
+    exception = f"exceptions: [{{name: appliance, source: 100.64.3.7, starts: {written}}}]\n"
+    policy.write_text(policy.read_text() + exception)
+    assert controller.command("reload").returncode == 0
+    controller.wait_for_state("access-1", "protected")
+    assert len(rules_on(ovs, bridge)) == len(before)
+    controller.wait_for("exception 'appliance' has started")
+    assert time.time() >= int(begins)
+    wait_until(lambda: len(rules_on(ovs, bridge)) == len(before) + 2, lambda: "no rule of the exception")
+    controller.wait_for_state("access-1", "protected")
+
+
 BROKEN = """
 isp: {name: Example ISP, mail_destinations: [192.0.2.1/24]}
 address_space: {dynamic: [100.64.0.0/10], static: []}

@@ -76,7 +76,7 @@ def lasting_policies(draw: st.DrawFn) -> Policy:
     """Policies whose exceptions do not end while they are looked at."""
     policy = draw(policies(longest=3))
     lasting = (
-        each if each.expires is not None and each.expires < NOW else replace(each, expires=None)
+        replace(each, expires=each.expires if each.is_past(NOW) else None, starts=None)
         for each in policy.exceptions
     )
     return replace(policy, exceptions=tuple(lasting))

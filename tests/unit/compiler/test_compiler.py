@@ -115,6 +115,14 @@ def test_an_exception_is_never_in_force_too_long(tmp_path: Path, left: float, ha
     assert {timeout for role, timeout in timeouts.items() if role is not RuleRole.EXCEPTION} == {0}
 
 
+def test_an_exception_has_no_rule_before_it_starts(tmp_path: Path) -> None:
+    text = SPACE + "exceptions: [{name: e, source: 100.64.3.7, starts: 2027-01-31T00:00:00Z}]\n"
+    policy = policy_of(tmp_path, HEAD + text)
+    start = policy.exceptions[0].starts or 0
+    for at, has_rule in ((start - 0.1, False), (start, True), (start + 1e6, True)):
+        assert (RuleRole.EXCEPTION in {rule.role for rule in rules_of(policy, at)}) is has_rule
+
+
 @pytest.mark.parametrize("left", [0.9, 0.0, -5.0])
 def test_a_past_exception_has_no_rule(tmp_path: Path, left: float) -> None:
     text = SPACE + "exceptions: [{name: e, source: 100.64.3.7, expires: 2027-01-31T00:00:00Z}]\n"

@@ -132,6 +132,7 @@ CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
     ("MailException", "source"): of("MailException", source=SubscriberPort(NAME, 1)),
     ("MailException", "destination"): of("MailException", destination=None),
     ("MailException", "expires"): of("MailException", expires=int(AT) - 1),
+    ("MailException", "starts"): of("MailException", starts=int(AT) + 1),
     ("Switch", "uplink_ports"): of("Switch", uplink_ports=frozenset({3, 5})),
     ("Switch", "trusted_ports"): of("Switch", trusted_ports=frozenset({5})),
     ("Switch", "mode"): of("Switch", mode=Mode.MONITOR),

@@ -184,6 +184,25 @@ def test_an_exception_for_a_line_is_reported_with_its_port(example: Policy) -> N
     assert exception_text(end).endswith("no longer holds")
 
 
+def test_an_exception_to_come_is_reported(example: Policy) -> None:
+    starts = (None, int(AT) - 60, int(AT) + 60, int(AT) + 3600)
+    none = replace(example, exceptions=())
+    always, begun, sooner, later = (
+        replace(example, exceptions=(exception("100.64.3.7", starts=start),)) for start in starts
+    )
+
+    def said(old: Policy, new: Policy) -> list[str]:
+        subject = "exception 'ticket' (100.64.3.7 to anywhere) "
+        return [exception_text(end).removeprefix(subject) for end in effect(old, new, AT).exceptions]
+
+    assert said(none, sooner) == ["begins at 2027-01-15T08:01:00Z, and ends never"]
+    assert reported(none, sooner) == []
+    assert said(sooner, later) == ["begins at 2027-01-15T09:00:00Z instead of at 2027-01-15T08:01:00Z"]
+    assert said(always, later) == ["begins at 2027-01-15T09:00:00Z instead of now"]
+    assert said(always, begun) == []
+    assert said(later, none) == ["no longer holds"]
+
+
 def test_an_exception_with_another_end_is_reported(example: Policy) -> None:
     ends = (int(AT) + 60, int(AT) + 3600, None)
     policies = [replace(example, exceptions=(exception("100.64.3.7", expires=end),)) for end in ends]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from op25b_app.net.prefix import parse_address
@@ -144,6 +146,13 @@ def test_monitor_mode_counts_and_lets_through(policy: Policy) -> None:
     decision = decided(policy, 1, "100.64.0.1", "203.0.113.25", switch="access-2")
     assert (decision.verdict.value, decision.rule) == ("would-block", "subscriber-6")
     assert decided(policy, 1, "100.64.0.1", "192.0.2.25", switch="access-2").verdict.value == "permit"
+
+
+def test_an_exception_starts_on_time(policy: Policy) -> None:
+    start = 1_800_000_000
+    later = replace(policy, exceptions=tuple(replace(each, starts=start) for each in policy.exceptions))
+    for at, verdict in ((start - 0.001, "block"), (start, "permit")):
+        assert decided(later, 1, "100.64.3.7", "203.0.113.25", at=at).verdict.value == verdict
 
 
 def test_an_exception_ends_on_time(policy: Policy) -> None:

@@ -44,6 +44,13 @@ def found(opened: Policy, at: float = NOW) -> dict[tuple[str, int], float]:
     return {(exposure.kind, exposure.version): round(exposure.share, 4) for exposure in exposures(opened, at)}
 
 
+def test_an_exception_to_come_is_as_wide_as_one_in_force() -> None:
+    wide = "{name: a, source: 100.64.0.0/12, starts: '2027-03-31T00:00:00Z', expires: '2027-04-30T00:00:00Z'}"
+    opened = policy(exceptions=wide)
+    assert found(opened) == {("exceptions", 4): 0.25}
+    assert found(opened, 1_900_000_000) == {}
+
+
 @pytest.mark.parametrize(
     ("mail", "shares"),
     [

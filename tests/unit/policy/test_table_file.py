@@ -92,6 +92,14 @@ def test_what_is_wrong_with_all_destinations_is_told_once() -> None:
     ]
 
 
+def test_an_exception_may_start_later() -> None:
+    header, first, rest = EXCEPTIONS.split("\n", 2)
+    text = f"{header},starts\n{first},2027-03-01T00:00:00Z\n{rest.replace('203.0.113.25', '203.0.113.25,')}"
+    policy = loaded(exceptions=text).policy
+    assert policy is not None
+    assert [each.starts for each in policy.exceptions] == [1803859200, None, None]
+
+
 def test_bindings_come_from_a_file() -> None:
     policy = loaded().policy
     assert policy is not None
@@ -149,7 +157,7 @@ def test_what_is_wrong_in_a_header() -> None:
     problems = loaded(exceptions="name,source,until\na,b,c\n", bindings="port,vlan\n1,2\n").errors
     assert [str(problem) for problem in problems] == [
         "exceptions.csv:2:1: error: the header has a column 'until';"
-        " columns are name, source, destination, expires, reason",
+        " columns are name, source, destination, starts, expires, reason",
         "sub/access-1.csv:1:1: error: the header has no column 'address';"
         " write the names of the columns into the first line",
     ]

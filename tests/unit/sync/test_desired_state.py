@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -118,6 +119,23 @@ def test_rules_that_are_asked_for_again_and_again_are_not_kept_again_and_again(p
             for tables in (TABLES, 1):
                 one.wanted(AT + moment, tables)
         assert (len(desired_states._segments), len(desired_states._rulesets)) == kept
+
+
+def test_an_exception_to_come_has_its_rules_from_its_start_on(policy: Policy, proofs: list[str]) -> None:
+    place, start = policy.switches["one"].place, int(AT) + 60
+    exception = MailException("ticket", Prefix.parse("100.64.3.7"), None, None, "", place, start)
+    desired_states = DesiredStates(replace(policy, exceptions=(exception,)), "5eed" * 16)
+    one = desired_states.of(policy.switches["one"])
+    desired_states.prepare(one.switch, AT)
+    assert one.prepared(TABLES) is None
+    assert [one.next_start(at) for at in (AT, start - 0.1, start)] == [start, start, math.inf]
+    before, after = one.wanted(AT, TABLES), one.wanted(start, TABLES)
+    assert (before.timed, after.timed) == (True, False)
+    assert len(after.without(before)) == 2, "one of each direction"
+    for wanted, at in ((before, AT), (after, start)):
+        assert one.violation(wanted, frozenset(), (), at) is None
+    assert not one.wanted(start, 1).timed
+    assert DesiredStates(desired_states._policy, "5eed" * 16).of(one.switch).wanted(AT, 1).timed
 
 
 def test_a_switch_with_one_table_gets_the_single_table_form(policy: Policy) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import struct
 from collections import Counter
@@ -385,6 +386,24 @@ def test_exceptions_are_prolonged_before_they_end_and_end_in_time() -> None:
     world.wait(AUDIT_SECONDS)
     assert world.states == ["connecting", "installing", "protected", "checking", "protected"]
     assert len(world.sent) < 10
+
+
+def test_an_exception_starts_in_time() -> None:
+    start = 1000 + 20
+    block = FlowRule(2, 10, (), None, OURS | 1)
+    permit = FlowRule(2, 400, (FieldValue("in_port", 1),), NORMAL, OURS | 2)
+
+    def wanted(at: float, tables: int) -> Ruleset:
+        return Ruleset([[block]], changes=True) if at < start else Ruleset([[block, permit]])
+
+    world = World()
+    world.connect(desired()._replace(wanted=wanted, next_start=lambda at: start if at < start else math.inf))
+    world.wait(start - 1 - world.now)
+    assert world.rules == [block]
+    world.wait(2)
+    assert set(world.rules) == {block, permit}
+    world.wait(AUDIT_SECONDS)
+    assert world.states == ["connecting", "installing", "protected", "installing", "protected"]
 
 
 def test_a_lost_switch_is_lost_and_comes_back() -> None:

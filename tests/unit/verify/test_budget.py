@@ -206,6 +206,16 @@ def test_where_it_cannot_be_reported_whether_anything_is_blocked_the_worst_is_to
     assert stops_blocking(plain, other, NOW) == []
 
 
+def test_an_exception_to_come_stops_blocking_when_it_starts(plain: Policy, tmp_path: Path) -> None:
+    """Nobody is asked again then."""
+    for start in ("", "starts: 2099-01-01T00:00:00Z, "):
+        text = (
+            f"exceptions: [{{{start}name: all, source: 0.0.0.0/0}}, {{{start}name: six, source: '::/0'}}]\n"
+        )
+        other = policy_of(f"{SPACE}{text}{PLAIN.removeprefix(SPACE)}", tmp_path)
+        assert len(stops_blocking(plain, other, NOW)) == 1
+
+
 def test_a_share_of_a_budget_ends_alone() -> None:
     budget = Budget(100)
     with pytest.raises(OverBudgetError), budget.at_most(1_000):
