@@ -28,10 +28,17 @@ _LEASE = re.compile(r"(?:lease|iaaddr|iaprefix)\s+(\S+)\s*\{$")
 _ASSOCIATION = re.compile(r'ia-(?:na|ta|pd)\s+(".*")\s*\{$')
 _IAID_BYTES = 4
 """The name of an association is its number (IAID) and the client's DUID."""
-_STATEMENT = re.compile(
-    r"(starts|ends|binding state|hardware ethernet|uid|client-hostname|option agent\.[\w-]+|set [\w-]+ =)"
-    r"\s+(.*?)\s*;$"
-)
+_WORDS = {
+    "starts": 1,
+    "ends": 1,
+    "binding": 2,
+    "hardware": 2,
+    "uid": 1,
+    "client-hostname": 1,
+    "option": 2,
+    "set": 3,
+}
+"""Number of words in the name of a statement, by its first word."""
 _FIELDS = {
     "option agent.circuit-id": "circuit_id",
     "option agent.remote-id": "remote_id",
@@ -161,10 +168,16 @@ class _Reader:
             self._client = ""
 
     def _statement(self, number: int, lease: _Open, line: str) -> None:
-        statement = _STATEMENT.fullmatch(line)
-        if statement is None:
+        first, *rest = line[:-1].split(None, 1)
+        words = _WORDS.get(first)
+        if words is None:
             return
-        name, value = statement[1], statement[2]
+        *named, value = first, *"".join(rest).split(None, words - 1)
+        name = " ".join(named)
+        if len(named) < words:
+            self.faults.add(number, f"{quoted(line)} has no value; remove the lease")
+            lease.prefix = None
+            return
         try:
             if name == "starts":
                 lease.since = _moment(value)
@@ -201,7 +214,8 @@ def _moment(text: str) -> int | None:
 def _value(text: str) -> bytes:
     """Return a value: a quoted text, or hexadecimal octets with colons between them."""
     if len(text) >= 2 and text[0] == text[-1] == '"':
-        return _ESCAPE.sub(_unescaped, text[1:-1].encode("utf-8", "replace"))
+        written = text[1:-1].encode("utf-8", "replace")
+        return _ESCAPE.sub(_unescaped, written) if b"\\" in written else written
     try:
         return octets(text)
     except ValueError:

@@ -15,6 +15,10 @@ MAX_LEASES = 1 << 20
 MAX_LINE = 1 << 16
 """Maximum number of characters in a line of a lease file; relay information makes it a few thousand."""
 
+MAX_DIGITS = 20
+"""Maximum number of digits of a number of seconds."""
+_MAC = re.compile(r"[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}")
+
 
 class LeaseRecord(NamedTuple):
     """The last word of a lease file on an address, or on a delegated prefix.
@@ -64,7 +68,7 @@ def seconds(text: str) -> int:
 
     Raises ValueError, its text a remedy, for anything else.
     """
-    if not re.fullmatch(r"[0-9]{1,20}", text, re.ASCII):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise ValueError(f"{quoted(text)} is not a number of seconds; write those since 1970")
     return min(int(text), LAST_MOMENT)
 
@@ -74,9 +78,9 @@ def mac_address(text: str) -> int:
 
     Raises ValueError, its text a remedy, for anything else.
     """
-    if not re.fullmatch(r"[0-9a-fA-F]{1,2}(:[0-9a-fA-F]{1,2}){5}", text):
+    if not _MAC.fullmatch(text):
         raise ValueError(f"{quoted(text)} is not a MAC address; write one like 02:00:00:00:00:03")
-    return int("".join(octet.zfill(2) for octet in text.split(":")), 16)
+    return int.from_bytes(octets(text), "big")
 
 
 def octets(text: str) -> bytes:
@@ -84,13 +88,15 @@ def octets(text: str) -> bytes:
 
     Raises ValueError where the text is anything else.
     """
+    if not text[2::3].strip(":") and text[-3:-2] == ":":  # each has two digits, in most files
+        return bytes.fromhex(text.replace(":", ""))
     return bytes.fromhex("".join(octet.zfill(2) for octet in text.split(":") if octet))
 
 
 def identifier(value: bytes) -> str:
     """Return an identifier as text where all of it is printable ASCII, or else in hexadecimal digits."""
-    if value and all(0x20 <= octet < 0x7F for octet in value):
-        return value.decode("ascii")
+    if value.isascii() and (text := value.decode("ascii")).isprintable():
+        return text
     return value.hex()
 
 

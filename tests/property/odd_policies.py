@@ -50,7 +50,8 @@ EVERY_KEY: Mapping[str, Any] = MappingProxyType(
             {
                 "name": "a",
                 "source": "100.64.3.7",
-                "destination": "203.0.113.0/24",
+                "destination": ["203.0.113.0/24", "198.51.100.1"],
+                "starts": "2026-12-01T00:00:00Z",
                 "expires": "2028-01-01T00:00:00Z",
                 "reason": "r",
             },
@@ -64,7 +65,7 @@ EVERY_KEY: Mapping[str, Any] = MappingProxyType(
                 "trusted_ports": [26],
                 "mode": "enforce",
                 "serves": ["100.64.0.0/12"],
-                "vlans": {"1": [100], "2": ["untagged", 0]},
+                "vlans": {"1-4": ["100-199"], "5": ["untagged", 0]},
                 "bindings": [{"port": 3, "mac": "02:00:00:00:00:03", "addresses": ["100.64.8.0/24"]}],
                 "forwarding": {"table": 10},
             }
@@ -81,6 +82,8 @@ ODD_SCALARS = (
     "1-", "-1", "4294967040", "4294967295", "1-65536", "18446744073709551616", "yes", "off", "LOCAL",
     "{file: /}", "{file: pools.txt}", "{file: policy.yaml}", "{file: ''}", "[]", "{}", "[[]]", "<<", "*a",
     "&a x", "? x", "|\n x", '"\\U00110000"', '"\\UFFFFFFFF"', "!foo 1", "!!set {a}", "!<%1b> x", "! 1",
+    "{file: pools.txt, format: csv, column: a}", "{file: pools.txt, format: rir, country: JP}", "0-4094",
+    "{file: pools.txt, format: rpsl}", "{file: pools.txt, format: isc}", "{file: pools.txt, format: []}",
     "{<<: {a: 1}}", "{<<: [{a: 1}, 2]}", "{!foo a: 1}", "!foo", "!foo [1]",
 )  # fmt: skip
 ODD_BYTES = (

@@ -154,6 +154,7 @@ def test_what_is_wrong_in_a_file_of_kea(text: str, expected: list[str]) -> None:
         ("lease 100.64.0.9 {\n  ends 4 2026/13/01 00:00:00;\n}\n", ["2: '4 2026/13/01 00:00:00' is not a"]),
         ("lease 100.64.0.9 {\n  option agent.remote-id access;\n}\n", ["2: 'access' is neither a text"]),
         ("lease 100.64.0.9 {\n  hardware ethernet 1:2;\n}\n}\n", ["2: '1:2' is not a MAC", "4: no block"]),
+        ("lease 100.64.0.9 {\n  binding state;\n}\n", ["2: 'binding state;' has no value; remove the lease"]),
         ("some words\n", ["1: 'some words' is no statement of a lease file; remove the line"]),
     ],
 )  # fmt: skip
