@@ -1,23 +1,22 @@
 """Compare the verdicts of two policies at the ports of one role, VLAN tags apart from all other fields.
 
-Under a tag that a port may not carry, no other field matters; under any other tag, the tag does not. So a
-port with tags of its own does not cost a diagram of its own.
+Under a tag that a port may not carry, no other field matters; under any other tag, the tag matters only to
+lines that are one VLAN of a port. So a port with tags of its own does not cost a diagram of its own.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
 from functools import cached_property
-from types import MappingProxyType
 from typing import NamedTuple
 
-from op25b_app.diff.regions import classes, ranges_of
+from op25b_app.diff.regions import classes, ranges_of, tests
 from op25b_app.diff.traffic import change_of
 from op25b_app.net.ranges import Ranges, common, merged
-from op25b_app.policy.model import Mode, Policy, PortRole, Switch, Verdict
+from op25b_app.policy.model import Policy, PortRole, Switch
 from op25b_app.policy.packet import ETH_LENGTH
 from op25b_app.verify.diagram import Diagram, Diagrams
-from op25b_app.verify.header import LEVELS, UNTAGGED
+from op25b_app.verify.header import LEVELS
 from op25b_app.verify.symbolic_policy import SymbolicPolicy
 
 Roles = tuple[PortRole, PortRole]
@@ -32,23 +31,6 @@ class SwitchPolicy(NamedTuple):
 
     policy: Policy
     switch: Switch
-
-    def verdicts(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
-        """Return the function from headers to verdicts under a tag that a port of ``role`` may carry."""
-        untagged = replace(self.switch, vlans=MappingProxyType({}))
-        verdicts = SymbolicPolicy(diagrams, self.policy, untagged, at).verdicts(role)
-        return diagrams.fix(verdicts, _VLAN, UNTAGGED)
-
-    def forbidden_tag(self, diagrams: Diagrams, role: PortRole, at: float) -> Diagram:
-        """Return the condition that a frame has a tag that its port may not carry."""
-        if role is PortRole.TRUSTED:
-            return diagrams.leaf(False)
-        return SymbolicPolicy(diagrams, *self, at).forbidden_tag(role)
-
-    @property
-    def block(self) -> Verdict:
-        """The verdict for a frame with a tag that its port may not carry."""
-        return Verdict.BLOCK if self.switch.mode is Mode.ENFORCE else Verdict.WOULD_BLOCK
 
 
 class TagsAndPorts(NamedTuple):
@@ -68,12 +50,11 @@ class PolicyComparison:
         self.roles = roles
         self.ports = ports
         self._diagrams = diagrams
-        self._blocks = old.block, new.block
-        self._verdicts = old.verdicts(diagrams, roles[0], at), new.verdicts(diagrams, roles[1], at)
-        self._forbidden = (
-            old.forbidden_tag(diagrams, roles[0], at),
-            new.forbidden_tag(diagrams, roles[1], at),
-        )
+        before, after = (SymbolicPolicy(diagrams, *each, at) for each in (old, new))
+        self._blocks = before.block, after.block
+        self._verdicts = before.under_permitted_tags(roles[0]), after.under_permitted_tags(roles[1])
+        self.forbidden = before.forbidden_tag(roles[0]), after.forbidden_tag(roles[1])
+        """Conditions that a frame has a tag that its port may not carry, before and after."""
         self._changes: dict[Carried, Diagram] = {}
 
     def changes(self, carried: Carried) -> Diagram:
@@ -90,17 +71,29 @@ class PolicyComparison:
             )
         return self._changes[carried]
 
-    def changes_within(self, carried: Carried, ports: Ranges) -> Diagram:
-        """Return ``changes`` for packets that can come in at these ports: no ethertype is below 0x600."""
-        diagrams, changes = self._diagrams, self.changes(carried)
+    def changes_under(self, carried: Carried, tags: Ranges) -> Diagram:
+        """Return ``changes``; where the tag matters, only those under ``tags``."""
+        changes = self.changes(carried)
+        if not tests(changes, _VLAN):
+            return changes
+        return self._diagrams.choose(self._diagrams.within(_VLAN, tags), changes, self._diagrams.leaf(None))
+
+    def changes_of_carried(self) -> Diagram:
+        """Return the changes for packets at the usable ports; no ethertype is below 0x600.
+
+        Where the tag matters, only those under tags that the port may carry before and after.
+        """
+        diagrams, changes = self._diagrams, self.changes((True, True))
         ethertypes = diagrams.within(LEVELS["eth_type"], [(ETH_LENGTH, 0xFFFF)])
-        here = diagrams.both(ethertypes, diagrams.within(_IN_PORT, ports))
+        here = diagrams.both(ethertypes, diagrams.within(_IN_PORT, self.usable_ports))
+        if tests(changes, _VLAN):
+            here = diagrams.both(here, diagrams.negation(diagrams.either(*self.forbidden)))
         return diagrams.choose(here, changes, diagrams.leaf(None))
 
     @cached_property
     def situations(self) -> tuple[TagsAndPorts, ...]:
         """All tags at all of the ports, the lowest tags first."""
-        forbidden = self._diagrams.apply(lambda before, after: (before, after), *self._forbidden)
+        forbidden = self._diagrams.apply(lambda before, after: (before, after), *self.forbidden)
         return tuple(
             TagsAndPorts(tuple(tags), ports, (may_before, may_after))
             for where, tags in classes(forbidden, _VLAN).items()
@@ -116,7 +109,13 @@ class PolicyComparison:
             [port for situation in self.situations if all(situation.carried) for port in situation.ports]
         )
 
-    def usual_tag(self, port: int) -> int:
+    def with_usual_tag(self, header: Mapping[str, int], changes: Diagram) -> dict[str, int]:
+        """Return an example of ``changes`` with a tag that its port may carry, if the tag does not matter."""
+        if tests(changes, _VLAN):
+            return {**header}
+        return {**header, "vlan_vid": self._usual_tag(header["in_port"])}
+
+    def _usual_tag(self, port: int) -> int:
         """Return the lowest tag (in the proof's domain) that a usable port may carry before and after."""
         return next(
             situation.tags[0][0]

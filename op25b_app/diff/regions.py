@@ -60,6 +60,20 @@ def exists_above(diagrams: Diagrams, where: Diagram, level: int) -> Diagram:
     return diagrams.either(*dict.fromkeys(exists_above(diagrams, child, level) for child in where.children))
 
 
+def tests(diagram: Diagram, level: int) -> bool:
+    """Return whether the function depends on the field of ``level``."""
+    seen = {diagram}
+    waiting = [diagram]
+    while waiting:
+        node = waiting.pop()
+        if node.level == level:
+            return True
+        below = {child for child in node.children if child.level <= level} - seen
+        seen |= below
+        waiting += below
+    return False
+
+
 def classes(diagram: Diagram, level: int) -> Mapping[Diagram, list[tuple[int, int]]]:
     """Return the values of a field, by the function that remains for them."""
     if diagram.level != level:

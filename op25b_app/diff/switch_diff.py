@@ -10,7 +10,7 @@ from dataclasses import replace
 from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
 from op25b_app.diff.comparison import PolicyComparison, SwitchPolicy
 from op25b_app.diff.example import find_in_region, find_usual
-from op25b_app.diff.regions import regions
+from op25b_app.diff.regions import regions, tests
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
@@ -81,11 +81,13 @@ class SwitchDifference:
         for tags, ports, carried in comparison.situations:
             if kind is Kind.TAG and carried[0] is carried[1]:
                 continue
-            changes = comparison.changes(carried)
+            changes = comparison.changes_under(carried, tags)
             for change in wanted:
                 header = find_usual(changes, change, ports, self._usual_port(ports))
                 if header is None:
                     continue
+                if not tests(changes, LEVELS["vlan_vid"]):
+                    header["vlan_vid"] = tags[0][0]
                 known = found.get(change)
                 found[change] = Traffic(
                     kind=kind,
@@ -94,14 +96,14 @@ class SwitchDifference:
                     ports=merged([*ports, *(known.ports if known else ())]),
                     tags=merged([*tags, *(known.tags if known else ())]),
                     partly=True,
-                    example=known.example if known else {**header, "vlan_vid": tags[0][0]},
+                    example=known.example if known else header,
                 )
         return list(found.values())
 
     def _by_kind(self, comparison: PolicyComparison) -> Iterator[Traffic]:
         """Yield the changes under tags that a port may carry before and after."""
         diagrams, ports = self._diagrams, comparison.usable_ports
-        changes = comparison.changes_within((True, True), ports)
+        changes = comparison.changes_of_carried()
         if not _by_kind_changes(changes.values):
             return
         for eth_type, version in _VERSIONS.items():
@@ -114,7 +116,7 @@ class SwitchDifference:
             for change in _by_kind_changes(part.values):
                 header = find_usual(part, change, ports, self._usual_port(ports))
                 assert header is not None, "there is such a change at these ports"
-                header["vlan_vid"] = comparison.usual_tag(header["in_port"])
+                header = comparison.with_usual_tag(header, part)
                 if kind is Kind.ARP:
                     header["eth_type"] = ETH_ARP
                 yield Traffic(kind, change, comparison.roles, example=header)
@@ -147,7 +149,7 @@ class SwitchDifference:
             for region in regions(diagrams, where, version):
                 port = self._usual_port(region.ports)
                 header = find_in_region(diagrams, where, region, constraints, port)
-                header["vlan_vid"] = comparison.usual_tag(header["in_port"])
+                header = comparison.with_usual_tag(header, where)
                 others = common(comparison.usable_ports, complement(region.ports, 1, LOCAL_PORT))
                 yield Traffic(
                     kind=kind,

@@ -11,9 +11,16 @@ from op25b_app.formats.moment import moment
 from op25b_app.net.prefix import Prefix, parse_address, parse_prefixes, quoted
 from op25b_app.policy.diagnostic import Diagnostic
 from op25b_app.policy.model import Binding, LocatedPrefix, MailException, SourceLocation, SubscriberPort
-from op25b_app.policy.schema import read_destinations, read_mac, read_name, read_port, read_text
+from op25b_app.policy.schema import (
+    read_destinations,
+    read_line_vlan,
+    read_mac,
+    read_name,
+    read_port,
+    read_text,
+)
 
-BINDING_COLUMNS = ("port", "address", "mac")
+BINDING_COLUMNS = ("port", "address", "mac", "vlan")
 EXCEPTION_COLUMNS = ("name", "source", "destination", "starts", "expires", "reason")
 _T = TypeVar("_T")
 _REQUIRED = 2
@@ -21,7 +28,7 @@ _REQUIRED = 2
 
 
 class BindingFile(NamedTuple):
-    """The bindings of a file, one for each port and MAC address, and the problems of its lines."""
+    """The bindings of a file, one for each line and MAC address, and the problems of its lines."""
 
     text: str
     bindings: tuple[Binding, ...]
@@ -37,27 +44,28 @@ class ExceptionFile(NamedTuple):
 
 
 def read_binding_file(name: str, text: str, before: BindingFile | None = None) -> BindingFile:
-    """Return the bindings in ``text``: ``port,address``, and perhaps ``mac``, in any order.
+    """Return the bindings in ``text``: ``port,address``, and perhaps ``mac`` and ``vlan``, in any order.
 
-    Several rows of one port and MAC address are one binding. ``before`` is returned where the text is the
+    Several rows of one line and MAC address are one binding. ``before`` is returned where the text is the
     same.
     """
     if before is not None and before.text == text:
         return before
     faults = Faults()
-    addresses: dict[tuple[int, int | None], list[LocatedPrefix]] = {}
+    addresses: dict[tuple[int, int | None, int | None], list[LocatedPrefix]] = {}
     for row in _rows(text, BINDING_COLUMNS, faults):
         cells = _Cells(row, faults)
         port = cells.read("port", read_port)
+        vlan = cells.read("vlan", _vlan)
         mac = cells.read("mac", read_mac)
         prefixes = cells.read("address", parse_prefixes)
         if port is not None and prefixes is not None and not cells.is_wrong:
             place = SourceLocation(name, row.line, 1)
-            bound = addresses.setdefault((port, mac), [])
+            bound = addresses.setdefault((port, vlan, mac), [])
             bound += (LocatedPrefix(prefix, place) for prefix in prefixes)
     bindings = (
-        Binding(port=port, mac=mac, addresses=tuple(bound), place=bound[0].place)
-        for (port, mac), bound in addresses.items()
+        Binding(port=port, mac=mac, addresses=tuple(bound), place=bound[0].place, vlan=vlan)
+        for (port, vlan, mac), bound in addresses.items()
     )
     return BindingFile(text, tuple(bindings), _problems(name, faults))
 
@@ -65,8 +73,8 @@ def read_binding_file(name: str, text: str, before: BindingFile | None = None) -
 def read_exception_file(name: str, text: str, before: ExceptionFile | None = None) -> ExceptionFile:
     """Return the exceptions in ``text``: ``name,source``, and perhaps more columns, in any order.
 
-    A source is an address, a prefix, or ``SWITCH/PORT``; spaces separate several destinations. ``before`` is
-    returned where the text is the same.
+    A source is an address, a prefix, ``SWITCH/PORT`` or ``SWITCH/PORT/VLAN``; spaces separate several
+    destinations. ``before`` is returned where the text is the same.
     """
     if before is not None and before.text == text:
         return before
@@ -129,10 +137,14 @@ def _destinations(text: str) -> tuple[Prefix, ...]:
 
 
 def _source(text: str) -> Prefix | SubscriberPort:
-    before, slash, port = text.rpartition("/")
-    if not slash or _is_address(before):
+    first, *rest = text.split("/")
+    if not rest or len(rest) > 2 or _is_address(first):
         return Prefix.parse(text)
-    return SubscriberPort(before, read_port(port))
+    return SubscriberPort(first, read_port(rest[0]), _vlan(rest[1]) if len(rest) > 1 else None)
+
+
+def _vlan(text: str) -> int:
+    return read_line_vlan(int(text) if text.isdecimal() else text)
 
 
 def _is_address(text: str) -> bool:

@@ -58,6 +58,16 @@ class SymbolicPolicy:
 
     def verdicts(self, role: PortRole) -> Diagram:
         """Return the function from headers to ``Verdict``, valid for packets at ports of ``role``."""
+        block = self._diagrams.leaf(self.block)
+        return self._diagrams.choose(self.forbidden_tag(role), block, self.under_permitted_tags(role))
+
+    @property
+    def block(self) -> Verdict:
+        """The verdict for what the policy blocks on the switch."""
+        return Verdict.BLOCK if self._switch.mode is Mode.ENFORCE else Verdict.WOULD_BLOCK
+
+    def under_permitted_tags(self, role: PortRole) -> Diagram:
+        """Return the function for packets at ports of ``role`` under tags that these may carry."""
         if role is PortRole.TRUSTED:
             return self._diagrams.leaf(Verdict.PERMIT)
         by_ethertype = self._subscriber if role is PortRole.SUBSCRIBER else self._uplink
@@ -66,12 +76,11 @@ class SymbolicPolicy:
             decisions = by_ethertype(_Side(self, version)) if version else self._arp(role)
             seen = self._first_of(decisions, Verdict.PERMIT)
             result = self._diagrams.choose(self.one_of("eth_type", (eth_type,)), seen, result)
-        decided = self._first_of([(self.forbidden_tag(role), Verdict.BLOCK)], result)
         if self._switch.mode is Mode.MONITOR:
             return self._diagrams.map(
-                lambda verdict: Verdict.WOULD_BLOCK if verdict is Verdict.BLOCK else verdict, decided
+                lambda verdict: Verdict.WOULD_BLOCK if verdict is Verdict.BLOCK else verdict, result
             )
-        return decided
+        return result
 
     def one_of(self, name: str, values: Iterable[int]) -> Diagram:
         """Return the condition that a field has one of these values."""
@@ -91,7 +100,7 @@ class SymbolicPolicy:
     def forbidden_tag(self, role: PortRole) -> Diagram:
         """Return the condition of decision 1, which comes first: a tag that the line may not carry."""
         diagrams = self._diagrams
-        if not self._hardening.block_encapsulation:
+        if role is PortRole.TRUSTED or not self._hardening.block_encapsulation:
             return diagrams.leaf(False)
         ports_of_tag: dict[int, list[int]] = {vlan_value(0): []}
         for port, tags in self._switch.vlans.items():

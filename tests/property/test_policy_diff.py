@@ -23,7 +23,7 @@ from op25b_app.policy.model import Mode, Policy, PortRole, SourceValidation, Swi
 from op25b_app.policy.packet import ETH_ARP, UDP, Packet, read_frame
 from op25b_app.policy.packet_context import TUNNELS
 from op25b_app.verify.counterexample import packet_of
-from op25b_app.verify.diagram import Diagram, Diagrams
+from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import FIELDS, SIZES, vlan_value
 from op25b_app.verify.prove import ports_by_roles
 from tests.diagrams import evaluate
@@ -70,19 +70,18 @@ def header_of(packet: Packet) -> dict[str, int]:
 
 def changes_at(old: Policy, new: Policy) -> Callable[[Mapping[str, int]], VerdictChange | None]:
     """The change for the packet with a header, from the diagrams of the difference."""
-    diagrams, sides = Diagrams(SIZES), [SwitchPolicy(each, each.switches[SWITCH]) for each in (old, new)]
-    before, after = sides
+    diagrams = Diagrams(SIZES)
+    before, after = (SwitchPolicy(each, each.switches[SWITCH]) for each in (old, new))
 
     @cache
-    def compared(roles: tuple[PortRole, PortRole]) -> tuple[PolicyComparison, list[Diagram]]:
+    def compared(roles: tuple[PortRole, PortRole]) -> PolicyComparison:
         ports = ports_by_roles(before.switch, after.switch)[roles]
-        forbidden = [each.forbidden_tag(diagrams, role, NOW) for each, role in zip(sides, roles, strict=True)]
-        return PolicyComparison(diagrams, before, after, roles, ports, NOW), forbidden
+        return PolicyComparison(diagrams, before, after, roles, ports, NOW)
 
     def change(header: Mapping[str, int]) -> VerdictChange | None:
         port, values = header["in_port"], [header[name] for name in FIELDS]
-        comparison, forbidden = compared((before.switch.role_of(port), after.switch.role_of(port)))
-        may_before, may_after = (not evaluate(each, values) for each in forbidden)
+        comparison = compared((before.switch.role_of(port), after.switch.role_of(port)))
+        may_before, may_after = (not evaluate(each, values) for each in comparison.forbidden)
         found: VerdictChange | None = evaluate(comparison.changes((may_before, may_after)), values)
         return found
 

@@ -180,3 +180,27 @@ def test_of_a_file_that_has_not_changed_a_switch_is_used_again() -> None:
     assert changed[:4] == loaded(bindings=BINDINGS.replace("100.64.0.1\n", "100.64.0.2\n"))[:4]
     wrong = loaded(bindings="port,address\n1,x\n", before=before)
     assert loaded(bindings="port,address\n1,x\n", before=wrong).errors == wrong.errors != ()
+
+
+def test_a_row_may_name_a_vlan() -> None:
+    policy = loaded(
+        POLICY.replace("uplink_ports: [5]", "uplink_ports: [5]\n    vlans: {1: [100, 200, untagged]}"),
+        EXCEPTIONS.replace("access-1/3", "access-1/1/200"),
+        "port,vlan,address\n1,100,100.64.0.1\n1,200,100.64.0.2\n1,100,100.64.0.3\n1,untagged,100.64.0.5\n",
+    ).policy
+    assert policy is not None
+    assert policy.exceptions[1].source == SubscriberPort("access-1", 1, 200)
+    assert [
+        (each.port, each.vlan, len(each.addresses)) for each in policy.switches["access-1"].bindings[1:]
+    ] == [
+        (1, 100, 2),
+        (1, 200, 1),
+        (1, 0, 1),
+    ]
+
+
+def test_a_row_with_a_vlan_that_the_port_may_not_carry_is_wrong() -> None:
+    (problem,) = loaded(bindings="port,vlan,address\n1,300,100.64.0.1\n").errors
+    assert problem.message.startswith("port 1 of access-1 may not carry tag 300;")
+    (problem,) = loaded(bindings="port,vlan,address\n1,5000,100.64.0.1\n").errors
+    assert problem.message.startswith("'5000' is not a VLAN;")
