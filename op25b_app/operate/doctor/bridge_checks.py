@@ -28,6 +28,7 @@ def check_bridge(
     """Yield findings about a bridge; ``expected`` is what the policy wants of it, None where unknown."""
     if bridge.datapath_id is None:
         yield _no_datapath(bridge)
+        yield from check_mirrors(bridge, expected)
         return
     datapath = "user-space datapath" if bridge.datapath_type == "netdev" else "datapath of the kernel"
     yield ok(f"datapath id {bridge.datapath_id:#x}, {datapath}")

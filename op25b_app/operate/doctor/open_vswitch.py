@@ -251,7 +251,7 @@ def _mirror(row: Row, bridge: Row, listed: Mapping[str, Mapping[str, Row]]) -> M
 
 def _counters(way: str | None) -> Counters | None:
     flows = _ofctl(way, "dump-flows", f"cookie={COOKIE_OWNER << 48:#x}/{0xFFFF << 48:#x}")
-    ports = _ofctl(way, "dump-ports")
+    ports = None if flows is None else _ofctl(way, "dump-ports")
     if flows is None or ports is None:
         return None
     handed_over = re.findall(r"n_packets=(\d+).*actions=NORMAL$", flows, re.MULTILINE)

@@ -14,7 +14,7 @@ from op25b_app.operate.candidate import InForce
 from op25b_app.operate.doctor.bridge_checks import check_bridge
 from op25b_app.operate.doctor.examination import examine
 from op25b_app.operate.doctor.listening_address import ListeningAddress
-from op25b_app.operate.doctor.open_vswitch import Bridge, OpenFlowController, OpenVSwitch
+from op25b_app.operate.doctor.open_vswitch import Bridge, Mirror, OpenFlowController, OpenVSwitch
 from op25b_app.operate.doctor.state_checks import MAX_SWITCHES, REMEDIES
 from op25b_app.operate.report import status_report
 from op25b_app.sync.status import CONVERGED, State, Status
@@ -161,6 +161,16 @@ def test_the_local_port_of_a_bridge_has_a_role_or_is_found_once_it_is_up() -> No
     for is_up in (True, False):
         (line,) = roles_told({**nobody, "trusted": [LOCAL_PORT]}, local_is_up=is_up)
         assert line.startswith("1 ports, each with its role")
+
+
+def test_mirrors_of_a_bridge_without_a_datapath_are_found_too() -> None:
+    mirror = Mirror("uuid", "m", selects=True, output_name="", output_ports=frozenset(), output_vlan=7)
+    bridge = BRIDGE._replace(datapath_id=None, mirrors=(mirror,))
+    findings = check_bridge(bridge, None, (3, 1), here=True, listening=ListeningAddress())
+    assert [each.what for each in findings] == [
+        "has no datapath (datapath_type is netdev)",
+        "mirror m copies frames to VLAN 7",
+    ]
 
 
 def test_open_vswitch_that_may_not_be_asked_need_not_be_started() -> None:
