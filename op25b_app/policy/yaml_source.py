@@ -266,7 +266,7 @@ class _Composer:
     def _aliased(self, event: Any, depth: int) -> _Node:
         node = self._anchored.get(event.anchor)
         if node is None:
-            problem = f"found undefined alias {event.anchor!r}"
+            problem = f"found undefined alias {quoted(event.anchor)}"
             raise _UnreadableError(self._location(_at(event)), _not_yaml(problem))
         if isinstance(node.places, _Places):
             self._added += node.places.size

@@ -60,6 +60,14 @@ def test_what_grows_without_end_is_one_error_soon(text: str, expected: str) -> N
     assert time.process_time() - before < (5 if len(text) > 100_000 else 1)
 
 
+def test_a_long_alias_is_not_quoted_whole() -> None:
+    (line,) = errors(SMALLEST.replace("[192.0.2.0/24]", "*" + "x" * 100_000))
+    assert line == (
+        f"policy.yaml:1:26: error: not YAML: found undefined alias '{'x' * 57}...'; "
+        "look at this line and the one above it"
+    )
+
+
 def test_aliases_that_many_switches_share_are_no_bomb() -> None:
     switch = "dpid: {0}, subscriber_ports: *ports, uplink_ports: [49], vlans: *vlans"
     vlans = ", ".join(f"{port}: [untagged, 0, 1, 2, 3, 4, {port}]" for port in range(1, 49))
