@@ -57,7 +57,7 @@ def _validate(source: YamlSource) -> tuple[PolicySchema, list[Diagnostic]]:
     """
     errors = Errors()
     for path, key in _missing(source.value):
-        errors.add(source.key_place(path), f"'{key}' is missing{_below(path)}; write it")
+        errors.add_later(partial(_missing_key, source, path, key))
     while True:
         try:
             written = PolicySchema.model_validate(source.value)
@@ -170,6 +170,10 @@ def _path(location: tuple[int | str, ...]) -> Path:
 
 def _below(path: Path) -> str:
     return f" under '{path[-1]}'" if path and isinstance(path[-1], str) else ""
+
+
+def _missing_key(source: YamlSource, path: Path, key: str) -> Diagnostic:
+    return error(source.key_place(path), f"'{key}' is missing{_below(path)}; write it")
 
 
 def _problem(source: YamlSource, path: Path, detail: Any) -> Diagnostic:
