@@ -84,7 +84,10 @@ class PolicyManager:
         If not, nothing has changed. With ``unless_same`` an unchanged policy is left alone.
         """
         candidate = self.read_candidate(at, with_effect=with_effect)
-        if unless_same and not self.in_force.kept and candidate.loaded.digest == self.in_force.digest:
+        loaded = candidate.loaded
+        # A file that cannot be read is not in the digest.
+        is_same = loaded.policy is not None and loaded.digest == self.in_force.digest
+        if unless_same and is_same and not self.in_force.kept:
             self.refused = None
             return candidate, False
         self._log_problems(candidate)

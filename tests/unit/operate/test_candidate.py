@@ -157,3 +157,17 @@ def test_files_that_are_included_are_read_again_kept_and_recalled(place: Place) 
     assert after.in_force.kept
     assert after.in_force.digest == policies.in_force.digest
     assert after.in_force.policy == policies.in_force.policy
+
+
+def test_a_further_file_that_cannot_be_read_is_reported(place: Place) -> None:
+    folder = place.path.parent / "more"
+    folder.mkdir()
+    manager = place.start(b"include: ['more/*']\n" + POLICY)
+    (folder / "a").symlink_to("missing")
+    place.reported.clear()
+    assert manager.reload(NOW + 60, unless_same=True)[1] is False
+    assert place.reported == [f"policy {place.path} refused: the one in force stays in force"]
+    assert manager.refused is not None
+    (folder / "a").unlink()
+    manager.reload(NOW + 120, unless_same=True)
+    assert manager.refused is None
