@@ -67,12 +67,13 @@ _MAX_STEPS = 3
 """Length of the longest path with an origin of its own: a key that a switch takes from its profile."""
 
 
-def join(files: Sequence[PolicyFile]) -> tuple[Document | None, list[Diagnostic]]:
+def join(files: Sequence[PolicyFile], *, is_whole: bool) -> tuple[Document | None, list[Diagnostic]]:
     """Return the document of a policy's files, the policy file first, and what is wrong between them.
 
+    Where others could not be read, ``is_whole`` is False: what these files lack may stand there.
     There is no document where the switches have more ports than those of any network.
     """
-    joined = _Joined(files)
+    joined = _Joined(files, is_whole=is_whole)
     document = joined.document()
     too_many = [*_too_many_ports(document)]
     return None if too_many else document, [*joined.problems, *too_many]
@@ -81,8 +82,9 @@ def join(files: Sequence[PolicyFile]) -> tuple[Document | None, list[Diagnostic]
 class _Joined:
     """Values of several files under the keys of one, with their origins."""
 
-    def __init__(self, files: Sequence[PolicyFile]) -> None:
+    def __init__(self, files: Sequence[PolicyFile], *, is_whole: bool) -> None:
         self._files = files
+        self._is_whole = is_whole
         self._origins: dict[Path, _Origin] = {}
         self.problems: list[Diagnostic] = []
 
@@ -95,7 +97,8 @@ class _Joined:
             name: self._with_profile(name, switch, profiles) for name, switch in switches.items()
         }
         document = Document(PolicySchema.model_construct(**values), self._files[0].source, self._origins)
-        self.problems += [*self._missing(document), *_unused(document, switches)]
+        if self._is_whole:
+            self.problems += [*self._missing(document), *_unused(document, switches)]
         return document
 
     def _value(self, key: str) -> Any:
@@ -147,6 +150,8 @@ class _Joined:
     ) -> SwitchSection:
         """Return a switch with the keys of its profile that it does not have itself."""
         if switch.profile is None:
+            return switch
+        if switch.profile not in profiles and not self._is_whole:
             return switch
         if switch.profile not in profiles:
             known = names_in_words([*profiles]) or "none"

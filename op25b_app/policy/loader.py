@@ -33,6 +33,8 @@ from op25b_app.policy.source_files import (
 
 MAX_FILES = 10_000
 """Maximum number of files that a policy may include."""
+MAX_INCLUDE_DEPTH = 32
+"""Maximum number of files of which each includes the next."""
 
 MANY_OBJECTS = 100_000
 """Number of objects that a search for garbage walks over in some ten milliseconds."""
@@ -119,14 +121,15 @@ def _load(path: FilePath, at: float, files: Files, memory: Memory) -> Loaded:
     policy = None
     switches: Mapping[str, BuiltSwitch] = {}
     if path in gathered.policy_files:
-        document, more = join([*gathered.policy_files.values()])
+        document, more = join([*gathered.policy_files.values()], is_whole=gathered.is_whole)
         problems += more
         if document is not None:
             builder = Builder(document, files, memory.switches)
             policy = builder.policy(memory.space)
             switches = builder.built
             problems += builder.problems
-            found = checks.check(policy, document, at)
+            # Where a file is missing, what the others say of it would seem wrong.
+            found = checks.check(policy, document, at) if gathered.is_whole else []
             if _has_error(problems):
                 # Invalid parts are missing here, so a warning about the rest may be false.
                 found = [problem for problem in found if problem.severity == "error"]
@@ -151,26 +154,46 @@ class _Gathered:
     def __init__(self, files: Files, before: Mapping[FilePath, PolicyFile]) -> None:
         self._files = files
         self._before = before
-        self._named: set[FilePath] = set()
+        self._named: dict[FilePath, int] = {}
+        """Files that are named so far, each with the number of files through which it is included."""
+        self._texts: dict[str, str] = {}
+        """Text of the first file read by each path, written without ``..``."""
         self.policy_files: dict[FilePath, PolicyFile] = {}
         self.problems: list[Diagnostic] = []
+        self.is_whole = True
+        """Whether every file could be read."""
 
     def read(self, path: FilePath) -> None:
         """Read a policy file, the files that it includes, and those that they include."""
-        self._named.add(path)
+        self._named[path] = 0
         waiting = deque([(path, SourceLocation(str(path), 1, 1))])
         while waiting:
             file, named_at = waiting.popleft()
             text, problems = self._files.text(file, named_at, MAX_POLICY_BYTES)
             self.problems += problems
-            if text is None:
+            if text is not None and self._is_known(file, text):
                 continue
-            read, problems = read_policy_file(str(file), text, self._before.get(file))
-            self.problems += problems
+            read = None
+            if text is not None:
+                read, problems = read_policy_file(str(file), text, self._before.get(file))
+                self.problems += problems
             if read is None:
+                self.is_whole = False
                 continue
             self.policy_files[file] = read
+            before = len(self.problems)
             waiting += self._included(file, read)
+            self.is_whole &= not _has_error(self.problems[before:])
+
+    def _is_known(self, path: FilePath, text: str) -> bool:
+        """Return whether a file was read by another path to it, as by ``sub/../a.yaml``.
+
+        Where ``sub`` is a symbolic link, this may be another file, so the text has to be the same.
+        """
+        plain = os.path.normpath(path)
+        is_known = self._texts.get(plain) == text
+        self._texts.setdefault(plain, text)
+        return is_known
 
     def _included(self, path: FilePath, file: PolicyFile) -> Iterator[tuple[FilePath, SourceLocation]]:
         """Yield the files that a file includes and that nothing named before, each with where it is named."""
@@ -179,7 +202,11 @@ class _Gathered:
             for included in self._matching(path.parent / name, place):
                 if included in self._named:
                     continue
-                self._named.add(included)
+                if self._named[path] == MAX_INCLUDE_DEPTH:
+                    what = f"more than {MAX_INCLUDE_DEPTH} files include one another in a row"
+                    self.problems.append(error(place, f"{what}; include this one in the policy file itself"))
+                    return
+                self._named[included] = self._named[path] + 1
                 if len(self._named) > MAX_FILES:
                     what = f"with this the policy includes more than {MAX_FILES:,} files"
                     self.problems.append(error(place, f"{what}; write several switches into each"))
@@ -192,14 +219,18 @@ class _Gathered:
         names, problems = self._files.names(pattern.parent, place)
         self.problems += problems
         matching = [
-            pattern.parent / name
+            name
             for name in sorted(names)
             if fnmatchcase(name, pattern.name) and (pattern.name[0] == "." or name[0] != ".")
         ]
         if not matching and not problems:
             what = f"no file matches {quoted(str(pattern))}"
             self.problems.append(warning(place, f"{what}; correct the name, or take it out"))
-        return matching
+        for name in matching:
+            if not name.isprintable():
+                what = f"the file name {quoted(name)} has a character that cannot be printed"
+                self.problems.append(error(place, f"{what}; rename the file"))
+        return [pattern.parent / name for name in matching if name.isprintable()]
 
 
 def digest(contents: Iterable[bytes]) -> str:

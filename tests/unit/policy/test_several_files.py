@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from op25b_app.policy.loader import MAX_FILES, Loaded, load
+from op25b_app.policy.loader import MAX_FILES, MAX_INCLUDE_DEPTH, Loaded, load
 from op25b_app.policy.model import Mode
 
 NOW = 1_800_000_000.0
@@ -140,6 +140,55 @@ def test_files_of_prefixes_are_beside_the_file_that_names_them() -> None:
     result = loaded(files)
     assert result.policy is not None, result.problems
     assert str(result.policy.dynamic[0].place) == "/isp/sub/pools.txt:1:1"
+
+
+def test_a_file_is_read_once_whatever_its_path() -> None:
+    files = {
+        "policy.yaml": "include: [s/a.yaml]\n" + BASE,
+        "s/a.yaml": "include: [../policy.yaml, ../s/a.yaml]\n" + SWITCH.format(1),
+    }
+    files |= {"s/../policy.yaml": files["policy.yaml"], "s/../s/a.yaml": files["s/a.yaml"]}
+    result = loaded(files)
+    assert result.policy is not None, result.problems
+    assert len(result.files) == 4
+    # Behind a symbolic link it is another file.
+    files["s/../policy.yaml"] = "mode: monitor\n"
+    result = loaded(files)
+    assert result.policy is not None, result.problems
+    assert result.policy.switches["access-1"].mode is Mode.MONITOR
+
+
+@pytest.mark.parametrize("included", ["a.yaml", "missing/*"])
+def test_what_a_file_that_cannot_be_read_may_hold_is_not_called_missing(included: str) -> None:
+    files = {"policy.yaml": f"include: ['{included}']\nisp: {{name: A}}\n", "a.yaml": "a: ["}
+    (line,) = messages(files)
+    assert "cannot read the folder missing" in line or "a.yaml:1:5: error: not YAML" in line
+    switch = "{dpid: 1, profile: p, subscriber_ports: [1], serves: [100.64.0.0/24]}"
+    files["policy.yaml"] += f"switches: {{s: {switch}}}\n"
+    assert messages(files) == [line]
+
+
+def test_files_that_include_one_another_without_end_are_one_error() -> None:
+    files = {"policy.yaml": "include: [f1]\n" + BASE + SWITCH.format(1)}
+    files |= {f"f{number}": f"include: [f{number + 1}]" for number in range(1, 200)}
+    assert messages(files) == [
+        f"f{MAX_INCLUDE_DEPTH}:1:11: error: more than {MAX_INCLUDE_DEPTH} files include one another in a row;"
+        " include this one in the policy file itself"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"), [("a\nb", "a\\nb"), ("\x1b[31m", "\\x1b[31m"), ("\udcff", "\\udcff")]
+)
+def test_a_file_name_that_cannot_be_printed_is_an_error(name: str, shown: str) -> None:
+    files = {
+        "policy.yaml": "include: ['*.yaml']\n" + BASE + SWITCH.format(1),
+        f"{name}.yaml": "mode: monitor",
+    }
+    assert messages(files) == [
+        f"policy.yaml:1:11: error: the file name '{shown}.yaml' has a character that cannot be printed;"
+        " rename the file"
+    ]
 
 
 def test_too_many_files_are_one_error() -> None:
