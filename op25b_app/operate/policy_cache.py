@@ -56,8 +56,12 @@ def load_cached(path: Path, at: float) -> Loaded:
     directory = cache_directory()
     if directory is None:
         return load(path, at)
+    try:
+        here = Path.cwd()
+    except OSError:  # it was removed
+        return load(path, at)
     # Places name files as they were written, so another way to write the path has an entry of its own.
-    key = hashlib.sha256(f"{Path.cwd()}\0{path}".encode(errors="surrogateescape")).hexdigest()[:32]
+    key = hashlib.sha256(f"{here}\0{path}".encode(errors="surrogateescape")).hexdigest()[:32]
     place = directory / f"{key}{_SUFFIX}"
     if (policy := _recall(place)) is not None:
         return Loaded(policy, (), {}, "")
@@ -90,6 +94,7 @@ def _recall(place: Path) -> Policy | None:
         if (
             isinstance(entry, _Entry)
             and entry.code == _code()
+            and all(map(os.path.isfile, entry.files))  # what a FIFO holds can be read only once
             and all(_digest(read_file(Path(path))) == known for path, known in entry.files.items())
             and all(_names(os.listdir(path)) == known for path, known in entry.folders.items())
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -146,4 +147,25 @@ def test_without_a_directory_the_policy_is_read(
     policy: Path, directory: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(policy_cache.VARIABLE, directory)
+    assert load_cached(policy, NOW).policy is not None
+
+
+def test_a_fifo_is_read_once(policy: Path) -> None:
+    fifo = policy.parent / "fifo"
+    os.mkfifo(fifo)
+    for name in ("Example", "Other"):
+        text = POLICY.replace("isp: {", f"isp: {{name: {name}, ")
+        with ThreadPoolExecutor() as pool:
+            writing = pool.submit(fifo.write_text, text)
+            loaded = load_cached(fifo, NOW)
+            writing.result()
+        assert loaded.policy is not None, loaded.problems
+        assert loaded.policy.isp_name == name
+
+
+def test_a_removed_working_directory_costs_no_policy(policy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = policy.parent / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
     assert load_cached(policy, NOW).policy is not None
