@@ -147,13 +147,19 @@ class Builder:
     def _is_unchanged(self, built: BuiltSwitch, sources: Sequence[YamlSource]) -> bool:
         if len(sources) != len(built.sources) or any(map(is_not, sources, built.sources)):
             return False
+        unreadable: list[Diagnostic] = []
         for file, named_at, content in built.list_files:
+            before = len(self.problems)
             if file.form == BINDINGS:
                 self._bindings_of_file(file.path, named_at)
             else:
                 self._prefixes(file, named_at)
+            if file not in self._files.list_files:  # where the switch is built again, that reports it
+                unreadable += self.problems[before:]
+                del self.problems[before:]
             if self._files.list_files.get(file) is not content:
                 return False
+        self.problems += unreadable
         return True
 
     def _new_switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:

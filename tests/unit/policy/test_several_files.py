@@ -229,6 +229,19 @@ def test_a_file_that_has_not_changed_is_neither_read_nor_built_again() -> None:
     assert changed({"policy.yaml": files["policy.yaml"] + "\nhardening: {tunnels: block}"}) == set()
 
 
+def test_a_file_of_prefixes_that_is_gone_is_one_error() -> None:
+    served = SWITCH.format(1).replace("[5]", "[5], serves: [{file: a.txt}, {file: b.txt}]")
+    files = {"policy.yaml": BASE + served, "a.txt": "100.64.0.0/24\n", "b.txt": "100.64.1.0/24\n"}
+    before = loaded(files)
+    assert before.policy is not None, before.problems
+    for gone in ("b.txt", "a.txt"):
+        del files[gone]
+        after = loaded(files, before)
+        assert after.problems == loaded(files).problems
+        assert loaded(files, after).problems == after.problems
+        before = after
+
+
 def test_a_switch_takes_from_its_profile_what_it_does_not_have() -> None:
     text = f"""\
 {BASE}\
