@@ -29,6 +29,8 @@ Path = tuple[str | int, ...]
 
 MAX_DEPTH = 32
 """Maximum nesting depth of a file; a policy takes eight levels."""
+MAX_VALUES = 1_000_000
+"""Maximum number of values in a file; 1,000 switches of 46 lines each, with bindings, are 290,000."""
 MAX_ADDED = 200_000
 """Maximum number of values that aliases may add to the written ones."""
 MAX_WORDS = 200
@@ -252,7 +254,7 @@ class _Composer:
     def _node(self, event: Any, depth: int) -> _Node:
         kind = type(event)
         if kind is ScalarEvent:
-            self._written += 1
+            self._count(event)
             node = _Node(self._scalar(event), _at(event), event.value)
             if event.anchor is not None:
                 self._anchored[event.anchor] = node
@@ -282,7 +284,7 @@ class _Composer:
         following = self._next
         while (kind := type(event := following())) is not SequenceEndEvent:
             if kind is ScalarEvent and event.anchor is None:
-                self._written += 1
+                self._count(event)
                 value.append(self._scalar(event))
                 below.append(_at(event))
                 continue
@@ -319,7 +321,7 @@ class _Composer:
                 continue
             places: At | _Places
             if kind is ScalarEvent and event.anchor is None:
-                self._written += 1
+                self._count(event)
                 child, places, text = self._scalar(event), _at(event), event.value
             else:
                 child, places, text = self._node(event, depth + 1)
@@ -367,7 +369,7 @@ class _Composer:
         if start.anchor is not None:
             self._anchored[start.anchor] = node
         before = self._written + self._added, self._deepest
-        self._written += 1
+        self._count(start)
         self._deepest = depth
         return node, before
 
@@ -408,6 +410,12 @@ class _Composer:
             what = f"{quoted(text)} is not what its tag !!{kind} says"
             self._error(_at(event), f"{what}; take the tag out")
         return text
+
+    def _count(self, event: Any) -> None:
+        self._written += 1
+        if self._written > MAX_VALUES:
+            what = f"more than {MAX_VALUES:,} values in one file"
+            raise _UnreadableError(self._location(_at(event)), f"{what}; put switches into files to include")
 
     def _check_tag(self, event: Any, is_known: bool) -> None:
         if event.tag is None or is_known:

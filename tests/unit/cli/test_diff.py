@@ -114,7 +114,8 @@ def test_lines_that_lose_everything_come_first(tmp_path: Path) -> None:
     sentence = "23 of 24 lines lose all traffic but what gets them an address: nothing is bound to them"
     assert diff(EXAMPLE, new).stdout.splitlines()[0] == sentence
     lost = reported(EXAMPLE, new)["cut_off"]
-    assert lost == [{"switch": "access-1", "port": port} for port in range(1, 25) if port != 3]
+    ports = [port for port in range(1, 25) if port != 3]
+    assert lost == [{"switch": "access-1", "port": port, "vlan": None} for port in ports]
     assert reported(new, new)["cut_off"] == []
     assert reported(new, EXAMPLE)["cut_off"] == []
     policies = [load(path, 1_800_000_000.0).policy for path in (EXAMPLE, new)]

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from op25b_app.policy import source_files as files
+from op25b_app.policy import yaml_source
 from op25b_app.policy.loader import Loaded, load
 
 NOW = 1_800_000_000.0
@@ -66,6 +67,22 @@ def test_a_long_alias_is_not_quoted_whole() -> None:
         f"policy.yaml:1:26: error: not YAML: found undefined alias '{'x' * 57}...'; "
         "look at this line and the one above it"
     )
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("- a\n" * 2000, "1000:3"), (f"a: [{'{},' * 2000}]", "1:2999"), ("a: {" + "b: c," * 2000, "1:5")],
+)
+def test_a_file_of_too_many_values_is_one_error(
+    text: str, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(yaml_source, "MAX_VALUES", 1000)
+    many = "more than 1,000 values in one file; put switches into files to include"
+    found = errors(text)
+    if "b: c" in text:  # values of a key that is written twice count, too
+        assert found[-1].endswith(many)
+    else:
+        assert found == [f"policy.yaml:{place}: error: {many}"]
 
 
 def test_aliases_that_many_switches_share_are_no_bomb() -> None:
