@@ -1,4 +1,4 @@
-"""What cannot be read in a text, by line: the first faults, and the number of further ones."""
+"""Collect the faults of a text by line: the first of them, and the number of further ones."""
 
 from __future__ import annotations
 

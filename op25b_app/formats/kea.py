@@ -27,7 +27,7 @@ from op25b_app.net.prefix import WIDTH, Prefix
 
 _REQUIRED = ("address", "valid_lifetime", "expire", "state")
 _COMMA = "&#x2c"
-"""What Kea writes for a comma in a value."""
+"""Text that Kea writes for a comma in a value."""
 _ASSIGNED = "0"
 """State of a lease that a client holds; others are declined, expired, released or registered by a client."""
 _INFINITE = 0xFFFFFFFF

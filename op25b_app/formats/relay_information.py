@@ -1,4 +1,4 @@
-"""What relays add to the messages of DHCP clients: identifiers of the line (RFC 3046, RFC 8415)."""
+"""Read the identifiers of a line that relays add to messages of DHCP clients (RFC 3046, RFC 8415)."""
 
 from __future__ import annotations
 

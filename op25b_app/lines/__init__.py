@@ -1,1 +1,1 @@
-"""Which line has which address now: what lease databases and lists of lines say."""
+"""Tell from lease databases and lists of lines which line has which address now."""

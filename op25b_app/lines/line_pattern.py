@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from op25b_app.net.prefix import quoted
 
 FIELDS = ("remote_id", "circuit_id", "interface_id", "subscriber_id", "client_id", "hostname", "mac")
-"""What a lease may say of its holder.
+"""Fields of a lease that describe its holder.
 
 Identifiers that are printable ASCII stand as text, others in lower-case hexadecimal digits.
 """

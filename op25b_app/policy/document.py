@@ -18,7 +18,7 @@ MAX_PORTS_IN_ALL = 1 << 20
 
 
 class _Origin(NamedTuple):
-    """Where a value was written: in which file, and at which path of it."""
+    """The file in which a value was written, and its path there."""
 
     source: YamlSource
     path: Path

@@ -161,7 +161,7 @@ class _Gathered:
         self.policy_files: dict[FilePath, PolicyFile] = {}
         self.problems: list[Diagnostic] = []
         self.is_whole = True
-        """Whether every file could be read."""
+        """True where every file could be read."""
 
     def read(self, path: FilePath) -> None:
         """Read a policy file, the files that it includes, and those that they include."""

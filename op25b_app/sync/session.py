@@ -60,7 +60,7 @@ A plan after new refusals is not counted.
 
 @dataclass
 class _Table:
-    """What is known of the switch's table, until its policy or its connection is another."""
+    """Knowledge of the switch's table, until its policy or its connection is another."""
 
     wanted: Ruleset | None = None
     marker: FlowRule | None = None
