@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,11 +19,12 @@ from op25b_app.cli.arguments import (
     policy_argument,
     policy_or_exit,
     print_json,
-    switch_option,
     switch_or_fail,
 )
+from op25b_app.net.port_number import port_name
 
 if TYPE_CHECKING:
+    from op25b_app.policy.model import Policy
     from op25b_app.policy.packet import Packet
 
 _Text = TypeVar("_Text", str, bytes)
@@ -31,9 +33,14 @@ _Value = TypeVar("_Value")
 
 @click.command(short_help="Show the verdict for a packet, and its reason.")
 @policy_argument
-@switch_option
 @click.option(
-    "--in-port", type=PortParam(), required=True, metavar="N", help="The port of arrival, or LOCAL."
+    "--switch",
+    "switch_name",
+    metavar="NAME",
+    help="The switch, by its name in the policy [where --src is bound].",
+)
+@click.option(
+    "--in-port", type=PortParam(), metavar="N", help="The port of arrival, or LOCAL [where --src is bound]."
 )
 @click.option("--src", metavar="ADDRESS", help="Source address.")
 @click.option("--dst", metavar="ADDRESS", help="Destination address.")
@@ -49,10 +56,13 @@ _Value = TypeVar("_Value")
 @click.option("--packet", "frame", metavar="HEX", help="A whole frame instead of the fields above.")
 @at_option
 @json_option
-def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool, **fields: Any) -> None:
+def command(
+    path: Path, switch_name: str | None, in_port: int | None, at: float, as_json: bool, **fields: Any
+) -> None:
     """Show what one switch does with a packet.
 
-    The output has the verdict, the line of POLICY that decides, and the flow rule that applies it.
+    The output has the verdict, the line of POLICY that decides, and the flow rule that applies it. Without
+    --switch and --in-port, the packet comes from the line to which POLICY binds its source.
 
     Exits with 0 where the verdict is shown, permit or block. Exits with 1 where POLICY has errors, or its
     flow rules do not do what POLICY says, which is an error of op25b.
@@ -61,16 +71,24 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
     from op25b_app.compiler.simulate import deciding, trace, verdict
     from op25b_app.openflow.ofctl import format_rule
     from op25b_app.policy.decide import decide
+    from op25b_app.policy.model import SubscriberPort
 
     _refuse_fields_beside_a_frame(fields)
-    packet = _packet_of_frame(in_port, fields) if fields["frame"] else _packet_of_fields(in_port, fields)
+    _refuse_half_a_place(switch_name, in_port, fields)
+    make = _packet_of_frame if fields["frame"] else _packet_of_fields
+    packet = make(in_port or 0, fields)
     policy = policy_or_exit(path, at)
+    if switch_name is None or in_port is None:
+        switch_name, packet = _from_its_line(policy, packet, fields)
     switch = switch_or_fail(policy, switch_name)
     decision = decide(policy, switch, packet, at)
     passed = trace(compile_rules(policy, switch, at), packet)
     decider = deciding(passed)
     result = {
         "verdict": decision.verdict.value,
+        "switch": switch.name,
+        "port": packet.in_port,
+        "vlan": packet.tags[0] if packet.tags else None,
         "rule": decision.rule,
         "because": decision.because,
         "policy_file": decision.place.file,
@@ -82,6 +100,9 @@ def command(path: Path, switch_name: str, in_port: int, at: float, as_json: bool
         print_json(result)
     else:
         click.echo(f"{result['verdict']}: {result['because']}")
+        if in_port is None:
+            line = SubscriberPort(switch.name, packet.in_port, packet.tags[0] if packet.tags else None)
+            click.echo(f"  line      {line}")
         click.echo(f"  decision  {result['rule']}")
         click.echo(f"  policy    {decision.place}")
         click.echo(f"  flow      {result['flow']}")
@@ -102,6 +123,42 @@ def _refuse_fields_beside_a_frame(fields: dict[str, Any]) -> None:
     if fields["frame"] and given:
         options = ", ".join(f"--{name}" for name in given)
         raise click.UsageError(f"--packet is a whole frame; leave out {options}")
+
+
+def _refuse_half_a_place(switch_name: str | None, in_port: int | None, fields: dict[str, Any]) -> None:
+    """Raise click.UsageError where only one of switch and port is given, or neither for a whole frame."""
+    if (switch_name is None) is not (in_port is None):
+        given, missing = ("--switch", "--in-port") if in_port is None else ("--in-port", "--switch")
+        raise click.UsageError(f"{missing} is missing; write it, or leave out {given}, too")
+    if switch_name is None and fields["frame"]:
+        raise click.UsageError("--switch and --in-port are missing: where does the frame come in?")
+
+
+def _from_its_line(policy: Policy, packet: Packet, fields: dict[str, Any]) -> tuple[str, Packet]:
+    """Return the packet as it comes from the line to which its source is bound, and that line's switch.
+
+    It has the tag and the MAC address of that binding, unless options name others. Raises click.UsageError
+    where the source is bound to no line, or to several.
+    """
+    from op25b_app.policy.diagnostic import names_in_words
+
+    found = [
+        (switch, binding)
+        for switch in policy.switches.values()
+        for binding in switch.bindings
+        if any(listed.prefix.contains(packet.version or 0, packet.source) for listed in binding.addresses)
+    ]
+    if len(found) != 1:
+        lines = [f"port {port_name(binding.port)} of {switch.name}" for switch, binding in found]
+        where = f"bound to {names_in_words(lines)}" if lines else "bound to no line of this policy"
+        raise click.UsageError(f"{fields['src']} is {where}; name --switch and --in-port")
+    ((switch, binding),) = found
+    packet = replace(packet, in_port=binding.port)
+    if binding.vlan and fields["vlan"] is None:
+        packet = replace(packet, tags=(binding.vlan,))
+    if binding.mac is not None and fields["mac"] is None:
+        packet = replace(packet, eth_source=binding.mac)
+    return switch.name, packet
 
 
 def _packet_of_frame(in_port: int, fields: dict[str, Any]) -> Packet:

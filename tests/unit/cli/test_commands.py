@@ -256,6 +256,39 @@ def test_explain_names_verdict_policy_line_and_flow() -> None:
     assert "hard_timeout=65535" in reported["flow"]
 
 
+def test_explain_finds_the_line_of_a_bound_address(tmp_path: Path) -> None:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(
+        "isp: {mail_destinations: [192.0.2.25]}\naddress_space: {dynamic: [100.64.0.0/10]}\n"
+        "hardening: {source_validation: binding}\n"
+        "switches:\n  s:\n    {dpid: 1, subscriber_ports: [1-3], uplink_ports: [4], vlans: {2: [7]},\n"
+        "     bindings: [\n"
+        '      {port: 1, mac: "02:00:00:00:00:07", addresses: [100.64.0.1, "2001:db8::/56"]},\n'
+        "      {port: 2, vlan: 7, addresses: [100.64.0.2]},\n"
+        "      {port: 2, vlan: 7, addresses: [100.64.0.9]}, {port: 3, addresses: [100.64.0.9]}]}\n"
+    )
+    asked = ("explain", str(policy), "--dst", "203.0.113.5", "--dport", "587", "--json", "--src")
+    first, second = (json.loads(op25b(*asked, source).stdout) for source in ("100.64.0.1", "100.64.0.2"))
+    assert (first["verdict"], first["switch"], first["port"], first["vlan"]) == ("permit", "s", 1, None)
+    assert (second["verdict"], second["port"], second["vlan"]) == ("permit", 2, 7)
+    assert json.loads(op25b(*asked, "100.64.0.2", "--vlan", "8").stdout)["verdict"] == "block"
+    text = op25b("explain", str(policy), "--src", "100.64.0.2", "--dst", "203.0.113.5").stdout
+    assert "  line      port 2 of s, tag 7\n" in text
+    one_missing = "{} is missing; write it, or leave out {}, too"
+    for source, options, message in (
+        ("100.64.0.9", (), "100.64.0.9 is bound to port 2 of s, port 3 of s; name --switch and --in-port"),
+        ("100.64.0.5", (), "100.64.0.5 is bound to no line of this policy; name --switch and --in-port"),
+        ("100.64.0.1", ("--switch", "s"), one_missing.format("--in-port", "--switch")),
+        ("100.64.0.1", ("--in-port", "1"), one_missing.format("--switch", "--in-port")),
+    ):
+        result = op25b("explain", str(policy), "--dst", "203.0.113.5", "--src", source, *options)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    result = op25b("explain", str(policy), "--packet", "00" * 60)
+    assert result.exit_code == 2
+    assert "where does the frame come in?" in result.stderr
+
+
 def test_explain_takes_a_whole_frame() -> None:
     frame = frame_of(packet(1, 4, 0x64400001, 0xCB007119, 40000, 25)).hex()
     reported = explain("--packet", frame)
