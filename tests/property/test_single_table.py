@@ -105,7 +105,7 @@ def test_one_table_without_jumps_in_which_others_keep_their_place(policy: Policy
 @settings(max_examples=100, deadline=None)
 @given(sayable_policies())
 def test_compiling_again_later_gives_the_same_rules_and_cookies(policy: Policy) -> None:
-    rules, later = (compile_single_table(policy, policy.switches[SWITCH], at) for at in (NOW, NOW + 10))
+    rules, later = (compile_single_table(policy, policy.switches[SWITCH], at) for at in (NOW + 2, NOW + 12))
     assert [rule._replace(hard_timeout=0) for rule in rules] == [
         rule._replace(hard_timeout=0) for rule in later
     ]
