@@ -17,11 +17,11 @@ MAX_PATTERN = 1000
 """Maximum number of characters in a pattern."""
 
 _PART = re.compile(r"\{([^{}]*)\}|([^{}]+)")
-_LINE = re.compile(r"[^/]+/(?:[1-9][0-9]{0,9}|LOCAL)(?:/(?:0|[1-9][0-9]{0,3}))?", re.ASCII)
+_LINE = re.compile(r"[^/]+/(?:[1-9][0-9]{0,9}|LOCAL)(?:/(?:untagged|0|[1-9][0-9]{0,3}))?", re.ASCII)
 
 
 def line_name(text: str) -> str:
-    """Return ``SWITCH/PORT`` or ``SWITCH/PORT/VLAN`` as it is.
+    """Return ``SWITCH/PORT`` or ``SWITCH/PORT/VLAN`` as it is; the VLAN may be ``untagged``.
 
     Raises ValueError, its text a remedy, for anything else.
     """

@@ -144,7 +144,7 @@ def _source(text: str) -> Prefix | SubscriberPort:
 
 
 def _vlan(text: str) -> int:
-    return read_line_vlan(int(text) if text.isdecimal() else text)
+    return read_line_vlan(int(text) if text.isascii() and text.isdigit() and len(text) <= 4 else text)
 
 
 def _is_address(text: str) -> bool:

@@ -22,7 +22,7 @@ CSV = """\
 until,switch,Port,vlan,address,mac
 2027-03-31T00:00:00Z,access-1,3,,100.64.0.10,02:00:00:00:00:01
 1806451200,access-1,LOCAL,100,2001:db8:1::/56,
-,"access 2",4,0,100.64.0.11,
+,"access 2",4,untagged,100.64.0.11,
 """
 
 
@@ -89,7 +89,7 @@ def test_a_csv_file_has_its_columns_in_any_order() -> None:
         (
             Lease(Prefix.parse("100.64.0.10"), "access-1/3", 0x020000000001, None, 1806451200, 2),
             Lease(Prefix.parse("2001:db8:1::/56"), "access-1/LOCAL/100", None, None, 1806451200, 3),
-            Lease(Prefix.parse("100.64.0.11"), "access 2/4/0", None, None, None, 4),
+            Lease(Prefix.parse("100.64.0.11"), "access 2/4/untagged", None, None, None, 4),
         ),
         (),
         True,

@@ -92,6 +92,18 @@ def test_what_is_wrong_with_all_destinations_is_told_once() -> None:
     ]
 
 
+def test_a_line_may_be_one_vlan_of_a_port() -> None:
+    policy = POLICY.replace("uplink_ports: [5]", "uplink_ports: [5]\n    vlans: {3: [untagged, 100]}")
+    bindings = "port,vlan,address\n3,100,100.64.0.1\n3,untagged,100.64.0.2\n3,100,100.64.0.3\n2,,100.64.0.4\n"
+    result = loaded(policy, EXCEPTIONS.replace("access-1/3", "access-1/3/100"), bindings)
+    assert result.policy is not None, result.problems
+    assert result.policy.exceptions[1].source == SubscriberPort("access-1", 3, 100)
+    bound = [
+        (each.port, each.vlan, len(each.addresses)) for each in result.policy.switches["access-1"].bindings
+    ]
+    assert bound[1:] == [(3, 100, 2), (3, 0, 1), (2, None, 1)]
+
+
 def test_an_exception_may_start_later() -> None:
     header, first, rest = EXCEPTIONS.split("\n", 2)
     text = f"{header},starts\n{first},2027-03-01T00:00:00Z\n{rest.replace('203.0.113.25', '203.0.113.25,')}"
@@ -151,6 +163,14 @@ def test_what_is_wrong_in_a_file_of_bindings(row: str, expected: str) -> None:
     (problem,) = loaded(bindings=f"{BINDINGS}{row}\n").errors
     assert problem.message.startswith(expected)
     assert str(problem.place) == "sub/access-1.csv:6:1"
+
+
+@pytest.mark.parametrize("written", ["5000", "x", "-1", "01234"])
+def test_what_is_no_vlan_is_told(written: str) -> None:
+    (problem,) = loaded(bindings=f"port,vlan,address\n3,{written},100.64.0.1\n").errors
+    assert problem.message.startswith(f"'{written}' is not a VLAN;")
+    (problem,) = loaded(exceptions=f"name,source\na,access-1/3/{written}\n").errors
+    assert problem.message.startswith(f"'{written}' is not a VLAN;")
 
 
 def test_what_is_wrong_in_a_header() -> None:
