@@ -168,11 +168,11 @@ class _Reader:
             self._client = ""
 
     def _statement(self, number: int, lease: _Open, line: str) -> None:
-        first, *rest = line[:-1].split(None, 1)
-        words = _WORDS.get(first)
-        if words is None:
+        parts = line[:-1].split(None, 1)
+        words = _WORDS.get(parts[0], 0) if parts else 0
+        if not words:
             return
-        *named, value = first, *"".join(rest).split(None, words - 1)
+        *named, value = parts[0], *"".join(parts[1:]).split(None, words - 1)
         name = " ".join(named)
         if len(named) < words:
             self.faults.add(number, f"{quoted(line)} has no value; remove the lease")

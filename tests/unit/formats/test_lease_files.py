@@ -155,6 +155,7 @@ def test_what_is_wrong_in_a_file_of_kea(text: str, expected: list[str]) -> None:
         ("lease 100.64.0.9 {\n  option agent.remote-id access;\n}\n", ["2: 'access' is neither a text"]),
         ("lease 100.64.0.9 {\n  hardware ethernet 1:2;\n}\n}\n", ["2: '1:2' is not a MAC", "4: no block"]),
         ("lease 100.64.0.9 {\n  binding state;\n}\n", ["2: 'binding state;' has no value; remove the lease"]),
+        ("lease 100.64.0.999 {\n  ;\n}\n", ["1: '100.64.0.999' is not an IPv4 or IPv6"]),
         ("some words\n", ["1: 'some words' is no statement of a lease file; remove the line"]),
     ],
 )  # fmt: skip
