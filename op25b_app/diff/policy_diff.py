@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,11 +13,14 @@ from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.match_switches import pairs_of
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import Traffic
+from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import held_by
+from op25b_app.net.ranges import Ranges, common
 from op25b_app.policy.canonical import meaning, prefixes
 from op25b_app.policy.lint import unbound_lines
 from op25b_app.policy.model import MailException, Mode, Policy, SubscriberPort, Switch
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
+from op25b_app.verify.symbolic_policy import longest_match_stretches
 
 
 class RuleChanges(NamedTuple):
@@ -224,9 +227,18 @@ def _of_every_switch(policy: Policy, at: float) -> Hashable:
     return (
         meaning(policy, without=_NOT_OF_EVERY_SWITCH),
         frozenset(meaning(entry, without=_FOR_PEOPLE) for entry in exceptions),
-        tuple(held_by(prefix for prefix in bound if prefix.version == version) for version in (4, 6)),
+        tuple(_bound_static(policy, version, bound) for version in (4, 6)),
         frozenset((line, prefixes(policy.bound_to(line))) for line in lines),
     )
+
+
+def _bound_static(policy: Policy, version: int, bound: Sequence[Prefix]) -> Ranges:
+    """Return the static addresses that are bound to any line: elsewhere they are not exempt.
+
+    No other binding matters to another switch.
+    """
+    held = held_by(prefix for prefix in bound if prefix.version == version)
+    return common(held, longest_match_stretches(policy, version, is_static=True)) if held else ()
 
 
 def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:

@@ -61,7 +61,7 @@ def headline(traffic: Traffic) -> str:
     if traffic.other_ports:
         text += f", on {_ports(traffic.ports, traffic.other_ports)}"
     if traffic.partly:
-        text += ", not all of it (that depends on the port or on Ethernet addresses)"
+        text += ", not all of it (that depends on the port, the tag or Ethernet addresses)"
     return text
 
 

@@ -335,3 +335,17 @@ def test_where_a_thing_is_written_means_nothing() -> None:
     assert moved != BASE
     assert meaning(moved) == meaning(BASE)
     assert meaning(BASE.switches[NAME]) != meaning(BASE.switches[PEER])
+
+
+def test_a_binding_matters_to_other_switches_only_for_static_addresses() -> None:
+    base = replace(BASE, static=listed("100.64.8.0/24", "100.64.9.0/24"))
+
+    def matters_to_the_peer(prefix: str) -> bool:
+        bound = replace(
+            base.switches[NAME], bindings=(Binding(2, None, listed("100.64.8.0/24", prefix), PLACE),)
+        )
+        new = replace(base, switches=MappingProxyType({**base.switches, NAME: bound}))
+        return PEER not in effect(base, new, AT).untouched
+
+    assert matters_to_the_peer("100.64.9.0/24")
+    assert not matters_to_the_peer("100.64.99.0/24")
