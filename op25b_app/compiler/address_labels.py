@@ -70,6 +70,8 @@ class Addresses:
     @cached_property
     def space_by_line(self) -> Mapping[int, LpmTable[Space]]:
         """The space by IP version, with static space that is bound to a line of any switch as ``BOUND``."""
+        if not self._policy.static:  # bindings of other addresses change nothing here
+            return self.space
         bound = _covers(listed.prefix for _, listed in self._policy.bound_prefixes())
         return {
             version: table.changed(bound[version], _only_on_its_line) for version, table in self.space.items()
