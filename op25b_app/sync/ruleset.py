@@ -67,7 +67,7 @@ class Ruleset:
     @cached_property
     def meaning(self) -> Hashable:
         """Value equal for rules that do the same, time-outs aside; of lasting rules the identity."""
-        ending = [segment for segment in self.segments if any(rule.hard_timeout for rule in segment)]
+        ending = [segment for segment in self.segments if any(map(_HARD_TIMEOUT, segment))]
         lasting = tuple(id(segment) for segment in self.segments if segment not in ending)
         return lasting, frozenset((rule.key, rule.action) for segment in ending for rule in segment)
 

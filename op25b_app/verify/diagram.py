@@ -11,6 +11,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from functools import cache
+from itertools import compress
+from operator import is_, is_not
 from typing import Any, Final
 
 from op25b_app.verify.budget import Budget
@@ -72,6 +74,7 @@ class Diagrams:
         self._sizes = tuple(sizes)
         self._leaves: dict[Hashable, Diagram] = {}
         self._nodes: dict[tuple[int, tuple[int, ...], tuple[Diagram, ...]], Diagram] = {}
+        self.edge_count = 0
 
     def leaf(self, value: Hashable) -> Diagram:
         """Return the function that always returns ``value``."""
@@ -83,21 +86,18 @@ class Diagrams:
     def node(self, level: int, bounds: Sequence[int], children: Iterable[Diagram]) -> Diagram:
         """Return the function that tests one field; ``bounds`` ascend to the last value of its domain."""
         self.budget.spend(len(bounds))
-        kept_bounds: list[int] = []
-        kept: list[Diagram] = []
-        for bound, child in zip(bounds, children, strict=True):
-            if kept and kept[-1] is child:
-                kept_bounds[-1] = bound
-            else:
-                kept_bounds.append(bound)
-                kept.append(child)
+        kept_bounds, kept = tuple(bounds), tuple(children)
+        if any(map(is_, kept, kept[1:])):
+            ends = [*map(is_not, kept, kept[1:]), True]
+            kept_bounds, kept = tuple(compress(kept_bounds, ends)), tuple(compress(kept, ends))
         if len(kept) == 1:
             return kept[0]
-        key = (level, tuple(kept_bounds), tuple(kept))
+        key = (level, kept_bounds, kept)
         node = self._nodes.get(key)
         if node is None:
             values = frozenset().union(*{child.values for child in set(kept)})
-            node = self._nodes[key] = Diagram(level, None, key[1], key[2], values)
+            node = self._nodes[key] = Diagram(level, None, kept_bounds, kept, values)
+            self.edge_count += len(kept)
         return node
 
     def intervals(

@@ -31,6 +31,8 @@ from op25b_app.verify.trace import Trace, possible_traces
 
 LAST_PORT = 0xFFFFFEFF
 """Highest physical port number; the reserved port LOCAL is above it (OpenFlow 1.3.5, section 7.2.1)."""
+TOLERANCE = 2.0
+"""Seconds that an exception may start or end before or after a table is read."""
 _MAX_RULES_NAMED = 3
 _MAX_TRACES = 64
 """Maximum number of ways of a packet that are tried where rules of one priority compete."""
@@ -119,12 +121,19 @@ def prove(
     return undecided or Proven(classes)
 
 
+def moments_about(policy: Policy, at: float, tolerance: float = TOLERANCE) -> list[float]:
+    """Return the moments of which one will do for a table read about ``at``, as ``violation`` says."""
+    written = (moment for entry in policy.exceptions for moment in (entry.starts, entry.expires))
+    changes = [moment for moment in written if moment is not None and abs(moment - at) <= tolerance]
+    return list(dict.fromkeys((at, *(moment for change in changes for moment in (change - 1, change)))))
+
+
 def violation(
     policy: Policy,
     switch: Switch,
     rules: Sequence[StoredRule],
     at: float,
-    tolerance: float = 2.0,
+    tolerance: float = TOLERANCE,
     is_over: Callable[[], bool] = lambda: False,
 ) -> str | None:
     """Return why a table read about ``at`` (seconds since 1970) is not proven; None where it is.
@@ -133,11 +142,8 @@ def violation(
     within ``tolerance`` seconds of ``at``, the policy before or after that moment will do. The number of
     op25b's rules limits the work; it ends early where ``is_over``, called now and then, returns True.
     """
-    written = (moment for entry in policy.exceptions for moment in (entry.starts, entry.expires))
-    changes = [moment for moment in written if moment is not None and abs(moment - at) <= tolerance]
-    moments = [at, *(moment for change in changes for moment in (change - 1, change))]
     failed: list[Result] = []
-    for moment in dict.fromkeys(moments):
+    for moment in moments_about(policy, at, tolerance):
         budget = Budget(steps_for(sum(rule.is_managed for rule in rules)), is_over)
         result = prove(policy, switch, rules, moment, budget=budget)
         if isinstance(result, Proven):
@@ -201,14 +207,18 @@ def ports_by_roles(old: Switch, new: Switch) -> dict[tuple[PortRole, PortRole], 
 
 
 def _domain(diagrams: Diagrams, role: PortRole, ports: Ranges) -> Diagram:
-    """Return the condition that a header can come in at these ports.
+    """Return the condition that a header can come in at these ports."""
+    return diagrams.both(diagrams.within(LEVELS["in_port"], ports), ethernet_domain(diagrams, role))
+
+
+def ethernet_domain(diagrams: Diagrams, role: PortRole) -> Diagram:
+    """Return the condition that a frame with this header comes in at ports of a role.
 
     An ethertype below 0x600 is a length; all lengths are one value. At trusted ports, LLDP to the nearest
     bridge is left out: no bridge forwards it (IEEE 802.1Q, table 8-1), so a rule that takes it stops no
     traffic.
     """
-    ethertypes = diagrams.within(LEVELS["eth_type"], [(ETH_LENGTH, 0xFFFF)])
-    domain = diagrams.both(diagrams.within(LEVELS["in_port"], ports), ethertypes)
+    domain = diagrams.within(LEVELS["eth_type"], [(ETH_LENGTH, 0xFFFF)])
     if role is not PortRole.TRUSTED:
         return domain
     lldp = diagrams.within(LEVELS["eth_type"], [(ETH_LLDP, ETH_LLDP)])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from typing import TypeAlias
 
 from op25b_app.net.nat64 import embed
 from op25b_app.net.prefix import WIDTH, Prefix
@@ -73,14 +74,15 @@ class SymbolicPolicy:
         by_ethertype = self._subscriber if role is PortRole.SUBSCRIBER else self._uplink
         result = self._first_of(self._other_ethertypes(role), Verdict.PERMIT)
         for eth_type, version in ((ETH_ARP, None), (ETH_IPV4, 4), (ETH_IPV6, 6)):
-            decisions = by_ethertype(_Side(self, version)) if version else self._arp(role)
+            decisions = by_ethertype(self._side(version)) if version else self._arp(role)
             seen = self._first_of(decisions, Verdict.PERMIT)
             result = self._diagrams.choose(self.one_of("eth_type", (eth_type,)), seen, result)
         if self._switch.mode is Mode.MONITOR:
-            return self._diagrams.map(
-                lambda verdict: Verdict.WOULD_BLOCK if verdict is Verdict.BLOCK else verdict, result
-            )
+            return self._diagrams.map(_counted, result)
         return result
+
+    def _side(self, version: int) -> _Side:
+        return _Side(self, version)
 
     def one_of(self, name: str, values: Iterable[int]) -> Diagram:
         """Return the condition that a field has one of these values."""
@@ -137,14 +139,19 @@ class SymbolicPolicy:
         if role is PortRole.UPLINK or self._validation is not SourceValidation.BINDING:
             return []
         diagrams = self._diagrams
-        claims = [self.inside("arp_spa", [_UNSPECIFIED[4]])]
+        claim = diagrams.either(self.inside("arp_spa", [_UNSPECIFIED[4]]), self._claimed_by_arp())
+        return [(diagrams.negation(claim), Verdict.BLOCK)]
+
+    def _claimed_by_arp(self) -> Diagram:
+        """Return the condition that a line claims, by ARP, an address that is bound to it."""
+        diagrams, claims = self._diagrams, []
         for binding in self._switch.bindings:
             sender = [entry.prefix for entry in binding.addresses if entry.prefix.version == 4]
             of_line = [self.from_line(binding.port, binding.vlan), self.inside("arp_spa", sender)]
             if binding.mac is not None:
                 of_line += [self.one_of("eth_src", (binding.mac,)), self.one_of("arp_sha", (binding.mac,))]
             claims.append(diagrams.both(*of_line))
-        return [(diagrams.negation(diagrams.either(*claims)), Verdict.BLOCK)]
+        return diagrams.either(*claims)
 
     def _subscriber(self, side: _Side) -> _Decisions:
         """Return decisions 0 to 6 of a subscriber port, for one IP version."""
@@ -307,10 +314,14 @@ class _Side:
     def static_here(self) -> Diagram:
         """Static addresses; a bound address only on a line that it is bound to."""
         diagrams = self._diagrams
-        bound = self.of_version(listed for _, listed in self._policy.bound_prefixes())
-        free = diagrams.negation(self._symbolic.inside(self.source, bound))
+        free = diagrams.negation(self._bound_anywhere())
         here = self._bound(self.source, check_mac=False)
         return diagrams.both(self._longest(self.source, is_static=True), diagrams.either(free, here))
+
+    def _bound_anywhere(self) -> Diagram:
+        """Return the condition that the source is bound to a line of any switch."""
+        bound = self.of_version(listed for _, listed in self._policy.bound_prefixes())
+        return self._symbolic.inside(self.source, bound)
 
     @cached_property
     def under_exception(self) -> Diagram:
@@ -379,6 +390,15 @@ class _Side:
 
     def _exactly(self, name: str, prefixes: Iterable[Prefix]) -> Diagram:
         return self._symbolic.inside(name, [prefix for prefix in prefixes if prefix.version == self.version])
+
+
+Side: TypeAlias = _Side
+"""What another reading of the policy may do in another way."""
+
+
+def _counted(verdict: Verdict) -> Verdict:
+    """Return the verdict of monitor mode."""
+    return Verdict.WOULD_BLOCK if verdict is Verdict.BLOCK else verdict
 
 
 def with_nat64(policy: Policy, prefixes: Iterable[Prefix]) -> list[Prefix]:
