@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import NamedTuple
 
@@ -20,7 +20,8 @@ from op25b_app.sync.reconcile import describe
 from op25b_app.sync.remedies import settings_without
 from op25b_app.sync.ruleset import Key, Ruleset
 from op25b_app.sync.update_plan import installation
-from op25b_app.verify.prove import violation
+from op25b_app.verify.prove import moments_about, violation
+from op25b_app.verify.prover import Prover
 
 _SMALL = 1 << 8
 """Rules from which equal segments are the same object; smaller ones are compared as a whole."""
@@ -68,13 +69,16 @@ class DesiredState(NamedTuple):
 class DesiredStates:
     """Compiles and proves a policy for its switches, once for all that need the same.
 
-    ``digest`` is the policy's. What ``previous`` has compiled is reused where nothing has changed.
+    ``digest`` is the policy's. What ``previous`` has compiled or proven is reused where nothing has changed.
+    One thread may compile while another one proves.
     """
 
     def __init__(self, policy: Policy, digest: str, previous: DesiredStates | None = None) -> None:
         self.digest = digest
         self._policy = policy
         self._compiler: Compiler = Compiler(policy, previous._compiler if previous else None)
+        self._prover: Prover = previous._prover if previous else Prover()
+        """Used in the thread of proofs alone."""
         self._rulesets: dict[tuple[int, ...], Ruleset] = {}
         self._segments: dict[Segment, Segment] = {}
         self._prepared: dict[str, Ruleset] = {}
@@ -189,13 +193,20 @@ class DesiredStates:
         name = self._definition(switch), wanted.meaning, others
         if (known := self._known_violation(name, wanted)) is not _UNKNOWN:
             return known
-        rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others, *markers)]
         self._remembered += 1 + len(others)
         if self._remembered > _MAX_PROOFS:
             self._proofs.clear()
             self._remembered = 0
-        self._proofs[name] = violation(self._policy, switch, rules, at)
+        self._proofs[name] = self._proven(switch, wanted, (*others, *markers), at)
         return self._proofs[name]
+
+    def _proven(self, switch: Switch, wanted: Ruleset, others: Sequence[FlowRule], at: float) -> str | None:
+        """Prove a table by what is known of other tables, or else from scratch."""
+        for moment in moments_about(self._policy, at):
+            if self._prover.proves(self._policy, switch, wanted.segments, moment, others):
+                return None
+        rules = [stored_rule(rule, describe(rule)) for rule in (*wanted.rules, *others)]
+        return violation(self._policy, switch, rules, at)
 
     def _is_judged(self, switch: Switch, wanted: Ruleset, others: frozenset[FlowRule]) -> bool:
         name = self._definition(switch), wanted.meaning, others

@@ -38,7 +38,6 @@ from op25b_app.policy.model import (
     Tunnels,
 )
 from op25b_app.sync.desired_state import _WITHOUT_VERDICT, DesiredStates
-from op25b_app.verify.prove import violation
 
 AT = 1_800_000_000.0
 PLACE = SourceLocation("policy.yaml", 1, 1)
@@ -242,11 +241,13 @@ def test_a_proof_for_one_switch_is_none_for_another_that_differs_in_it(
     """The other one's table is judged anew, though it is the same table."""
     judged: list[str] = []
 
-    def counted(policy: Policy, switch: Switch, *rest: Any, **named: Any) -> str | None:
-        judged.append(switch.name)
-        return violation(policy, switch, *rest, **named)
+    proven = DesiredStates._proven
 
-    monkeypatch.setattr("op25b_app.sync.desired_state.violation", counted)
+    def counted(states: DesiredStates, switch: Switch, *rest: Any) -> str | None:
+        judged.append(switch.name)
+        return proven(states, switch, *rest)
+
+    monkeypatch.setattr(DesiredStates, "_proven", counted)
     policy = side_by_side(field)
     desired_states = DesiredStates(policy, "5eed" * 16)
     one, other = (desired_states.of(each) for each in policy.switches.values())

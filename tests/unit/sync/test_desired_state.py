@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +14,9 @@ from op25b_app.net.prefix import Prefix
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import encode_flow_mod
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
-from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import MailException, Policy, Switch
 from op25b_app.sync.desired_state import DesiredStates
-from op25b_app.verify.prove import violation
 from tests.world import World
 
 TABLES = 254
@@ -53,11 +50,13 @@ def proofs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The switches for which something was proven."""
     proven: list[str] = []
 
-    def counted(policy: Policy, switch: Switch, rules: Sequence[StoredRule], at: float) -> str | None:
-        proven.append(switch.name)
-        return violation(policy, switch, rules, at)
+    judged = DesiredStates._proven
 
-    monkeypatch.setattr("op25b_app.sync.desired_state.violation", counted)
+    def counted(states: DesiredStates, switch: Switch, *rest: Any) -> str | None:
+        proven.append(switch.name)
+        return judged(states, switch, *rest)
+
+    monkeypatch.setattr(DesiredStates, "_proven", counted)
     return proven
 
 
