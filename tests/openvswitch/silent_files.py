@@ -22,10 +22,10 @@ GONE = "server-is-gone"
 VARIABLE = "TEST_ANSWER_SECONDS"
 """How long a file may take to answer."""
 _time = original("time")
-_read = policy_files.read_regular_file
+_read = policy_files.read_file_or_names
 
 
-def _read_when_it_answers(path: Path, most_bytes: int) -> bytes:
+def _read_when_it_answers(path: Path, most_bytes: int) -> bytes | tuple[str, ...]:
     while path.with_name(GONE).exists():
         _time.sleep(0.05)
     return _read(path, most_bytes)
@@ -40,7 +40,7 @@ def _look_when_they_answer(files: Iterable[Path]) -> Snapshot:
 
 if VARIABLE in os.environ:  # in a controller: op25b reads its files before this application is made
     setattr(file_threads, "ANSWER_SECONDS", float(os.environ[VARIABLE]))  # noqa: B010
-    setattr(policy_files, "read_regular_file", _read_when_it_answers)  # noqa: B010
+    setattr(policy_files, "read_file_or_names", _read_when_it_answers)  # noqa: B010
     importlib.import_module("op25b_app.controller.app").snapshot_of = _look_when_they_answer  # type: ignore[attr-defined]
 
 
