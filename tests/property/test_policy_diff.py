@@ -256,7 +256,9 @@ def test_a_switch_that_blocks_nothing_blocks_no_mail_of_dynamic_addresses(data: 
     reason = would_block_nothing(policy, switch, NOW)
     enforcing = replace(switch, mode=Mode.ENFORCE)
     hardening = replace(policy.hardening, source_validation=SourceValidation.PORT_25)
-    policy = replace(policy, hardening=hardening)
+    # An exception to come counts as if it had started: no other policy is compared then.
+    begun = tuple(replace(exception, starts=None) for exception in policy.exceptions)
+    policy = replace(policy, hardening=hardening, exceptions=begun)
     if reason is None:
         assert any(_blocked_mail(policy, enforcing)), "something is blocked"
     elif "monitor" not in reason:
