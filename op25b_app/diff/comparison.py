@@ -71,10 +71,15 @@ class PolicyComparison:
             )
         return self._changes[carried]
 
+    @cached_property
+    def tag_matters(self) -> bool:
+        """True where a verdict depends on which of its permitted tags a frame has."""
+        return any(tests(verdicts, _VLAN) for verdicts in self._verdicts)
+
     def changes_under(self, carried: Carried, tags: Ranges) -> Diagram:
         """Return ``changes``; where the tag matters, only those under ``tags``."""
         changes = self.changes(carried)
-        if not tests(changes, _VLAN):
+        if not self.tag_matters:
             return changes
         return self._diagrams.choose(self._diagrams.within(_VLAN, tags), changes, self._diagrams.leaf(None))
 
@@ -86,7 +91,7 @@ class PolicyComparison:
         diagrams, changes = self._diagrams, self.changes((True, True))
         ethertypes = diagrams.within(LEVELS["eth_type"], [(ETH_LENGTH, 0xFFFF)])
         here = diagrams.both(ethertypes, diagrams.within(_IN_PORT, self.usable_ports))
-        if tests(changes, _VLAN):
+        if self.tag_matters:
             here = diagrams.both(here, diagrams.negation(diagrams.either(*self.forbidden)))
         return diagrams.choose(here, changes, diagrams.leaf(None))
 
@@ -109,9 +114,9 @@ class PolicyComparison:
             [port for situation in self.situations if all(situation.carried) for port in situation.ports]
         )
 
-    def with_usual_tag(self, header: Mapping[str, int], changes: Diagram) -> dict[str, int]:
-        """Return an example of ``changes`` with a tag that its port may carry, if the tag does not matter."""
-        if tests(changes, _VLAN):
+    def with_usual_tag(self, header: Mapping[str, int]) -> dict[str, int]:
+        """Return a header of ``changes_of_carried`` with a tag that its port may carry."""
+        if self.tag_matters:
             return {**header}
         return {**header, "vlan_vid": self._usual_tag(header["in_port"])}
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from op25b_app.diff.classify import Constraints, kind_of, mail_kind_of, one_of_each_kind, paths
 from op25b_app.diff.comparison import PolicyComparison, SwitchPolicy
 from op25b_app.diff.example import find_in_region, find_usual
-from op25b_app.diff.regions import regions, tests
+from op25b_app.diff.regions import regions
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.ranges import Ranges, common, complement, merged
@@ -86,7 +86,7 @@ class SwitchDifference:
                 header = find_usual(changes, change, ports, self._usual_port(ports))
                 if header is None:
                     continue
-                if not tests(changes, LEVELS["vlan_vid"]):
+                if not comparison.tag_matters:
                     header["vlan_vid"] = tags[0][0]
                 known = found.get(change)
                 found[change] = Traffic(
@@ -116,7 +116,7 @@ class SwitchDifference:
             for change in _by_kind_changes(part.values):
                 header = find_usual(part, change, ports, self._usual_port(ports))
                 assert header is not None, "there is such a change at these ports"
-                header = comparison.with_usual_tag(header, part)
+                header = comparison.with_usual_tag(header)
                 if kind is Kind.ARP:
                     header["eth_type"] = ETH_ARP
                 yield Traffic(kind, change, comparison.roles, example=header)
@@ -149,7 +149,7 @@ class SwitchDifference:
             for region in regions(diagrams, where, version):
                 port = self._usual_port(region.ports)
                 header = find_in_region(diagrams, where, region, constraints, port)
-                header = comparison.with_usual_tag(header, where)
+                header = comparison.with_usual_tag(header)
                 others = common(comparison.usable_ports, complement(region.ports, 1, LOCAL_PORT))
                 yield Traffic(
                     kind=kind,
