@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from op25b_app.formats.fault import Faults
 from op25b_app.formats.lease_record import (
-    MAX_LEASES,
     MAX_LINE,
     LeaseRecord,
     LeaseRecords,
@@ -21,6 +20,7 @@ from op25b_app.formats.lease_record import (
     octets,
     seconds,
     whole_lines,
+    within_limit,
 )
 from op25b_app.net.prefix import Prefix, quoted
 
@@ -87,13 +87,8 @@ def read_isc(text: str) -> LeaseRecords:
     reader = _Reader()
     for number, line in numbered(lines):
         reader.line(number, line)
-        if len(reader.records) > MAX_LEASES:
-            reader.records = [*last_of_each(reader.records)]
-            if len(reader.records) > MAX_LEASES:
-                what = f"with this the file has more than {MAX_LEASES:,} leases; split it"
-                reader.faults.add(number, what)
-                reader.records.pop()
-                break
+        if not within_limit(reader.records, number, reader.faults):
+            break
     is_complete = is_complete and not reader.depth
     return LeaseRecords(last_of_each(reader.records), reader.faults.reported(), is_complete)
 

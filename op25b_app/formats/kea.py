@@ -8,7 +8,6 @@ from typing import Any
 
 from op25b_app.formats.fault import Faults
 from op25b_app.formats.lease_record import (
-    MAX_LEASES,
     MAX_LINE,
     LeaseRecord,
     LeaseRecords,
@@ -21,6 +20,7 @@ from op25b_app.formats.lease_record import (
     octets,
     seconds,
     whole_lines,
+    within_limit,
 )
 from op25b_app.formats.relay_information import relay_options, sub_options
 from op25b_app.net.prefix import WIDTH, Prefix
@@ -74,12 +74,8 @@ def read_kea(text: str) -> LeaseRecords:
             records.append(_record(number, dict(zip(header, values, strict=False))))
         except ValueError as failure:
             faults.add(number, str(failure))
-        if len(records) > MAX_LEASES:
-            records = [*last_of_each(records)]
-            if len(records) > MAX_LEASES:
-                faults.add(number, f"with this the file has more than {MAX_LEASES:,} leases; split it")
-                records.pop()
-                break
+        if not within_limit(records, number, faults):
+            break
     return LeaseRecords(last_of_each(records), faults.reported(), is_complete)
 
 

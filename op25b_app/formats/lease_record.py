@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from op25b_app.formats.fault import Fault
+from op25b_app.formats.fault import Fault, Faults
 from op25b_app.formats.moment import LAST_MOMENT
 from op25b_app.net.prefix import Prefix, quoted
 
@@ -61,6 +61,20 @@ def last_of_each(records: Iterable[LeaseRecord]) -> tuple[LeaseRecord, ...]:
         last.pop(record.prefix, None)
         last[record.prefix] = record
     return tuple(last.values())
+
+
+def within_limit(records: list[LeaseRecord], number: int, faults: Faults) -> bool:
+    """Return whether a file may go on behind line ``number``; the fault is noted where it may not.
+
+    Where there are more than MAX_LEASES records, only the last of each prefix stays among them.
+    """
+    if len(records) > MAX_LEASES:
+        records[:] = last_of_each(records)
+    if len(records) <= MAX_LEASES:
+        return True
+    faults.add(number, f"with this the file has more than {MAX_LEASES:,} leases; split it")
+    records.pop()
+    return False
 
 
 def seconds(text: str) -> int:

@@ -180,9 +180,9 @@ def test_faults_are_counted_and_leases_bounded(monkeypatch: pytest.MonkeyPatch) 
         "50: '?' is no lease of dnsmasq; remove the line",
         "51: and 10 more lines of this file",
     ]
-    for module in ("kea", "isc", "dnsmasq"):
-        monkeypatch.setattr(f"op25b_app.formats.{module}.MAX_LEASES", 2)
     assert lease_record.MAX_LEASES > 2
+    for module in ("lease_record", "dnsmasq"):
+        monkeypatch.setattr(f"op25b_app.formats.{module}.MAX_LEASES", 2)
     for read, text in ((read_kea, KEA4), (read_isc, ISC4), (read_dnsmasq, DNSMASQ)):
         content = read(text)
         assert len(content.leases) == 2
