@@ -88,7 +88,7 @@ def command(
         "verdict": decision.verdict.value,
         "switch": switch.name,
         "port": packet.in_port,
-        "vlan": packet.tags[0] if packet.tags else None,
+        "vlan": packet.tag,
         "rule": decision.rule,
         "because": decision.because,
         "policy_file": decision.place.file,
@@ -101,8 +101,7 @@ def command(
     else:
         click.echo(f"{result['verdict']}: {result['because']}")
         if in_port is None:
-            line = SubscriberPort(switch.name, packet.in_port, packet.tags[0] if packet.tags else None)
-            click.echo(f"  line      {line}")
+            click.echo(f"  line      {SubscriberPort(switch.name, packet.in_port, packet.tag)}")
         click.echo(f"  decision  {result['rule']}")
         click.echo(f"  policy    {decision.place}")
         click.echo(f"  flow      {result['flow']}")

@@ -82,10 +82,9 @@ def _under_forbidden_tag(case: PacketContext) -> _Answer | None:
         if switch.role_of(packet.in_port) is PortRole.UPLINK:
             return None
         allowed = frozenset({None})
-    tag = packet.tags[0] if packet.tags else None
-    if tag in allowed:
+    if packet.tag in allowed:
         return None
-    which = "an untagged frame" if tag is None else f"a frame with tag {tag}"
+    which = "an untagged frame" if packet.tag is None else f"a frame with tag {packet.tag}"
     because = f"{which} on port {port_name(packet.in_port)} of {switch.name}, which may not carry it"
     return Verdict.BLOCK, because, hardening.encapsulation_place
 
@@ -149,7 +148,7 @@ def _source_of_another(case: PacketContext) -> _Answer | None:
     if hardening.source_validation is SourceValidation.BINDING:
         if is_bound_here(case, packet.version, packet.source):
             return None
-        line = SubscriberPort(case.switch.name, packet.in_port, packet.tags[0] if packet.tags else None)
+        line = SubscriberPort(case.switch.name, packet.in_port, packet.tag)
         because = f"{case.source} is not bound to {line}"
         return Verdict.BLOCK, because, place
     listed, _ = space(case, packet.source)

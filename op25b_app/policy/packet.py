@@ -54,6 +54,11 @@ class Packet:
     arp_sender_mac: int = 0
 
     @property
+    def tag(self) -> int | None:
+        """The number of the outermost tag; None without a tag."""
+        return self.tags[0] if self.tags else None
+
+    @property
     def is_tcp(self) -> bool:
         """True where a switch sees TCP."""
         return self.version is not None and self.protocol == TCP
