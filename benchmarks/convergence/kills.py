@@ -132,12 +132,13 @@ class Campaign:
         """Begin something, kill the controller in the middle of it, start it again and wait."""
         time.sleep(2 * QUEUE_SECONDS if restart else self._chance.uniform(*_QUIET_SECONDS))
         activity = "installing" if restart else self._chance.choice(("reloading", "repairing", "starting"))
-        self.examine()
-        emptied, before = time.time(), self._policy
+        with self._world.examined(self._traffic, self.records):
+            emptied, before = time.time(), self._policy
+            if activity == "reloading":
+                self._ask_for_reload()
         if activity == "installing":
             self._restart_switches()
         elif activity == "reloading":
-            self._ask_for_reload()
             time.sleep(self._chance.uniform(0, _RELOAD_SECONDS))
         elif activity == "repairing":
             self._deleter.delete_one()
@@ -152,10 +153,6 @@ class Campaign:
         self.moments[self._about(activity)] += 1
         self._world.kill()
         self._recover(before, restarted=emptied if restart else None)
-
-    def examine(self) -> None:
-        """While the tables are as they were when what was sent lately came by."""
-        self._world.examine(self._traffic, self.records)
 
     def _ask_for_reload(self) -> None:
         asked, before = time.time(), self._policy
@@ -226,11 +223,13 @@ def kills(
         deleter = _Deleter(world, _victims({*rules[0], *rules[1]}, frames), random.Random(seed))
         traffic = Traffic(world.wires, frames, rate, passing)
         campaign = Campaign(world, variants, traffic, deleter, seed)
-        with traffic, deleter:
-            for number in range(1, rounds + 1):
-                campaign.round(restart=number % RESTART_EVERY == RESTART_EVERY // 2)
-        world.wait_until_protected()
-        campaign.examine()
+        with traffic:
+            with deleter:
+                for number in range(1, rounds + 1):
+                    campaign.round(restart=number % RESTART_EVERY == RESTART_EVERY // 2)
+            world.wait_until_protected()
+            with world.examined(traffic, campaign.records):
+                pass
         tracebacks = sum(path.read_text().count("Traceback") for path in folder.glob("*/controller.log"))
     return Kills(
         (len(rules[0]), len(rules[1])),

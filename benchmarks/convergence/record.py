@@ -62,11 +62,19 @@ class Record:
 
         A packet was decided at some time between ``sent`` and ``dealt_with``. Policies come in their order.
         """
-        first = bisect.bisect_right(self._moments, sent, key=lambda each: each.begin) - 1
-        end = bisect.bisect_right(self._moments, dealt_with, key=lambda each: each.begin)
-        possible = self._moments[first:end]
+        possible = self._between(sent, dealt_with)
         policies = dict.fromkeys(policy for moment in possible for policy in moment.policies)
         return max((moment.kind for moment in possible), key=[*Kind].index), [*policies]
+
+    def is_confirmed(self, sent: float, dealt_with: float) -> bool:
+        """Return whether the tables followed the last policy for all the time that a packet took."""
+        possible = self._between(sent, dealt_with)
+        return all(moment.kind in (Kind.STEADY, Kind.REVALIDATING) for moment in possible)
+
+    def _between(self, sent: float, dealt_with: float) -> list[Moment]:
+        first = bisect.bisect_right(self._moments, sent, key=lambda each: each.begin) - 1
+        end = bisect.bisect_right(self._moments, dealt_with, key=lambda each: each.begin)
+        return self._moments[first:end]
 
 
 @dataclass

@@ -73,24 +73,28 @@ def reloads(
         with Traffic(world.wires, frames, rate, passing) as traffic:
             time.sleep(_BETWEEN_SECONDS)
             for number, variant in enumerate(variants[1:], start=1):
-                for name, step in _reload(world, records, number, variant).items():
+                for name, step in _reload(world, traffic, records, number, variant).items():
                     steps[name].append(step)
                 time.sleep(_BETWEEN_SECONDS)
-                world.examine(traffic, records)
+            with world.examined(traffic, records):
+                pass
             dropped = world.dropped_frames()
     if dropped:
         raise RuntimeError(f"{dropped} frames found a full socket buffer, and say nothing of switches")
     return [Reload(name, tuple(steps[name]), traffic.counts(name, records[name])) for name in names]
 
 
-def _reload(world: World, records: dict[str, Record], number: int, variant: Variant) -> dict[str, Step]:
+def _reload(
+    world: World, traffic: Traffic, records: dict[str, Record], number: int, variant: Variant
+) -> dict[str, Step]:
     variant.write(world.policy, world.names)
     before = {name: channel.flow_mods for name, channel in world.channels.items()}
     for channel in world.channels.values():
         channel.take_order()
-    asked = time.time()
-    for record in records.values():
-        record.changing(asked, number - 1, number)
+    with world.examined(traffic, records):
+        asked = time.time()
+        for record in records.values():
+            record.changing(asked, number - 1, number)
     world.reload()
     world.wait_until_protected()
     found = {}

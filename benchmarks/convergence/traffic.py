@@ -10,6 +10,7 @@ import threading
 import time
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from math import inf
 from types import TracebackType
 from typing import NamedTuple
@@ -96,6 +97,7 @@ class Traffic:
         self._examined = dict.fromkeys(sites, 0)
         self._failure: OSError | None = None
         self._ends, self._is_over = threading.Event(), threading.Event()
+        self._sending = threading.Lock()
         self._threads = [threading.Thread(target=each, daemon=True) for each in (self._send, self._receive)]
 
     def __enter__(self) -> Traffic:
@@ -113,10 +115,7 @@ class Traffic:
         self._ends.set()
         self._threads[0].join()
         if self._failure is None and kind is None:
-            self._send_passing(self.sent)
-            end = time.monotonic() + _LAST_SECONDS
-            while not self._all_decided() and time.monotonic() < end:
-                time.sleep(_ARRIVAL_SECONDS)
+            self._wait_until_decided()
         self._is_over.set()
         self._threads[1].join()
         if self._failure is not None:
@@ -127,45 +126,63 @@ class Traffic:
         """How many packets were sent on each site so far."""
         return len(self._sent)
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Send nothing inside; all that was sent before has been dealt with."""
+        with self._sending:
+            self._wait_until_decided()
+            yield
+
+    def _wait_until_decided(self) -> None:
+        if not self._sent:
+            return
+        self._send_passing(self.sent - 1)
+        end = time.monotonic() + _LAST_SECONDS
+        while not self._all_decided() and time.monotonic() < end:
+            time.sleep(_ARRIVAL_SECONDS)
+
     def _all_decided(self) -> bool:
         """Whether what was sent behind all packets has arrived."""
         passed = (found for ports in self._passed.values() for found in ports.values())
-        return all(found and found[-1].number == self.sent for found in passed)
+        return all(found and found[-1].number == self.sent - 1 for found in passed)
 
     def counts(self, site: str, record: Record) -> dict[str, Count]:
         """By the kind of moment at which it was sent: what became of every packet of a site."""
         found: dict[str, Count] = {}
-        for number, kind, passes in self._judged(site, record, 0, len(self._sent)):
+        for number, kind, passes, _ in self._judged(site, record, 0, len(self._sent)):
             arrived, stale = number in self._arrived[site], number in self._stale[site]
             found.setdefault(kind.value, Count()).add(passes, arrived=arrived, stale=stale)
         return found
 
     def examine(self, site: str, record: Record, passes_tables: Callable[[Probe], bool]) -> None:
-        """Look at each packet, since this was last asked, that leaked or was lost.
+        """Look at each packet that leaked or was lost since this was last asked; inside :meth:`paused`.
 
-        Where the tables would have treated it rightly, it is a stale flow in the switch's cache that did not,
-        and the packet counts as that.
+        Where the tables were those of a confirmed policy, and would have treated it rightly, it is a stale
+        flow in the switch's cache that did not, and the packet counts as that.
         """
         first, end = self._examined[site], len(self._sent)
-        time.sleep(_ARRIVAL_SECONDS)
-        for number, kind, passes in self._judged(site, record, first, end):
+        for number, _, passes, is_confirmed in self._judged(site, record, first, end):
             wrong = len({*passes}) == 1 and (number in self._arrived[site]) is not passes[-1]
             probe = self._probes[number % len(self._probes)]
-            if wrong and kind is Kind.STEADY and passes_tables(probe) is passes[-1]:
+            if wrong and is_confirmed and passes_tables(probe) is passes[-1]:
                 self._stale[site].add(number)
         self._examined[site] = end
 
     def _judged(
         self, site: str, record: Record, first: int, end: int
-    ) -> Iterator[tuple[int, Kind, list[bool]]]:
-        """Of each packet of some numbers: when it was decided, and whether it passes under what held then."""
+    ) -> Iterator[tuple[int, Kind, list[bool], bool]]:
+        """Yield of packets: number, kind of moment, whether it passes under what held then, is it confirmed.
+
+        The last as :meth:`Record.is_confirmed` says.
+        """
         known = len(self._sent)
         ports = [self._probes[number % len(self._probes)].port for number in range(known)]
         ends = dealt_with(ports, self._arrived[site], self._passed[site])
         for number in range(first, end):
             kind, policies = record.judge(self._sent[number], ends[number])
             passes = self._probes[number % len(self._probes)].passes
-            yield number, kind, [passes[policy] for policy in policies]
+            is_confirmed = record.is_confirmed(self._sent[number], ends[number])
+            yield number, kind, [passes[policy] for policy in policies], is_confirmed
 
     def _send(self) -> None:
         due = time.monotonic()
@@ -174,15 +191,16 @@ class Traffic:
                 return
             probe = self._probes[number % len(self._probes)]
             frame = probe.frame + _TRAILER.pack(_MARK, number)
-            self._sent.append(time.time())
-            try:
-                for wires in self._sites.values():
-                    wires[probe.port].send(frame)
-                if number % _PASSING_EVERY == 0:
-                    self._send_passing(number)
-            except OSError as error:
-                self._failure = error
-                return
+            with self._sending:
+                self._sent.append(time.time())
+                try:
+                    for wires in self._sites.values():
+                        wires[probe.port].send(frame)
+                    if number % _PASSING_EVERY == 0:
+                        self._send_passing(number)
+                except OSError as error:
+                    self._failure = error
+                    return
             due = max(due + self._pause, time.monotonic() - 1)
             time.sleep(max(0.0, due - time.monotonic()))
 

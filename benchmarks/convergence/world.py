@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -150,14 +150,20 @@ class World:
         """Whether a frame passes by a switch's tables as they are, whatever its cache does."""
         return "Datapath actions: drop" not in self.ovs.trace(switch, port, frame)
 
-    def examine(self, traffic: Traffic, records: Mapping[str, Record]) -> None:
-        """Look at packets that leaked or were lost, while the tables are as they were for those."""
-        for name, record in records.items():
+    @contextmanager
+    def examined(self, traffic: Traffic, records: Mapping[str, Record]) -> Iterator[None]:
+        """Look at packets that leaked or were lost, before the tables change.
 
-            def passes_tables(probe: Probe, switch: str = name) -> bool:
-                return self.passes_tables(switch, probe.port, probe.frame)
+        Nothing is sent inside: whoever changes the tables notes it there.
+        """
+        with traffic.paused():
+            for name, record in records.items():
 
-            traffic.examine(name, record, passes_tables)
+                def passes_tables(probe: Probe, switch: str = name) -> bool:
+                    return self.passes_tables(switch, probe.port, probe.frame)
+
+                traffic.examine(name, record, passes_tables)
+            yield
 
     def events(self) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = ask(self._socket, "GET", "/events")["events"]

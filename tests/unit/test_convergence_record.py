@@ -44,6 +44,16 @@ def test_every_policy_counts_that_may_have_decided(
     assert record.judge(sent, decided_by) == (kind, policies)
 
 
+@pytest.mark.parametrize(
+    ("sent", "decided_by", "confirmed"),
+    [(9.9, 9.95, True), (9.9, 10.1, False), (10.9, 11.1, False), (11.5, 14.0, True), (9.0, inf, False)],
+)
+def test_the_tables_are_confirmed_where_no_change_is_on_its_way(
+    record: Record, sent: float, decided_by: float, confirmed: bool
+) -> None:
+    assert record.is_confirmed(sent, decided_by) is confirmed
+
+
 def test_a_packet_that_is_under_way_when_a_switch_ends_may_end_with_it(record: Record) -> None:
     record.emptied(30.0, NEW)
     assert record.judge(28.0, 28.1) == (Kind.STEADY, [NEW])
