@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from op25b_app.formats.csv_table import rows
 from op25b_app.formats.fault import Faults
 from op25b_app.formats.lease_record import MAX_LEASES, mac_address, seconds, whole_lines
+from op25b_app.formats.line_pattern import line_name
 from op25b_app.formats.moment import moment
 from op25b_app.lines.lease import Lease, LeaseFile, diagnostic
-from op25b_app.lines.line_pattern import line_name
 from op25b_app.net.prefix import Prefix, quoted
 
 REQUIRED = ("switch", "port", "address")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from op25b_app.formats.fault import Faults
 from op25b_app.formats.lease_record import LeaseRecord, LeaseRecords
+from op25b_app.formats.line_pattern import LinePattern
 from op25b_app.lines.lease import Lease, LeaseFile, diagnostic
-from op25b_app.lines.line_pattern import LinePattern
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.diagnostic import Diagnostic
 

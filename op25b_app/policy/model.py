@@ -27,14 +27,17 @@ MAX_UDP_PORTS = 32
 
 
 class SourceLocation(NamedTuple):
-    """The place of a text in a file; line and column count from 1."""
+    """The place of a text in a file; line and column count from 1.
+
+    A line 0 is none: ``file`` is then where the text came from, such as another program.
+    """
 
     file: str
     line: int
     column: int
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}"
+        return f"{self.file}:{self.line}:{self.column}" if self.line else self.file
 
 
 class LocatedPrefix(NamedTuple):

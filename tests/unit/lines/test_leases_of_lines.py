@@ -10,9 +10,9 @@ from op25b_app.formats.dnsmasq import read_dnsmasq
 from op25b_app.formats.isc import read_isc
 from op25b_app.formats.kea import read_kea
 from op25b_app.formats.lease_record import LeaseRecords
+from op25b_app.formats.line_pattern import LinePattern
 from op25b_app.lines.csv_leases import csv_leases
 from op25b_app.lines.lease import Lease
-from op25b_app.lines.line_pattern import LinePattern
 from op25b_app.lines.server_leases import server_leases
 from op25b_app.net.prefix import Prefix
 from tests.unit.formats.samples import DNSMASQ, ISC4, KEA4, KEA6
