@@ -93,8 +93,8 @@ class Effect:
         )
 
 
-_NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions"})
-"""Fields of a policy that are only text for people, or compared by switch."""
+_NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions", "lines"})
+"""Fields of a policy that are only text for people, compared by switch, or felt as learned bindings."""
 _FOR_PEOPLE = frozenset({"name", "reason"})
 """Fields of an exception that are only text for people."""
 _WHICH_SWITCH = frozenset({"name", "dpid", "certificate"})

@@ -35,14 +35,18 @@ def csv_leases(file: str, text: str) -> LeaseFile:
             faults.add(row.line, f"with this the file has more than {MAX_LEASES:,} leases; split it")
             break
         try:
-            leases.append(_lease(row.line, row.values))
+            leases.append(lease_of_row(row.line, row.values))
         except ValueError as failure:
             faults.add(row.line, str(failure))
     problems = tuple(diagnostic(file, fault) for fault in faults.reported())
-    return LeaseFile(tuple(leases), problems, is_complete)
+    return LeaseFile(tuple(leases), problems, is_complete, not (leases or problems))
 
 
-def _lease(number: int, row: Mapping[str, str]) -> Lease:
+def lease_of_row(number: int, row: Mapping[str, str]) -> Lease:
+    """Return the lease that the values of a row describe, by the names of their columns.
+
+    Raises ValueError, its text a remedy, for values that are no lease.
+    """
     parts = [row["switch"], row["port"], *filter(None, [row.get("vlan", "")])]
     mac, until = row.get("mac", ""), row.get("until", "")
     return Lease(

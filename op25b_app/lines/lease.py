@@ -30,11 +30,13 @@ class LeaseFile(NamedTuple):
     """The leases of a file, and what cannot be read.
 
     ``complete`` is False where the last line, or lease, is only half there: it is left out, and no problem.
+    ``is_empty`` is True where the file names no address at all, not even one of an ended lease.
     """
 
     leases: tuple[Lease, ...]
     problems: tuple[Diagnostic, ...]
     complete: bool
+    is_empty: bool = False
 
 
 def diagnostic(file: str, fault: Fault) -> Diagnostic:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from operator import attrgetter
 from typing import NamedTuple
@@ -54,6 +54,13 @@ class Waiting(NamedTuple):
     reason: str
 
 
+class ClaimNews(NamedTuple):
+    """A claim that began or was renewed, or that ended."""
+
+    claim: Claim
+    ended: bool
+
+
 class _Entry(NamedTuple):
     """A claim and its age: one with a smaller number came before."""
 
@@ -69,6 +76,7 @@ class LineTable:
     """The claims of all sources; which of them hold, and which wait.
 
     ``changed`` holds the names of the switches whose learned bindings have changed since it was cleared.
+    ``news`` holds what has happened to claims since it was cleared, the oldest first.
     """
 
     def __init__(self) -> None:
@@ -89,6 +97,7 @@ class LineTable:
         self._ends: list[tuple[float, str, Prefix]] = []
         self._next_number = 0
         self.changed: set[str] = set()
+        self.news: deque[ClaimNews] = deque(maxlen=MAX_CLAIMS)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -172,9 +181,18 @@ class LineTable:
         """Number of claims that do not hold."""
         return len(self._waiting)
 
+    @property
+    def holds(self) -> int:
+        """Number of claims that hold."""
+        return len(self._holding)
+
     def count_of(self, source: str) -> int:
         """Return the number of claims of a source."""
         return len(self._of_source.get(source, ()))
+
+    def concerns(self, source: str, switch: str) -> bool:
+        """Return whether a claim of a source holds on a switch."""
+        return any(name == source for name, _ in self._of_switch.get(switch, ()))
 
     def holders(self, prefix: Prefix) -> list[Claim]:
         """Return the claims that hold and overlap a prefix, the shortest prefix first."""
@@ -225,6 +243,8 @@ class LineTable:
         self._of_source.setdefault(claim.source, set()).add(claim.prefix)
         if key in self._holding:  # renewed
             self._holding[key] = self._of_switch[claim.line.switch][key] = claim
+        if before is None or before.claim != claim:
+            self.news.append(ClaimNews(claim, ended=False))
         if claim.until is not None and (before is None or before.claim.until != claim.until):
             heapq.heappush(self._ends, (claim.until, *key))
             if len(self._ends) > 2 * len(self._entries) + _COMPACT_AT:
@@ -243,6 +263,7 @@ class LineTable:
             return None
         if waiting := self._without_room.get(entry.claim.line):
             waiting.discard((source, prefix))
+        self.news.append(ClaimNews(entry.claim, ended=True))
         of_prefix = self._by_prefix[prefix]
         del of_prefix[source]
         if not of_prefix:

@@ -38,4 +38,5 @@ def server_leases(files: Sequence[tuple[str, LeaseRecords]], pattern: LinePatter
             leases.append(Lease(record.prefix, line, record.mac, record.since, record.until, record.line))
     for (file, _), without_line in zip(files, faults, strict=True):
         problems += (diagnostic(file, fault) for fault in without_line.reported())
-    return LeaseFile(tuple(leases), tuple(problems), all(content.is_complete for _, content in files))
+    is_complete = all(content.is_complete for _, content in files)
+    return LeaseFile(tuple(leases), tuple(problems), is_complete, not last)

@@ -16,6 +16,9 @@ from op25b_app.policy.model import (
     Binding,
     Hardening,
     Inbound,
+    LearnedLines,
+    LineSource,
+    LineSourceKind,
     LocatedPrefix,
     MailException,
     Mode,
@@ -95,6 +98,7 @@ class Builder:
                 }
             ),
             address_space_place=self._document.key_place(("address_space",)),
+            lines=self._learned_lines(document),
             space_before=space_before,
         )
 
@@ -111,6 +115,28 @@ class Builder:
             encapsulation_place=self._document.key_place((*at, "encapsulation")),
             unreadable_tcp_place=self._document.key_place((*at, "unreadable_tcp")),
         )
+
+    def _learned_lines(self, document: PolicySchema) -> LearnedLines | None:
+        written = document.lines
+        if written is None:
+            return None
+        sources = []
+        places = self._document.item_places(("lines", "sources"))
+        for source, place in zip(written.sources, places, strict=True):
+            token = source.token_file
+            sources.append(
+                LineSource(
+                    name=f"DHCP {source.named}" if source.kind is LineSourceKind.DHCP else source.named,
+                    kind=source.kind,
+                    place=place,
+                    file=str(_beside(place.file, source.named)) if source.kind.is_file else None,
+                    pattern=source.pattern,
+                    token_file=str(_beside(place.file, token)) if token is not None else None,
+                    every=source.every,
+                )
+            )
+        place = self._document.key_place(("lines",))
+        return LearnedLines(tuple(sources), written.on_loss == "forget", written.stale, place)
 
     def _exceptions(self, document: PolicySchema) -> Iterator[MailException]:
         """Yield the exceptions: one for each destination, with the same name and place."""

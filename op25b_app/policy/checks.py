@@ -53,6 +53,7 @@ def check(policy: Policy, document: Document, at: float) -> list[Diagnostic]:
         *_datapath_ids(policy),
         *_exceptions(policy, at),
         *_static_without_line(policy),
+        *_sources_of_lines(policy),
         *_no_uplink(policy, document),
         *lint(policy, document),
         *(warning(exposure.place, exposure.text) for exposure in exposures(policy, at)),
@@ -151,16 +152,13 @@ def _lines(policy: Policy) -> Iterator[Diagnostic]:
     """Check that the lines of bindings and exceptions are subscriber ports of known switches."""
     for switch in policy.switches.values():
         for binding in switch.bindings:
-            line = SubscriberPort(switch.name, binding.port, binding.vlan)
-            yield from _line(policy, switch, line, binding.place)
+            bound = SubscriberPort(switch.name, binding.port, binding.vlan)
+            if problem := line_problem(policy, bound, binding.place):
+                yield problem
     for exception in policy.written_exceptions:
-        if not isinstance(exception.source, SubscriberPort):
-            continue
-        name = exception.source.switch
-        if name in policy.switches:
-            yield from _line(policy, policy.switches[name], exception.source, exception.place)
-        else:
-            yield error(exception.place, unknown_switch(name, policy.switches))
+        line = exception.source
+        if isinstance(line, SubscriberPort) and (problem := line_problem(policy, line, exception.place)):
+            yield problem
 
 
 def _vlans(policy: Policy) -> Iterator[Diagnostic]:
@@ -174,20 +172,21 @@ def _vlans(policy: Policy) -> Iterator[Diagnostic]:
                 yield warning(switch.place, _no_role(switch, port))
 
 
-def _line(
-    policy: Policy, switch: Switch, line: SubscriberPort, place: SourceLocation
-) -> Iterator[Diagnostic]:
+def line_problem(policy: Policy, line: SubscriberPort, place: SourceLocation) -> Diagnostic | None:
+    """Return what is wrong with a line that is named at a place; None where the policy has it."""
+    switch = policy.switches.get(line.switch)
+    if switch is None:
+        return error(place, unknown_switch(line.switch, policy.switches))
     port, carried = line.port, {tag or 0 for tag in switch.vlans.get(line.port, {None})}
     if switch.role_of(port) is not PortRole.SUBSCRIBER:
-        role = switch.role_of(port).value
-        yield error(
-            place, f"port {port_name(port)} of {switch.name} is its {role} port; a line is a subscriber port"
-        )
-    elif policy.hardening.block_encapsulation and line.vlan is not None and line.vlan not in carried:
+        what = f"port {port_name(port)} of {switch.name} is its {switch.role_of(port).value} port"
+        return error(place, f"{what}; a line is a subscriber port")
+    if policy.hardening.block_encapsulation and line.vlan is not None and line.vlan not in carried:
         what = f"port {port_name(port)} of {switch.name} may not carry {_tag_text(line.vlan)}"
-        yield error(place, f"{what}; add {line.vlan or 'untagged'} to its vlans, or correct it here")
-    elif not switch.has_role(port):
-        yield warning(place, _no_role(switch, port))
+        return error(place, f"{what}; add {line.vlan or 'untagged'} to its vlans, or correct it here")
+    if not switch.has_role(port):
+        return warning(place, _no_role(switch, port))
+    return None
 
 
 def _tag_text(vlan: int) -> str:
@@ -246,7 +245,9 @@ def _can_speak(policy: Policy, source: Prefix, destination: Prefix) -> bool:
 
 
 def _static_without_line(policy: Policy) -> Iterator[Diagnostic]:
-    """Yield one warning for all, at the place of the first."""
+    """Yield one warning for all, at the place of the first; none where addresses of lines are learned."""
+    if policy.lines is not None:
+        return
     bound = _addresses(listed for _, listed in policy.bound_prefixes())
     unbound = {version: _unbound(table, bound) for version, table in policy.space.tables.items()}
     count = sum(map(len, unbound.values()))
@@ -262,6 +263,19 @@ def _static_without_line(policy: Policy) -> Iterator[Diagnostic]:
     it = "it" if count == 1 else "them"
     what = f"no binding ties {', '.join(names)}{more} to a line"
     yield warning(shown[0][0].place, f"{what}: any line can borrow {it}; bind {it} under a switch's bindings")
+
+
+def _sources_of_lines(policy: Policy) -> Iterator[Diagnostic]:
+    first: dict[str, SourceLocation] = {}
+    for source in policy.lines.sources if policy.lines is not None else ():
+        if first.setdefault(source.name, source.place) != source.place:
+            what = f"lines are learned from {source.name} already ({first[source.name]})"
+            yield error(source.place, f"{what}; keep one of them")
+    validation = policy.hardening.source_validation
+    if first and validation is not SourceValidation.BINDING:
+        what = f"under 'source_validation: {validation.value}' learned addresses matter in static space only"
+        place = policy.hardening.source_validation_place
+        yield warning(place, f"{what}; write binding to hold each line to its own")
 
 
 def _unbound(table: LpmTable[Space], bound: Intervals) -> dict[Key, int]:

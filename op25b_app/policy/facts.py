@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
@@ -25,11 +25,21 @@ def in_effect(written: Policy, facts: Facts) -> Policy:
     Learned bindings come behind the written ones of a switch. Those of a switch that the policy does not have
     are left out.
     """
-    learned = {name: found for name, found in facts.bindings.items() if found and name in written.switches}
-    if not learned:
+    if not any(found for name, found in facts.bindings.items() if name in written.switches):
         return written
-    switches = dict(written.switches)
-    for name, bindings in learned.items():
-        switch = switches[name]
-        switches[name] = replace(switch, bindings=(*switch.bindings, *bindings))
-    return replace(written, switches=MappingProxyType(switches), space_before=written.space)
+    return after_change(written, facts, written, facts.bindings)
+
+
+def after_change(before: Policy, facts: Facts, written: Policy, changed: Iterable[str]) -> Policy:
+    """Return the policy in effect after facts about some switches have changed.
+
+    ``before`` was in effect, of the same ``written`` policy; other switches are taken from there, as the same
+    objects.
+    """
+    switches = dict(before.switches)
+    for name in changed:
+        switch, learned = written.switches.get(name), facts.bindings.get(name, ())
+        if switch is not None:
+            bindings = (*switch.bindings, *learned)
+            switches[name] = replace(switch, bindings=bindings) if learned else switch
+    return replace(before, switches=MappingProxyType(switches), space_before=before.space)

@@ -44,8 +44,11 @@ def lint(policy: Policy, document: Document) -> Iterator[Diagnostic]:
 
 
 def unbound_lines(policy: Policy) -> list[SubscriberPort]:
-    """Return the lines that can get an address and no further, since nothing is bound to them."""
-    if policy.hardening.source_validation is not SourceValidation.BINDING:
+    """Return the lines that can get an address and no further, since nothing is bound to them.
+
+    Where addresses of lines are learned, any line may get a binding.
+    """
+    if policy.hardening.source_validation is not SourceValidation.BINDING or policy.lines is not None:
         return []
     return [
         line
@@ -160,7 +163,7 @@ def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:
 def _forgotten_version(policy: Policy, document: Document) -> Iterator[Diagnostic]:
     """Warn of an IP version that lines lose: sources are validated, but none of its addresses is listed."""
     validation, place = policy.hardening.source_validation, policy.hardening.source_validation_place
-    if validation is SourceValidation.BINDING:
+    if validation is SourceValidation.BINDING and policy.lines is None:
         bound = {listed.prefix.version for _, listed in policy.bound_prefixes()}
         for version in _missing(bound):
             what = f"no binding has an IPv{version} address: every line loses IPv{version}"

@@ -9,6 +9,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
+from op25b_app.formats.line_pattern import LinePattern
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.address_space import AddressSpace
@@ -186,6 +187,57 @@ class Binding:
     vlan: int | None = None
 
 
+class LineSourceKind(enum.Enum):
+    """Kind of a source, by the key that names it in the policy."""
+
+    CSV = "file"
+    KEA = "kea"
+    ISC = "isc"
+    DNSMASQ = "dnsmasq"
+    URL = "url"
+    DHCP = "dhcp"
+
+    @property
+    def is_file(self) -> bool:
+        """True where the source is a file."""
+        return self not in (LineSourceKind.URL, LineSourceKind.DHCP)
+
+    @property
+    def needs_pattern(self) -> bool:
+        """True where a pattern makes lines of what a DHCP server knows of its clients."""
+        return self in (LineSourceKind.KEA, LineSourceKind.ISC, LineSourceKind.DNSMASQ)
+
+
+@dataclass(frozen=True, slots=True)
+class LineSource:
+    """One source of learned lines; ``file`` and ``token_file`` are paths, ``every`` is in seconds.
+
+    ``name`` is what the policy calls it; None for a value that its kind does not have.
+    """
+
+    name: str
+    kind: LineSourceKind
+    place: SourceLocation
+    file: str | None = None
+    pattern: LinePattern | None = None
+    token_file: str | None = None
+    every: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LearnedLines:
+    """Where a policy learns the addresses of lines from.
+
+    A source that was not read for ``stale`` seconds is silent. With ``forget_on_loss`` its claims then end;
+    otherwise they hold, past their ends too.
+    """
+
+    sources: tuple[LineSource, ...]
+    forget_on_loss: bool
+    stale: int
+    place: SourceLocation
+
+
 class CertificateName(NamedTuple):
     """The certificate that a switch must present: by SHA-256, or by attributes of its subject.
 
@@ -260,6 +312,8 @@ class Policy:
     exceptions: tuple[MailException, ...]
     switches: Mapping[str, Switch]
     address_space_place: SourceLocation
+    lines: LearnedLines | None = None
+    """Where addresses of lines are learned from; None for nowhere."""
     space_before: AddressSpace | None = field(default=None, compare=False, repr=False)
 
     @cached_property

@@ -27,6 +27,13 @@ from op25b_app.formats.moment import moment
 from op25b_app.formats.prefix_rows import OPTIONAL, OPTIONS, FileFormat
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.prefix import Prefix, quoted
+from op25b_app.policy.line_source import (
+    SOURCE_SCHEMA,
+    STALE_SECONDS,
+    LineSourceSection,
+    read_duration,
+    read_line_source,
+)
 from op25b_app.policy.model import (
     DHCP_PORTS,
     FIRST_FOREIGN_TABLE,
@@ -460,6 +467,8 @@ Vlans = Annotated[
         {"const": "untagged"},
     ),
 ]
+Duration = Annotated[int, PlainValidator(read_duration), _written("^[0-9]{1,9} ?[smhd]$")]
+SourceOfLines = Annotated[LineSourceSection, PlainValidator(read_line_source), WithJsonSchema(SOURCE_SCHEMA)]
 Choice = Literal["block", "permit"]
 ModeChoice = Literal["enforce", "monitor"]
 
@@ -576,6 +585,14 @@ class SwitchSection(ProfileSection):
     certificate: Certificate | None = None
 
 
+class LinesSection(Section):
+    """Addresses that change hands: where the controller learns them from."""
+
+    sources: list[SourceOfLines] = []
+    on_loss: Literal["keep", "forget"] = "keep"
+    stale: Duration = STALE_SECONDS
+
+
 class PolicySchema(Section):
     """A whole policy, or one file of it; required keys may stand in any of its files."""
 
@@ -588,6 +605,7 @@ class PolicySchema(Section):
     hardening: HardeningSection = HardeningSection()
     exceptions: list[ExceptionSection] = []
     profiles: dict[Name, ProfileSection] = {}
+    lines: LinesSection | None = None
     switches: dict[Name, SwitchSection] = Field(default={}, json_schema_extra={"minProperties": 1})
 
 

@@ -25,8 +25,8 @@ from op25b_app.verify.prefix_tree import Entry, PrefixTree, Ranked, difference
 from op25b_app.verify.symbolic_policy import Side, SymbolicPolicy, with_nat64
 
 _PREFIX = itemgetter(0)
-_OF_PARTS = frozenset({"dynamic", "static", "mail_destinations", "exceptions", "switches"})
-"""Fields of a policy that are known in parts."""
+_OF_PARTS = frozenset({"dynamic", "static", "mail_destinations", "exceptions", "switches", "lines"})
+"""Fields of a policy that are known in parts, or felt as learned bindings."""
 _MAX_LABELS = 1 << 18
 
 _Condition: TypeAlias = Callable[[Any], bool]

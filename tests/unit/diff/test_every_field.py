@@ -27,6 +27,7 @@ from op25b_app.policy.model import (
     CertificateName,
     Hardening,
     Inbound,
+    LearnedLines,
     LocatedPrefix,
     MailException,
     Mode,
@@ -148,6 +149,7 @@ OTHERWISE = {("Switch", "forwarding_table"): of("Switch", forwarding_table=7)}
 """What changes rules, and no verdict."""
 WITHOUT_EFFECT = {
     ("Policy", "isp_name"): of("Policy", isp_name="Another"),
+    ("Policy", "lines"): of("Policy", lines=LearnedLines((), False, 3600, PLACE)),
     ("MailException", "name"): of("MailException", name="another"),
     ("MailException", "reason"): of("MailException", reason="another"),
     ("Switch", "subscriber_ports"): of("Switch", subscriber_ports=frozenset({1, 2, 9})),
@@ -156,19 +158,22 @@ WITHOUT_EFFECT = {
 PARTS = {("Policy", "inbound"), ("Policy", "hardening"), ("Policy", "exceptions"), ("Policy", "switches")}
 PARTS |= {("Hardening", "tunnels")}
 """What is made of other parts, whose fields are looked at."""
+LEARNING = {("LearnedLines", name) for name in ("sources", "forget_on_loss", "stale")}
+LEARNING |= {("LineSource", name) for name in ("name", "kind", "file", "pattern", "token_file", "every")}
+"""How addresses of lines are learned. What was learned is felt, as bindings."""
 WHICH = {("Switch", "name"), ("Switch", "dpid")}
 """Which switch it is: told as renamed and as another datapath."""
 
 
 def all_fields() -> set[tuple[str, str]]:
     classes = [each for _, each in inspect.getmembers(model, inspect.isclass)]
-    parts = [each for each in classes if dataclasses.is_dataclass(each)]
+    parts = [each for each in classes if dataclasses.is_dataclass(each) and each.__module__ == model.__name__]
     named = [(part, field) for part in parts for field in dataclasses.fields(part) if field.compare]
     return {(part.__name__, field.name) for part, field in named if field.type != "SourceLocation"}
 
 
 def test_every_field_is_classified() -> None:
-    known = [CHANGES.keys(), OTHERWISE.keys(), WITHOUT_EFFECT.keys(), PARTS, WHICH]
+    known = [CHANGES.keys(), OTHERWISE.keys(), WITHOUT_EFFECT.keys(), PARTS, LEARNING, WHICH]
     assert all_fields() == set().union(*known)
     assert sum(map(len, known)) == len(all_fields())
 

@@ -12,7 +12,7 @@ from op25b_app.formats.kea import read_kea
 from op25b_app.formats.lease_record import LeaseRecords
 from op25b_app.formats.line_pattern import LinePattern
 from op25b_app.lines.csv_leases import csv_leases
-from op25b_app.lines.lease import Lease
+from op25b_app.lines.lease import Lease, LeaseFile
 from op25b_app.lines.server_leases import server_leases
 from op25b_app.net.prefix import Prefix
 from tests.unit.formats.samples import DNSMASQ, ISC4, KEA4, KEA6
@@ -85,7 +85,7 @@ def test_what_is_wrong_in_a_pattern(text: str, expected: str) -> None:
 
 
 def test_a_csv_file_has_its_columns_in_any_order() -> None:
-    assert csv_leases("leases.csv", CSV) == (
+    assert csv_leases("leases.csv", CSV) == LeaseFile(
         (
             Lease(Prefix.parse("100.64.0.10"), "access-1/3", 0x020000000001, None, 1806451200, 2),
             Lease(Prefix.parse("2001:db8:1::/56"), "access-1/LOCAL/100", None, None, 1806451200, 3),

@@ -6,7 +6,7 @@ from types import MappingProxyType
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.decide import decide
-from op25b_app.policy.facts import Facts, in_effect
+from op25b_app.policy.facts import Facts, after_change, in_effect
 from op25b_app.policy.model import Binding, LocatedPrefix, SourceLocation, Verdict
 from op25b_app.policy.packet import ETH_IPV4, TCP, Packet
 from tests.unit.diff.test_every_field import BOUND, NAME, PEER
@@ -42,3 +42,14 @@ def test_a_learned_address_is_the_lines_own_and_nobody_elses() -> None:
             is_holder = (switch, port) == (NAME, 1)
             expected = Verdict.PERMIT if is_holder else Verdict.BLOCK
             assert decide(policy, policy.switches[switch], packet, 0.0).verdict is expected
+
+
+def test_a_change_of_facts_touches_the_switches_of_which_they_are() -> None:
+    before = in_effect(BOUND, Facts({NAME: (binding("100.64.3.7"),), PEER: (binding("100.64.3.8"),)}))
+    facts = Facts({NAME: (binding("100.64.3.9"),), PEER: ()})
+    after = after_change(before, facts, BOUND, [NAME])
+    assert after.switches[PEER] is before.switches[PEER]
+    assert after.switches[NAME] == in_effect(BOUND, facts).switches[NAME]
+    after = after_change(after, facts, BOUND, [PEER, "gone"])
+    assert after.switches[PEER] is BOUND.switches[PEER]
+    assert after.switches.keys() == BOUND.switches.keys()

@@ -198,7 +198,7 @@ def test_five_mistakes_are_five_lines(tmp_path: Path) -> None:
         ("isp: {}", "7:1: error: 'isp' is written twice, first on line 1; keep one of them"),
         ("? [a]\n: b", "7:3: error: a key is a single word; write `name: value`"),
         ("colour: red", "7:1: error: unknown key 'colour'; keys here are include, isp, address_space, mode,"
-         " inbound, hardening, exceptions, profiles, switches"),
+         " inbound, hardening, exceptions, profiles, lines, switches"),
         ("exceptions: [{name: a}]", "7:14: error: 'source' is missing; write it"),
         ("exceptions: [{name: a, source: 1}]",
          "7:32: error: '1' is not a prefix; write one like 192.0.2.0/24, IPv6 in quotes"),
