@@ -9,8 +9,6 @@ from op25b_app.formats.line_pattern import LinePattern
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.model import LineSourceKind
 
-STALE_SECONDS = 3600
-"""Seconds after which a source counts as silent, unless the policy says otherwise."""
 EVERY_SECONDS = 30
 """Seconds between two readings of a URL, unless the policy says otherwise."""
 _SHORTEST, _LONGEST = 1, 366 * 86_400

@@ -29,7 +29,6 @@ from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.prefix import Prefix, quoted
 from op25b_app.policy.line_source import (
     SOURCE_SCHEMA,
-    STALE_SECONDS,
     LineSourceSection,
     read_duration,
     read_line_source,
@@ -590,7 +589,7 @@ class LinesSection(Section):
 
     sources: list[SourceOfLines] = []
     on_loss: Literal["keep", "forget"] = "keep"
-    stale: Duration = STALE_SECONDS
+    stale: Duration = Field(default="1h", validate_default=True)
 
 
 class PolicySchema(Section):
