@@ -189,6 +189,11 @@ class Connection(controller.Datapath):
             on_end()
 
     @property
+    def has_ended(self) -> bool:
+        """True once the connection is closed."""
+        return bool(self.state == DEAD_DISPATCHER)
+
+    @property
     def has_backlog(self) -> bool:
         """True where received bytes are unread, or messages wait to be sent."""
         return self.socket.has_unread or (self.send_q is not None and not self.send_q.empty())

@@ -119,7 +119,12 @@ class SwitchRunner:
         self.enqueue(step)
 
     def contest(self, addresses: Sequence[str]) -> None:
-        """Report the addresses that contest the datapath id; none where a single connection claims it."""
+        """Report the addresses that contest the datapath id; none where a single connection claims it.
+
+        The end of a contest is no news of a connection that has ended with it.
+        """
+        if self._datapath is not None and self._datapath.has_ended:
+            self.disconnect(self._datapath)
         self.enqueue(partial(self.session.contested, addresses))
 
     def disconnect(self, datapath: Any) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from ryu.lib import hub
@@ -28,7 +28,7 @@ class Datapath:
     def __init__(self) -> None:
         self.send_q = hub.Queue(16)
         self.address = ("192.0.2.1", 1)
-        self.closed = False
+        self.closed = self.has_ended = False
         self.unreplied_echo_requests: list[int] = []
         self.refused = ""
         self.max_unreplied_echo_requests = 0
@@ -326,3 +326,26 @@ def test_time_is_reported_to_who_is_due_and_to_nobody_else(
     assert time.time() - began >= 0.2
     assert ticked == [1]
     assert silent.session.status.state is State.DEGRADED
+
+
+def test_a_contest_that_ends_with_the_connection_in_use_leaves_no_better_state(switch: SwitchRunner) -> None:
+    """The rival comes next: until it has, nothing is known of the switch."""
+    datapath, states = Datapath(), []
+    switch.connect(datapath, CONNECTION)
+    switch.contest(["192.0.2.1:1", "192.0.2.2:1"])
+    switch.session._table.violations = ()
+    switch.session.status = Status(State.DEGRADED, "two connections claim this datapath id", 0.0, 0)
+    datapath.has_ended = True
+    contested = switch.session.contested
+
+    def noted(addresses: Sequence[str], now: float) -> Outcome:
+        states.append(switch.session.status.state)
+        outcome = contested(addresses, now)
+        states.append(switch.session.status.state)
+        return outcome
+
+    switch.session.contested = noted  # type: ignore[method-assign]
+    switch.contest([])
+    assert states == [State.LOST, State.LOST]
+    switch.disconnect(datapath)
+    assert switch.session.status.state is State.LOST
