@@ -45,6 +45,13 @@ class Compiler:
         self._batches: dict[Hashable, _Compiled] = {}
         self._batches_before = previous._batches if previous else {}
 
+    def change_lines(self, policy: Policy) -> None:
+        """Compile a policy that differs in the bindings of some switches alone, felt nowhere else.
+
+        See ``policy/facts.py: are_felt_elsewhere``.
+        """
+        self._policy = policy
+
     def rules(self, switch: Switch, at: float) -> tuple[FlowRule, ...]:
         """Return the rules of a switch of the policy, as ``compile_rules`` does."""
         return tuple(chain.from_iterable(self.segments(switch, at)))
@@ -54,7 +61,7 @@ class Compiler:
         context = SwitchContext(self._policy, switch, at, self._addresses)
         kind = switch.mode, switch.forwarding_table
         parts = [
-            self._rules(_of_lines, context, switch.name, context.timeouts),
+            self._rules(_of_lines, context, switch.name, (context.timeouts, switch.bindings)),
             self._batched(source_batches, context, (*kind, context.served)),
         ]
         for rules, batches, exceptions in _DIRECTIONS if switch.uplink_ports else _DIRECTIONS[:1]:

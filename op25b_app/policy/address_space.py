@@ -36,6 +36,11 @@ class AddressSpace:
             changed = (self._dynamic ^ before._dynamic) | (self._static ^ before._static)
             self.tables = {version: self._since(table, changed) for version, table in before.tables.items()}
 
+    def spaces_in(self, prefix: Prefix) -> set[Space]:
+        """Return the spaces that a prefix lies in: by its longest match, and by the prefixes inside it."""
+        table, key = self.tables[prefix.version], key_of(prefix)
+        return {table.label(key), *(table.labels[inner] for inner in table.inside(key))}
+
     def _table(self, version: int) -> LpmTable[Space]:
         labels = dict.fromkeys(keys_of(version, self._dynamic), Space.DYNAMIC)
         labels.update(dict.fromkeys(keys_of(version, self._static), Space.STATIC))

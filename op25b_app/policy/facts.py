@@ -7,7 +7,9 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
-from op25b_app.policy.model import Binding, Policy
+from op25b_app.net.prefix import Prefix
+from op25b_app.policy.address_space import Space
+from op25b_app.policy.model import Binding, Policy, SubscriberPort
 
 
 class Facts(NamedTuple):
@@ -43,3 +45,24 @@ def after_change(before: Policy, facts: Facts, written: Policy, changed: Iterabl
             bindings = (*switch.bindings, *learned)
             switches[name] = replace(switch, bindings=bindings) if learned else switch
     return replace(before, switches=MappingProxyType(switches), space_before=before.space)
+
+
+def are_felt_elsewhere(before: Policy, after: Policy, changed: Iterable[str]) -> bool:
+    """Return whether other switches than the ``changed`` ones may treat a packet differently.
+
+    The policies differ in the bindings of these switches alone. A static address is exempt on its line only,
+    and nowhere else; an exception for a line permits answers to its addresses everywhere.
+    """
+    excepted = {entry.source.switch for entry in after.exceptions if isinstance(entry.source, SubscriberPort)}
+    for name in changed:
+        old, new = (
+            {listed.prefix for binding in policy.switches[name].bindings for listed in binding.addresses}
+            for policy in (before, after)
+        )
+        if name in excepted or (after.static and any(_is_static(after, prefix) for prefix in old ^ new)):
+            return True
+    return False
+
+
+def _is_static(policy: Policy, prefix: Prefix) -> bool:
+    return Space.STATIC in policy.space.spaces_in(prefix)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
-from op25b_app.net.prefix import WIDTH, Prefix
-from op25b_app.net.prefix_set import LpmTable, key_of
+from op25b_app.net.prefix import WIDTH
+from op25b_app.net.prefix_set import key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, warning
 from op25b_app.policy.document import Document
@@ -109,8 +109,8 @@ def _macs(switch: Switch, written: SwitchSection, document: Document) -> Iterato
 def _bound_outside(policy: Policy) -> Iterator[Diagnostic]:
     tables = policy.space.tables
     for line, (prefix, place) in policy.bound_prefixes():
-        table = tables[prefix.version]
-        if table.label(key_of(prefix)) is Space.UNLISTED and _spaces(table, prefix) == {Space.UNLISTED}:
+        is_listed = tables[prefix.version].label(key_of(prefix)) is not Space.UNLISTED
+        if not is_listed and policy.space.spaces_in(prefix) == {Space.UNLISTED}:
             what = f"{prefix} is bound to {line}"
             remedy = "list it there or take it out"
             yield warning(place, f"{what}, and is in neither dynamic nor static space; {remedy}")
@@ -136,19 +136,13 @@ def _exceptions_in_vain(policy: Policy) -> Iterator[Diagnostic]:
     for exception in policy.written_exceptions:
         if isinstance(exception.source, SubscriberPort):
             continue
-        spaces = _spaces(policy.space.tables[exception.source.version], exception.source)
+        spaces = policy.space.spaces_in(exception.source)
         what = f"exception '{exception.name}' is for {exception.source}"
         if spaces == {Space.STATIC}:
             yield warning(exception.place, f"{what}, which is static and exempt without it; remove it")
         elif spaces == {Space.UNLISTED}:
             remedy = "list it there, or correct it"
             yield warning(exception.place, f"{what}, which is in neither dynamic nor static space; {remedy}")
-
-
-def _spaces(table: LpmTable[Space], prefix: Prefix) -> set[Space]:
-    """Return the spaces that a prefix lies in: by its longest match, and by the prefixes inside it."""
-    key = key_of(prefix)
-    return {table.label(key), *(table.labels[inner] for inner in table.inside(key))}
 
 
 def _lines_without_binding(policy: Policy) -> Iterator[Diagnostic]:

@@ -49,8 +49,9 @@ class DesiredState(NamedTuple):
     ``violation`` takes those rules, unmanaged rules, markers and a time; it says why this table is not proven
     to do what the policy says, or returns None. ``digest`` is the policy's, in hexadecimal. ``revision`` is
     the policy's; None where an operator asked for this policy, which then gets the next revision after the
-    one on the switch. ``settings_without`` takes keys of rules, a time and a number of tables. It names the
-    settings of the policy that do without them, if any. ``prepared`` returns the rules for a number of tables
+    one on the switch. ``edition`` differs where the same policy wants something else, since other addresses
+    were learned for lines. ``settings_without`` takes keys of rules, a time and a number of tables. It names
+    the settings of the policy that do without them, if any. ``prepared`` returns the rules for a number of tables
     if they are compiled already, else None. ``is_judged`` returns whether the result of ``violation`` is
     known already. ``next_start`` returns when the next exception after a time starts; infinity for none.
     """
@@ -60,6 +61,7 @@ class DesiredState(NamedTuple):
     violation: Violation
     digest: str
     revision: int | None = None
+    edition: int = 0
     settings_without: Callable[[Iterable[Key], float, int], list[str]] = lambda keys, at, tables: []
     prepared: Callable[[int], Ruleset | None] = lambda tables: None
     is_judged: Callable[[Ruleset, frozenset[FlowRule]], bool] = lambda wanted, others: False
@@ -81,17 +83,27 @@ class DesiredStates:
         """Used in the thread of proofs alone."""
         self._rulesets: dict[tuple[int, ...], Ruleset] = {}
         self._segments: dict[Segment, Segment] = {}
-        self._prepared: dict[str, Ruleset] = {}
+        self._prepared: dict[str, tuple[Switch, Ruleset]] = {}
         """Rules by the switch's name, where none has a time-out."""
         self._proofs: dict[Hashable, str | None] = {}
         self._remembered = 0
         self._settings: dict[Hashable, list[str]] = {}
         """Settings that do without rules, by switch, keys of the rules and number of tables."""
-        self._definitions: dict[str, Hashable] = {}
+        self._definitions: dict[str, tuple[Switch, Hashable]] = {}
+        self._edition: int = previous._edition if previous else 0
         self._starts = {entry.starts for entry in policy.exceptions if entry.starts is not None}
         self._lines = {
             entry.source.switch for entry in policy.exceptions if isinstance(entry.source, SubscriberPort)
         }
+
+    def change_lines(self, policy: Policy) -> None:
+        """Follow a policy that differs in the bindings of some switches alone, felt nowhere else.
+
+        See ``policy/facts.py: are_felt_elsewhere``. What is desired of the other switches stays the same.
+        """
+        self._policy = policy
+        self._compiler.change_lines(policy)
+        self._edition += 1
 
     def prepare(self, switch: Switch, at: float) -> None:
         """Compile what an empty switch gets; encode it for OpenFlow 1.3 if no rule has a time-out."""
@@ -105,7 +117,7 @@ class DesiredStates:
 
         Only a prepared switch is proven: compiling and proving belong to different threads.
         """
-        wanted = self._prepared.get(switch.name)
+        wanted = self._prepared_rules(switch)
         if wanted is not None and len(wanted) <= _MAX_AHEAD:
             self._violation(switch, wanted, frozenset(), (), at)
 
@@ -116,6 +128,7 @@ class DesiredStates:
             partial(self._wanted, switch),
             partial(self._violation, switch),
             self.digest,
+            edition=self._edition,
             settings_without=partial(self._settings_without, switch),
             prepared=partial(self._prepared_for, switch),
             is_judged=partial(self._is_judged, switch),
@@ -127,15 +140,20 @@ class DesiredStates:
 
     def _compiled(self, switch: Switch, at: float) -> Ruleset:
         """Return all rules that the policy wants on a switch, in as many tables as that takes."""
-        if switch.name in self._prepared:
-            return self._prepared[switch.name]
+        if (known := self._prepared_rules(switch)) is not None:
+            return known
         wanted = self._shared(self._compiler.segments(switch, at), at)
         if not wanted.timed:
-            self._prepared[switch.name] = wanted
+            self._prepared[switch.name] = switch, wanted
         return wanted
 
+    def _prepared_rules(self, switch: Switch) -> Ruleset | None:
+        """Return the rules of this very switch: one with other lines may have its name."""
+        known = self._prepared.get(switch.name)
+        return known[1] if known is not None and known[0] is switch else None
+
     def _prepared_for(self, switch: Switch, tables: int) -> Ruleset | None:
-        prepared = self._prepared.get(switch.name)
+        prepared = self._prepared_rules(switch)
         return prepared if prepared is not None and prepared.last_table < tables else None
 
     def _wanted(self, switch: Switch, at: float, tables: int) -> Ruleset:
@@ -219,7 +237,10 @@ class DesiredStates:
 
     def _definition(self, switch: Switch) -> Hashable:
         """Return what a switch's verdicts depend on, apart from the policy."""
-        if switch.name not in self._definitions:
-            own_name = switch.name if switch.bindings or switch.name in self._lines else None
-            self._definitions[switch.name] = own_name, meaning(switch, without=_WITHOUT_VERDICT)
-        return self._definitions[switch.name]
+        known = self._definitions.get(switch.name)
+        if known is not None and known[0] is switch:
+            return known[1]
+        own_name = switch.name if switch.bindings or switch.name in self._lines else None
+        definition = own_name, meaning(switch, without=_WITHOUT_VERDICT)
+        self._definitions[switch.name] = switch, definition
+        return definition

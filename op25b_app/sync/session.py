@@ -174,7 +174,9 @@ class Session:
     def _follows(self, desired: DesiredState | None) -> bool:
         """Return whether this policy is in force: a new cycle would only forget reported changes."""
         before = self.desired
-        return bool(self._table.settled and before and desired and before.digest == desired.digest)
+        if before is None or desired is None or not self._table.settled:
+            return False
+        return (before.digest, before.edition) == (desired.digest, desired.edition)
 
     def connected(self, features: SwitchFeatures, now: float) -> Outcome:
         """Take a new connection; read the table if the policy names the switch."""

@@ -9,7 +9,7 @@ lines whose rules and bindings are alike, cell for cell, are proven together.
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from itertools import pairwise
 from operator import itemgetter
@@ -27,6 +27,7 @@ from op25b_app.verify.symbolic_policy import Side, SymbolicPolicy, with_nat64
 _PREFIX = itemgetter(0)
 _OF_PARTS = frozenset({"dynamic", "static", "mail_destinations", "exceptions", "switches", "lines"})
 """Fields of a policy that are known in parts, or felt as learned bindings."""
+_FIELDS = tuple(field.name for field in fields(Policy) if field.compare)
 _MAX_LABELS = 1 << 18
 
 _Condition: TypeAlias = Callable[[Any], bool]
@@ -124,11 +125,15 @@ class PolicyContext:
         self._says: tuple[float, Hashable] | None = None
         self._addresses = addresses
         self._labels: dict[Prefix, frozenset[Hashable]] = {}
-        self._lists: dict[object, Sequence[Prefix]] = {
-            "dynamic": tuple(map(_PREFIX, policy.dynamic)),
-            "static": tuple(map(_PREFIX, policy.static)),
-            "mail": tuple(map(_PREFIX, policy.mail_destinations)),
-        }
+        self._lists: Mapping[str, Sequence[Prefix]]
+        if before is not None and before.differs_in_lines_from(policy):
+            self._lists = before._lists
+        else:
+            self._lists = {
+                "dynamic": tuple(map(_PREFIX, policy.dynamic)),
+                "static": tuple(map(_PREFIX, policy.static)),
+                "mail": tuple(map(_PREFIX, policy.mail_destinations)),
+            }
         self._nat64 = tuple(map(_PREFIX, policy.nat64_prefixes))
         self._bindings = {name: switch.bindings for name, switch in policy.switches.items()}
         self._trees: dict[tuple[str, int], PrefixTree] = {**before._trees} if before is not None else {}
@@ -149,8 +154,16 @@ class PolicyContext:
         if before is not None and is_small and before.functions == self.functions:
             self._labels = before._labels
 
+    def differs_in_lines_from(self, policy: Policy) -> bool:
+        """Return whether a policy is known to differ in its switches alone."""
+        return all(
+            getattr(policy, name) is getattr(self.policy, name) for name in _FIELDS if name != "switches"
+        )
+
     def _differences(self, name: str, before: PolicyContext | None) -> tuple[list[Prefix], list[Prefix]]:
         old = before._lists[name] if before is not None else ()
+        if old is self._lists[name]:
+            return [], []
         return difference(old, self._lists[name], _itself)
 
     def _differences_of_bindings(self, before: PolicyContext | None) -> tuple[list[Prefix], list[Prefix]]:

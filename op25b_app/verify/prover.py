@@ -115,13 +115,17 @@ class Prover:
         if before is None or before.policy is not policy:
             self._context = None
             for known in (
-                self._indices,
-                self._latest,
-                self._meanings,
-                self._alike,
-                self._tables,
-                self._switches,
-                self._held,
+                ()
+                if before is not None and before.differs_in_lines_from(policy)
+                else (
+                    self._indices,
+                    self._latest,
+                    self._meanings,
+                    self._alike,
+                    self._tables,
+                    self._switches,
+                    self._held,
+                )
             ):
                 known.turn()
             before = self._context = PolicyContext(self._diagrams.addresses, policy, before)
