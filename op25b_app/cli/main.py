@@ -16,6 +16,7 @@ _COMMANDS = (
     "run",
     "status",
     "events",
+    "lines",
     "reload",
     "doctor",
     "lab",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -26,6 +26,7 @@ from op25b_app.controller.claim_tracker import ClaimTracker
 from op25b_app.controller.connection import Connection, address_text, set_handshake_limit
 from op25b_app.controller.control_server import ControlServer, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
+from op25b_app.controller.line_watcher import Bindings, LineWatcher, Shortcomings
 from op25b_app.controller.listening import open_as_many_files_as_allowed
 from op25b_app.controller.serial_executor import EXAMINING, PROVING, in_background
 from op25b_app.controller.switch_registry import SwitchRegistry
@@ -38,15 +39,17 @@ from op25b_app.operate.events import Journal
 from op25b_app.operate.exception_ends import ended_exceptions, next_change, started_exceptions
 from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import ChangeDetector, snapshot_of
+from op25b_app.operate.line_store import LineStore, line_store_path
 from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.old_versions import OldVersions
 from op25b_app.operate.policy_files import NoAnswerError, read_kept
 from op25b_app.operate.policy_manager import PolicyManager, PolicyRefusedError
-from op25b_app.operate.policy_store import PolicyStore
+from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.operate.query import Query
 from op25b_app.operate.report import reload_report, status_report
 from op25b_app.operate.turns import ConnectionClass, class_of
 from op25b_app.policy.diagnostic import names_in_words
+from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_effect
 from op25b_app.policy.model import Switch
 from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
@@ -81,9 +84,18 @@ class Application(app_manager.RyuApp):
         self._connected: dict[Any, SwitchRunner] = {}
         """Known switch by connection, once that is in use."""
         self._old_versions = OldVersions()
-        self._reloading = hub.Semaphore()
+        self._reloading, self._assigning = hub.Semaphore(), hub.Semaphore()
         self._generation = 0
         self._desired_states: DesiredStates | None = None
+        self._policy = self._policies.in_force.policy
+        """The policy in effect: that in force, with what is learned of lines."""
+        self._lines = LineWatcher(
+            LineStore(line_store_path(settings.state_directory(), self._path)),
+            self._put_lines_in_force,
+            self._tell_shortcomings,
+            self._report_event,
+            _now,
+        )
         self._control: ControlServer | None = None
         open_as_many_files_as_allowed()
         ryu_patches.tap_messages(self._on_message, self._await_turn, Connection.charge)
@@ -106,6 +118,8 @@ class Application(app_manager.RyuApp):
             ("GET", "/status"): (self._answer_status, ()),
             ("GET", "/events"): (self._answer_events, ("after",)),
             ("GET", "/doctor"): (self._answer_doctor, ("dpids",)),
+            ("GET", "/v1/lines"): (self._answer_lines, ("switch", "address", "at")),
+            ("PUT", "/v1/lines"): (self._answer_put_lines, ()),
             ("POST", "/reload"): (self._answer_reload, ("yes", "dry_run", "effect")),
         }
         try:
@@ -113,10 +127,11 @@ class Application(app_manager.RyuApp):
         except SocketUnavailableError as error:
             log.warning("%s: going on without 'op25b status' and 'op25b reload'", error)
         assert self._desired_states is not None
-        in_background(_prepare, self._desired_states, self._policies.in_force.policy.switches.values())
+        in_background(_prepare, self._desired_states, self._policy.switches.values())
         # Freeze without collecting: that would delay connecting switches, and little of this is garbage.
         gc.freeze()
         hub.spawn(self._prove_ahead, self._desired_states)
+        self._lines.start()
 
     def close(self) -> None:
         """Close the control server."""
@@ -273,31 +288,69 @@ class Application(app_manager.RyuApp):
 
     def _prove_ahead(self, desired_states: DesiredStates) -> None:
         """Prove the desired state of each switch after the start, until another policy is in force."""
-        for switch in self._policies.in_force.policy.switches.values():
+        for switch in self._policy.switches.values():
             if desired_states is not self._desired_states:
                 return
             PROVING.do(_spared, desired_states.prove_ahead, switch)
 
     def _put_in_force(self) -> None:
         """Assign the policy in force to its switches, and none to other known switches."""
+        with self._assigning:
+            self._assign_in_force()
+
+    def _assign_in_force(self) -> None:
         in_force = self._policies.in_force
-        policy = in_force.policy
-        names = names_in_words([*policy.switches])
+        names = names_in_words([*in_force.policy.switches])
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
         self._generation += 1
-        set_handshake_limit(len(policy.switches))
-        if self._desired_states is None or self._desired_states.digest != in_force.digest:
+        set_handshake_limit(len(in_force.policy.switches))
+        is_new = self._desired_states is None or self._desired_states.digest != in_force.digest
+        learned = self._lines.follow(in_force.policy)
+        if is_new:
+            policy = self._policy = in_effect(in_force.policy, Facts(self._lines.bindings))
             self._desired_states = in_background(DesiredStates, policy, in_force.digest, self._desired_states)
+        elif learned:
+            self._change_lines(learned)
+        assert self._desired_states is not None
         self._report_event(logging.INFO, "policy", text)
-        for switch in policy.switches.values():
+        for switch in self._policy.switches.values():
             known = self._switches.make_known(switch.dpid)
             known.assign(self._desired_states.of(switch), self._generation)
+            known.take_shortcomings(self._lines.shortcomings.get(switch.name, ()))
             hub.sleep(0)
         for datapath, known in [*self._connected.items()]:
             self._refuses(datapath, known.session.dpid)
         for known in self._switches:
-            if policy.switch_of_dpid(known.session.dpid) is None:
+            if self._policy.switch_of_dpid(known.session.dpid) is None:
                 known.assign(None, self._generation)
+
+    def _put_lines_in_force(self, learned: Bindings) -> None:
+        """Assign what is learned to the switches that it concerns."""
+        with self._assigning:
+            concerned = self._change_lines(learned)
+            assert self._desired_states is not None
+            for name in concerned:
+                switch = self._policy.switches[name]
+                known = self._switches.make_known(switch.dpid)
+                known.assign(self._desired_states.of(switch), self._generation)
+
+    def _change_lines(self, learned: Bindings) -> Collection[str]:
+        """Change the policy in effect by learned bindings; return the switches that may feel it."""
+        before, written = self._policy, self._policies.in_force.policy
+        changed = [name for name in learned if name in before.switches]
+        policy = self._policy = after_change(before, Facts(self._lines.bindings), written, changed)
+        if are_felt_elsewhere(before, policy, changed):
+            digest = self._policies.in_force.digest
+            self._desired_states = in_background(DesiredStates, policy, digest, self._desired_states)
+            return policy.switches.keys()
+        assert self._desired_states is not None
+        in_background(self._desired_states.change_lines, policy)
+        return changed
+
+    def _tell_shortcomings(self, shortcomings: Shortcomings) -> None:
+        for switch in self._policy.switches.values():
+            known = self._switches.make_known(switch.dpid)
+            known.take_shortcomings(shortcomings.get(switch.name, ()))
 
     def _answer_status(self, query: Query) -> tuple[str, dict[str, Any]]:
         return "200 OK", {**self._status(), "event_loop": self._loop_lag.report()}
@@ -305,16 +358,33 @@ class Application(app_manager.RyuApp):
     def _status(self) -> dict[str, Any]:
         sessions = {switch.session.dpid: switch.session for switch in self._switches}
         current = [each.session.dpid for each in self._switches if each.generation == self._generation]
-        return status_report(self._path, self._policies, sessions, current)
+        report = status_report(self._path, self._policies, sessions, current)
+        if self._policies.in_force.policy.lines is not None:
+            report["lines"] = {**self._lines.report, "keep_error": self._lines.keep_error}
+        return report
 
     def _answer_events(self, query: Query) -> tuple[str, dict[str, Any]]:
         return "200 OK", self._journal.report(query.number("after", 0))
+
+    def _answer_lines(self, query: Query) -> tuple[str, dict[str, Any]]:
+        """Answer the learned lines of a switch, or of an address, now or at a moment."""
+        try:
+            return "200 OK", self._lines.listed(query)
+        except (StoreError, NoAnswerError) as failure:
+            return "503 Service Unavailable", {"error": str(failure)}
+
+    def _answer_put_lines(self, query: Query) -> tuple[str, dict[str, Any]]:
+        """Take lines, and ends of lines, from a program."""
+        try:
+            return "200 OK", self._lines.put(query.body)
+        except ValueError as failure:
+            return "422 Unprocessable Content", {"error": str(failure)}
 
     def _answer_doctor(self, query: Query) -> tuple[str, dict[str, Any]]:
         """Answer ``op25b doctor``, with tables for the datapath ids in ``dpids=1,2``."""
         dpids = query.numbers("dpids")
         web = "wsgi" in app_manager.AppManager.get_instance().contexts
-        status, policy = self._status(), self._policies.in_force.policy
+        status, policy = self._status(), self._policy
         switches = EXAMINING.do(expectations, policy, status["switches"], dpids, _now())
         return "200 OK", {
             "versions": versions(),

@@ -27,6 +27,9 @@ Routes = Mapping[tuple[str, str], tuple[Handler, Collection[str]]]
 """By method and path, the handler, and the names that a query may hold."""
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
+MAX_BODY = 64 << 20
+"""Maximum size of the body of a request, in bytes."""
+MAX_SIZE_DIGITS = 12
 MAX_WORDS = 200
 """Most characters of the reason in the answer to a malformed request."""
 
@@ -90,7 +93,8 @@ class ControlServer:
         if route := self._routes.get((method, target)):
             handler, names = route
             try:
-                status, answer = handler(Query(environ.get("QUERY_STRING", ""), names))
+                request = _body(environ) if method == "PUT" else b""
+                status, answer = handler(Query(environ.get("QUERY_STRING", ""), names, request))
             except BadQueryError as error:
                 status, answer = "400 Bad Request", {"error": str(error)}
             except Exception:
@@ -99,6 +103,17 @@ class ControlServer:
         body = _as_json(answer)
         start_response(status, _headers(body))
         return [body]
+
+
+def _body(environ: Mapping[str, Any]) -> bytes:
+    """Return the body of a request. Raises BadQueryError where it is too large, or of unknown size."""
+    size = environ.get("CONTENT_LENGTH") or ""
+    if not (size.isascii() and size.isdecimal() and int(size[:MAX_SIZE_DIGITS]) <= MAX_BODY):
+        raise BadQueryError(f"a body needs a Content-Length of at most {MAX_BODY >> 20} MiB")
+    body: bytes = environ["wsgi.input"].read(int(size))
+    if len(body) != int(size):
+        raise BadQueryError("the body is not complete")
+    return body
 
 
 def _as_json(answer: Mapping[str, Any]) -> bytes:

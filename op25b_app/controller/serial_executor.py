@@ -51,7 +51,9 @@ PROVING = SerialExecutor()
 """Proofs: only the state of a switch waits for them."""
 EXAMINING = SerialExecutor()
 """Comparisons with the policy in force, and answers to a doctor: only the request waits for them."""
-_EXECUTORS = 3
+LEARNING = SerialExecutor()
+"""Reading what sources say of lines: only other sources wait for it."""
+_EXECUTORS = 4
 
 in_background = COMPARING.do
 

@@ -127,6 +127,10 @@ class SwitchRunner:
             self.disconnect(self._datapath)
         self.enqueue(partial(self.session.contested, addresses))
 
+    def take_shortcomings(self, reasons: Sequence[str]) -> None:
+        """Report why what is desired of the switch may not be what it should be."""
+        self.enqueue(partial(self.session.take_shortcomings, reasons))
+
     def disconnect(self, datapath: Any) -> None:
         """Report the end of a connection to the session; one that is no longer in use is ignored."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from op25b_app.lines.lease import Lease
 from op25b_app.lines.line_table import Claim
 from op25b_app.net.port_number import LOCAL_PORT
@@ -18,6 +20,11 @@ class KnownLines:
         self._own = Intervals(listed.prefix for listed in (*policy.dynamic, *policy.static))
         self._lines: dict[str, SubscriberPort] = {}
         """Lines by the names under which they were found."""
+
+    @property
+    def switches(self) -> Collection[str]:
+        """The names of the switches."""
+        return self._policy.switches.keys()
 
     def claim(self, lease: Lease, source: str, at: float) -> Claim:
         """Return what a source says with a lease; ``at`` is its start where the lease has none.

@@ -167,6 +167,11 @@ class LineTable:
         """Yield the claims that hold."""
         yield from self._holding.values()
 
+    def holding_of(self, switch: str | None) -> Iterator[Claim]:
+        """Yield the claims that hold on a switch; on all of them for None."""
+        held = self._holding if switch is None else self._of_switch.get(switch, {})
+        yield from held.values()
+
     def claims(self) -> Iterator[Claim]:
         """Yield all claims, the oldest first."""
         yield from (entry.claim for entry in sorted(self._entries.values(), key=_AGE))

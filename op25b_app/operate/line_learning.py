@@ -178,14 +178,16 @@ class LineLearning:
         ]
         return min((end for end in ends if end is not None), default=None)
 
-    def shortcomings(self, switch: str) -> list[str]:
-        """Return why what is learned for a switch may not be what is so now; none where it is."""
-        return [
-            source.problem
-            for name, source in self._sources.items()
-            if source.problem is not None
-            and (self.table.concerns(name, switch) or not self.table.count_of(name))
-        ]
+    def shortcomings(self) -> dict[str, list[str]]:
+        """Return by switch why what is learned for it may not be what is so now; only where that is so."""
+        problems = {name: source.problem for name, source in self._sources.items() if source.problem}
+        everywhere = [problem for name, problem in problems.items() if not self.table.count_of(name)]
+        found: dict[str, list[str]] = {}
+        for switch in self._known.switches if problems and self._known is not None else ():
+            here = [problem for name, problem in problems.items() if self.table.concerns(name, switch)]
+            if reasons := [*here, *everywhere]:
+                found[switch] = reasons
+        return found
 
     def facts(self) -> Facts:
         """Return the learned bindings."""

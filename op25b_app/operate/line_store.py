@@ -6,6 +6,7 @@ process at any moment. Personal data: see docs/policy.md.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -110,6 +111,11 @@ class LineStore:
                     yield database
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"cannot keep learned lines in {self.path}: {error}") from None
+
+
+def line_store_path(directory: Path, policy: Path) -> Path:
+    """Return where the lines of a policy file are kept in a state directory."""
+    return directory / f"lines-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}.sqlite"
 
 
 def _write(database: sqlite3.Connection, claim: Claim) -> None:

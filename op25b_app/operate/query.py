@@ -19,8 +19,12 @@ class Query:
     A query that cannot be understood is refused: a misspelt ``dry_run`` would put a policy in force.
     """
 
-    def __init__(self, text: str, names: Collection[str]) -> None:
-        """Parse ``text``. Raises BadQueryError where a name is not among ``names``, or is given twice."""
+    def __init__(self, text: str, names: Collection[str], body: bytes = b"") -> None:
+        """Parse ``text``. Raises BadQueryError where a name is not among ``names``, or is given twice.
+
+        ``body`` is that of the request.
+        """
+        self.body = body
         self._values: dict[str, str] = {}
         try:
             pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=100)
@@ -40,6 +44,10 @@ class Query:
         if value not in ("0", "1"):
             raise BadQueryError(f"{name} is {_shown(value)}; write 0 or 1")
         return value == "1"
+
+    def text(self, name: str) -> str | None:
+        """Return a parameter as it is; None where it is not given."""
+        return self._values.get(name)
 
     def number(self, name: str, otherwise: int) -> int:
         """Return a parameter as a number. Raises BadQueryError where it is no number from 0 on."""

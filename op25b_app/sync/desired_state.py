@@ -27,6 +27,8 @@ _SMALL = 1 << 8
 """Rules from which equal segments are the same object; smaller ones are compared as a whole."""
 _UNKNOWN = "not proven yet"
 _MAX_AHEAD = 2_000
+_MAX_OLD = 1_000
+"""Maximum number of rulesets, or proofs, of lines as they were, apart from twice the number of switches."""
 _MAX_SETTINGS = 1 << 10
 _MAX_PROOFS = 1 << 16
 """Maximum number of proofs remembered; each unmanaged rule of a proof adds one."""
@@ -43,17 +45,17 @@ Violation = Callable[[Ruleset, frozenset[FlowRule], Iterable[FlowRule], float], 
 class DesiredState(NamedTuple):
     """Desired state of one switch.
 
-    ``wanted`` returns the rules for a time, in seconds since 1970, and a number of tables. They stay the same
-    unless some have time-outs, or an exception is to start. It raises ValueError, in words, where the switch
-    has too few tables.
-    ``violation`` takes those rules, unmanaged rules, markers and a time; it says why this table is not proven
-    to do what the policy says, or returns None. ``digest`` is the policy's, in hexadecimal. ``revision`` is
-    the policy's; None where an operator asked for this policy, which then gets the next revision after the
-    one on the switch. ``edition`` differs where the same policy wants something else, since other addresses
-    were learned for lines. ``settings_without`` takes keys of rules, a time and a number of tables. It names
-    the settings of the policy that do without them, if any. ``prepared`` returns the rules for a number of tables
-    if they are compiled already, else None. ``is_judged`` returns whether the result of ``violation`` is
-    known already. ``next_start`` returns when the next exception after a time starts; infinity for none.
+    ``wanted`` returns the rules for a time, in seconds since 1970, and a number of tables. They stay the
+    same unless some have time-outs, or an exception is to start. It raises ValueError, in words, where the
+    switch has too few tables. ``violation`` takes those rules, unmanaged rules, markers and a time; it says
+    why this table is not proven to do what the policy says, or returns None. ``digest`` is the policy's, in
+    hexadecimal. ``revision`` is the policy's; None where an operator asked for this policy, which then gets
+    the next revision after the one on the switch. ``edition`` differs where the same policy wants something
+    else, since other addresses were learned for lines. ``settings_without`` takes keys of rules, a time and
+    a number of tables. It names the settings of the policy that do without them, if any. ``prepared``
+    returns the rules for a number of tables if they are compiled already, else None. ``is_judged`` returns
+    whether the result of ``violation`` is known already. ``next_start`` returns when the next exception
+    after a time starts; infinity for none.
     """
 
     switch: Switch
@@ -90,7 +92,7 @@ class DesiredStates:
         self._settings: dict[Hashable, list[str]] = {}
         """Settings that do without rules, by switch, keys of the rules and number of tables."""
         self._definitions: dict[str, tuple[Switch, Hashable]] = {}
-        self._edition: int = previous._edition if previous else 0
+        self._edition: int = previous._edition + 1 if previous else 0
         self._starts = {entry.starts for entry in policy.exceptions if entry.starts is not None}
         self._lines = {
             entry.source.switch for entry in policy.exceptions if isinstance(entry.source, SubscriberPort)
@@ -104,6 +106,17 @@ class DesiredStates:
         self._policy = policy
         self._compiler.change_lines(policy)
         self._edition += 1
+        if max(len(self._rulesets), len(self._proofs)) > 2 * len(policy.switches) + _MAX_OLD:
+            self._forget_old_lines()
+
+    def _forget_old_lines(self) -> None:
+        """Forget rules and proofs of lines as they were; what is desired now is made of the same objects."""
+        rulesets = [ruleset for _, ruleset in self._prepared.values()]
+        self._rulesets = {tuple(map(id, ruleset.segments)): ruleset for ruleset in rulesets}
+        small = (tuple(each) for ruleset in rulesets for each in ruleset.segments if len(each) < _SMALL)
+        self._segments = {segment: segment for segment in small}
+        self._proofs.clear()
+        self._remembered = 0
 
     def prepare(self, switch: Switch, at: float) -> None:
         """Compile what an empty switch gets; encode it for OpenFlow 1.3 if no rule has a time-out."""

@@ -31,7 +31,7 @@ from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
 from op25b_app.sync.resync_schedule import Disturbance, LookBudget, RepairBudget, audit_delay
 from op25b_app.sync.ruleset import Ruleset
-from op25b_app.sync.status import Job, Outcome, State, Status, SwitchEvent, is_converged
+from op25b_app.sync.status import TRANSIENT, Job, Outcome, State, Status, SwitchEvent, is_converged
 from op25b_app.sync.table_review import ChangeOver, Review, ReviewContext, change_over, review
 from op25b_app.sync.transitions import Input, next_state
 from op25b_app.sync.update_plan import UpdatePlan, plan_changes
@@ -127,12 +127,16 @@ class Session:
         self._before_check = self.status
         self._repaired = False
         """True where anything was repaired since the check began."""
+        self._is_routine = False
+        """True while rules of other lines are put in force: no event tells of that if all goes well."""
         self._read_back = ReadBack()
         self._confirmed = 0
         self._size = MAX_UNKNOWN
         """Number of rules that the policy wants, as far as known."""
         self._contest: list[str] = []
         """One sentence where several connections claim the datapath id, else empty."""
+        self._shortcomings: Sequence[str] = ()
+        """Why what is desired may not be what it should be, in words."""
 
     @property
     def name(self) -> str:
@@ -152,7 +156,9 @@ class Session:
             if self._protocol.phase is Phase.IDLE and self._awaited is None:
                 return self._begin(now, Input.POLICY_AGAIN, reason)
             return self._enter_state(Input.POLICY_AGAIN_BUSY, reason, now)
-        removed = self.desired is not None and desired is None
+        before, removed = self.desired, self.desired is not None and desired is None
+        same_policy = before is not None and desired is not None and before.digest == desired.digest
+        self._is_routine = same_policy and is_converged(self.status.state)
         self._size = MAX_UNKNOWN
         self.desired = desired
         self.revision = None if desired is None else desired.revision
@@ -208,6 +214,15 @@ class Session:
     def contested(self, addresses: Sequence[str], now: float) -> Outcome:
         """Take the addresses that claim the datapath id, the one in use first; none if only one does."""
         self._contest = contest_sentences(addresses)
+        if self._protocol is None or self._table.violations is None:
+            return Outcome()
+        return self._assess(self._table.violations, now)
+
+    def take_shortcomings(self, reasons: Sequence[str], now: float) -> Outcome:
+        """Take why what is desired may not be what it should be, in words; none where it is."""
+        if reasons == self._shortcomings:
+            return Outcome()
+        self._shortcomings = reasons
         if self._protocol is None or self._table.violations is None:
             return Outcome()
         return self._assess(self._table.violations, now)
@@ -468,7 +483,8 @@ class Session:
         assert self.desired is not None
         assert self._protocol is not None
         ports = self._protocol.features.ports
-        if reasons := [*self._contest, *violations, *strange_ports(self.desired.switch, ports or ())]:
+        strange = strange_ports(self.desired.switch, ports or ())
+        if reasons := [*self._contest, *violations, *strange, *self._shortcomings]:
             return self._enter_state(Input.VIOLATED, "; ".join(reasons), now)
         if self._disturbance:
             return self._enter_state(
@@ -552,13 +568,18 @@ class Session:
         if state is None or (state, reason) == before[:2]:
             return Outcome()
         since = before.since if state is before.state else now
+        is_quiet = self._is_routine and state in (*TRANSIENT, self._before_check.state)
+        if is_quiet and state is self._before_check.state:
+            since = self._before_check.since
+        if state not in TRANSIENT:
+            self._is_routine = False
         if state is State.CHECKING is not before.state:
             self._before_check, self._repaired = before, not is_converged(before.state)
         elif before.state is State.CHECKING and state is self._before_check.state and not self._repaired:
             since = self._before_check.since
         rules = self._confirmed if is_converged(state) else 0
         self.status = Status(state, reason, since, rules)
-        return Outcome(new_status=self.status)
+        return Outcome() if is_quiet else Outcome(new_status=self.status)
 
     def _forget_table(self) -> None:
         self._awaited, self._table = None, _Table()

@@ -61,7 +61,7 @@ def test_what_a_file_says_becomes_bindings_of_its_switches(learning: LineLearnin
         (1, "100.64.0.1/32", "leases.csv:2:1"),
         (2, "100.64.0.2/32", "leases.csv:3:1"),
     ]
-    assert learning.shortcomings("a") == []
+    assert learning.shortcomings().get("a", []) == []
     learning.take("leases.csv", csv(TWO), NOW + 1)
     assert held(learning) == {"100.64.0.2/32": "a/2"}
 
@@ -86,12 +86,12 @@ def test_a_source_that_cannot_be_used_keeps_what_held(
     assert why in event
     assert event.endswith("; its 2 addresses go on")
     assert held(learning) == before
-    [reason] = learning.shortcomings("a")
+    [reason] = learning.shortcomings().get("a", [])
     assert why in reason
-    assert learning.shortcomings("b") == [], "none of its lines is learned from there"
+    assert learning.shortcomings().get("b", []) == [], "none of its lines is learned from there"
     assert learning.take("leases.csv", found, NOW + 6) == [], "the same again is no news"
     assert learning.take("leases.csv", csv(ONE, TWO), NOW + 7) == ["leases.csv is read again: 2 addresses"]
-    assert learning.shortcomings("a") == []
+    assert learning.shortcomings().get("a", []) == []
 
 
 def test_of_a_file_with_errors_the_rest_is_taken_and_nothing_ends(learning: LineLearning) -> None:
@@ -128,7 +128,7 @@ def test_a_lease_of_no_line_or_address_of_the_policy_is_named(learning: LineLear
         "192.0.2.5/32 is in neither dynamic nor static space",
         "100.64.0.5/32 is not among what b serves",
     ]
-    assert learning.shortcomings("b") == []
+    assert learning.shortcomings().get("b", []) == []
 
 
 def test_two_lines_with_one_address_are_told_once(learning: LineLearning) -> None:

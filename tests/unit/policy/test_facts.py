@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import MappingProxyType
+
+import pytest
 
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.decide import decide
-from op25b_app.policy.facts import Facts, after_change, in_effect
-from op25b_app.policy.model import Binding, LocatedPrefix, SourceLocation, Verdict
+from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_effect
+from op25b_app.policy.model import Binding, LocatedPrefix, SourceLocation, SubscriberPort, Verdict
 from op25b_app.policy.packet import ETH_IPV4, TCP, Packet
 from tests.unit.diff.test_every_field import BOUND, NAME, PEER
 
@@ -53,3 +56,32 @@ def test_a_change_of_facts_touches_the_switches_of_which_they_are() -> None:
     after = after_change(after, facts, BOUND, [PEER, "gone"])
     assert after.switches[PEER] is BOUND.switches[PEER]
     assert after.switches.keys() == BOUND.switches.keys()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "felt"),
+    [
+        ((), ("100.64.3.7",), False),
+        (("100.64.3.7",), (), False),
+        (("100.64.3.7",), ("100.64.3.7", "100.64.3.9"), False),
+        ((), ("100.64.8.7",), True),
+        (("100.64.8.7",), (), True),
+        (("100.64.8.7",), ("100.64.8.7", "100.64.3.9"), False),
+        ((), ("100.64.8.0/21",), True),
+    ],
+)
+def test_static_addresses_are_felt_on_every_switch(
+    old: tuple[str, ...], new: tuple[str, ...], felt: bool
+) -> None:
+    before = in_effect(BOUND, Facts({NAME: tuple(map(binding, old))}))
+    facts = Facts({NAME: tuple(map(binding, new))})
+    after = after_change(before, facts, BOUND, [NAME])
+    assert are_felt_elsewhere(before, after, [NAME]) is felt
+
+
+def test_addresses_of_a_line_with_an_exception_are_felt_on_every_switch() -> None:
+    excepted = replace(BOUND, exceptions=(replace(BOUND.exceptions[0], source=SubscriberPort(NAME, 1)),))
+    after = in_effect(excepted, Facts({NAME: (binding("100.64.3.7"),)}))
+    assert are_felt_elsewhere(excepted, after, [NAME])
+    after = in_effect(excepted, Facts({PEER: (binding("100.64.3.7"),)}))
+    assert not are_felt_elsewhere(excepted, after, [PEER])

@@ -9,13 +9,15 @@ from typing import Any
 
 import pytest
 
+from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.marker import is_marker
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import encode_flow_mod
 from op25b_app.openflow.flow_rule import NORMAL, FieldValue, FlowRule
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.loader import load
-from op25b_app.policy.model import MailException, Policy, Switch
+from op25b_app.policy.model import Binding, LocatedPrefix, MailException, Policy, SourceValidation, Switch
 from op25b_app.sync.desired_state import DesiredStates
 from tests.world import World
 
@@ -175,3 +177,50 @@ def test_flow_mods_are_written_once_for_equal_switches(
         assert set(world.rules) == wanted["one"]
     rules = [rule for rule in written if not is_marker(rule)]
     assert len(rules) == (0 if prepared else len(wanted["one"]) + BLOCKED_FIRST)
+
+
+def with_line(policy: Policy, number: int) -> Policy:
+    """The policy with an address that was learned for port 1 of one switch."""
+    place = policy.switches["one"].place
+    listed = LocatedPrefix(Prefix(4, (100 << 24) + (70 << 16) + number, 32), place)
+    return in_effect(policy, Facts({"one": (Binding(1, None, (listed,), place),)}))
+
+
+@pytest.fixture
+def bound(policy: Policy) -> Policy:
+    return replace(policy, hardening=replace(policy.hardening, source_validation=SourceValidation.BINDING))
+
+
+def test_learned_lines_change_the_rules_of_their_switch_and_no_other(
+    bound: Policy, proofs: list[str]
+) -> None:
+    desired_states = DesiredStates(with_line(bound, 1), "5eed" * 16)
+    before = {name: desired_states.of(switch) for name, switch in with_line(bound, 1).switches.items()}
+    held = {name: each.wanted(AT, TABLES) for name, each in before.items()}
+    changed = with_line(bound, 2)
+    desired_states.change_lines(changed)
+    one = desired_states.of(changed.switches["one"])
+    assert one.digest == before["one"].digest
+    assert one.edition != before["one"].edition
+    wanted = one.wanted(AT, TABLES)
+    assert {*wanted.rules} == {*compile_rules(changed, changed.switches["one"], AT)}
+    assert 0 < len(wanted.without(held["one"])) < 6
+    assert one.violation(wanted, frozenset(), (), AT) is None
+    assert "not proven" in (one.violation(held["one"], frozenset(), (), AT) or "")
+    assert before["two"].wanted(AT, TABLES) is held["two"]
+    # One that has not heard of the change yet does not spoil what the others get.
+    assert {*before["one"].wanted(AT, TABLES).rules} == {*held["one"].rules}
+    assert {*desired_states.of(changed.switches["one"]).wanted(AT, TABLES).rules} == {*wanted.rules}
+
+
+def test_lines_as_they_were_are_forgotten(bound: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("op25b_app.sync.desired_state._MAX_OLD", 10)
+    desired_states = DesiredStates(bound, "5eed" * 16)
+    for number in range(100):
+        changed = with_line(bound, number)
+        desired_states.change_lines(changed)
+        one = desired_states.of(changed.switches["one"])
+        assert one.violation(one.wanted(AT, TABLES), frozenset(), (), AT) is None
+    sizes = [len(desired_states._rulesets), len(desired_states._proofs), len(desired_states._prepared)]
+    assert max(sizes) <= 2 * len(bound.switches) + 11
+    assert len(desired_states._segments) < 100

@@ -166,6 +166,46 @@ def test_while_another_claims_its_datapath_id_a_switch_is_degraded_and_kept_as_w
     assert world.status == ("protected", READ_BACK)
 
 
+def test_other_lines_of_the_same_policy_are_sent_at_once() -> None:
+    world = World()
+    world.connect(desired())
+    revision = world.session.revision
+    other = desired(rules=[*RULES[:-1]])._replace(digest=desired().digest, edition=1)
+    world.run(world.session.assign(other, world.now))
+    assert set(world.rules) == set(RULES[:-1])
+    assert world.session.revision == revision is not None
+    assert world.session.status.state is State.PROTECTED
+
+
+def test_other_lines_are_no_event_unless_something_goes_wrong() -> None:
+    world = World()
+    world.connect(desired())
+    since, told = world.session.status.since, len(world.turns)
+    world.now += 60
+    other = desired(rules=[*RULES[:-1]])._replace(digest=desired().digest, edition=1)
+    world.run(world.session.assign(other, world.now))
+    assert world.session.status.state is State.PROTECTED
+    assert world.session.status.since == since
+    assert len(world.turns) == told
+    wrong = desired()._replace(edition=2, violation=lambda *_: "not proven: port 25 is open")
+    world.run(world.session.assign(wrong, world.now))
+    assert [status.state for status in world.turns[told:]] == [State.DEGRADED]
+    world.run(world.session.assign(desired()._replace(edition=3), world.now))
+    assert world.turns[-1].state is State.PROTECTED
+
+
+def test_what_is_desired_and_may_be_out_of_date_makes_a_switch_degraded() -> None:
+    world = World()
+    world.connect(desired())
+    reason = "lines are not learned from leases.csv: it is empty"
+    world.run(world.session.take_shortcomings([reason], world.now))
+    assert world.status == ("degraded", reason)
+    world.wait(AUDIT_SECONDS)
+    assert world.session.status.state is State.DEGRADED
+    world.run(world.session.take_shortcomings((), world.now))
+    assert world.status == ("protected", READ_BACK)
+
+
 def test_a_switch_gets_its_rules_before_it_describes_its_ports_and_is_not_protected_until_then() -> None:
     world = World(ports=None)
     world.connect(desired())
