@@ -87,13 +87,25 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 
 def policy_or_exit(path: Path, at: float) -> Policy:
-    """Return the policy of a file; print its errors and exit with 1 where it has any."""
+    """Return the policy of a file with its learned lines; print its errors and exit with 1 if it has any."""
     from op25b_app.operate.policy_cache import load_cached
 
     loaded = load_cached(path, at)
     if loaded.policy is None:
         errors_and_exit(loaded.errors)
-    return loaded.policy
+    return policy_in_effect(path, loaded.policy, at)
+
+
+def policy_in_effect(path: Path, policy: Policy, at: float) -> Policy:
+    """Return the policy of a file with its learned lines, as they are kept; say so on stderr."""
+    if policy.lines is None:
+        return policy
+    from op25b_app.operate.kept_lines import with_kept_lines
+
+    found, note = with_kept_lines(path, policy, at, time.time())
+    if note is not None:
+        click.echo(f"op25b: {note}", err=True)
+    return found
 
 
 def print_json(values: object) -> None:

@@ -55,9 +55,14 @@ from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.ports import present_ports
 from op25b_app.sync.protocol import SwitchFeatures, is_reply, is_report
+from op25b_app.sync.status import TRANSIENT
 
 LOOK_SECONDS = 2.0
 """Seconds between looks at the policy's files, where wanted, and at the clock for ended exceptions."""
+
+SETTLE_SECONDS = 10.0
+"""Seconds for which an answer waits at most for switches to be as wanted."""
+SETTLE_LOOK_SECONDS = 0.002
 
 log = logging.getLogger("op25b")
 _clock = Clock()
@@ -119,7 +124,7 @@ class Application(app_manager.RyuApp):
             ("GET", "/events"): (self._answer_events, ("after",)),
             ("GET", "/doctor"): (self._answer_doctor, ("dpids",)),
             ("GET", "/v1/lines"): (self._answer_lines, ("switch", "address", "at")),
-            ("PUT", "/v1/lines"): (self._answer_put_lines, ()),
+            ("PUT", "/v1/lines"): (self._answer_put_lines, ("wait",)),
             ("POST", "/reload"): (self._answer_reload, ("yes", "dry_run", "effect")),
         }
         try:
@@ -374,11 +379,26 @@ class Application(app_manager.RyuApp):
             return "503 Service Unavailable", {"error": str(failure)}
 
     def _answer_put_lines(self, query: Query) -> tuple[str, dict[str, Any]]:
-        """Take lines, and ends of lines, from a program."""
+        """Take lines, and ends of lines, from a program.
+
+        With ``wait=1`` the answer waits for the switches that are connected, and has their states.
+        """
+        wait = query.flag("wait")
         try:
-            return "200 OK", self._lines.put(query.body)
+            answer, changed = self._lines.put(query.body)
         except ValueError as failure:
             return "422 Unprocessable Content", {"error": str(failure)}
+        if wait:
+            answer["switches"] = self._settled(changed)
+        return "200 OK", answer
+
+    def _settled(self, names: Iterable[str]) -> dict[str, str]:
+        """Wait until switches are as wanted, degraded or lost; return their states by name."""
+        known = [self._switches.make_known(self._policy.switches[name].dpid) for name in names]
+        end = time.monotonic() + SETTLE_SECONDS
+        while any(each.session.status.state in TRANSIENT for each in known) and time.monotonic() < end:
+            hub.sleep(SETTLE_LOOK_SECONDS)
+        return {each.session.name: each.session.status.state.value for each in known}
 
     def _answer_doctor(self, query: Query) -> tuple[str, dict[str, Any]]:
         """Answer ``op25b doctor``, with tables for the datapath ids in ``dpids=1,2``."""

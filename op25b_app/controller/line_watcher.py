@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import eventlet.semaphore
@@ -102,8 +102,10 @@ class LineWatcher:
                 self._look_at(source, lambda *step: changed.update(self._do(*step)))
         return changed
 
-    def put(self, content: bytes) -> dict[str, Any]:
-        """Take the lines, and the ends of some, that a program puts; return how many, as JSON values.
+    def put(self, content: bytes) -> tuple[dict[str, Any], Collection[str]]:
+        """Take the lines, and the ends of some, that a program puts.
+
+        Returns how many, as JSON values, and the switches whose lines have changed.
 
         Raises ValueError, its text the reasons, where they cannot be taken: then nothing is.
         """
@@ -117,8 +119,7 @@ class LineWatcher:
             counts.update(lines=len(found.leases), end=len(ended))
             return self._learning.learn(PUT_SOURCE, found.leases, ended, self._now())
 
-        self._step(learn)
-        return counts
+        return counts, self._step(learn).keys()
 
     def listed(self, query: Query) -> dict[str, Any]:
         """Return the learned lines that a query asks for, as JSON values.
@@ -181,10 +182,11 @@ class LineWatcher:
         why = f"{source.file or source.name}: {failure.strerror or failure}"
         take_step(self._learning.fail, source.name, why, self._now())
 
-    def _step(self, work: Callable[..., list[str]], *arguments: Any) -> None:
-        """Do a step of learning, and apply what has changed."""
+    def _step(self, work: Callable[..., list[str]], *arguments: Any) -> Bindings:
+        """Do a step of learning, apply what has changed, and return it."""
         if changed := self._do(work, *arguments):
             self._apply(changed)
+        return changed
 
     def _do(self, work: Callable[..., list[str]], *arguments: Any) -> Bindings:
         """Do a step of learning; return the bindings that have changed."""

@@ -16,6 +16,7 @@ from oslo_config.cfg import ConfigParser
 from ryu import cfg
 
 from op25b_app.operate.control_client import control_socket
+from op25b_app.operate.state_directory import default_state_directory
 
 SECTION = "op25b"
 _OPTIONS = [
@@ -99,12 +100,8 @@ def state_directory() -> Path:
     """
     if given := _setting("state_directory"):
         return Path(given)
-    if given := os.environ.get("STATE_DIRECTORY"):  # systemd.exec(5): several are separated by colons
-        return Path(given.partition(":")[0])
-    if os.geteuid() == 0:
-        return Path("/var/lib/op25b")
     try:
-        return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state", "op25b")
+        return default_state_directory()
     except RuntimeError:
         _log.error(
             "no place to keep the policy in: HOME is not set, and user %d has no home; "

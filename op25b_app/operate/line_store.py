@@ -43,15 +43,19 @@ class LineStore:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def recall(self) -> list[Claim]:
-        """Return the claims that have not ended, the oldest first; none where there is no database.
+    def recall(self, at: float | None = None) -> list[Claim]:
+        """Return the claims that have not ended, or had not at a moment, the oldest first.
 
-        Raises StoreError where it cannot be read.
+        ``at`` is in seconds since 1970. There are none where there is no database. Raises StoreError where it
+        cannot be read.
         """
         if not self.path.exists():
             return []
+        condition, values = "ended IS NULL", tuple[float, ...]()
+        if at is not None:
+            condition, values = "since <= ? AND (ended IS NULL OR ended > ?)", (at, at)
         with self._opened() as database:
-            rows = database.execute(f"SELECT {_COLUMNS} FROM claims WHERE ended IS NULL ORDER BY rowid")
+            rows = database.execute(f"SELECT {_COLUMNS} FROM claims WHERE {condition} ORDER BY rowid", values)
             return [_claim(row) for row in rows]
 
     def keep(self, news: Iterable[ClaimNews], at: float) -> None:

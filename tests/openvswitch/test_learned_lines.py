@@ -72,7 +72,7 @@ def lines_of(controller: Op25bController, **query: str) -> list[dict[str, Any]]:
     return listed
 
 
-def put(controller: Op25bController, body: dict[str, Any]) -> dict[str, Any]:
+def put(controller: Op25bController, body: dict[str, Any], query: str = "") -> dict[str, Any]:
     """As any program can."""
     command = [
         "curl",
@@ -82,7 +82,7 @@ def put(controller: Op25bController, body: dict[str, Any]) -> dict[str, Any]:
         "-X",
         "PUT",
     ]
-    command += ["-d", json.dumps(body), "http://op25b/v1/lines"]
+    command += ["-d", json.dumps(body), f"http://op25b/v1/lines{query}"]
     answer: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
     return answer
 
@@ -105,8 +105,9 @@ def test_a_line_may_use_what_the_file_gives_it_and_nobody_else_may(
 
 def test_a_program_puts_lines_and_ends_them(ovs: PrivateOvs, controller: Op25bController) -> None:
     lease = {"switch": "learns", "port": 2, "address": NEIGHBOUR}
-    assert put(controller, {"lines": [lease]}) == {"lines": 1, "end": 0}
-    wait_until_passing(ovs, 2, NEIGHBOUR)
+    answer = put(controller, {"lines": [lease]}, "?wait=1")
+    assert answer == {"lines": 1, "end": 0, "switches": {"learns": "protected"}}
+    assert passes(ovs, "learns", 2, NEIGHBOUR)
     wrong = {**lease, "port": 3}
     assert put(controller, {"lines": [wrong], "end": [NEIGHBOUR]}) == {
         "error": "port 3 of learns is its uplink port; a line is a subscriber port"
