@@ -10,9 +10,16 @@ from typing import Literal, NamedTuple
 
 from op25b_app.net.nat64 import extract
 from op25b_app.net.prefix import WIDTH, Prefix
-from op25b_app.net.prefix_set import Key, cover, difference, keys_of
+from op25b_app.net.prefix_set import Key, LpmTable, cover, difference, keys_of
 from op25b_app.policy.address_space import Space
-from op25b_app.policy.model import LocatedPrefix, MailException, Policy, SourceLocation, SubscriberPort
+from op25b_app.policy.model import (
+    LocatedPrefix,
+    MailException,
+    Policy,
+    SourceLocation,
+    SourceValidation,
+    SubscriberPort,
+)
 
 SMALL_SHARE = 0.01
 """Share of the Internet above which an exposure is reported.
@@ -80,11 +87,85 @@ def newly_exposed(old: Policy | None, new: Policy, at: float) -> list[str]:
     if old is None:
         return []
     before = {(exposure.kind, exposure.version): exposure.share for exposure in exposures(old, at)}
-    return [
-        exposure.text
+    found = [
+        exposure
         for exposure in exposures(new, at)
         if exposure.share >= GROWTH * before.get((exposure.kind, exposure.version), 0)
     ]
+    reported = {(exposure.kind, exposure.version) for exposure in found}
+    opened = (
+        _opened_text(moves)
+        for moves in port_25_moves(old, new, at)
+        if moves.opened > moves.own * LARGE_SHARE and ("exempt", moves.version) not in reported
+    )
+    return [*(exposure.text for exposure in found), *opened]
+
+
+class Port25Moves(NamedTuple):
+    """Addresses of the own space for which port 25 opens, to any destination, or closes.
+
+    ``own`` is the number of addresses in the own space of the old policy, of one IP version.
+    """
+
+    version: int
+    opened: int
+    closed: int
+    own: int
+
+
+def port_25_moves(old: Policy, new: Policy, at: float) -> list[Port25Moves]:
+    """Return, by IP version, for how many of the old policy's own addresses port 25 opens or closes.
+
+    An address counts as open where it is static, or excepted now or later for more than 1 % of the Internet;
+    without source validation also where it is unlisted. ``at`` is in seconds since 1970.
+    """
+    return [moves for version in WIDTH if (moves := _moves(old, new, at, version))]
+
+
+def _moves(old: Policy, new: Policy, at: float, version: int) -> Port25Moves | None:
+    """Return the moves of one IP version, looked for where the policies differ; None where there are none."""
+    before, after = (policy.space.tables[version] for policy in (old, new))
+    sources = [_open_sources(policy, at, version) for policy in (old, new)]
+    changed = {key for key, _ in before.labels.items() ^ after.labels.items()}
+    changed.update(keys_of(version, sources[0] ^ sources[1]))
+    if not changed:
+        return None
+    where = cover(version, changed)
+    own = difference(version, where, _spaces_of(before, where, Space.UNLISTED))
+    was_open = cover(version, [*_spaces_of(before, where, Space.STATIC), *keys_of(version, sources[0])])
+    is_open = [*_spaces_of(after, where, Space.STATIC), *keys_of(version, sources[1])]
+    if new.hardening.source_validation is SourceValidation.OFF:
+        is_open += _spaces_of(after, where, Space.UNLISTED)
+    is_open = cover(version, is_open)
+    closed = difference(version, own, was_open)
+    opened = _common_size(version, closed, is_open)
+    lost = _total(version, difference(version, difference(version, own, closed), is_open))
+    return Port25Moves(version, opened, lost, sum(before.sizes.values())) if opened or lost else None
+
+
+def _spaces_of(table: LpmTable[Space], where: Sequence[Key], space: Space) -> list[Key]:
+    """Return a cover of the addresses of one space, of those in ``where``."""
+    labels = {inner: table.labels[inner] for key in where for inner in table.inside(key)}
+    labels.update((key, table.label(key)) for key in where)
+    others = Space.UNLISTED if space is not Space.UNLISTED else Space.DYNAMIC
+    return LpmTable(table.version, labels, others).cover_of(space)
+
+
+def _open_sources(policy: Policy, at: float, version: int) -> frozenset[Prefix]:
+    """Return the sources of one IP version that exceptions let speak to much of the Internet."""
+    return frozenset(
+        entry.source
+        for entry in policy.exceptions
+        if isinstance(entry.source, Prefix)
+        and entry.source.version == version
+        and _reach(policy, entry, at) > SMALL_SHARE
+    )
+
+
+def _opened_text(moves: Port25Moves) -> str:
+    share = _percent(moves.opened / moves.own)
+    what = f"port 25 would open, to any destination, for {share} of the own IPv{moves.version} space"
+    return f"{what}, where it is closed now; open it only for those who have asked for it"
 
 
 class _Wide(NamedTuple):

@@ -8,7 +8,7 @@ import pytest
 
 from op25b_app.net.nat64 import LENGTHS, embed, extract
 from op25b_app.net.prefix import Prefix
-from op25b_app.policy.exposure import exposures, newly_exposed
+from op25b_app.policy.exposure import Port25Moves, exposures, newly_exposed, port_25_moves
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
 
@@ -24,10 +24,12 @@ def policy(
     exceptions: str = "",
     ports: str = "1-24",
     nat64: str = "",
+    validation: str = "port-25",
 ) -> Policy:
     text = f"""\
 isp: {{mail_destinations: [{quoted(mail)}], nat64_prefixes: [{quoted(nat64)}]}}
 address_space: {{dynamic: [{quoted(dynamic)}], static: [{quoted(static)}]}}
+hardening: {{source_validation: {validation}}}
 exceptions: [{exceptions}]
 switches: {{s: {{dpid: 1, subscriber_ports: [{ports}], uplink_ports: [100]}}}}
 """
@@ -179,3 +181,47 @@ def test_what_the_policy_before_did_not_have_is_new() -> None:
     assert newly_exposed(all_of_it, all_of_it, NOW) == []
     assert newly_exposed(all_of_it, wide, NOW) == []
     assert len(newly_exposed(all_of_it, policy("0.0.0.0/0", static="0.0.0.0/0"), NOW)) == 1, "another kind"
+
+
+OWN = 1 << 22
+SEVERAL = "100.64.8.0/24, 100.64.9.0/24, 100.64.8.64/26"
+EXCEPTED = "{name: a, source: 100.64.8.0/25}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "moves"),
+    [
+        (policy(), policy(), []),
+        (policy(), policy(static="100.64.8.0/24"), [Port25Moves(4, 256, 0, OWN)]),
+        (policy(static="100.64.8.0/24"), policy(), [Port25Moves(4, 0, 256, OWN)]),
+        (policy(static="100.64.8.0/24"), policy(static="100.64.9.0/25"), [Port25Moves(4, 128, 256, OWN)]),
+        (policy(static="100.64.8.0/24"), policy(static=SEVERAL), [Port25Moves(4, 256, 0, OWN)]),
+        (policy(static="198.51.100.0/24"), policy(), [Port25Moves(4, 0, 256, OWN + 256)]),
+        (policy(), policy(static="198.51.100.0/24"), []),
+        (policy(), policy(exceptions=EXCEPTED), [Port25Moves(4, 128, 0, OWN)]),
+        (policy(static="100.64.8.0/24"), policy(static="100.64.8.0/24", exceptions=EXCEPTED), []),
+        (policy(static="100.64.8.0/24"), policy(exceptions=EXCEPTED), [Port25Moves(4, 0, 128, OWN)]),
+        (policy(), policy(dynamic="100.64.0.0/11, 2001:db8:1000::/36"), []),
+        (
+            policy(),
+            policy(dynamic="100.64.0.0/11, 2001:db8:1000::/36", validation="off"),
+            [Port25Moves(4, OWN // 2, 0, OWN)],
+        ),
+        (policy(), policy(dynamic="100.64.0.0/10", validation="off"), [Port25Moves(6, 1 << 92, 0, 1 << 92)]),
+    ],
+)
+def test_addresses_for_which_port_25_opens_or_closes(
+    old: Policy, new: Policy, moves: list[Port25Moves]
+) -> None:
+    assert port_25_moves(old, new, NOW) == moves
+
+
+def test_what_leaves_the_own_space_unvalidated_is_open() -> None:
+    """Three quarters of the dynamic space are no longer listed, and unlisted sources are not looked at."""
+    old = policy(dynamic="100.64.0.0/10")
+    (sentence,) = newly_exposed(old, policy(dynamic="100.64.0.0/12", validation="off"), NOW)
+    assert sentence.startswith("port 25 would open, to any destination, for 75 % of the own IPv4 space")
+    assert newly_exposed(old, policy(dynamic="100.64.0.0/12"), NOW) == []
+    assert newly_exposed(old, policy(dynamic="100.64.0.0/11", validation="off"), NOW) == []
+    (once,) = newly_exposed(old, policy(dynamic="100.64.0.0/10", static="100.64.0.0/11, 100.96.0.0/12"), NOW)
+    assert "may speak port 25" in once, "said once"
