@@ -49,7 +49,6 @@ def command(
     from op25b_app.diff import effect
     from op25b_app.operate.policy_cache import load_cached
     from op25b_app.policy.diagnostic import unknown_switch
-    from op25b_app.policy.exposure import newly_exposed
 
     before, after = load_cached(old_path, at), load_cached(new_path, at)
     if before.policy is None or after.policy is None:
@@ -59,25 +58,36 @@ def command(
     if switch_name is not None and switch_name not in known:
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
     result = effect(old, new, at, None if switch_name is None else [switch_name])
-    opens = newly_exposed(old, new, at)
     most = None if show_all else MAX_LINES
     if as_json:
-        print_json({**_as_json(result, most), "opens": opens})
+        print_json({**_as_json(result, most), **result.objections._asdict()})
     else:
-        asking = [f"warning: {line}; a reload asks for --yes" for line in (*result.stops_blocking, *opens)]
-        click.echo("\n".join([*_lines(result, most), *asking]))
+        warnings = [f"warning: {line}; a reload asks for --yes" for line in result.objections.sentences]
+        click.echo("\n".join([*_lines(result, most), *warnings]))
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:
-    from op25b_app.diff.text import alike_text, exception_text, network_notes
+    from op25b_app.diff.text import (
+        alike_text,
+        exception_text,
+        kinds,
+        lines_notes,
+        network_notes,
+        who_text,
+    )
     from op25b_app.diff.words import names
 
+    yield from lines_notes(effect)
     yield from network_notes(effect)
     if effect.treats_all_alike:
         yield alike_text(effect)
-    for switch in effect.switches:
-        yield names(switch.names)
+    yield from kinds(effect)
+    for switch in effect.switches[:most]:
+        yield who_text(switch)
         yield from (f"  {line}" for line in _switch_lines(switch, most))
+    if more := len(effect.switches) - len(effect.switches[:most]):
+        others = sum(len(switch.rules) for switch in effect.switches[most:])
+        yield f"and {others:,} more switches, of {more:,} kinds (--all lists them)"
     if effect.untouched:
         yield f"{names(effect.untouched)}: nothing changes"
     yield from _limited([exception_text(end) for end in effect.exceptions], most, "exceptions")
@@ -129,7 +139,9 @@ def _limited(lines: list[str], most: int | None, what: str) -> Iterator[str]:
 
 
 def _as_json(effect: Effect, most: int | None) -> dict[str, Any]:
-    nothing: dict[str, Any] = {**{name: [] for name in _LISTS.values()}, "notes": []}
+    from op25b_app.diff.line_changes import Fate
+
+    nothing: dict[str, Any] = {**{name: [] for name in _LISTS.values()}, "notes": [], "like": None}
     no_rules = {"added": 0, "removed": 0, "changed": 0, "unchanged": None}
     switches = {name: {**nothing, "rules": no_rules} for name in effect.untouched}
     for switch in effect.switches:
@@ -142,8 +154,9 @@ def _as_json(effect: Effect, most: int | None) -> dict[str, Any]:
         "added": list(effect.added),
         "removed": list(effect.removed),
         "exceptions": [_exception_as_json(end) for end in effect.exceptions],
-        "stops_blocking": list(effect.stops_blocking),
-        "cut_off": [line._asdict() for line in effect.cut_off],
+        "lines": {fate.value: effect.lines.count(fate) for fate in Fate},
+        "cut_off": [line._asdict() for line in effect.lines.cut_off],
+        "port_25": [moves._asdict() for moves in effect.port_25],
     }
 
 
@@ -153,7 +166,7 @@ def _switch_as_json(switch: SwitchEffect, most: int | None) -> dict[str, Any]:
     lists: dict[str, list[dict[str, Any]]] = {name: [] for name in _LISTS.values()}
     for traffic in switch.traffic:
         lists[_LISTS[traffic.change.name]].append(_traffic_as_json(traffic, most))
-    return {**lists, "notes": list(notes(switch))}
+    return {**lists, "notes": list(notes(switch)), "like": switch.like}
 
 
 def _traffic_as_json(traffic: Traffic, most: int | None) -> dict[str, Any]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_cover import cover_of_interval, held_by, minimal_table
@@ -22,7 +24,8 @@ class AddressSet:
     ranges: Ranges
 
     def __contains__(self, address: int) -> bool:
-        return any(first <= address <= last for first, last in self.ranges)
+        place = bisect_right(self.ranges, address, key=itemgetter(0)) - 1
+        return place >= 0 and address <= self.ranges[place][1]
 
     @cached_property
     def count(self) -> int:

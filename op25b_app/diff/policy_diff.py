@@ -5,19 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
-from op25b_app.compiler.compiler import compile_rules
-from op25b_app.diff.blocking import stops_blocking
+from op25b_app.compiler.compiler import Compiler
+from op25b_app.diff.address_text import AddressSet
+from op25b_app.diff.alike import Likeness, bindings_of
 from op25b_app.diff.comparison import SwitchPolicy
+from op25b_app.diff.line_changes import LineChanges, line_changes
 from op25b_app.diff.match_switches import pairs_of
+from op25b_app.diff.objections import Objections, objections
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.diff.traffic import Traffic
 from op25b_app.net.prefix import Prefix
 from op25b_app.net.prefix_cover import held_by
 from op25b_app.net.ranges import Ranges, common
 from op25b_app.policy.canonical import meaning, prefixes
-from op25b_app.policy.lint import unbound_lines
+from op25b_app.policy.exposure import Port25Moves, port_25_moves
 from op25b_app.policy.model import MailException, Mode, Policy, SubscriberPort, Switch
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.symbolic_policy import longest_match_stretches
@@ -58,6 +62,8 @@ class SwitchEffect:
     forwarding_table: tuple[int | None, int | None]
     renamed: Mapping[str, str]
     moved: Mapping[str, int]
+    like: str | None = None
+    """The switch whose bound addresses ``traffic`` has, where other switches have other ones."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -69,8 +75,8 @@ class SwitchEffect:
 class Effect:
     """The changes on all switches; ``untouched`` are switches without any.
 
-    ``cut_off`` are the lines that can get an address and no further from now on; ``lines`` is the number of
-    lines compared.
+    ``lines`` says what becomes of each line, ``port_25`` for how many addresses port 25 opens and closes,
+    ``objections`` what an operator has to agree to; these and ``port_25`` are of all switches.
     """
 
     switches: tuple[SwitchEffect, ...]
@@ -78,9 +84,14 @@ class Effect:
     added: tuple[str, ...]
     removed: tuple[str, ...]
     exceptions: tuple[ExceptionEnd, ...]
-    stops_blocking: tuple[str, ...]
-    cut_off: tuple[SubscriberPort, ...] = ()
-    lines: int = 0
+    objections: Objections
+    lines: LineChanges
+    port_25: tuple[Port25Moves, ...] = ()
+
+    @property
+    def stops_blocking(self) -> tuple[str, ...]:
+        """Why switches that block now would block nothing."""
+        return self.objections.stops_blocking
 
     @property
     def treats_all_alike(self) -> bool:
@@ -99,6 +110,8 @@ _FOR_PEOPLE = frozenset({"name", "reason"})
 """Fields of an exception that are only text for people."""
 _WHICH_SWITCH = frozenset({"name", "dpid", "certificate"})
 """Fields of a switch that identify it and do not change its rules."""
+_NOT_OF_ALIKE_SWITCHES = _WHICH_SWITCH | {"bindings"}
+"""These fields, and the one that is compared by itself."""
 
 _Treatment = tuple[tuple[Traffic, ...], str | None, tuple[Mode, Mode], tuple[int | None, int | None]]
 
@@ -117,24 +130,20 @@ def effect(
     called now and then, returns True. ``unknown_because`` says so where a result is not known.
     """
     pairs = pairs_of(old, new)
-    alike_everywhere = _of_every_switch(old, at) == _of_every_switch(new, at)
-    known: dict[Hashable, tuple[tuple[Traffic, ...], str | None, RuleChanges]] = {}
-    groups: dict[_Treatment, list[tuple[Switch, Switch, RuleChanges]]] = {}
+    comparer = _Comparer(old, new, at, is_over)
+    groups: dict[_Treatment, _Group] = {}
     untouched: list[str] = []
     for before, after in pairs.common:
         if only is not None and not {before.name, after.name} & set(only):
             continue
-        key = _of_switch(old, before, at), _of_switch(new, after, at)
-        is_same_switch = (before.name, before.dpid) == (after.name, after.dpid)
-        if alike_everywhere and key[0] == key[1] and is_same_switch:
+        if comparer.is_untouched(before, after):
             untouched.append(after.name)
             continue
-        if key not in known:
-            known[key] = _compared(SwitchPolicy(old, before), SwitchPolicy(new, after), at, is_over)
-        traffic, unknown_because, rules = known[key]
+        traffic, unknown_because, rules = comparer.compared(before, after)
         tables = before.forwarding_table, after.forwarding_table
         treatment = traffic, unknown_because, (before.mode, after.mode), tables
         groups.setdefault(treatment, []).append((before, after, rules))
+    lines = line_changes(old, new, only)
     return Effect(
         switches=tuple(
             SwitchEffect(
@@ -142,6 +151,7 @@ def effect(
                 *treatment,
                 renamed={after.name: was.name for was, after, _ in found if was.name != after.name},
                 moved={after.name: was.dpid for was, after, _ in found if was.dpid != after.dpid},
+                like=_like(treatment[0], found),
             )
             for treatment, found in groups.items()
         ),
@@ -149,41 +159,98 @@ def effect(
         added=_names(pairs.added, only),
         removed=_names(pairs.removed, only),
         exceptions=tuple(_ends(old, new, at)),
-        stops_blocking=tuple(stops_blocking(old, new, at, is_over)),
-        cut_off=tuple(_cut_off(old, new, only)),
-        lines=sum(len([*after.lines()]) for _, after in pairs.common if only is None or after.name in only),
+        objections=objections(old, new, at, is_over, lines if only is None else None),
+        lines=lines,
+        port_25=tuple(port_25_moves(old, new, at)),
     )
 
 
-def _cut_off(old: Policy, new: Policy, only: Collection[str] | None) -> Iterator[SubscriberPort]:
-    """Yield the lines that lose all their traffic, on switches that both policies have."""
-    before = {(old.switches[line.switch].dpid, line.port, line.vlan) for line in unbound_lines(old)}
-    common = {after.name: earlier for earlier, after in pairs_of(old, new).common}
-    for line in unbound_lines(new):
-        earlier = common.get(line.switch)
-        if earlier is None or (only is not None and line.switch not in only):
-            continue
-        if line.port in earlier.subscriber_ports and (earlier.dpid, line.port, line.vlan) not in before:
-            yield line
+def _like(traffic: Sequence[Traffic], found: _Group) -> str | None:
+    """Return the switch whose bound addresses are in ``traffic``; None where they are those of every switch.
+
+    Where traffic is told of some bound addresses, those that are bound to another switch are treated as any
+    other at the first one.
+    """
+    before, after, _ = found[0]
+    bound = _bound(before, after)
+    others = (here for each in found[1:] if (here := _bound(*each[:2])) != bound)
+    other = next(others, bound)
+    sets = {each for change in traffic for each in (change.sources, change.destinations) if each is not None}
+    is_same = all(_held(each, bound) == _held(each, other) for each in sets)
+    return None if is_same else after.name
 
 
-def _compared(
-    old: SwitchPolicy, new: SwitchPolicy, at: float, is_over: Callable[[], bool]
-) -> tuple[tuple[Traffic, ...], str | None, RuleChanges]:
-    rules = _rule_changes(old, new, at)
-    budget = Budget(steps_for(sum(rules)), is_over)
-    try:
-        return SwitchDifference(old, new, at, budget).traffic(), None, rules
-    except OverBudgetError as error:
-        return (), f"could not be worked out within {error.within}", rules
+def _held(addresses: AddressSet, bound: Iterable[tuple[int, int]]) -> frozenset[bool]:
+    """Return whether some, and whether not all, of the bound addresses of one version are in a set."""
+    return frozenset(address in addresses for version, address in bound if version == addresses.version)
 
 
-def _rule_changes(old: SwitchPolicy, new: SwitchPolicy, at: float) -> RuleChanges:
-    before = {rule.key: rule for rule in compile_rules(*old, at)}
-    after = {rule.key: rule for rule in compile_rules(*new, at)}
-    kept = before.keys() & after.keys()
-    changed = sum(before[key] != after[key] for key in kept)
-    return RuleChanges(len(after) - len(kept), len(before) - len(kept), changed, len(kept) - changed)
+class _Comparer:
+    """Compares switches of two policies, once for all that change alike."""
+
+    def __init__(self, old: Policy, new: Policy, at: float, is_over: Callable[[], bool]) -> None:
+        self._old, self._new = old, new
+        self._at = at
+        self._is_over = is_over
+        self._alike_everywhere = _of_every_switch(old, at) == _of_every_switch(new, at)
+        self._for_lines = _exceptions_for_lines(old, at), _exceptions_for_lines(new, at)
+        self._known: dict[Hashable, _Compared] = {}
+
+    def is_untouched(self, before: Switch, after: Switch) -> bool:
+        """Return whether neither a rule nor a verdict changes on a switch, nor which switch it is."""
+        if not self._alike_everywhere or (before.name, before.dpid) != (after.name, after.dpid):
+            return False
+        one, other = self._without_bindings(before, after)
+        return one == other and bindings_of(before) == bindings_of(after)
+
+    def compared(self, before: Switch, after: Switch) -> _Compared:
+        """Return the changes on a switch, as they are on one that changes alike."""
+        bound = self._likeness.bound(before, after) if before.bindings or after.bindings else None
+        key = *self._without_bindings(before, after), bound
+        if key not in self._known:
+            self._known[key] = self._compare(before, after)
+        return self._known[key]
+
+    def _without_bindings(self, before: Switch, after: Switch) -> tuple[Hashable, Hashable]:
+        one, other = self._for_lines
+        return _of_switch(before, one), _of_switch(after, other)
+
+    @cached_property
+    def _likeness(self) -> Likeness:
+        return Likeness(self._old, self._new, self._at)
+
+    @cached_property
+    def _compilers(self) -> tuple[Compiler, Compiler]:
+        before = Compiler(self._old)
+        return before, Compiler(self._new, before)
+
+    def _compare(self, before: Switch, after: Switch) -> _Compared:
+        rules = self._rule_changes(before, after)
+        budget = Budget(steps_for(sum(rules)), self._is_over)
+        policies = SwitchPolicy(self._old, before), SwitchPolicy(self._new, after)
+        try:
+            return SwitchDifference(*policies, self._at, budget).traffic(), None, rules
+        except OverBudgetError as error:
+            return (), f"could not be worked out within {error.within}", rules
+
+    def _rule_changes(self, before: Switch, after: Switch) -> RuleChanges:
+        compilers = zip(self._compilers, (before, after), strict=True)
+        old, new = (
+            {id(each): each for each in compiler.segments(switch, self._at)} for compiler, switch in compilers
+        )
+        same = old.keys() & new.keys()
+        kept = sum(len(old[each]) for each in same)
+        one, other = (
+            {rule.key: rule for each, segment in found.items() if each not in same for rule in segment}
+            for found in (old, new)
+        )
+        both = one.keys() & other.keys()
+        changed = sum(one[key] != other[key] for key in both)
+        return RuleChanges(len(other) - len(both), len(one) - len(both), changed, kept + len(both) - changed)
+
+
+_Compared = tuple[tuple[Traffic, ...], "str | None", RuleChanges]
+_Group = list[tuple[Switch, Switch, RuleChanges]]
 
 
 def _names(switches: Iterable[Switch], only: Collection[str] | None) -> tuple[str, ...]:
@@ -241,14 +308,22 @@ def _bound_static(policy: Policy, version: int, bound: Sequence[Prefix]) -> Rang
     return common(held, longest_match_stretches(policy, version, is_static=True)) if held else ()
 
 
-def _of_switch(policy: Policy, switch: Switch, at: float) -> Hashable:
-    """Return the parts of a switch on which its rules may depend."""
-    exceptions = [entry for entry in policy.exceptions if entry.in_force(at)]
-    return (
-        meaning(switch, without=_WHICH_SWITCH),
-        frozenset(
-            meaning(replace(entry, source=entry.source._replace(switch="")), without=_FOR_PEOPLE)
-            for entry in exceptions
-            if isinstance(entry.source, SubscriberPort) and entry.source.switch == switch.name
-        ),
-    )
+def _exceptions_for_lines(policy: Policy, at: float) -> Mapping[str, frozenset[Hashable]]:
+    """Return what exceptions in force permit lines, by the name of the switch."""
+    found: dict[str, set[Hashable]] = {}
+    for entry in policy.exceptions:
+        if isinstance(entry.source, SubscriberPort) and entry.in_force(at):
+            anywhere = replace(entry, source=entry.source._replace(switch=""))
+            found.setdefault(entry.source.switch, set()).add(meaning(anywhere, without=_FOR_PEOPLE))
+    return {name: frozenset(permitted) for name, permitted in found.items()}
+
+
+def _of_switch(switch: Switch, for_lines: Mapping[str, frozenset[Hashable]]) -> Hashable:
+    """Return the parts of a switch, but for its bindings, on which its rules may depend."""
+    return meaning(switch, without=_NOT_OF_ALIKE_SWITCHES), for_lines.get(switch.name)
+
+
+def _bound(before: Switch, after: Switch) -> list[tuple[int, int]]:
+    """Return the version and the first address of each bound prefix, before and after."""
+    bindings = (*before.bindings, *after.bindings)
+    return [entry.prefix[:2] for binding in bindings for entry in binding.addresses]

@@ -6,13 +6,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 
 from op25b_app.diff.address_text import AddressSet, PrefixWithHoles
+from op25b_app.diff.line_text import lines_headline, losses
 from op25b_app.diff.policy_diff import Effect, ExceptionEnd, RuleChanges, SwitchEffect
 from op25b_app.diff.traffic import Kind, Traffic, VerdictChange
-from op25b_app.diff.words import joined, names
+from op25b_app.diff.words import counted, joined, names
 from op25b_app.net.port_number import port_name
 from op25b_app.net.prefix import WIDTH, Prefix, format_address
 from op25b_app.net.ranges import Ranges, size
 from op25b_app.policy.diagnostic import MAX_NAMES, names_in_words
+from op25b_app.policy.exposure import Port25Moves
 from op25b_app.policy.model import MailException, PortRole, SubscriberPort
 from op25b_app.policy.packet import ETH_ARP, TCP, UDP
 from op25b_app.verify.counterexample import packet_of
@@ -52,9 +54,7 @@ def headline(traffic: Traffic) -> str:
         return f"packets on {_ports(traffic.ports)}, {before} before and {after} now"
     if traffic.kind is Kind.TAG:
         return f"frames {_tags(traffic.tags)} on {_ports(traffic.ports)}"
-    text = _SUBJECTS[traffic.kind]
-    if traffic.roles[1] is PortRole.UPLINK:
-        text += " from uplinks"
+    text = _subject(traffic)
     if traffic.sources is not None and traffic.destinations is not None:
         ends = f"from {_addresses(traffic.sources)} to {_addresses(traffic.destinations)}"
         text += f" {ends}" if text == _SUBJECTS[Kind.MAIL] else f", {ends}"
@@ -63,6 +63,18 @@ def headline(traffic: Traffic) -> str:
     if traffic.partly:
         text += ", not all of it (that depends on the port, the tag or Ethernet addresses)"
     return text
+
+
+def _subject(traffic: Traffic) -> str:
+    """Return the kind of packets, without addresses and ports."""
+    if traffic.kind is Kind.MODE:
+        return _MODES[traffic.change]
+    if traffic.kind is Kind.ROLE:
+        before, after = (role.value for role in traffic.roles)
+        return f"packets on ports that are {before} before and {after} now"
+    if traffic.kind is Kind.TAG:
+        return "frames by their tags"
+    return _SUBJECTS[traffic.kind] + (" from uplinks" if traffic.roles[1] is PortRole.UPLINK else "")
 
 
 def listed(traffic: Traffic) -> AddressSet | None:
@@ -162,15 +174,44 @@ def notes(switch: SwitchEffect) -> Iterator[str]:
         yield f"{switch.mode[1].value} mode instead of {switch.mode[0].value} mode"
 
 
+def lines_notes(effect: Effect) -> Iterator[str]:
+    """Yield the headline, and what concerns many lines or addresses; nothing where all is as before."""
+    if effect.lines.total and not effect.treats_all_alike:
+        yield lines_headline(effect.lines)
+        yield from losses(effect.lines)
+    yield from map(port_25_text, effect.port_25)
+
+
 def network_notes(effect: Effect) -> Iterator[str]:
-    """Yield the notes that concern all switches."""
-    if effect.cut_off:
-        lost = f"{len(effect.cut_off):,} of {effect.lines:,} lines"
-        yield f"{lost} lose all traffic but what gets them an address: nothing is bound to them"
+    """Yield the notes on the switches that only one policy has."""
     if effect.added:
         yield f"{names(effect.added)}: new in the policy; all rules are installed"
     if effect.removed:
         yield f"{names(effect.removed)}: no longer in the policy; the rules there stay as they are"
+
+
+def port_25_text(moves: Port25Moves) -> str:
+    """Return a sentence on the addresses that port 25 opens or closes for."""
+    changes = [
+        f"{word} for {amount(moves.version, count)}"
+        for word, count in (("opens", moves.opened), ("closes", moves.closed))
+        if count
+    ]
+    own = amount(moves.version, moves.own)
+    return f"port 25 to any destination {' and '.join(changes)}, of {own} in the own IPv{moves.version} space"
+
+
+def kinds(effect: Effect) -> Iterator[str]:
+    """Yield what changes as kinds of packets, each once for all switches; nothing for switches all alike."""
+    if len(effect.switches) < 2:
+        return
+    switches: dict[tuple[VerdictChange, str], int] = {}
+    for switch in effect.switches:
+        for kind in dict.fromkeys((traffic.change, _subject(traffic)) for traffic in switch.traffic):
+            switches[kind] = switches.get(kind, 0) + len(switch.rules)
+    for (change, subject), count in switches.items():
+        where = f"on {counted(count, 'switch', 'switches')}"
+        yield f"{subject}, {where}" if subject in _MODES.values() else f"{change.value}: {subject}, {where}"
 
 
 def alike_text(effect: Effect) -> str:
@@ -184,27 +225,39 @@ def alike_text(effect: Effect) -> str:
 
 def summary(effect: Effect) -> list[str]:
     """Return at most ten lines for a log."""
-    lines = list(network_notes(effect))
+    lines = [*lines_notes(effect), *network_notes(effect)]
     if effect.treats_all_alike:
         lines.append(alike_text(effect))
-    for switch in effect.switches:
-        who = names(switch.names)
-        lines += [f"{who}: {note}" for note in notes(switch)]
-        for change in VerdictChange:
-            found = [traffic for traffic in switch.traffic if traffic.change is change]
-            if found:
-                more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
-                lines.append(f"{who}: {sentence(found[0])}{more}")
-        lines.append(f"{who}: rules {rules_text(switch)}")
-    if len(effect.exceptions) > _MAX_LISTED:
-        lines.append(f"{len(effect.exceptions):,} exceptions begin, end, or end at another time")
-    else:
-        lines += map(exception_text, effect.exceptions)
-    last = list(effect.stops_blocking)[:_MAX_LISTED]
+    last = list(effect.objections.sentences)[:_MAX_LISTED]
+    exceptions = [*map(exception_text, effect.exceptions)]
+    if len(exceptions) > _MAX_LISTED:
+        exceptions = [f"{len(exceptions):,} exceptions begin, end, or end at another time"]
+    switches = [line for switch in effect.switches for line in _of_switches(switch)]
     room = _MAX_LINES - len(last)
+    if len(lines) + len(switches) + len(exceptions) > room:
+        switches = [*kinds(effect)] or switches
+    lines += [*switches, *exceptions]
     if len(lines) > room:
         lines[room - 1 :] = [f"and {len(lines) - room + 1:,} more changes; `op25b diff` shows all"]
     return lines + last
+
+
+def _of_switches(switch: SwitchEffect) -> Iterator[str]:
+    """Yield a line for each note, for each change of verdicts, and one for the rules."""
+    who = names(switch.names)
+    yield from (f"{who}: {note}" for note in notes(switch))
+    for change in VerdictChange:
+        found = [traffic for traffic in switch.traffic if traffic.change is change]
+        if found:
+            more = f"; and {len(found) - 1} more" if len(found) > 1 else ""
+            yield f"{who}: {sentence(found[0])}{more}"
+    yield f"{who}: rules {rules_text(switch)}"
+
+
+def who_text(switch: SwitchEffect) -> str:
+    """Return the names of the switches, and whose addresses are shown for all of them."""
+    who = names(switch.names)
+    return who if switch.like is None else f"{who}, alike but for their bindings; those of {switch.like}:"
 
 
 def sentence(traffic: Traffic) -> str:

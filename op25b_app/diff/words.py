@@ -18,3 +18,8 @@ def names(switches: Sequence[str]) -> str:
         rest = len(switches) - _MAX_NAMES + 1
         return f"{', '.join(switches[: _MAX_NAMES - 1])} and {rest:,} more switches"
     return joined(switches)
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """Return ``1 line``, or ``1,000 lines``."""
+    return f"{number:,} {one if number == 1 else several or one + 's'}"

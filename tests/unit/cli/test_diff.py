@@ -43,8 +43,12 @@ def test_a_smaller_static_space(tmp_path: Path) -> None:
     new = changed(tmp_path, ("[100.64.8.0/24, ", "[100.64.8.0/25, "))
     result = diff(EXAMPLE, new)
     assert result.exit_code == 0
-    head, *lines = result.stdout.splitlines()
-    assert head == "access-1"
+    head, mail, switch, *lines = result.stdout.splitlines()
+    assert head == "24 of 24 lines keep their traffic"
+    assert mail == (
+        "port 25 to any destination closes for 128 addresses, of 4,194,304 addresses in the own IPv4 space"
+    )
+    assert switch == "access-1"
     assert lines[:2] == [
         "  becomes blocked",
         "    mail from 100.64.8.128/25 (128 addresses) to any IPv4 address but 192.0.2.25, on port 3",
@@ -111,8 +115,14 @@ def test_what_opens_far_wider_is_reported(tmp_path: Path) -> None:
 
 def test_lines_that_lose_everything_come_first(tmp_path: Path) -> None:
     new = changed(tmp_path, ("exceptions:", "hardening: {source_validation: binding}\nexceptions:"))
-    sentence = "23 of 24 lines lose all traffic but what gets them an address: nothing is bound to them"
-    assert diff(EXAMPLE, new).stdout.splitlines()[0] == sentence
+    sentence = "1 of 24 lines keeps its traffic; 23 lose all of it"
+    reason = "because nothing is bound there: ports 1-2 and 4-24 of access-1"
+    said = diff(EXAMPLE, new).stdout.splitlines()
+    assert said[:2] == [sentence, f"23 lines lose all traffic, {reason}"]
+    cut_off = f"23 of 24 lines would lose all traffic, {reason}"
+    assert said[-1] == f"warning: {cut_off}; a reload asks for --yes"
+    assert reported(EXAMPLE, new)["cuts_off"] == [cut_off]
+    assert reported(EXAMPLE, new)["lines"]["loses all"] == 23
     lost = reported(EXAMPLE, new)["cut_off"]
     ports = [port for port in range(1, 25) if port != 3]
     assert lost == [{"switch": "access-1", "port": port, "vlan": None} for port in ports]
@@ -129,11 +139,11 @@ def test_lists_are_cut_unless_all_is_asked_for(tmp_path: Path) -> None:
     pools = ", ".join(f"100.64.8.{number}" for number in range(0, 200, 4))
     new = changed(tmp_path, ("static: [100.64.8.0/24", f"static: [{pools}"))
     cut = diff(EXAMPLE, new).stdout.splitlines()
-    listed = cut[3:24]
+    listed = cut[5:26]
     assert listed[:2] == ["      100.64.8.1      1 address", "      100.64.8.2/31   2 addresses"]
     assert listed[20] == "      and 83 more (176 addresses; --all lists them)"
     whole = diff(EXAMPLE, new, "--all").stdout.splitlines()
-    assert whole[3 + 102] == "      100.64.8.224/27  32 addresses"
+    assert whole[5 + 102] == "      100.64.8.224/27  32 addresses"
     assert not [line for line in whole if "--all" in line]
     sources = reported(EXAMPLE, new)["switches"]["access-1"]["becomes_blocked"][0]["sources"]
     everything = reported(EXAMPLE, new, "--all")["switches"]["access-1"]["becomes_blocked"][0]["sources"]
