@@ -26,7 +26,7 @@ MAX_SWITCHES = 20
 @click.option(
     "--yes",
     is_flag=True,
-    help="Accept a policy that stops blocking on a switch, or opens far more than now.",
+    help="Accept a policy that cuts off lines, stops blocking on a switch, or opens far more.",
 )
 @click.option("--dry-run", is_flag=True, help="Show the changes, but do not make them.")
 @click.option("--no-effect", is_flag=True, help="Do not compare the policies first.")
@@ -46,11 +46,12 @@ def command(
 ) -> None:
     """Let the controller on this machine read its policy file again, as SIGHUP does.
 
-    The command shows the changes, which takes long for many prefixes. Then it waits until each connected
+    The command shows the changes, the lines that lose traffic first. Then it waits until each connected
     switch holds the new policy.
 
-    A policy is refused if it has errors. It is also refused if it blocks nothing on a switch that blocks now,
-    or opens far more. After a refusal, the policy in force stays in force.
+    A policy is refused if it has errors. It is also refused if more than 1 % of the lines would lose all
+    their traffic, if it blocks nothing on a switch that blocks now, or if it opens far more. After a refusal,
+    the policy in force stays in force.
 
     Exits with 0 where the policy is in force and each connected switch is protected or monitoring; with
     --dry-run, where it would be accepted. Exits with 1 where it is refused, where a connected switch does not
@@ -74,8 +75,9 @@ def command(
 
 
 def _print_answer(answer: dict[str, Any], *, dry_run: bool) -> None:
-    for line in [*answer["problems"], *answer["effect"], *answer["stops_blocking"], *answer["opens"]]:
-        click.echo(line)
+    for kind in ("problems", "effect", "cuts_off", "stops_blocking", "opens"):
+        for line in answer[kind]:
+            click.echo(line)
     if answer["refused"]:
         remedy = "" if answer["refused"] == "errors" else "; to accept it: op25b reload --yes"
         click.echo(f"op25b: refused; the policy in force stays in force{remedy}")

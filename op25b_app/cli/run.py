@@ -22,7 +22,7 @@ import click
 @click.option(
     "--yes",
     is_flag=True,
-    help="Accept a policy that stops blocking on a switch, or opens far more than the last one.",
+    help="Accept a policy that cuts off lines, stops blocking on a switch, or opens far more than the last.",
 )
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED, metavar="[RYU-MANAGER OPTIONS] [RYU APPS]")
 @click.pass_context

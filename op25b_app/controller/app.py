@@ -148,16 +148,16 @@ class Application(app_manager.RyuApp):
     ) -> tuple[Candidate, bool]:
         """Read the policy again and put it in force, unless it is refused.
 
-        Returns the candidate, and whether it was put in force. With ``yes`` it may stop blocking, or open
-        more. With ``unless_same`` an unchanged policy is left alone. With ``with_effect`` the changes are
-        computed first.
+        Returns the candidate, and whether it was put in force. With ``yes`` it may cut off lines, stop
+        blocking, or open more. With ``unless_same`` an unchanged policy is left alone. With ``with_effect``
+        the changes are computed first.
         """
         with self._reloading:
             candidate, applied = self._policies.reload(
                 _now(), yes=yes, unless_same=unless_same, with_effect=with_effect
             )
             if applied:
-                self._put_in_force()
+                self._put_in_force(candidate.headline)
             return candidate, applied
 
     @set_ev_cls(ofp_event.EventOFPHello, HANDSHAKE_DISPATCHER)
@@ -298,15 +298,20 @@ class Application(app_manager.RyuApp):
                 return
             PROVING.do(_spared, desired_states.prove_ahead, switch)
 
-    def _put_in_force(self) -> None:
-        """Assign the policy in force to its switches, and none to other known switches."""
-        with self._assigning:
-            self._assign_in_force()
+    def _put_in_force(self, headline: str = "") -> None:
+        """Assign the policy in force to its switches, and none to other known switches.
 
-    def _assign_in_force(self) -> None:
+        ``headline`` says what becomes of the lines, where there was a policy before.
+        """
+        with self._assigning:
+            self._assign_in_force(headline)
+
+    def _assign_in_force(self, headline: str) -> None:
         in_force = self._policies.in_force
         names = names_in_words([*in_force.policy.switches])
         text = f"policy {self._path} (sha256 {in_force.digest:.12}) in force for {names}"
+        if headline:
+            text += f"; {headline}"
         self._generation += 1
         set_handshake_limit(len(in_force.policy.switches))
         is_new = self._desired_states is None or self._desired_states.digest != in_force.digest
@@ -414,7 +419,7 @@ class Application(app_manager.RyuApp):
         }
 
     def _answer_reload(self, query: Query) -> tuple[str, dict[str, Any]]:
-        """Reload the policy; with ``yes=1`` it may stop blocking, with ``dry_run=1`` it is only compared.
+        """Reload the policy; with ``yes=1`` it may cut off and open, with ``dry_run=1`` it is only compared.
 
         With ``effect=0`` the changes are not computed first.
         """

@@ -25,7 +25,11 @@ _OPTIONS = [
     cfg.StrOpt("state_directory", help="where the last policy in force is kept"),
     cfg.BoolOpt("reload_on_change", default=False, help="reload when the policy's files have changed"),
     cfg.FloatOpt("audit_seconds", default=300.0, min=1.0, help="about how often tables are read again"),
-    cfg.BoolOpt("yes", default=False, help="start even with a policy that stops blocking, or opens far more"),
+    cfg.BoolOpt(
+        "yes",
+        default=False,
+        help="start even with a policy that cuts off lines, stops blocking, or opens far more",
+    ),
 ]
 _TYPES = {option.name: option.type for option in _OPTIONS}
 WORDS = [

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from op25b_app.diff import effect, stops_blocking
+from op25b_app.diff import effect, line_changes, objections
+from op25b_app.diff.line_text import lines_headline
 from op25b_app.diff.text import summary
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
-from op25b_app.policy.exposure import newly_exposed
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.source_files import ListNames, Read
@@ -21,7 +21,7 @@ MAX_ALIKE = 20
 
 log = logging.getLogger("op25b")
 
-Refusal = Literal["errors", "stops blocking", "opens"]
+Refusal = Literal["errors", "cuts off", "stops blocking", "opens"]
 
 
 class InForce(NamedTuple):
@@ -41,8 +41,9 @@ class Candidate(NamedTuple):
     """A policy file as it is, compared with the policy in force.
 
     ``named`` is every file and directory that was asked for. The other fields hold lines of text: ``effect``
-    what would change, ``stops`` where a switch blocks now and would block nothing, ``opens`` how far it would
-    open.
+    what would change, ``stops`` where a switch blocks now and would block nothing, ``cuts`` how many lines
+    would lose all their traffic, ``opens`` how far it would open. ``headline`` says how many lines keep their
+    traffic; it is empty where nothing was compared.
     """
 
     loaded: Loaded
@@ -50,19 +51,25 @@ class Candidate(NamedTuple):
     effect: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
     opens: tuple[str, ...] = ()
+    cuts: tuple[str, ...] = ()
+    headline: str = ""
 
     def refusal(self, *, yes: bool) -> Refusal | None:
-        """Return why it is refused, None where it is not; with ``yes`` it may stop blocking and open."""
+        """Return why it is refused, None where it is not; with ``yes`` only errors are a reason."""
         if self.loaded.policy is None:
             return "errors"
-        if yes or not (self.stops or self.opens):
+        if yes:
             return None
-        return "stops blocking" if self.stops else "opens"
+        if self.stops:
+            return "stops blocking"
+        if self.cuts:
+            return "cuts off"
+        return "opens" if self.opens else None
 
     def why_refused(self) -> str:
         """Return the reason for a refusal, in one line."""
         if self.loaded.policy is not None:
-            return "; ".join([*self.stops, *self.opens])
+            return "; ".join([*self.cuts, *self.stops, *self.opens])
         first, *others = self.loaded.errors
         return f"{first}" + (f" and {len(others)} more error{'s' * (len(others) > 1)}" if others else "")
 
@@ -102,7 +109,8 @@ def load_candidate(
 
     try:
         loaded = load(path, at, read_and_note, previous, list_and_note)
-        return Candidate(loaded, frozenset(named), *_changes(before, loaded, at, with_effect=with_effect))
+        candidate = Candidate(loaded, frozenset(named))
+        return _compared(candidate, before, at, with_effect=with_effect)
     except Exception as failure:
         # An error in op25b in reading one file must not cost the policy in force.
         log.exception("an error of op25b: please report it with %s", path)
@@ -111,18 +119,25 @@ def load_candidate(
         return Candidate(Loaded(None, (problem,), {}, ""), frozenset(named))
 
 
-def _changes(
-    before: InForce | None, loaded: Loaded, at: float, *, with_effect: bool
-) -> tuple[tuple[str, ...], ...]:
-    """Return the fields ``effect``, ``stops`` and ``opens`` of :class:`Candidate`."""
+def _compared(candidate: Candidate, before: InForce | None, at: float, *, with_effect: bool) -> Candidate:
+    """Return the candidate with what would change, where another policy is in force before."""
+    loaded = candidate.loaded
     if loaded.policy is None or before is None or loaded.digest == before.digest:
-        return (), (), ()
+        return candidate
     old, new = before.policy, loaded.policy
-    opens = tuple(newly_exposed(old, new, at))
-    if not with_effect:
-        return (), tuple(stops_blocking(old, new, at)), opens
-    diff = effect(old, new, at)
-    return tuple(summary(diff)), diff.stops_blocking, opens
+    if with_effect:
+        diff = effect(old, new, at)
+        lines, found, told = diff.lines, diff.objections, summary(diff)
+    else:
+        lines, told = line_changes(old, new), []
+        found = objections(old, new, at, lines=lines)
+    return candidate._replace(
+        effect=tuple(told),
+        stops=found.stops_blocking,
+        opens=found.opens,
+        cuts=found.cuts_off,
+        headline=lines_headline(lines) if lines.total else "",
+    )
 
 
 def recall(store: PolicyStore, path: Path, at: float) -> InForce | None:

@@ -48,8 +48,8 @@ class PolicyManager:
     ) -> None:
         """Take the policy of the file or, where that is refused, the last one in force.
 
-        Raises PolicyRefusedError where there is neither. With ``yes`` the file may stop blocking where the
-        last policy blocked, and open far more than that.
+        Raises PolicyRefusedError where there is neither. With ``yes`` the file may cut off lines, stop
+        blocking where the last policy blocked, and open far more than that.
         """
         self._path = path
         self._store = store

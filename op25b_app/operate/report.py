@@ -15,6 +15,7 @@ from op25b_app.sync.status import State, is_converged
 STATUS: dict[Refusal | None, str] = {
     None: "200 OK",
     "errors": "422 Unprocessable Content",
+    "cuts off": "409 Conflict",
     "stops blocking": "409 Conflict",
     "opens": "409 Conflict",
 }
@@ -58,12 +59,14 @@ def reload_report(
     ``keep_error`` says why it could not be kept for the next start, if so.
     """
     refusal = candidate.refusal(yes=yes)
+    reasons = {*candidate.cuts, *candidate.stops, *candidate.opens}
     return STATUS[refusal], {
         "applied": applied,
         "refused": refusal,
         "sha256": candidate.loaded.digest,
         "problems": [line for _, line in problem_lines(candidate.loaded, path)],
-        "effect": [line for line in candidate.effect if line not in (*candidate.stops, *candidate.opens)],
+        "effect": [line for line in candidate.effect if line not in reasons],
+        "cuts_off": list(candidate.cuts),
         "stops_blocking": list(candidate.stops),
         "opens": list(candidate.opens),
         "keep_error": keep_error,

@@ -132,6 +132,35 @@ def test_a_start_with_a_policy_that_opens_far_wider_needs_yes(place: Place) -> N
     assert not place.start(WIDE).in_force.kept
 
 
+def bound_lines(*ports: int) -> bytes:
+    bindings = ", ".join(f"{{port: {port}, addresses: [100.64.0.{port}]}}" for port in ports)
+    policy = POLICY.replace(b"subscriber_ports: [1]", b"subscriber_ports: [1, 3-5]")
+    policy = policy.replace(b"uplink_ports: [2]", f"uplink_ports: [2], bindings: [{bindings}]".encode())
+    return policy + b"hardening: {source_validation: binding}\n"
+
+
+@pytest.mark.parametrize("with_effect", [True, False])
+def test_a_policy_that_cuts_off_lines_needs_yes(place: Place, with_effect: bool) -> None:
+    policies = place.start(bound_lines(1, 3, 4, 5))
+    place.path.write_bytes(bound_lines(1, 3, 4))
+    candidate, applied = policies.reload(NOW + 1, with_effect=with_effect)
+    assert (applied, candidate.refusal(yes=False)) == (True, None), "a single line may change"
+    assert candidate.headline == "3 of 4 lines keep their traffic; 1 loses all of it"
+    place.path.write_bytes(bound_lines(1))
+    candidate, applied = policies.reload(NOW + 2, with_effect=with_effect)
+    assert (applied, candidate.refusal(yes=False)) == (False, "cuts off")
+    headline = "1 of 4 lines keeps its traffic; 2 lose all of it; 1 has none, as before"
+    assert candidate.headline == headline
+    assert candidate.effect[:1] == ((headline,) if with_effect else ())
+    reason = "2 of 4 lines would lose all traffic, because nothing is bound there: ports 3-4 of s"
+    assert place.reported[-1].endswith(f"; {reason}; to accept it: 'op25b reload --yes'")
+    status, report = reload_report(candidate, place.path, yes=False)
+    assert (status, report["refused"], report["cuts_off"]) == ("409 Conflict", "cuts off", [reason])
+    assert reason not in report["effect"]
+    assert place.start(bound_lines(1)).in_force.kept
+    assert policies.reload(NOW + 3, yes=True)[1]
+
+
 def test_the_first_start_has_nothing_to_compare_with(place: Place) -> None:
     assert not place.start(WIDE).in_force.kept
 
