@@ -45,12 +45,20 @@ class PolicyComparison:
     """The changes for packets at ``ports``, which have one role before and one after."""
 
     def __init__(
-        self, diagrams: Diagrams, old: SwitchPolicy, new: SwitchPolicy, roles: Roles, ports: Ranges, at: float
+        self,
+        diagrams: Diagrams,
+        old: SwitchPolicy,
+        new: SwitchPolicy,
+        roles: Roles,
+        ports: Ranges,
+        at: float,
+        symbolic: tuple[SymbolicPolicy, SymbolicPolicy] | None = None,
     ) -> None:
+        """Compare; ``symbolic`` are both policies as functions, where these are made already."""
         self.roles = roles
         self.ports = ports
         self._diagrams = diagrams
-        before, after = (SymbolicPolicy(diagrams, *each, at) for each in (old, new))
+        before, after = symbolic or (SymbolicPolicy(diagrams, *each, at) for each in (old, new))
         self._blocks = before.block, after.block
         self._verdicts = before.under_permitted_tags(roles[0]), after.under_permitted_tags(roles[1])
         self.forbidden = before.forbidden_tag(roles[0]), after.forbidden_tag(roles[1])

@@ -234,19 +234,18 @@ class _Comparer:
             return (), f"could not be worked out within {error.within}", rules
 
     def _rule_changes(self, before: Switch, after: Switch) -> RuleChanges:
+        """Count the rules that change; those that both policies have are mostly the same objects."""
         compilers = zip(self._compilers, (before, after), strict=True)
-        old, new = (
-            {id(each): each for each in compiler.segments(switch, self._at)} for compiler, switch in compilers
-        )
+        segments = [compiler.segments(switch, self._at) for compiler, switch in compilers]
+        old, new = ({id(rule): rule for segment in found for rule in segment} for found in segments)
         same = old.keys() & new.keys()
-        kept = sum(len(old[each]) for each in same)
         one, other = (
-            {rule.key: rule for each, segment in found.items() if each not in same for rule in segment}
-            for found in (old, new)
+            {rule.key: rule for each, rule in found.items() if each not in same} for found in (old, new)
         )
         both = one.keys() & other.keys()
         changed = sum(one[key] != other[key] for key in both)
-        return RuleChanges(len(other) - len(both), len(one) - len(both), changed, kept + len(both) - changed)
+        kept = len(same) + len(both) - changed
+        return RuleChanges(len(other) - len(both), len(one) - len(both), changed, kept)
 
 
 _Compared = tuple[tuple[Traffic, ...], "str | None", RuleChanges]

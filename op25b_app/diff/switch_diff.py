@@ -38,12 +38,14 @@ class SwitchDifference:
 
     def __init__(self, old: SwitchPolicy, new: SwitchPolicy, at: float, budget: Budget | None = None) -> None:
         self._diagrams = Diagrams(SIZES, budget)
+        before = SymbolicPolicy(self._diagrams, *old, at)
         self._symbolic = SymbolicPolicy(self._diagrams, *new, at)
+        symbolic = before, self._symbolic
         switch = new.switch
         named = switch.subscriber_ports | switch.uplink_ports | switch.trusted_ports
         self._named_ports = merged([(port, port) for port in named])
         self._comparisons = {
-            roles: PolicyComparison(self._diagrams, old, new, roles, ports, at)
+            roles: PolicyComparison(self._diagrams, old, new, roles, ports, at, symbolic)
             for roles, ports in ports_by_roles(old.switch, new.switch).items()
         }
 

@@ -56,6 +56,13 @@ class SymbolicPolicy:
         self._hardening = policy.hardening
         self._validation = policy.hardening.source_validation
         self._exceptions = [exception for exception in policy.exceptions if exception.in_force(at)]
+        self._stretches: dict[int, tuple[Ranges, Ranges]] = {}
+
+    def longest_matches(self, version: int, *, is_static: bool) -> Ranges:
+        """Return the addresses whose longest-prefix match is static, or dynamic; worked out once."""
+        if version not in self._stretches:
+            self._stretches[version] = _longest_matches(self._policy, version)
+        return self._stretches[version][is_static]
 
     def verdicts(self, role: PortRole) -> Diagram:
         """Return the function from headers to ``Verdict``, valid for packets at ports of ``role``."""
@@ -345,7 +352,7 @@ class _Side:
 
     def _longest(self, name: str, is_static: bool) -> Diagram:
         """Return the condition that the longest-prefix match of an address is static (or dynamic)."""
-        stretches = longest_match_stretches(self._policy, self.version, is_static=is_static)
+        stretches = self._symbolic.longest_matches(self.version, is_static=is_static)
         return self._diagrams.within(LEVELS[name], stretches)
 
     def _bound(self, name: str, check_mac: bool) -> Diagram:
@@ -410,6 +417,11 @@ def with_nat64(policy: Policy, prefixes: Iterable[Prefix]) -> list[Prefix]:
 
 def longest_match_stretches(policy: Policy, version: int, *, is_static: bool) -> Ranges:
     """Return the addresses whose longest-prefix match is static, or dynamic, as ranges apart or adjacent."""
+    return _longest_matches(policy, version)[is_static]
+
+
+def _longest_matches(policy: Policy, version: int) -> tuple[Ranges, Ranges]:
+    """Return the addresses whose longest-prefix match is dynamic, and those where it is static."""
     labelled = [
         (entry.prefix, static)
         for listed, static in ((policy.dynamic, False), (policy.static, True))
@@ -435,4 +447,8 @@ def longest_match_stretches(policy: Policy, version: int, *, is_static: bool) ->
         close_until(prefix.first)
         open_prefixes.append((prefix, label))
     close_until(1 << WIDTH[version])
-    return tuple((first, last) for first, last, static in stretches if static is is_static)
+    dynamic, static = (
+        tuple((first, last) for first, last, label in stretches if label is wanted)
+        for wanted in (False, True)
+    )
+    return dynamic, static
