@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from op25b_app.operate.line_store import KEPT_SECONDS, LineStore
 from op25b_app.operate.policy_store import StoreError
 from op25b_app.policy.model import SubscriberPort
 
+ROOT = Path(__file__).parents[3]
 LINE = SubscriberPort("access-1", 3, 100)
 V4 = Claim(Prefix.parse("100.64.0.1"), LINE, 0x020000000001, 10.0, 90.0, "dhcp", 0)
 V6 = Claim(Prefix.parse("2001:db8::/56"), SubscriberPort("access-2", 4), None, 20.0, None, "leases.csv", 7)
@@ -76,31 +77,27 @@ def test_what_ended_long_ago_goes_and_there_is_a_bound(
     ]
 
 
-def write_until_killed(path: Path, told: int) -> None:
+def write_without_end(path: Path) -> None:
+    """In a process of its own: keep two claims at a time, and say so each time."""
     store = LineStore(path)
     for number in range(100_000):
         pair = [V4._replace(prefix=Prefix(4, (100 << 24) + number, 32)), V6._replace(source=f"s{number}")]
         store.keep(begun(*pair), float(number))
-        os.write(told, b".")
+        print(".", end="", flush=True)
 
 
 def test_a_kill_at_any_moment_loses_nothing_that_was_kept(store: LineStore) -> None:
+    program = f"from {__name__} import *; write_without_end(Path({str(store.path)!r}))"
     for wanted in (1, 7, 20):
-        reading, writing = os.pipe()
-        process = multiprocessing.get_context("fork").Process(
-            target=write_until_killed, args=(store.path, writing)
-        )
-        process.start()
-        os.close(writing)
-        told = 0
-        while told < wanted:
-            told += len(os.read(reading, 1))
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE)
+        assert process.stdout is not None
+        told = len(process.stdout.read(wanted))
         process.kill()
-        process.join()
-        while more := os.read(reading, 1000):
-            told += len(more)
-        os.close(reading)
+        told += len(process.stdout.read())
+        process.wait()
+        process.stdout.close()
         claims = store.recall()
+        assert told >= wanted
         assert len(claims) % 2 == 0
         assert told <= len(claims) // 2
 
