@@ -55,6 +55,7 @@ def with_trial_field(part: type) -> Any:
         part.__name__,
         [("udp_25", bool, dataclasses.field(default=False))],
         bases=(part,),
+        namespace={"__module__": part.__module__},
         frozen=True,
         slots=True,
     )
