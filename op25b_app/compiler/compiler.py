@@ -46,7 +46,7 @@ class Compiler:
         self._batches_before = previous._batches if previous else {}
 
     def change_lines(self, policy: Policy) -> None:
-        """Compile a policy that differs in the bindings of some switches alone, felt nowhere else.
+        """Compile a policy that differs in bindings and ports of some switches alone, felt nowhere else.
 
         See ``policy/facts.py: are_felt_elsewhere``.
         """
@@ -61,7 +61,7 @@ class Compiler:
         context = SwitchContext(self._policy, switch, at, self._addresses)
         kind = switch.mode, switch.forwarding_table
         parts = [
-            self._rules(_of_lines, context, switch.name, (context.timeouts, switch.bindings)),
+            self._rules(_of_lines, context, switch.name, (context.timeouts, *_lines_of(switch))),
             self._batched(source_batches, context, (*kind, context.served)),
         ]
         for rules, batches, exceptions in _DIRECTIONS if switch.uplink_ports else _DIRECTIONS[:1]:
@@ -127,6 +127,11 @@ _DIRECTIONS = (
     (egress_rules, egress_batches, egress_exceptions),
     (ingress_rules, ingress_batches, ingress_exceptions),
 )
+
+
+def _lines_of(switch: Switch) -> tuple[Hashable, ...]:
+    """Return what may change of a switch while its policy stays the same."""
+    return switch.bindings, switch.uplink_ports, switch.trusted_ports, frozenset(switch.vlans.items())
 
 
 def _of_lines(context: SwitchContext) -> Iterator[FlowRule]:

@@ -20,7 +20,7 @@ from op25b_app.compiler.matches import (
 from op25b_app.compiler.matches import line as line_match
 from op25b_app.compiler.pipeline import NEIGHBOUR_ADVERTISEMENT, Egress, EgressSmtp, EgressSource, Table
 from op25b_app.compiler.rule_factory import RuleBatch, batch, rule_of, rules_of
-from op25b_app.compiler.switch_context import SwitchContext, bound_by_line
+from op25b_app.compiler.switch_context import SwitchContext, bound_by_line, known_bindings
 from op25b_app.net.prefix_cover import minimal_cover
 from op25b_app.net.prefix_set import Key, LpmTable, cover, keys_of
 from op25b_app.openflow.flow_rule import FlowRule, RuleRole
@@ -43,7 +43,7 @@ def line_rules(context: SwitchContext) -> Iterator[FlowRule]:
 
 def _bound_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (RuleRole.SOURCE, context.forward)
-    for binding in context.switch.bindings:
+    for binding in known_bindings(context.switch):
         for version in VERSIONS:
             keys = cover(version, keys_of(version, prefixes_of(binding.addresses)))
             for match in _matches(binding):
@@ -61,7 +61,7 @@ def _claims(context: SwitchContext) -> Iterator[FlowRule]:
     yield service(context, claim, arp_sender(UNSPECIFIED[4]))
     yield rule_of(Table.EGRESS, block, *context.block, *advertisement)
     targets: list[Fields] = [claimed(LINK_LOCAL[6])]
-    for binding in context.switch.bindings:
+    for binding in known_bindings(context.switch):
         bound, matches = prefixes_of(binding.addresses), _matches(binding)
         for match, prefix in itertools.product(matches, minimal_cover(4, bound)):
             sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from op25b_app.compiler.address_labels import Addresses, prefixes_of
 from op25b_app.compiler.rule_factory import rule_of
+from op25b_app.net.port_number import NO_PORT
 from op25b_app.net.prefix import Prefix
 from op25b_app.openflow.flow_rule import NORMAL, Action, FieldValue, FlowRule, Goto, RuleRole
-from op25b_app.policy.model import MailException, Mode, Policy, SourceValidation, Switch
+from op25b_app.policy.model import Binding, MailException, Mode, Policy, SourceValidation, Switch
 
 MAX_HARD_TIMEOUT = 65535
 """Maximum hard time-out in seconds; the field has 16 bits (OpenFlow 1.3.5, section 7.3.4.1)."""
@@ -70,10 +71,15 @@ def _hard_timeout(exception: MailException, at: float) -> int | None:
     return min(max(0, int(exception.expires - at)), MAX_HARD_TIMEOUT)
 
 
+def known_bindings(switch: Switch) -> Iterator[Binding]:
+    """Yield the bindings to ports whose numbers are known."""
+    return (binding for binding in switch.bindings if binding.port != NO_PORT)
+
+
 def bound_by_line(switch: Switch, version: int) -> Mapping[tuple[int, int | None], Sequence[Prefix]]:
     """Return the prefixes of one IP version bound to each line (port and VLAN), ascending by prefix."""
     by_line: dict[tuple[int, int | None], set[Prefix]] = {}
-    for binding in switch.bindings:
+    for binding in known_bindings(switch):
         here = (prefix for prefix in prefixes_of(binding.addresses) if prefix.version == version)
         by_line.setdefault((binding.port, binding.vlan), set()).update(here)
     return {line: sorted(prefixes) for line, prefixes in by_line.items()}

@@ -21,6 +21,7 @@ from op25b_app.policy.model import (
     Switch,
     Verdict,
 )
+from op25b_app.policy.port_names import is_unresolved
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.diagram import Diagrams
 from op25b_app.verify.header import LEVELS, SIZES
@@ -96,7 +97,13 @@ class _Closure:
         return _EXCEPTIONS
 
     def _usable_lines(self, switch: Switch) -> list[SubscriberPort]:
-        """Return the lines that may carry any frame at all."""
+        """Return the lines that may carry any frame at all.
+
+        Where ports have names that are not resolved, the line of a port without a role stands for them.
+        """
+        if switch.by_name or is_unresolved(switch):
+            free = next(port for port in itertools.count(1) if not switch.has_role(port))
+            return [SubscriberPort(switch.name, free, 0)]
         if self._policy.hardening.block_encapsulation:
             return [line._replace(vlan=line.vlan or 0) for line in switch.lines()]
         return [SubscriberPort(switch.name, port) for port in switch.subscriber_ports]
@@ -166,7 +173,7 @@ class _Closure:
         asked = [
             symbolic.one_of("ip_proto", (_TCP,)),
             symbolic.one_of("tcp_dst", (_SMTP,)),
-            symbolic.one_of("in_port", switch.subscriber_ports),
+            symbolic.one_of("in_port", {line.port for line in self._usable_lines(switch)}),
             diagrams.negation(symbolic.forbidden_tag(PortRole.SUBSCRIBER)),
         ]
         for version, eth_type in zip(_VERSIONS, (0x0800, 0x86DD), strict=True):

@@ -23,6 +23,7 @@ from op25b_app.net.ranges import Ranges, common
 from op25b_app.policy.canonical import meaning, prefixes
 from op25b_app.policy.exposure import Port25Moves, port_25_moves
 from op25b_app.policy.model import MailException, Mode, Policy, SubscriberPort, Switch
+from op25b_app.policy.port_names import is_unresolved
 from op25b_app.verify.budget import Budget, OverBudgetError, steps_for
 from op25b_app.verify.symbolic_policy import longest_match_stretches
 
@@ -104,8 +105,8 @@ class Effect:
         )
 
 
-_NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions", "lines"})
-"""Fields of a policy that are only text for people, compared by switch, or felt as learned bindings."""
+_NOT_OF_EVERY_SWITCH = frozenset({"isp_name", "switches", "exceptions", "exceptions_by_name", "lines"})
+"""Fields that are text for people, permit nothing, are compared by switch, or felt as learned bindings."""
 _FOR_PEOPLE = frozenset({"name", "reason"})
 """Fields of an exception that are only text for people."""
 _WHICH_SWITCH = frozenset({"name", "dpid", "certificate"})
@@ -200,11 +201,16 @@ class _Comparer:
         """Return whether neither a rule nor a verdict changes on a switch, nor which switch it is."""
         if not self._alike_everywhere or (before.name, before.dpid) != (after.name, after.dpid):
             return False
+        if (is_unresolved(before) or is_unresolved(after)) and not self._waits_alike:
+            return False
         one, other = self._without_bindings(before, after)
         return one == other and bindings_of(before) == bindings_of(after)
 
     def compared(self, before: Switch, after: Switch) -> _Compared:
         """Return the changes on a switch, as they are on one that changes alike."""
+        if is_unresolved(before) or is_unresolved(after):
+            what = "is not known: it has ports by name, and has not described its ports yet"
+            return (), what, RuleChanges(0, 0, 0, 0)
         bound = self._likeness.bound(before, after) if before.bindings or after.bindings else None
         key = *self._without_bindings(before, after), bound
         if key not in self._known:
@@ -214,6 +220,15 @@ class _Comparer:
     def _without_bindings(self, before: Switch, after: Switch) -> tuple[Hashable, Hashable]:
         one, other = self._for_lines
         return _of_switch(before, one), _of_switch(after, other)
+
+    @cached_property
+    def _waits_alike(self) -> bool:
+        """True where the same exceptions wait for ports with names."""
+        old, new = (
+            {meaning(exception, without=_FOR_PEOPLE) for exception in policy.exceptions_by_name}
+            for policy in (self._old, self._new)
+        )
+        return old == new
 
     @cached_property
     def _likeness(self) -> Likeness:

@@ -22,7 +22,9 @@ from op25b_app.policy.model import (
     LocatedPrefix,
     MailException,
     Mode,
+    NamedPorts,
     Policy,
+    PortRole,
     SourceLocation,
     SourceValidation,
     Switch,
@@ -32,12 +34,14 @@ from op25b_app.policy.schema import (
     BindingSection,
     FileReference,
     PolicySchema,
+    PortName,
     PrefixEntry,
     SwitchSection,
     TunnelsChoice,
     TunnelsSection,
 )
 from op25b_app.policy.source_files import BINDINGS, Files, ListContent, ListFile
+from op25b_app.policy.table_file import binding_of, exceptions_of
 from op25b_app.policy.yaml_source import Path, YamlSource
 
 
@@ -77,6 +81,7 @@ class Builder:
         """Return the policy of the whole document; problems of the files it names go to ``problems``."""
         document = self._document.written
         isp, space = document.isp, document.address_space
+        exceptions = [*self._exceptions(document)]
         return Policy(
             isp_name=isp.name,
             mail_destinations=self._listed(isp.mail_destinations, ("isp", "mail_destinations")),
@@ -90,7 +95,8 @@ class Builder:
                 port_25_place=self._document.key_place(("inbound", "port_25")),
             ),
             hardening=self._hardening(document),
-            exceptions=tuple(self._exceptions(document)),
+            exceptions=tuple(entry for entry in exceptions if entry.port_name is None),
+            exceptions_by_name=tuple(entry for entry in exceptions if entry.port_name is not None),
             switches=MappingProxyType(
                 {
                     name: self._switch(name, switch, Mode(switch.mode or document.mode))
@@ -148,16 +154,14 @@ class Builder:
                 self.problems += problems
                 yield from read
             elif exception.source is not None:
-                for destination in exception.destination or (None,):
-                    yield MailException(
-                        name=exception.name,
-                        source=exception.source,
-                        destination=destination,
-                        expires=exception.expires,
-                        reason=exception.reason,
-                        place=self._document.place(path),
-                        starts=exception.starts,
-                    )
+                yield from exceptions_of(
+                    exception.name,
+                    exception.source,
+                    exception.destination or (None,),
+                    (exception.starts, exception.expires),
+                    exception.reason,
+                    self._document.place(path),
+                )
 
     def _switch(self, name: str, written: SwitchSection, mode: Mode) -> Switch:
         profile = () if written.profile is None else (("profiles", written.profile),)
@@ -196,9 +200,9 @@ class Builder:
         return Switch(
             name=name,
             dpid=written.dpid or 0,
-            subscriber_ports=_all_ports(written.subscriber_ports),
-            uplink_ports=_all_ports(written.uplink_ports),
-            trusted_ports=_all_ports(written.trusted_ports),
+            subscriber_ports=_numbers(written.subscriber_ports),
+            uplink_ports=_numbers(written.uplink_ports),
+            trusted_ports=_numbers(written.trusted_ports),
             mode=mode,
             place=self._document.key_place(path),
             serves=served,
@@ -206,20 +210,30 @@ class Builder:
             bindings=tuple(self._bindings(written.bindings, self._document.part((*path, "bindings")))),
             forwarding_table=written.forwarding,
             certificate=written.certificate,
+            by_name=tuple(self._by_name(written, path)),
         )
+
+    def _by_name(self, written: SwitchSection, path: Path) -> Iterator[NamedPorts]:
+        """Yield what is said of ports by name: their roles first."""
+        for key, role in _ROLES.items():
+            entries: Sequence[range | PortName] = getattr(written, key)
+            if any(isinstance(entry, PortName) for entry in entries):
+                places = self._document.item_places((*path, key))
+                for entry, place in zip(entries, places, strict=True):
+                    if isinstance(entry, PortName):
+                        yield NamedPorts(entry.text, role, None, place)
+        for name, tags in written.vlans.items():
+            if isinstance(name, PortName):
+                place = self._document.key_place((*path, "vlans", name.text))
+                yield NamedPorts(name.text, None, _tags(tags), place)
 
     def _bindings(self, written: Sequence[BindingSection], source: YamlSource) -> Iterator[Binding]:
         for index, binding in enumerate(written):
             if binding.file is not None:
                 yield from self._bindings_of_file(_beside(source.file, binding.file), source.place((index,)))
             elif binding.port is not None:
-                yield Binding(
-                    port=binding.port,
-                    mac=binding.mac,
-                    addresses=self._entries(binding.addresses, source, (index, "addresses")),
-                    place=source.place((index,)),
-                    vlan=binding.vlan,
-                )
+                addresses = self._entries(binding.addresses, source, (index, "addresses"))
+                yield binding_of(binding.port, binding.vlan, binding.mac, addresses, source.place((index,)))
 
     def _bindings_of_file(self, path: FilePath, named_at: SourceLocation) -> tuple[Binding, ...]:
         bindings, problems = self._files.bindings(path, named_at)
@@ -257,13 +271,27 @@ def _tunnels(written: TunnelsChoice, place: SourceLocation) -> Tunnels:
     return Tunnels(written.permit_to is not None, permit_to, frozenset(written.block_udp_ports), place)
 
 
-def _tags_by_port(written: Mapping[range, Sequence[range | None]]) -> dict[int, frozenset[int | None]]:
+_ROLES = {
+    "subscriber_ports": PortRole.SUBSCRIBER,
+    "uplink_ports": PortRole.UPLINK,
+    "trusted_ports": PortRole.TRUSTED,
+}
+
+
+def _tags_by_port(
+    written: Mapping[range | PortName, Sequence[range | None]],
+) -> dict[int, frozenset[int | None]]:
     found: dict[int, frozenset[int | None]] = {}
     for ports, entries in written.items():
-        ranges = merged([(tags[0], tags[-1]) for tags in entries if tags is not None])
-        tags = {tag for first, last in ranges for tag in range(first, last + 1)}
-        found.update(dict.fromkeys(ports, frozenset((*tags, None) if None in entries else tags)))
+        if isinstance(ports, range):
+            found.update(dict.fromkeys(ports, _tags(entries)))
     return found
+
+
+def _tags(entries: Sequence[range | None]) -> frozenset[int | None]:
+    ranges = merged([(tags[0], tags[-1]) for tags in entries if tags is not None])
+    tags = {tag for first, last in ranges for tag in range(first, last + 1)}
+    return frozenset((*tags, None) if None in entries else tags)
 
 
 def _beside(file: str, name: str) -> FilePath:
@@ -271,5 +299,6 @@ def _beside(file: str, name: str) -> FilePath:
     return FilePath(file).parent / name
 
 
-def _all_ports(entries: list[range]) -> frozenset[int]:
-    return frozenset(port for entry in entries for port in entry)
+def _numbers(entries: Sequence[range | PortName]) -> frozenset[int]:
+    """Return the ports that are written as numbers and ranges."""
+    return frozenset(port for entry in entries if isinstance(entry, range) for port in entry)

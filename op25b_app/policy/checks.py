@@ -8,7 +8,7 @@ from itertools import islice, zip_longest
 
 from op25b_app.net.nat64 import LENGTHS
 from op25b_app.net.port_number import port_name
-from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address
+from op25b_app.net.prefix import WIDTH, Intervals, Prefix, format_address, quoted
 from op25b_app.net.prefix_set import Key, LpmTable, end_of, key_of
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.diagnostic import Diagnostic, error, unknown_switch, warning
@@ -27,7 +27,8 @@ from op25b_app.policy.model import (
     SubscriberPort,
     Switch,
 )
-from op25b_app.policy.schema import PORT_LISTS
+from op25b_app.policy.port_names import NamedRoles
+from op25b_app.policy.schema import PORT_LISTS, PortName
 
 UNBOUND_SHOWN = 3
 """Number of static prefixes without a line that are named; the rest are counted."""
@@ -49,6 +50,7 @@ def check(policy: Policy, document: Document, at: float) -> list[Diagnostic]:
         *_nat64(policy),
         *_wide_mail_destinations(policy),
         *_ports(document),
+        *_named_ports(policy),
         *_lines(policy),
         *_datapath_ids(policy),
         *_exceptions(policy, at),
@@ -139,6 +141,8 @@ def _ports(document: Document) -> Iterator[Diagnostic]:
         for key in PORT_LISTS:
             places = document.item_places(("switches", name, key))
             for ports, place in zip(getattr(switch, key), places, strict=True):
+                if isinstance(ports, PortName):
+                    continue
                 twice = [port for port in ports if taken.get(port, key) != key]
                 if twice:
                     other = taken[twice[0]]
@@ -148,16 +152,43 @@ def _ports(document: Document) -> Iterator[Diagnostic]:
                 taken.update((port, key) for port in ports if port not in taken)
 
 
+def _named_ports(policy: Policy) -> Iterator[Diagnostic]:
+    """Check names of ports as far as that is possible without the switch: no name has two roles."""
+    for switch in policy.switches.values():
+        roles = NamedRoles(switch.by_name)
+        first: dict[str, PortRole] = {}
+        for entry in switch.by_name:
+            if entry.role is None:
+                continue
+            other = first.setdefault(entry.pattern, entry.role)
+            if other is entry.role and not entry.is_pattern:
+                other = min(roles.by_pattern(entry.pattern) - {entry.role}, key=_ROLES.index, default=other)
+            if other is not entry.role:
+                what = f"{quoted(entry.pattern)} is already one of {other.value}_ports"
+                yield error(entry.place, f"{what}; give each port one role")
+
+
+_ROLES = list(PortRole)
+
+
 def _lines(policy: Policy) -> Iterator[Diagnostic]:
     """Check that the lines of bindings and exceptions are subscriber ports of known switches."""
+    roles = {name: NamedRoles(switch.by_name) for name, switch in policy.switches.items()}
     for switch in policy.switches.values():
         for binding in switch.bindings:
+            if binding.port_name is not None:
+                yield from _named_line(switch, roles[switch.name], binding.port_name, binding.place)
+                continue
             bound = SubscriberPort(switch.name, binding.port, binding.vlan)
             if problem := line_problem(policy, bound, binding.place):
                 yield problem
     for exception in policy.written_exceptions:
-        line = exception.source
-        if isinstance(line, SubscriberPort) and (problem := line_problem(policy, line, exception.place)):
+        line, port = exception.source, exception.port_name
+        if not isinstance(line, SubscriberPort):
+            continue
+        if port is not None and line.switch in roles:
+            yield from _named_line(policy.switches[line.switch], roles[line.switch], port, exception.place)
+        elif problem := line_problem(policy, line, exception.place):
             yield problem
 
 
@@ -168,8 +199,20 @@ def _vlans(policy: Policy) -> Iterator[Diagnostic]:
             if role is PortRole.TRUSTED:
                 what = f"port {port_name(port)} of {switch.name} is trusted, so its tags are not looked at"
                 yield warning(switch.place, f"{what}; take it out of the vlans")
-            elif not switch.has_role(port):
+            elif not switch.has_role(port) and not _has_roles_by_name(switch):
                 yield warning(switch.place, _no_role(switch, port))
+
+
+def _has_roles_by_name(switch: Switch) -> bool:
+    return any(entry.role is not None for entry in switch.by_name)
+
+
+def _named_line(switch: Switch, roles: NamedRoles, name: str, place: SourceLocation) -> Iterator[Diagnostic]:
+    """Check the role of a line with a name, as far as names tell it: the port may have one by number."""
+    found = roles.of(name)
+    if found and PortRole.SUBSCRIBER not in found:
+        what = f"port {quoted(name)} of {switch.name} is its {min(found, key=_ROLES.index).value} port"
+        yield error(place, f"{what}; a line is a subscriber port")
 
 
 def line_problem(policy: Policy, line: SubscriberPort, place: SourceLocation) -> Diagnostic | None:
@@ -184,7 +227,7 @@ def line_problem(policy: Policy, line: SubscriberPort, place: SourceLocation) ->
     if policy.hardening.block_encapsulation and line.vlan is not None and line.vlan not in carried:
         what = f"port {port_name(port)} of {switch.name} may not carry {_tag_text(line.vlan)}"
         return error(place, f"{what}; add {line.vlan or 'untagged'} to its vlans, or correct it here")
-    if not switch.has_role(port):
+    if not switch.has_role(port) and not _has_roles_by_name(switch):
         return warning(place, _no_role(switch, port))
     return None
 
@@ -222,14 +265,14 @@ def _exceptions(policy: Policy, at: float) -> Iterator[Diagnostic]:
             yield warning(
                 exception.place, f"exception '{exception.name}' is past and permits nothing; remove it"
             )
-    for exception in policy.exceptions:
+    for exception in (*policy.exceptions, *policy.exceptions_by_name):
         yield from _exception_reach(policy, mail, exception)
 
 
 def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) -> Iterator[Diagnostic]:
     source, destination, place = exception.source, exception.destination, exception.place
     if isinstance(source, SubscriberPort):
-        if destination is None and not policy.bound_to(source):
+        if destination is None and not _has_addresses(policy, exception, source):
             what = f"exception '{exception.name}' lets any host answer from port 25 to all dynamic space"
             yield warning(place, f"{what}; name its destination, or bind the line's addresses")
     elif destination is not None and not _can_speak(policy, source, destination):
@@ -238,6 +281,16 @@ def _exception_reach(policy: Policy, mail: Intervals, exception: MailException) 
     if destination is not None and mail.cover(destination):
         what = f"exception '{exception.name}' permits nothing new"
         yield warning(place, f"{what}: {destination} is among the mail destinations; remove it")
+
+
+def _has_addresses(policy: Policy, exception: MailException, line: SubscriberPort) -> bool:
+    """Return whether anything is bound to the line of an exception, whose port may be written by name."""
+    switch = policy.switches.get(line.switch)
+    return any(
+        (binding.port, binding.port_name) == (line.port, exception.port_name) and binding.addresses
+        for binding in (switch.bindings if switch is not None else ())
+        if None in (binding.vlan, line.vlan) or binding.vlan == line.vlan
+    )
 
 
 def _can_speak(policy: Policy, source: Prefix, destination: Prefix) -> bool:
@@ -320,6 +373,10 @@ def _addresses(listed: Iterable[LocatedPrefix]) -> Intervals:
 
 
 def _no_uplink(policy: Policy, document: Document) -> Iterator[Diagnostic]:
-    if policy.switches and not any(switch.uplink_ports for switch in policy.switches.values()):
+    if policy.switches and not any(map(_has_uplink, policy.switches.values())):
         what = "no switch has an uplink port, so answers to spoofed mail connections (the return leg) pass"
         yield warning(document.key_place(("switches",)), f"{what}; name the uplink_ports")
+
+
+def _has_uplink(switch: Switch) -> bool:
+    return bool(switch.uplink_ports) or any(entry.role is PortRole.UPLINK for entry in switch.by_name)

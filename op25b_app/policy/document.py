@@ -10,7 +10,14 @@ from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, error, names_in_words, warning
 from op25b_app.policy.model import SourceLocation
 from op25b_app.policy.policy_file import NESTED, PolicyFile
-from op25b_app.policy.schema import PORT_LISTS, PolicySchema, ProfileSection, Section, SwitchSection
+from op25b_app.policy.schema import (
+    PORT_LISTS,
+    PolicySchema,
+    ProfileSection,
+    Section,
+    SwitchSection,
+    port_count,
+)
 from op25b_app.policy.yaml_source import Path, YamlSource
 
 MAX_PORTS_IN_ALL = 1 << 20
@@ -199,7 +206,7 @@ def _too_many_ports(document: Document) -> Iterator[Diagnostic]:
     total = 0
     for name, switch in document.written.switches.items():
         for key in (*PORT_LISTS, "vlans"):
-            count = sum(map(len, getattr(switch, key)))
+            count = port_count(getattr(switch, key))
             if total + count > MAX_PORTS_IN_ALL:
                 what = f"with these the policy names more than {MAX_PORTS_IN_ALL:,} ports"
                 place = document.place(("switches", name, key))

@@ -70,7 +70,8 @@ class Exposure(NamedTuple):
 
 def exposures(policy: Policy, at: float) -> list[Exposure]:
     """Return the unusually wide exposures of a policy at a moment (seconds since 1970)."""
-    exceptions = [_Wide(each, share) for each in policy.exceptions if (share := _reach(policy, each, at))]
+    written = (*policy.exceptions, *policy.exceptions_by_name)
+    exceptions = [_Wide(each, share) for each in written if (share := _reach(policy, each, at))]
     return [
         exposure
         for version in WIDTH
@@ -238,7 +239,7 @@ def _exempt(policy: Policy, version: int, exceptions: Sequence[_Wide]) -> Iterat
 def _exempt_lines(policy: Policy, exceptions: Sequence[_Wide]) -> Iterator[Exposure]:
     """Yield an exposure by exceptions for lines, whatever addresses they have."""
     wide = {
-        each.exception.source: each.exception
+        (each.exception.source, each.exception.port_name): each.exception
         for each in exceptions
         if each.share > SMALL_SHARE and isinstance(each.exception.source, SubscriberPort)
     }

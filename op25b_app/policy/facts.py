@@ -7,29 +7,33 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import NamedTuple
 
+from op25b_app.net.port_number import PortNumbers
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.address_space import Space
 from op25b_app.policy.model import Binding, Policy, SubscriberPort
+from op25b_app.policy.port_names import exceptions_in_effect, switch_in_effect
 
 
 class Facts(NamedTuple):
     """What a policy leaves to be found out.
 
-    ``bindings`` are those of addresses that change hands, by the name of the switch.
+    ``bindings`` are those of addresses that change hands, by the name of the switch. ``ports`` are the ports
+    of a switch as it describes them, by its name.
     """
 
     bindings: Mapping[str, tuple[Binding, ...]] = MappingProxyType({})
+    ports: Mapping[str, PortNumbers] = MappingProxyType({})
 
 
 def in_effect(written: Policy, facts: Facts) -> Policy:
     """Return a policy as it is written, together with the facts; the same object where there are none.
 
     Learned bindings come behind the written ones of a switch. Those of a switch that the policy does not have
-    are left out.
+    are left out. Ports with names are numbers in it, as far as their switch has described them.
     """
-    if not any(found for name, found in facts.bindings.items() if name in written.switches):
-        return written
-    return after_change(written, facts, written, facts.bindings)
+    learned = [name for name, found in facts.bindings.items() if found and name in written.switches]
+    changed = dict.fromkeys([*learned, *written.switches_by_port_name])
+    return after_change(written, facts, written, changed) if changed else written
 
 
 def after_change(before: Policy, facts: Facts, written: Policy, changed: Iterable[str]) -> Policy:
@@ -40,19 +44,29 @@ def after_change(before: Policy, facts: Facts, written: Policy, changed: Iterabl
     """
     switches = dict(before.switches)
     for name in changed:
-        switch, learned = written.switches.get(name), facts.bindings.get(name, ())
-        if switch is not None:
+        if name in written.switches:
+            switch = switch_in_effect(written, name, facts.ports.get(name))
+            learned = facts.bindings.get(name, ())
             bindings = (*switch.bindings, *learned)
             switches[name] = replace(switch, bindings=bindings) if learned else switch
-    return replace(before, switches=MappingProxyType(switches), space_before=before.space)
+    exceptions, waiting = exceptions_in_effect(written, switches)
+    return replace(
+        before,
+        switches=MappingProxyType(switches),
+        exceptions=before.exceptions if exceptions == before.exceptions else exceptions,
+        exceptions_by_name=before.exceptions_by_name if waiting == before.exceptions_by_name else waiting,
+        space_before=before.space,
+    )
 
 
 def are_felt_elsewhere(before: Policy, after: Policy, changed: Iterable[str]) -> bool:
     """Return whether other switches than the ``changed`` ones may treat a packet differently.
 
-    The policies differ in the bindings of these switches alone. A static address is exempt on its line only,
-    and nowhere else; an exception for a line permits answers to its addresses everywhere.
+    The policies differ in facts about these switches alone. A static address is exempt on its line only, and
+    nowhere else; an exception for a line permits answers to its addresses everywhere.
     """
+    if before.exceptions != after.exceptions:
+        return True
     excepted = {entry.source.switch for entry in after.exceptions if isinstance(entry.source, SubscriberPort)}
     for name in changed:
         old, new = (

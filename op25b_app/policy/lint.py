@@ -14,6 +14,7 @@ from op25b_app.policy.model import (
     LocatedPrefix,
     Mode,
     Policy,
+    PortRole,
     SourceLocation,
     SourceValidation,
     SubscriberPort,
@@ -183,6 +184,10 @@ def _missing(versions: Iterable[int]) -> list[int]:
 
 def _nothing_looked_at(policy: Policy) -> Iterator[Diagnostic]:
     for switch in policy.switches.values():
-        if switch.trusted_ports and not (switch.subscriber_ports or switch.uplink_ports):
+        others = (PortRole.SUBSCRIBER, PortRole.UPLINK)
+        if any(entry.role in others for entry in switch.by_name):
+            continue
+        trusted = switch.trusted_ports or any(entry.role is PortRole.TRUSTED for entry in switch.by_name)
+        if trusted and not (switch.subscriber_ports or switch.uplink_ports):
             what = f"{switch.name} has only trusted ports, where all packets are permitted"
             yield warning(switch.place, f"{what}; name its subscriber_ports and uplink_ports")

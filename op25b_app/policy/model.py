@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
 from typing import NamedTuple
 
 from op25b_app.formats.line_pattern import LinePattern
-from op25b_app.net.port_number import port_name
+from op25b_app.net.port_number import PortNumbers, port_name
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.address_space import AddressSpace
 
@@ -25,6 +26,8 @@ DHCP_PORTS = (67, 68, 546, 547)
 """UDP ports of DHCP, which every line needs (RFC 2131, RFC 8415)."""
 MAX_UDP_PORTS = 32
 """Maximum number of ports in ``tunnels``; each costs a rule for each IP version and ``permit_to`` prefix."""
+MAX_TAGS = 1 << 18
+"""Maximum number of tags that the ports of a switch may carry together: all tags on 64 ports."""
 
 
 class SourceLocation(NamedTuple):
@@ -149,7 +152,7 @@ class MailException:
 
     ``destination`` None means anywhere. ``starts`` and ``expires`` are in seconds since 1970 (UTC), None is
     no start and no end. An exception that is written with several destinations is several of these, with the
-    same name and place.
+    same name and place. ``port_name`` is the name of the port of its line while that is ``NO_PORT``.
     """
 
     name: str
@@ -159,6 +162,7 @@ class MailException:
     reason: str
     place: SourceLocation
     starts: int | None = None
+    port_name: str | None = None
 
     def in_force(self, at: float) -> bool:
         """Return whether the exception has begun and not expired at a moment (seconds since 1970)."""
@@ -177,7 +181,8 @@ class MailException:
 class Binding:
     """Addresses that belong to one line; ``mac`` None leaves the Ethernet source free.
 
-    ``vlan`` None is the whole port; see ``is_under``.
+    ``vlan`` None is the whole port; see ``is_under``. ``port_name`` is the name of the port while that is
+    ``NO_PORT``: the addresses are bound, but to no line that any packet comes from.
     """
 
     port: int
@@ -185,6 +190,36 @@ class Binding:
     addresses: tuple[LocatedPrefix, ...]
     place: SourceLocation
     vlan: int | None = None
+    port_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPorts:
+    """What a policy says of the ports of a switch with a name: their role, or the tags they may carry.
+
+    In ``pattern``, ``*`` stands for any characters and ``?`` for one. Of ``role`` and ``tags``, one is None.
+    """
+
+    pattern: str
+    role: PortRole | None
+    tags: frozenset[int | None] | None
+    place: SourceLocation
+
+    @property
+    def is_pattern(self) -> bool:
+        """True where it may fit several ports."""
+        return "*" in self.pattern or "?" in self.pattern
+
+
+class Resolution(NamedTuple):
+    """How the names of ports in a switch's part of a policy were resolved.
+
+    ``described`` is None while the switch has not described its ports. ``problems`` are sentences on names
+    that fit no port, or not one.
+    """
+
+    described: PortNumbers | None
+    problems: tuple[str, ...] = ()
 
 
 class LineSourceKind(enum.Enum):
@@ -274,6 +309,10 @@ class Switch:
     forwarding_table: int | None = None
     certificate: CertificateName | None = None
     """None: the common name must be the datapath id, where the connection has certificates."""
+    by_name: tuple[NamedPorts, ...] = ()
+    """What is said of ports by name, until it is resolved."""
+    resolution: Resolution | None = field(default=None, compare=False)
+    """None where no name was resolved."""
 
     def role_of(self, port: int) -> PortRole:
         """Return the role of a port; a port without one is treated as a subscriber port."""
@@ -314,6 +353,8 @@ class Policy:
     address_space_place: SourceLocation
     lines: LearnedLines | None = None
     """Where addresses of lines are learned from; None for nowhere."""
+    exceptions_by_name: tuple[MailException, ...] = ()
+    """Exceptions that permit nothing until it is known which port has a name."""
     space_before: AddressSpace | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -346,9 +387,23 @@ class Policy:
     def written_exceptions(self) -> Iterable[MailException]:
         """One exception of each place: the first, where several destinations are written."""
         first: dict[SourceLocation, MailException] = {}
-        for exception in self.exceptions:
+        for exception in (*self.exceptions, *self.exceptions_by_name):
             first.setdefault(exception.place, exception)
         return first.values()
+
+    @cached_property
+    def switches_by_port_name(self) -> AbstractSet[str]:
+        """Names, in order, of the switches of which anything is said by names of ports."""
+        excepted = {
+            exception.source.switch
+            for exception in self.exceptions_by_name
+            if isinstance(exception.source, SubscriberPort)
+        }
+        return {
+            name: None
+            for name, switch in self.switches.items()
+            if switch.by_name or name in excepted or any(each.port_name for each in switch.bindings)
+        }.keys()
 
     def switch_of_dpid(self, dpid: int) -> Switch | None:
         """Return the switch with a datapath id; None where the policy has none."""

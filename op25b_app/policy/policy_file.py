@@ -11,11 +11,20 @@ from pydantic import ValidationError
 
 from op25b_app.net.prefix import quoted
 from op25b_app.policy.diagnostic import Diagnostic, Errors, error
-from op25b_app.policy.schema import MAX_PORTS, PORT_LISTS, InFile, PolicySchema, ProfileSection, Section
+from op25b_app.policy.model import MAX_TAGS
+from op25b_app.policy.schema import (
+    MAX_NAMES,
+    MAX_PATTERNS,
+    MAX_PORTS,
+    PORT_LISTS,
+    InFile,
+    PolicySchema,
+    PortName,
+    ProfileSection,
+    Section,
+    port_count,
+)
 from op25b_app.policy.yaml_source import Path, YamlSource, read_tree
-
-MAX_TAGS = 1 << 18
-"""Maximum number of tags that the ports of a switch may carry together: all tags on 64 ports."""
 
 
 class PolicyFile(NamedTuple):
@@ -78,10 +87,15 @@ def _too_many(written: PolicySchema, source: YamlSource, errors: Errors) -> Iter
     for group, named in (("switches", written.switches), ("profiles", written.profiles)):
         for name, section in named.items():
             for key in PORT_LISTS:
-                count = sum(map(len, getattr(section, key)))
+                count = port_count(getattr(section, key))
                 if count > MAX_PORTS:
                     path = (group, name, key)
                     errors.add(source.place(path), f"{count:,} ports; no switch has that many")
+                    yield path
+            for key in (*PORT_LISTS, "vlans"):
+                if what := _too_many_names(getattr(section, key)):
+                    path = (group, name, key)
+                    errors.add(source.place(path), what)
                     yield path
             if (count := _tags(section)) > MAX_TAGS:
                 path = (group, name, "vlans")
@@ -90,10 +104,19 @@ def _too_many(written: PolicySchema, source: YamlSource, errors: Errors) -> Iter
                 yield path
 
 
+def _too_many_names(entries: Iterable[range | PortName]) -> str:
+    """Return what is wrong with the number of names in a list; empty if nothing is."""
+    names = [entry for entry in entries if isinstance(entry, PortName)]
+    if len(names) > MAX_NAMES:
+        return f"{len(names):,} names of ports; write at most {MAX_NAMES:,}, of which each may fit many ports"
+    patterns = sum(name.is_pattern for name in names)
+    return f"{patterns:,} names with * or ?; write at most {MAX_PATTERNS}" if patterns > MAX_PATTERNS else ""
+
+
 def _tags(section: ProfileSection) -> int:
     """Return the number of tags of all ports, those of a port counted as often as they are written."""
     return sum(
-        len(ports) * sum(1 if tags is None else len(tags) for tags in entries)
+        port_count([ports]) * sum(1 if tags is None else len(tags) for tags in entries)
         for ports, entries in section.vlans.items()
     )
 

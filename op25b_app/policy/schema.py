@@ -7,6 +7,7 @@ several (a port in two roles, overlapping prefixes).
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -25,7 +26,7 @@ from pydantic_core import CoreSchema
 
 from op25b_app.formats.moment import moment
 from op25b_app.formats.prefix_rows import OPTIONAL, OPTIONS, FileFormat
-from op25b_app.net.port_number import LOCAL_PORT
+from op25b_app.net.port_number import LOCAL_PORT, MAX_NAME_BYTES
 from op25b_app.net.prefix import Prefix, quoted
 from op25b_app.policy.line_source import (
     SOURCE_SCHEMA,
@@ -46,6 +47,10 @@ MAX_PORT = 0xFFFFFF00
 """OFPP_MAX: the end of the physical port numbers (OpenFlow 1.3.5, section 7.2.1)."""
 MAX_PORTS = 1 << 16
 """Maximum number of ports in one list; no switch has more."""
+MAX_NAMES = 1 << 12
+"""Maximum number of names of ports in one list."""
+MAX_PATTERNS = 64
+"""Maximum number of names of ports with ``*`` or ``?`` in one list."""
 PORT_LISTS = ("subscriber_ports", "uplink_ports", "trusted_ports")
 
 SUBJECT_ATTRIBUTES = {
@@ -70,6 +75,25 @@ class FileReference(NamedTuple):
 
     file: str
     form: FileFormat | None = None
+
+
+class PortName(NamedTuple):
+    """A port by its name; ``*`` stands for any characters and ``?`` for one."""
+
+    text: str
+
+    @property
+    def is_pattern(self) -> bool:
+        """True where it may fit several ports."""
+        return "*" in self.text or "?" in self.text
+
+
+class NamedLine(NamedTuple):
+    """One subscriber line: a port of a named switch by its name, or one VLAN of it."""
+
+    switch: str
+    port: str
+    vlan: int | None
 
 
 def _prefix(value: Any) -> Prefix:
@@ -107,12 +131,12 @@ def _file_format(value: dict[str, Any]) -> FileFormat:
     return FileFormat(name, written[0], read_name(value[written[0]]))
 
 
-def _source(value: Any) -> Prefix | SubscriberPort:
+def _source(value: Any) -> Prefix | SubscriberPort | NamedLine:
     if isinstance(value, dict):
         is_line = {"port", "switch"} <= value.keys() <= {"port", "switch", "vlan"}
         if is_line and isinstance(value["switch"], str):
             vlan = read_line_vlan(value["vlan"]) if "vlan" in value else None
-            return SubscriberPort(value["switch"], read_port(value["port"]), vlan)
+            return line_of(value["switch"], read_line_port(value["port"]), vlan)
         raise ValueError("not a source; write an address, a prefix, or {switch: NAME, port: N, vlan: V}")
     return _prefix(value)
 
@@ -125,6 +149,42 @@ def read_destinations(value: Any) -> tuple[Prefix, ...]:
     if value == []:
         raise ValueError("no destination; write one, or leave the key out where any is permitted")
     return tuple(dict.fromkeys(map(_prefix, value if isinstance(value, list) else [value])))
+
+
+def line_of(switch: str, port: int | PortName, vlan: int | None) -> SubscriberPort | NamedLine:
+    """Return a line, whose port is given by number or by name."""
+    if isinstance(port, PortName):
+        return NamedLine(switch, port.text, vlan)
+    return SubscriberPort(switch, port, vlan)
+
+
+def read_line_port(value: Any) -> int | PortName:
+    """Return the port of a line: a number, or a name that is no pattern.
+
+    Raises ValueError, its text a remedy, for anything else.
+    """
+    name = _name_of_port(value)
+    if name is None:
+        return read_port(value)
+    if name.is_pattern:
+        raise ValueError(f"{_quoted(value)} may fit several ports, and a line is one; write its whole name")
+    return name
+
+
+_PORT_NAME = re.compile(r"[A-Za-z_*?][A-Za-z0-9_.:;/@+=~#%*?-]*")
+"""What begins with a digit is a number or a range."""
+
+
+def _name_of_port(value: Any) -> PortName | None:
+    """Return the name of a port; None where the value is no name. Raises ValueError for an impossible one."""
+    if not isinstance(value, str) or value == "LOCAL" or not _PORT_NAME.fullmatch(value):
+        return None
+    if value.upper() == "LOCAL":
+        raise ValueError(f"{_quoted(value)} is no port; write LOCAL")
+    if len(value.replace("*", "")) > MAX_NAME_BYTES or len(value) > 2 * MAX_NAME_BYTES:
+        what = f"{_quoted(value)} is longer than the {MAX_NAME_BYTES} bytes that a switch tells of a name"
+        raise ValueError(f"{what}; write the first {MAX_NAME_BYTES}")
+    return PortName(value)
 
 
 def read_port(value: Any) -> int:
@@ -147,18 +207,28 @@ def _port_number(value: Any) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else 0
 
 
-def _ports(value: Any) -> range:
-    """Return the ports of one entry of a port list: ``7`` or ``1-24``."""
+def _ports(value: Any) -> range | PortName:
+    """Return the ports of one entry of a port list: ``7``, ``1-24`` or ``eth1``."""
+    name = _name_of_port(value)
+    return _numbers(value) if name is None else name
+
+
+def _numbers(value: Any) -> range:
     first, dash, last = value.partition("-") if isinstance(value, str) else (value, "", value)
     try:
         ports = range(read_port(first), read_port(last if dash else first) + 1)
     except ValueError:
-        raise ValueError(f"{_quoted(value)} is neither a port nor a range; write 7 or 1-24") from None
+        raise ValueError(f"{_quoted(value)} is no port, range or name; write 7, 1-24 or eth1") from None
     if not ports:
         raise ValueError(f"the range {_quoted(value)} is empty; write the lower port first")
     if len(ports) > MAX_PORTS:
         raise ValueError(f"the range {_quoted(value)} holds {len(ports)} ports; no switch has that many")
     return ports
+
+
+def port_count(entries: Iterable[range | PortName]) -> int:
+    """Return the number of ports in a list, a name counted as one."""
+    return sum(len(entry) if isinstance(entry, range) else 1 for entry in entries)
 
 
 _DATAPATH_ID = re.compile(r"0x[0-9a-fA-F]{1,16}|[0-9a-fA-F]{16}|[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){7}")
@@ -323,7 +393,7 @@ def _one_key_a_port(value: Any) -> Any:
     ranges = []
     for position, key in enumerate(value if isinstance(value, dict) else ()):
         try:
-            ports = _ports(key)
+            ports = _numbers(key)
         except ValueError:
             continue
         ranges.append((ports[0], ports[-1], position, key))
@@ -333,7 +403,7 @@ def _one_key_a_port(value: Any) -> Any:
     for (_, end, *one), (first, _, *other) in pairwise(ranges):
         if first <= end:
             (_, before), (_, key) = sorted((one, other))
-            what = "are the same port" if len(_ports(before)) == len(_ports(key)) == 1 else "share a port"
+            what = "are the same port" if len(_numbers(before)) == len(_numbers(key)) == 1 else "share a port"
             raise ValueError(f"'{before}' and '{key}' {what}; keep one of them")
     return value
 
@@ -375,10 +445,15 @@ _PORT_SCHEMA = {
         {"enum": ["LOCAL", LOCAL_PORT]},
     ]
 }
+_NAME_SCHEMA = {"type": "string", "pattern": "^[A-Za-z_*?]", "description": "a port by its name"}
 _VLAN_SCHEMA = {"anyOf": [{"type": "integer", "minimum": 0, "maximum": 4094}, {"const": "untagged"}]}
 _LINE_SCHEMA = {
     "type": "object",
-    "properties": {"switch": {"type": "string"}, "port": _PORT_SCHEMA, "vlan": _VLAN_SCHEMA},
+    "properties": {
+        "switch": {"type": "string"},
+        "port": {"anyOf": [_PORT_SCHEMA, _NAME_SCHEMA]},
+        "vlan": _VLAN_SCHEMA,
+    },
     "required": ["switch", "port"],
     "additionalProperties": False,
 }
@@ -400,10 +475,14 @@ Destinations = Annotated[
 PrefixEntry = Annotated[
     Prefix | FileReference, PlainValidator(_prefix_or_file), _any_of(_PREFIX_SCHEMA, *_FILE_SCHEMAS)
 ]
-Source = Annotated[Prefix | SubscriberPort, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)]
-Port = Annotated[int, PlainValidator(read_port), WithJsonSchema(_PORT_SCHEMA)]
+Source = Annotated[
+    Prefix | SubscriberPort | NamedLine, PlainValidator(_source), _any_of(_PREFIX_SCHEMA, _LINE_SCHEMA)
+]
+Port = Annotated[int | PortName, PlainValidator(read_line_port), _any_of(_PORT_SCHEMA, _NAME_SCHEMA)]
 Ports = Annotated[
-    range, PlainValidator(_ports), _any_of(_PORT_SCHEMA, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"})
+    range | PortName,
+    PlainValidator(_ports),
+    _any_of(_PORT_SCHEMA, {"type": "string", "pattern": "^[0-9]+-[0-9]+$"}, _NAME_SCHEMA),
 ]
 DatapathId = Annotated[int, PlainValidator(datapath_id), _any_of({"type": "integer"}, {"type": "string"})]
 Mac = Annotated[int, PlainValidator(read_mac), _written("^[0-9a-fA-F]{2}(:[0-9a-fA-F]{2}){5}$")]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from op25b_app.formats.csv_table import Row, rows
 from op25b_app.formats.fault import Faults
 from op25b_app.formats.moment import moment
+from op25b_app.net.port_number import NO_PORT
 from op25b_app.net.prefix import Prefix, parse_address, parse_prefixes, quoted
 from op25b_app.policy.diagnostic import Diagnostic
 from op25b_app.policy.model import Binding, LocatedPrefix, MailException, SourceLocation, SubscriberPort
 from op25b_app.policy.schema import (
+    NamedLine,
+    PortName,
+    line_of,
     read_destinations,
+    read_line_port,
     read_line_vlan,
     read_mac,
     read_name,
-    read_port,
     read_text,
 )
 
@@ -33,6 +37,35 @@ class BindingFile(NamedTuple):
     text: str
     bindings: tuple[Binding, ...]
     problems: tuple[Diagnostic, ...]
+
+
+def binding_of(
+    port: int | PortName,
+    vlan: int | None,
+    mac: int | None,
+    addresses: tuple[LocatedPrefix, ...],
+    place: SourceLocation,
+) -> Binding:
+    """Return a binding to a line, whose port is given by number or by name."""
+    number, name = (NO_PORT, port.text) if isinstance(port, PortName) else (port, None)
+    return Binding(number, mac, addresses, place, vlan, name)
+
+
+def exceptions_of(
+    name: str,
+    source: Prefix | SubscriberPort | NamedLine,
+    destinations: Iterable[Prefix | None],
+    moments: tuple[int | None, int | None],
+    reason: str,
+    place: SourceLocation,
+) -> Iterator[MailException]:
+    """Yield an exception for each destination, all with the same start and end."""
+    port = None
+    if isinstance(source, NamedLine):
+        port, source = source.port, SubscriberPort(source.switch, NO_PORT, source.vlan)
+    starts, expires = moments
+    for destination in destinations:
+        yield MailException(name, source, destination, expires, reason, place, starts, port)
 
 
 class ExceptionFile(NamedTuple):
@@ -52,10 +85,10 @@ def read_binding_file(name: str, text: str, before: BindingFile | None = None) -
     if before is not None and before.text == text:
         return before
     faults = Faults()
-    addresses: dict[tuple[int, int | None, int | None], list[LocatedPrefix]] = {}
+    addresses: dict[tuple[int | PortName, int | None, int | None], list[LocatedPrefix]] = {}
     for row in _rows(text, BINDING_COLUMNS, faults):
         cells = _Cells(row, faults)
-        port = cells.read("port", read_port)
+        port = cells.read("port", read_line_port)
         vlan = cells.read("vlan", _vlan)
         mac = cells.read("mac", read_mac)
         prefixes = cells.read("address", parse_prefixes)
@@ -64,7 +97,7 @@ def read_binding_file(name: str, text: str, before: BindingFile | None = None) -
             bound = addresses.setdefault((port, vlan, mac), [])
             bound += (LocatedPrefix(prefix, place) for prefix in prefixes)
     bindings = (
-        Binding(port=port, mac=mac, addresses=tuple(bound), place=bound[0].place, vlan=vlan)
+        binding_of(port, vlan, mac, tuple(bound), bound[0].place)
         for (port, vlan, mac), bound in addresses.items()
     )
     return BindingFile(text, tuple(bindings), _problems(name, faults))
@@ -90,10 +123,7 @@ def read_exception_file(name: str, text: str, before: ExceptionFile | None = Non
         reason = cells.read("reason", read_text) or ""
         if named is not None and source is not None and not cells.is_wrong:
             place = SourceLocation(name, row.line, 1)
-            exceptions += (
-                MailException(named, source, destination, expires, reason, place, starts)
-                for destination in destinations
-            )
+            exceptions += exceptions_of(named, source, destinations, (starts, expires), reason, place)
     return ExceptionFile(text, tuple(exceptions), _problems(name, faults))
 
 
@@ -136,11 +166,11 @@ def _destinations(text: str) -> tuple[Prefix, ...]:
     return read_destinations(text.split())
 
 
-def _source(text: str) -> Prefix | SubscriberPort:
+def _source(text: str) -> Prefix | SubscriberPort | NamedLine:
     first, *rest = text.split("/")
     if not rest or len(rest) > 2 or _is_address(first):
         return Prefix.parse(text)
-    return SubscriberPort(first, read_port(rest[0]), _vlan(rest[1]) if len(rest) > 1 else None)
+    return line_of(first, read_line_port(rest[0]), _vlan(rest[1]) if len(rest) > 1 else None)
 
 
 def _vlan(text: str) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from op25b_app.net.port_number import LOCAL_PORT, port_name
+from op25b_app.net.port_number import LOCAL_PORT, PortNumbers, port_name
 from op25b_app.openflow import codec
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.model import Switch
@@ -15,6 +15,7 @@ class DescribedPort(Protocol):
     """A switch's description of a port (OpenFlow 1.3.5, section 7.2.1)."""
 
     port_no: int
+    name: bytes | str
     config: int
     state: int
 
@@ -36,6 +37,26 @@ _PORT_DOWN = 1
 """OFPPC_PORT_DOWN."""
 _LINK_DOWN = 1
 """OFPPS_LINK_DOWN."""
+
+
+def port_numbers(described: Iterable[DescribedPort]) -> PortNumbers:
+    """Return the names and numbers of a switch's ports; LOCAL is one of them, up or down."""
+    return frozenset(
+        (_text(port.name), port.port_no)
+        for port in described
+        if port.port_no < codec.FIRST_RESERVED_PORT or port.port_no == LOCAL_PORT
+    )
+
+
+def _text(name: bytes | str) -> str:
+    """Return a name, up to the 0 that ends it in a description."""
+    text = name.decode(errors="replace") if isinstance(name, bytes) else name
+    return text.partition("\0")[0]
+
+
+def name_problems(switch: Switch) -> Sequence[str]:
+    """Return sentences on names of ports in the policy that fit no port, or not one."""
+    return switch.resolution.problems if switch.resolution is not None else ()
 
 
 def strange_ports(switch: Switch, ports: Iterable[int]) -> Iterator[str]:

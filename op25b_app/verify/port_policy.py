@@ -25,8 +25,10 @@ from op25b_app.verify.prefix_tree import Entry, PrefixTree, Ranked, difference
 from op25b_app.verify.symbolic_policy import Side, SymbolicPolicy, with_nat64
 
 _PREFIX = itemgetter(0)
-_OF_PARTS = frozenset({"dynamic", "static", "mail_destinations", "exceptions", "switches", "lines"})
-"""Fields of a policy that are known in parts, or felt as learned bindings."""
+_OF_PARTS = frozenset(
+    {"dynamic", "static", "mail_destinations", "exceptions", "exceptions_by_name", "switches", "lines"}
+)
+"""Fields of a policy that are known in parts, permit nothing, or are felt as learned bindings."""
 _FIELDS = tuple(field.name for field in fields(Policy) if field.compare)
 _MAX_LABELS = 1 << 18
 

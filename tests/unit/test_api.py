@@ -107,7 +107,7 @@ assert diff.effect is effect
 
 
 def test_a_policy_with_errors_raises_all_of_them(tmp_path: Path) -> None:
-    (tmp_path / "policy.yaml").write_text(EXAMPLE.read_text().replace("0x1", "0").replace("[25]", "[x]"))
+    (tmp_path / "policy.yaml").write_text(EXAMPLE.read_text().replace("0x1", "0").replace("[25]", "[1x]"))
     with pytest.raises(op25b.PolicyError) as raised:
         op25b.load(str(tmp_path / "policy.yaml"))
     reported = load(tmp_path / "policy.yaml", AT).problems

@@ -19,9 +19,11 @@ from op25b_app.compiler.egress import source_batches
 from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.diff import effect
 from op25b_app.diff.policy_diff import _FOR_PEOPLE, _NOT_OF_EVERY_SWITCH, _WHICH_SWITCH
+from op25b_app.net.port_number import NO_PORT
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy import model
 from op25b_app.policy.canonical import meaning
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.model import (
     Binding,
     CertificateName,
@@ -31,7 +33,9 @@ from op25b_app.policy.model import (
     LocatedPrefix,
     MailException,
     Mode,
+    NamedPorts,
     Policy,
+    PortRole,
     SourceLocation,
     SourceValidation,
     SubscriberPort,
@@ -115,6 +119,17 @@ def of(part: str, **changes: Any) -> Callable[[Policy], Policy]:
     return change
 
 
+NAMED = NamedPorts("eth5", PortRole.UPLINK, None, PLACE)
+WAITING = MailException(
+    "line", SubscriberPort(NAME, NO_PORT), Prefix.parse("203.0.113.0/24"), None, "", PLACE, port_name="eth1"
+)
+
+
+def by_name(**changes: Any) -> Callable[[Policy], Policy]:
+    """Change what is said of a port with a name."""
+    return of("Switch", by_name=(replace(NAMED, **changes),))
+
+
 CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
     ("Policy", "mail_destinations"): of("Policy", mail_destinations=listed("192.0.2.0/25")),
     ("Policy", "nat64_prefixes"): of("Policy", nat64_prefixes=listed("64:ff9b::/96")),
@@ -154,7 +169,17 @@ WITHOUT_EFFECT = {
     ("MailException", "reason"): of("MailException", reason="another"),
     ("Switch", "subscriber_ports"): of("Switch", subscriber_ports=frozenset({1, 2, 9})),
     ("Switch", "certificate"): of("Switch", certificate=CertificateName("ab" * 32)),
+    ("MailException", "port_name"): of("MailException", port_name="eth1"),
 }
+BY_NAME = {
+    ("Switch", "by_name"): of("Switch", by_name=()),
+    ("NamedPorts", "pattern"): by_name(pattern="eth9"),
+    ("NamedPorts", "role"): by_name(role=PortRole.TRUSTED),
+    ("NamedPorts", "tags"): by_name(role=None, tags=frozenset({7})),
+    ("Binding", "port_name"): of("Binding", port=NO_PORT, port_name="eth1"),
+    ("Policy", "exceptions_by_name"): of("Policy", exceptions_by_name=(WAITING,)),
+}
+"""What has an effect once the switch describes its ports."""
 PARTS = {("Policy", "inbound"), ("Policy", "hardening"), ("Policy", "exceptions"), ("Policy", "switches")}
 PARTS |= {("Hardening", "tunnels")}
 """What is made of other parts, whose fields are looked at."""
@@ -173,7 +198,8 @@ def all_fields() -> set[tuple[str, str]]:
 
 
 def test_every_field_is_classified() -> None:
-    known = [CHANGES.keys(), OTHERWISE.keys(), WITHOUT_EFFECT.keys(), PARTS, LEARNING, WHICH]
+    named = BY_NAME.keys()
+    known = [CHANGES.keys(), OTHERWISE.keys(), WITHOUT_EFFECT.keys(), named, PARTS, LEARNING, WHICH]
     assert all_fields() == set().union(*known)
     assert sum(map(len, known)) == len(all_fields())
 
@@ -197,6 +223,17 @@ def test_a_change_of_it_is_reported_by_diff(field: tuple[str, str]) -> None:
     reported = effect(old, CHANGES[field](old), AT, only=[NAME])
     assert reported.untouched == ()
     assert not reported.treats_all_alike
+    assert any(found.traffic for found in reported.switches)
+
+
+@pytest.mark.parametrize("field", BY_NAME, ids=".".join)
+def test_what_is_said_by_name_is_reported_once_the_ports_are_known(field: tuple[str, str]) -> None:
+    """Before, it says nothing of any packet."""
+    ports = frozenset({("eth1", 1), ("eth2", 2), ("eth5", 5), ("eth9", 9)})
+    old = of("Switch", by_name=(NAMED,))(base_of(field))
+    old, new = (in_effect(each, Facts(ports={NAME: ports})) for each in (old, BY_NAME[field](old)))
+    reported = effect(old, new, AT, only=[NAME])
+    assert reported.untouched == ()
     assert any(found.traffic for found in reported.switches)
 
 

@@ -241,7 +241,7 @@ def test_each_mistake_has_its_line(tmp_path: Path, added: str, expected: str) ->
         ("dpid: 0", "13: error: '0' is not a datapath id; write 0x1 or 16 hexadecimal digits"),
         ("dpid: access", "13: error: 'access' is not a datapath id; write 0x1 or 16 hexadecimal digits"),
         ("subscriber_ports: [1]", "3: error: 'dpid' is missing under 's'; write it"),
-        ("dpid: 1, subscriber_ports: [0]", "35: error: '0' is neither a port nor a range; write 7 or 1-24"),
+        ("dpid: 1, subscriber_ports: [0]", "35: error: '0' is no port, range or name; write 7, 1-24 or eth1"),
         ("dpid: 1, uplink_ports: [9-8]", "31: error: the range '9-8' is empty; write the lower port first"),
         ("dpid: 1, forwarding: {table: 5}",
          "28: error: table 5 is not free for other applications; write one from 6 to 254"),

@@ -416,7 +416,7 @@ def test_a_netmask_is_a_length() -> None:
 @pytest.mark.parametrize("written", ["'\u0661'", "'\uff11'", "'1-\uff12'", "'1_0'"])
 def test_digits_of_other_scripts_are_no_port(written: str) -> None:
     lines = errors(SMALLEST.replace("uplink_ports: [2]", f"uplink_ports: [{written}]"))
-    assert lines == [f"policy.yaml:4:54: error: {written} is neither a port nor a range; write 7 or 1-24"]
+    assert lines == [f"policy.yaml:4:54: error: {written} is no port, range or name; write 7, 1-24 or eth1"]
 
 
 def test_a_port_is_written_once_whatever_its_digits() -> None:
@@ -436,7 +436,7 @@ def test_a_port_is_written_once_whatever_its_digits() -> None:
         ),
         ("{1: [4000-4095]}", "4:28: error: '4000-4095' is not a VLAN; write 1 to 4094, 0 (priority tag) or"),
         ("{1: [1-2-3]}", "4:28: error: '1-2-3' is not a VLAN; write 1 to 4094, 0 (priority tag) or untagged"),
-        ("{x: [1]}", "4:24: error: 'x' is neither a port nor a range; write 7 or 1-24"),
+        ("{1x: [1]}", "4:24: error: '1x' is no port, range or name; write 7, 1-24 or eth1"),
     ],
 )
 def test_ranges_of_ports_and_tags_have_bounds(vlans: str, expected: str) -> None:

@@ -132,7 +132,7 @@ def test_bindings_come_from_a_file() -> None:
         ("100.64.3.7,,,,", "'name' is empty; write it"),
         ("100.64.3.300,a,,,", "'100.64.3.300' is not an IPv4 or IPv6 prefix;"),
         ("100.64.3.7/33,a,,,", "'100.64.3.7/33' is not an IPv4 or IPv6 prefix;"),
-        ("access-1/x,a,,,", "'x' is not a port number;"),
+        ("access-1/1x,a,,,", "'1x' is not a port number;"),
         ("access-9/3,a,,,", "no switch is called 'access-9'; the switches are access-1"),
         ("access-1/5,a,,,", "port 5 of access-1 is its uplink port; a line is a subscriber port"),
         ("100.64.3.7,a,tomorrow,,", "'tomorrow' is not a moment with a time zone;"),
@@ -153,7 +153,7 @@ def test_what_is_wrong_in_a_file_of_exceptions(row: str, expected: str) -> None:
     ("row", "expected"),
     [
         ("9,,", "'address' is empty; write it"),
-        ("x,,100.64.0.1", "'x' is not a port number;"),
+        ("1x,,100.64.0.1", "'1x' is not a port number;"),
         ("3,02,100.64.0.1", "'02' is not a MAC address;"),
         ("3,,100.64.0.9-100.64.0.1", "the range '100.64.0.9-100.64.0.1' is empty;"),
         ("5,,100.64.0.5", "port 5 of access-1 is its uplink port; a line is a subscriber port"),

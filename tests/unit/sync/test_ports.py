@@ -10,7 +10,7 @@ import pytest
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Switch
-from op25b_app.sync.ports import local_port_notes, present_ports, strange_ports
+from op25b_app.sync.ports import local_port_notes, port_numbers, present_ports, strange_ports
 
 UP, DOWN = (0, 4), (1, 1)
 """Configuration and state as Open vSwitch describes them, the latter before ``ip link set BRIDGE up``."""
@@ -21,6 +21,7 @@ class Described:
     port_no: int
     config: int
     state: int
+    name: bytes | str = b""
 
 
 def switch(**ports: str) -> Switch:
@@ -44,6 +45,17 @@ def test_the_local_port_is_there_while_it_is_up(local: tuple[int, int], is_there
 
 def test_other_reserved_ports_are_none() -> None:
     assert present_ports([Described(number, *UP) for number in (0xFFFFFF00, 0xFFFFFFFD, 0xFFFFFFFF)]) == set()
+
+
+def test_ports_have_names_up_to_their_0() -> None:
+    described = [
+        Described(1, *UP, b"eth1\0\0\0"),
+        Described(2, *DOWN, "eth2"),
+        Described(3, *UP, b"\xff"),
+        Described(LOCAL_PORT, *DOWN, b"br0"),
+        Described(0xFFFFFFFD, *UP, b"controller"),
+    ]
+    assert port_numbers(described) == {("eth1", 1), ("eth2", 2), ("\ufffd", 3), ("br0", LOCAL_PORT)}
 
 
 def test_a_local_port_without_a_role_is_named_and_no_fault() -> None:
