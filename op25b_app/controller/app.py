@@ -26,7 +26,7 @@ from op25b_app.controller.claim_tracker import ClaimTracker
 from op25b_app.controller.connection import Connection, address_text, set_handshake_limit
 from op25b_app.controller.control_server import ControlServer, Routes, SocketUnavailableError
 from op25b_app.controller.file_threads import in_file_thread
-from op25b_app.controller.line_watcher import Bindings, LineWatcher, Shortcomings
+from op25b_app.controller.line_watcher import LineWatcher, Shortcomings
 from op25b_app.controller.listening import open_as_many_files_as_allowed
 from op25b_app.controller.serial_executor import EXAMINING, PROVING, in_background
 from op25b_app.controller.switch_registry import SwitchRegistry
@@ -39,6 +39,7 @@ from op25b_app.operate.events import Journal
 from op25b_app.operate.exception_ends import ended_exceptions, next_change, started_exceptions
 from op25b_app.operate.expectations import access, expectations, versions
 from op25b_app.operate.file_change import ChangeDetector, snapshot_of
+from op25b_app.operate.known_ports import KnownPorts
 from op25b_app.operate.line_store import LineStore, line_store_path
 from op25b_app.operate.loop_lag import LoopLag
 from op25b_app.operate.old_versions import OldVersions
@@ -53,7 +54,7 @@ from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_e
 from op25b_app.policy.model import Switch
 from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
-from op25b_app.sync.ports import present_ports
+from op25b_app.sync.ports import port_numbers, present_ports
 from op25b_app.sync.protocol import SwitchFeatures, is_reply, is_report
 from op25b_app.sync.status import TRANSIENT
 
@@ -80,6 +81,7 @@ class Application(app_manager.RyuApp):
         self._path = settings.policy_path()
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()
+        self._known_ports = KnownPorts()
         self._policies = self._read_policies()
         # Cyclic garbage collection halts the event loop: exclude the objects that stay.
         gc.collect()
@@ -92,11 +94,16 @@ class Application(app_manager.RyuApp):
         self._reloading, self._assigning = hub.Semaphore(), hub.Semaphore()
         self._generation = 0
         self._desired_states: DesiredStates | None = None
-        self._policy = self._policies.in_force.policy
-        """The policy in effect: that in force, with what is learned of lines."""
+        self._written = self._policies.in_force.policy
+        """The policy whose desired states the switches follow, as it is written."""
+        self._policy = in_effect(self._written, Facts())
+        """The same in effect: with what is known of lines and ports."""
+        self._changed_ports: set[str] = set()
+        """Switches whose ports by name are to be looked up again."""
+        self._ports_changed = hub.Event()
         self._lines = LineWatcher(
             LineStore(line_store_path(settings.state_directory(), self._path)),
-            self._put_lines_in_force,
+            self._put_facts_in_force,
             self._tell_shortcomings,
             self._report_event,
             _now,
@@ -137,6 +144,7 @@ class Application(app_manager.RyuApp):
         gc.freeze()
         hub.spawn(self._prove_ahead, self._desired_states)
         self._lines.start()
+        hub.spawn(self._follow_ports)
 
     def close(self) -> None:
         """Close the control server."""
@@ -181,6 +189,8 @@ class Application(app_manager.RyuApp):
             self._pass_ports(event.datapath)
         elif switch := self._connected.pop(event.datapath, None):
             switch.disconnect(event.datapath)
+            if self._policies.in_force.policy.switch_of_dpid(switch.session.dpid) is None:
+                self._known_ports.forget(switch.session.dpid)
 
     @set_ev_cls(ofp_event.EventOFPPortStateChange, MAIN_DISPATCHER)
     def port_state_change(self, event: Any) -> None:
@@ -188,8 +198,31 @@ class Application(app_manager.RyuApp):
         self._pass_ports(event.datapath)
 
     def _pass_ports(self, datapath: Any) -> None:
-        if switch := self._connected.get(datapath):
-            switch.ports_changed(present_ports(datapath.ports.values()), datapath)
+        switch, written = self._connected.get(datapath), self._policies.in_force.policy
+        if switch is None:
+            return
+        dpid, described = switch.session.dpid, [*datapath.ports.values()]
+        names = port_numbers(described)
+        switch.ports_changed(present_ports(described), names, datapath)
+        named = written.switch_of_dpid(dpid)
+        if self._known_ports.note(dpid, names) and named and named.name in written.switches_by_port_name:
+            self._changed_ports.add(named.name)
+            self._ports_changed.set()
+
+    def _follow_ports(self) -> None:
+        """Look up names of ports again where switches have described others."""
+        while True:
+            self._ports_changed.wait()
+            self._ports_changed.clear()
+            changed = [*self._changed_ports]
+            self._changed_ports.clear()
+            try:
+                self._put_facts_in_force(changed)
+            except Exception:
+                log.exception("internal error in looking up names of ports")
+                self._changed_ports.update(changed)
+                self._ports_changed.set()
+                hub.sleep(LOOK_SECONDS)
 
     def _begin(self, datapath: Connection, message: bytes) -> bool:
         """Begin a session at the features reply: its requests then go before Ryu's slower one for ports.
@@ -253,6 +286,7 @@ class Application(app_manager.RyuApp):
                 _now(),
                 work=EXAMINING.do,
                 in_file_thread=in_file_thread,
+                facts_of=lambda policy: Facts(ports=self._known_ports.of(policy)),
                 yes=settings.may_stop_blocking(),
             )
         except PolicyRefusedError:
@@ -267,10 +301,10 @@ class Application(app_manager.RyuApp):
         """Report exceptions that start and end; the sessions put their rules on the switches."""
         seen = _now()
         while True:
-            change = next_change(self._policies.in_force.policy, seen)
+            change = next_change(self._policy, seen)
             hub.sleep(LOOK_SECONDS if change is None else min(max(change - seen, 0.0), LOOK_SECONDS))
             before, seen = seen, _now()
-            policy = self._policies.in_force.policy
+            policy = self._policy
             for texts in (started_exceptions, ended_exceptions):
                 for text in texts(policy, before, seen):
                     self._report_event(logging.INFO, "exception", text)
@@ -317,10 +351,15 @@ class Application(app_manager.RyuApp):
         is_new = self._desired_states is None or self._desired_states.digest != in_force.digest
         learned = self._lines.follow(in_force.policy)
         if is_new:
-            policy = self._policy = in_effect(in_force.policy, Facts(self._lines.bindings))
+            self._known_ports.keep_only(
+                {switch.dpid for switch in in_force.policy.switches.values()}
+                | {known.session.dpid for known in self._connected.values()}
+            )
+            self._written = in_force.policy
+            policy = self._policy = in_effect(self._written, self._facts())
             self._desired_states = in_background(DesiredStates, policy, in_force.digest, self._desired_states)
         elif learned:
-            self._change_lines(learned)
+            self._follow_facts(learned)
         assert self._desired_states is not None
         self._report_event(logging.INFO, "policy", text)
         for switch in self._policy.switches.values():
@@ -334,26 +373,29 @@ class Application(app_manager.RyuApp):
             if self._policy.switch_of_dpid(known.session.dpid) is None:
                 known.assign(None, self._generation)
 
-    def _put_lines_in_force(self, learned: Bindings) -> None:
-        """Assign what is learned to the switches that it concerns."""
+    def _facts(self) -> Facts:
+        return Facts(self._lines.bindings, self._known_ports.of(self._written))
+
+    def _put_facts_in_force(self, changed: Iterable[str]) -> None:
+        """Assign what is known of lines and ports to the switches that feel it; ``changed`` are names."""
         with self._assigning:
-            concerned = self._change_lines(learned)
+            concerned = self._follow_facts(changed)
             assert self._desired_states is not None
             for name in concerned:
                 switch = self._policy.switches[name]
                 known = self._switches.make_known(switch.dpid)
                 known.assign(self._desired_states.of(switch), self._generation)
 
-    def _change_lines(self, learned: Bindings) -> Collection[str]:
-        """Change the policy in effect by learned bindings; return the switches that may feel it."""
-        before, written = self._policy, self._policies.in_force.policy
-        changed = [name for name in learned if name in before.switches]
-        policy = self._policy = after_change(before, Facts(self._lines.bindings), written, changed)
+    def _follow_facts(self, changed: Iterable[str]) -> Collection[str]:
+        """Change the policy in effect by facts about switches; return the switches that may feel it."""
+        assert self._desired_states is not None
+        before = self._policy
+        changed = [name for name in changed if name in before.switches]
+        policy = self._policy = after_change(before, self._facts(), self._written, changed)
         if are_felt_elsewhere(before, policy, changed):
-            digest = self._policies.in_force.digest
+            digest = self._desired_states.digest
             self._desired_states = in_background(DesiredStates, policy, digest, self._desired_states)
             return policy.switches.keys()
-        assert self._desired_states is not None
         in_background(self._desired_states.change_lines, policy)
         return changed
 

@@ -18,6 +18,7 @@ from ryu.lib import hub
 
 from op25b_app.controller.message_tap import why_ended
 from op25b_app.controller.send_queue import SendQueue
+from op25b_app.net.port_number import PortNumbers
 from op25b_app.operate.events import Journal
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.protocol import SwitchFeatures
@@ -66,8 +67,8 @@ class SwitchRunner:
         self._on_idle = on_idle
         self._inbox: deque[tuple[Step, Any]] = deque()
         self._busy = False
-        self._ports: dict[Any, frozenset[int]] = {}
-        """By connection, the ports that wait to be passed to the session."""
+        self._ports: dict[Any, tuple[frozenset[int], PortNumbers]] = {}
+        """By connection, the ports and their names that wait to be passed to the session."""
         self._datapath: Any = None
         self._send_queue: SendQueue | None = None
 
@@ -88,10 +89,10 @@ class SwitchRunner:
             hub.sleep(ROOM_SECONDS)
         self.enqueue(partial(self.session.receive, message), datapath)
 
-    def ports_changed(self, ports: frozenset[int], datapath: Any) -> None:
+    def ports_changed(self, ports: frozenset[int], names: PortNumbers, datapath: Any) -> None:
         """Pass the present ports of a connection to the session, in place of ports that still wait."""
         is_pending = datapath in self._ports
-        self._ports[datapath] = ports
+        self._ports[datapath] = ports, names
         if not is_pending:
             self.enqueue(partial(self._pass_ports, datapath), datapath)
 
@@ -141,7 +142,8 @@ class SwitchRunner:
         self.enqueue(step, datapath)
 
     def _pass_ports(self, datapath: Any, now: float) -> Outcome:
-        return self.session.ports_changed(self._ports.pop(datapath), now)
+        ports, names = self._ports.pop(datapath)
+        return self.session.ports_changed(ports, now, names)
 
     def _work(self) -> None:
         """Take the waiting steps, one after the other."""

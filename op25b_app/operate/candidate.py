@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -12,12 +12,16 @@ from op25b_app.diff.line_text import lines_headline
 from op25b_app.diff.text import summary
 from op25b_app.operate.policy_store import PolicyStore, StoreError
 from op25b_app.policy.diagnostic import error
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.loader import Loaded, load
 from op25b_app.policy.model import Policy, SourceLocation
 from op25b_app.policy.source_files import ListNames, Read
 
 MAX_ALIKE = 20
 """Maximum number of errors, and of warnings, that are logged."""
+
+FactsOf = Callable[[Policy], Facts]
+"""Returns what is known now of what a policy leaves to be found out."""
 
 log = logging.getLogger("op25b")
 
@@ -90,12 +94,13 @@ def load_candidate(
     previous: Loaded | None = None,
     *,
     with_effect: bool = False,
+    facts_of: FactsOf = lambda policy: Facts(),
 ) -> Candidate:
     """Load a policy and compare it with the policy in force.
 
     ``at`` in seconds since 1970. ``read`` returns the content of a file, ``list_names`` the names of the
     files in a directory. ``previous`` was loaded before; its unchanged parts are reused. The effect, slow for
-    many prefixes, is computed only ``with_effect``.
+    many prefixes, is computed only ``with_effect``. The policies are compared with the facts of ``facts_of``.
     """
     named: set[Path] = set()
 
@@ -110,7 +115,7 @@ def load_candidate(
     try:
         loaded = load(path, at, read_and_note, previous, list_and_note)
         candidate = Candidate(loaded, frozenset(named))
-        return _compared(candidate, before, at, with_effect=with_effect)
+        return _compared(candidate, before, at, facts_of, with_effect=with_effect)
     except Exception as failure:
         # An error in op25b in reading one file must not cost the policy in force.
         log.exception("an error of op25b: please report it with %s", path)
@@ -119,12 +124,14 @@ def load_candidate(
         return Candidate(Loaded(None, (problem,), {}, ""), frozenset(named))
 
 
-def _compared(candidate: Candidate, before: InForce | None, at: float, *, with_effect: bool) -> Candidate:
+def _compared(
+    candidate: Candidate, before: InForce | None, at: float, facts_of: FactsOf, *, with_effect: bool
+) -> Candidate:
     """Return the candidate with what would change, where another policy is in force before."""
     loaded = candidate.loaded
     if loaded.policy is None or before is None or loaded.digest == before.digest:
         return candidate
-    old, new = before.policy, loaded.policy
+    old, new = (in_effect(policy, facts_of(policy)) for policy in (before.policy, loaded.policy))
     if with_effect:
         diff = effect(old, new, at)
         lines, found, told = diff.lines, diff.objections, summary(diff)

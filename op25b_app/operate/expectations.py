@@ -11,6 +11,7 @@ from op25b_app.compiler.compiler import compile_rules
 from op25b_app.compiler.pipeline import PIPELINE
 from op25b_app.openflow.wire import TCP_PORT, TCP_PORT_OLD
 from op25b_app.policy.model import Policy, Switch
+from op25b_app.policy.port_names import is_unresolved
 
 ADDRESS_FIELDS = frozenset(name for table in PIPELINE.values() for name in table.tracked)
 """Match fields whose prefixes Open vSwitch can track."""
@@ -32,6 +33,7 @@ def expectations(
                 "uplink": sorted(switch.uplink_ports),
                 "trusted": sorted(switch.trusted_ports),
             },
+            "ports_known": not is_unresolved(switch),
             "forwarding_table": switch.forwarding_table,
             "tables": _tables(policy, switch, at) if switch.dpid in dpids else {},
             "name": name,

@@ -7,9 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from op25b_app.operate.candidate import Candidate, InForce, load_candidate, problem_lines, recall
+from op25b_app.operate.candidate import (
+    Candidate,
+    FactsOf,
+    InForce,
+    load_candidate,
+    problem_lines,
+    recall,
+)
 from op25b_app.operate.policy_files import InFileThread, NoAnswerError, PolicyFiles
 from op25b_app.operate.policy_store import PolicyStore, StoredPolicy, StoreError
+from op25b_app.policy.facts import Facts
 from op25b_app.policy.loader import Loaded
 
 ReportEvent = Callable[[int, str, str, str], None]
@@ -44,18 +52,21 @@ class PolicyManager:
         *,
         work: Work,
         in_file_thread: InFileThread,
+        facts_of: FactsOf = lambda policy: Facts(),
         yes: bool = False,
     ) -> None:
         """Take the policy of the file or, where that is refused, the last one in force.
 
         Raises PolicyRefusedError where there is neither. With ``yes`` the file may cut off lines, stop
-        blocking where the last policy blocked, and open far more than that.
+        blocking where the last policy blocked, and open far more than that. ``facts_of`` returns what is
+        known now of what a policy leaves to be found out.
         """
         self._path = path
         self._store = store
         self._report_event = report_event
         self._work = work
         self._in_file_thread = in_file_thread
+        self._facts_of = facts_of
         self.refused: RefusedPolicy | None = None
         """Refusal of the file as read last, if it was refused."""
         self.keep_error: str | None = None
@@ -123,6 +134,7 @@ class PolicyManager:
                 files.list_names,
                 previous,
                 with_effect=with_effect,
+                facts_of=self._facts_of,
             )
             if not files.wanted:
                 break

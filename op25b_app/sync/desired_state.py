@@ -51,7 +51,7 @@ class DesiredState(NamedTuple):
     why this table is not proven to do what the policy says, or returns None. ``digest`` is the policy's, in
     hexadecimal. ``revision`` is the policy's; None where an operator asked for this policy, which then gets
     the next revision after the one on the switch. ``edition`` differs where the same policy wants something
-    else, since other addresses were learned for lines. ``settings_without`` takes keys of rules, a time and
+    else, since other facts are known. ``settings_without`` takes keys of rules, a time and
     a number of tables. It names the settings of the policy that do without them, if any. ``prepared``
     returns the rules for a number of tables if they are compiled already, else None. ``is_judged`` returns
     whether the result of ``violation`` is known already. ``next_start`` returns when the next exception
@@ -99,7 +99,7 @@ class DesiredStates:
         }
 
     def change_lines(self, policy: Policy) -> None:
-        """Follow a policy that differs in the bindings of some switches alone, felt nowhere else.
+        """Follow a policy that differs in bindings and ports of some switches alone, felt nowhere else.
 
         See ``policy/facts.py: are_felt_elsewhere``. What is desired of the other switches stays the same.
         """

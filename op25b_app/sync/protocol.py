@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from op25b_app.net.port_number import PortNumbers
 from op25b_app.openflow import bundle, codec, flow_monitor, wire
 from op25b_app.openflow.codec import FlowModCommand, FlowStats
 from op25b_app.openflow.errors import ABOUT_RULES, BAD_FLAGS, INEXPRESSIBLE, TABLE_FULL, explain
@@ -53,12 +54,14 @@ _INTERJECTED_XID = 0x25B0_2600
 class SwitchFeatures(NamedTuple):
     """A connected switch: OpenFlow version on the wire, number of tables, ports.
 
-    ``ports`` are all its port numbers; None until it has described them.
+    ``ports`` are all its port numbers, and ``names`` the names and numbers of its ports; None until it has
+    described them.
     """
 
     version: int
     tables: int
     ports: frozenset[int] | None = None
+    names: PortNumbers | None = None
 
 
 class MessageResult(NamedTuple):

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, NamedTuple
 
+from op25b_app.net.port_number import PortNumbers
 from op25b_app.openflow import codec
 from op25b_app.openflow.flow_mods import UpdateStep
 from op25b_app.openflow.flow_rule import FlowRule
@@ -25,7 +26,7 @@ from op25b_app.policy.model import Mode
 from op25b_app.sync.desired_state import DesiredState
 from op25b_app.sync.drift import Drift, decode_rule_reports, describe_report, disturbance_of, supersedes
 from op25b_app.sync.phases import Phase
-from op25b_app.sync.ports import local_port_notes, strange_ports
+from op25b_app.sync.ports import local_port_notes, name_problems, strange_ports
 from op25b_app.sync.protocol import SwitchFeatures, SwitchProtocol, read_limit_for
 from op25b_app.sync.read_back import ReadBack
 from op25b_app.sync.reconcile import Comparison
@@ -51,6 +52,7 @@ RULES_AT_ONCE, BYTES_AT_ONCE = 2_000, 1 << 18
 """Most rules wanted, and most bytes read, for a comparison at once: some 30 ms. Larger ones are jobs."""
 MAX_UNKNOWN = 300_000
 """Assumed number of rules of a policy that is not compiled for a switch yet."""
+_READING = "reading its table"
 ROUNDS = 8
 """Maximum number of plans in one cycle; it plans again where a table changed or did not take a plan.
 
@@ -152,6 +154,8 @@ class Session:
         """Take a new desired state, or None where the policy does not name the switch."""
         if self._protocol is not None and self._follows(desired):
             self.desired = desired
+            if self._awaits_names:
+                return self._await_names(self._protocol, Input.POLICY_UNREAD, now)
             reason = "the policy was put in force once more; reading and proving"
             if self._protocol.phase is Phase.IDLE and self._awaited is None:
                 return self._begin(now, Input.POLICY_AGAIN, reason)
@@ -170,12 +174,36 @@ class Session:
             reason = "no longer in the policy; its rules stay as they are" if removed else ""
             chunks = protocol.leave() if removed else ()
             return self._stop_following(Input.UNNAMED, reason, now)._replace(chunks=chunks)
+        if self._awaits_names:
+            return self._await_names(protocol, Input.POLICY_UNREAD, now)
         if held is None:
             return self._reread(protocol, now)
         context = self._review_context(protocol, desired, now)
         job = self._start_job(partial(change_over, *held, context), partial(self._change_over, protocol))
         outcome = self._enter_state(Input.POLICY_KNOWN, "comparing its rules with a new policy", now)
         return outcome.before(job)
+
+    @property
+    def _awaits_names(self) -> bool:
+        """True where names of ports are not resolved by the ports that the switch describes now."""
+        if self._protocol is None or self.desired is None or self.desired.switch.resolution is None:
+            return False
+        names = self._protocol.features.names
+        return names is None or names != self.desired.switch.resolution.described
+
+    def _await_names(self, protocol: SwitchProtocol, given: Input, now: float) -> Outcome:
+        """Leave the table as it is until the policy says what it wants of the ports that are there."""
+        self._forget_table()
+        self._go_idle(ANSWER_SECONDS, now)
+        return self._enter_state(given, "waiting for the ports that the policy has by name", now)
+
+    def _miss_names(self, protocol: SwitchProtocol, now: float) -> Outcome:
+        """Go on waiting for names; the switch is at fault where it has not described its ports."""
+        if protocol.features.names is not None:
+            self._set_timer(ANSWER_SECONDS, now)
+            return Outcome()
+        what = "it does not describe its ports, which the policy has by name: let it connect again"
+        return self.fail(what, now)
 
     def _follows(self, desired: DesiredState | None) -> bool:
         """Return whether this policy is in force: a new cycle would only forget reported changes."""
@@ -191,7 +219,9 @@ class Session:
         self._forget_table()
         if self.desired is None:
             return self._stop_following(Input.CONNECTED_UNNAMED, "", now)
-        return self._begin(now, Input.CONNECTED, "reading its table")
+        if self._awaits_names:
+            return self._await_names(self._protocol, Input.CONNECTED, now)
+        return self._begin(now, Input.CONNECTED, _READING)
 
     def disconnected(self, now: float, why: str = "connection closed") -> Outcome:
         """Take the end of the connection and its reason."""
@@ -199,12 +229,18 @@ class Session:
         self._protocol = None
         return self._enter_state(Input.DISCONNECTED, why, now)
 
-    def ports_changed(self, ports: frozenset[int], now: float) -> Outcome:
-        """Take all port numbers of the switch."""
+    def ports_changed(self, ports: frozenset[int], now: float, names: PortNumbers = frozenset()) -> Outcome:
+        """Take all port numbers of the switch, and the names and numbers of its ports."""
         if self._protocol is None:
             return Outcome()
-        before = self._protocol.features
-        self._protocol.features = before._replace(ports=ports)
+        before, awaited_names = self._protocol.features, self._awaits_names
+        self._protocol.features = before._replace(ports=ports, names=names)
+        if self._awaits_names:
+            if not is_converged(self.status.state):
+                return Outcome()
+            return self._enter_state(Input.REPORTED, "its ports have changed: looking up their names", now)
+        if awaited_names and self._protocol.phase is Phase.IDLE and self._awaited is None:
+            return self._begin(now, Input.CONNECTED, _READING)
         if self._table.violations is None:
             return Outcome()
         if before.ports is None and self._protocol.phase is Phase.IDLE:
@@ -248,6 +284,8 @@ class Session:
         """Give up on a missing answer, or start the next cycle, once due."""
         if now < self.due_at or self._protocol is None or self.desired is None:
             return Outcome()
+        if self._awaits_names and self._protocol.phase is Phase.IDLE:
+            return self._miss_names(self._protocol, now)
         if self._protocol.phase is Phase.IDLE:
             if now - self._capacity_asked_at >= self._audit_seconds and not self._disturbance:
                 self._ask_capacity(self._protocol, now)
@@ -483,8 +521,11 @@ class Session:
         assert self.desired is not None
         assert self._protocol is not None
         ports = self._protocol.features.ports
-        strange = strange_ports(self.desired.switch, ports or ())
-        if reasons := [*self._contest, *violations, *strange, *self._shortcomings]:
+        if self._awaits_names:
+            return self._enter_state(Input.DISTURBED, "looking up the names of its ports", now)
+        switch = self.desired.switch
+        of_ports = [*name_problems(switch), *strange_ports(switch, ports or ())]
+        if reasons := [*self._contest, *violations, *of_ports, *self._shortcomings]:
             return self._enter_state(Input.VIOLATED, "; ".join(reasons), now)
         if self._disturbance:
             return self._enter_state(

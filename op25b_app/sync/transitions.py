@@ -26,7 +26,7 @@ class Input(enum.Enum):
     POLICY_EQUAL = "that policy changes no rule"
     POLICY_AGAIN = "the same policy is put in force again"
     POLICY_AGAIN_BUSY = "the same policy is put in force again, during a reading or an update"
-    REPORTED = "it reports a change of its rules"
+    REPORTED = "it reports a change of its rules, or of ports that the policy has by name"
     UPDATING = "its table differs, and changes are sent"
     FAILED = "it does not answer, its answer cannot be used, or work on it fails"
     VIOLATED = "its table, its ports or its connections are not as wanted"

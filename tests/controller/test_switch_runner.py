@@ -201,24 +201,24 @@ def test_who_comes_with_too_much_waits(switch: SwitchRunner, taken: list[object]
 
 def test_of_ports_the_last_is_reported(switch: SwitchRunner, monkeypatch: pytest.MonkeyPatch) -> None:
     reported: list[object] = []
-    monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now: says(reported, ports)(now))
+    monkeypatch.setattr(switch.session, "ports_changed", lambda ports, now, names: says(reported, ports)(now))
     first, second = Datapath(), Datapath()
     switch.connect(first, CONNECTION)
     may_end = threading.Event()
     hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
     for number in range(1000):
-        switch.ports_changed(frozenset({number}), first)
+        switch.ports_changed(frozenset({number}), frozenset(), first)
     may_end.set()
     until(lambda: reported)
-    switch.ports_changed(frozenset({7}), first)
+    switch.ports_changed(frozenset({7}), frozenset(), first)
     assert reported == [{999}, {7}]
     may_end.clear()
     hub.spawn(switch.enqueue, held_up(may_end))
     hub.sleep(0.01)
     switch.connect(second, CONNECTION)
-    switch.ports_changed(frozenset({8}), first)
-    switch.ports_changed(frozenset({9}), second)
+    switch.ports_changed(frozenset({8}), frozenset(), first)
+    switch.ports_changed(frozenset({9}), frozenset(), second)
     may_end.set()
     until(lambda: reported[-1] == {9})
     assert reported == [{999}, {7}, {9}]
