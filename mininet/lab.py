@@ -19,8 +19,11 @@ from rich.console import Console
 from scenarios import SCENARIOS, Scenario
 from standard_output import claim_standard_output
 
+from op25b_app.net.port_number import PortNumbers
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Mode, Policy
+from op25b_app.sync.ports import name_problems
 
 
 @dataclass(frozen=True)
@@ -155,9 +158,15 @@ def _check_policy(file: Path, topo: Any) -> None:
     policy, problems, *_ = load(file, time.time())
     if policy is None:
         raise click.ClickException("\n".join(["the policy is not valid", *map(str, problems)]))
+    policy = in_effect(policy, Facts(ports={name: _named_ports(topo, name) for name in topo.switches()}))
     misfits = [misfit for name in topo.switches() for misfit in _misfits(policy, topo, name)]
     if misfits:
         raise click.ClickException("\n".join([f"{file} is not for this topology", *misfits]))
+
+
+def _named_ports(topo: Any, name: str) -> PortNumbers:
+    """Return the ports of a switch, with the names that Mininet gives them."""
+    return frozenset((f"{name}-eth{port}", port) for port in topo.ports[name])
 
 
 def _misfits(policy: Policy, topo: Any, name: str) -> Iterator[str]:
@@ -168,6 +177,7 @@ def _misfits(policy: Policy, topo: Any, name: str) -> Iterator[str]:
     dpid = int(topo.nodeInfo(name)["dpid"], 16)
     if switch.dpid != dpid:
         yield f"{switch.place}: {name} has dpid {dpid:#x} in the topology, and {switch.dpid:#x} here"
+    yield from (f"{switch.place}: {problem}" for problem in name_problems(switch))
     ports = sorted(port for port in topo.ports[name] if not switch.has_role(port))
     if ports:
         yield f"{switch.place}: {name} gives no role to the ports {', '.join(map(str, ports))}"

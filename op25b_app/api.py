@@ -25,7 +25,8 @@ from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
 from op25b_app.openflow.stored_rule import StoredRule
 from op25b_app.policy import decide, loader
 from op25b_app.policy.decide import Decision
-from op25b_app.policy.diagnostic import Diagnostic, unknown_switch
+from op25b_app.policy.diagnostic import Diagnostic, names_in_words, unknown_switch
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.model import Policy, Switch, Verdict
 from op25b_app.policy.packet import Packet, read_frame
 from op25b_app.policy.packet_text import (
@@ -35,6 +36,7 @@ from op25b_app.policy.packet_text import (
     read_mac,
     read_protocol,
 )
+from op25b_app.policy.port_names import missing_ports
 from op25b_app.verify import prove as prover
 from op25b_app.verify.prove import CannotDecide, Proven, Refuted, Result, TooCostly
 
@@ -72,15 +74,40 @@ class PolicyError(ValueError):
 
 @dataclass(frozen=True)
 class LoadedPolicy:
-    """A policy without errors. ``problems`` holds its warnings, and ``model`` its values."""
+    """A policy without errors. ``problems`` holds its warnings, and ``model`` its values.
+
+    ``written`` is the model before names of ports were numbers; None where it has none.
+    """
 
     model: Policy
     problems: tuple[Diagnostic, ...] = ()
+    written: Policy | None = None
 
     @property
     def switches(self) -> Mapping[str, Switch]:
         """Switches by name."""
         return self.model.switches
+
+    def with_ports(self, ports: Mapping[str, Mapping[str, int]]) -> LoadedPolicy:
+        """Return the policy with its ports by number: ``ports`` has names and numbers by switch.
+
+        Raises KeyError for an unknown switch. Raises ValueError where a name of the policy fits no port, or
+        not one.
+        """
+        for name in ports:
+            _switch(self, name, known=False)
+        facts = Facts(ports={name: frozenset(each.items()) for name, each in ports.items()})
+        model = in_effect(self.written or self.model, facts)
+        resolutions = {name: model.switches[name].resolution for name in ports}
+        problems = [
+            f"{name}: {problem}"
+            for name, resolution in resolutions.items()
+            if resolution is not None
+            for problem in resolution.problems
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return LoadedPolicy(model, self.problems, self.written)
 
     def decide(
         self,
@@ -132,7 +159,8 @@ def load(path: str | Path, *, at: Time = None) -> LoadedPolicy:
     loaded = loader.load(Path(path), _seconds(at))
     if loaded.policy is None:
         raise PolicyError(loaded.problems)
-    return LoadedPolicy(loaded.policy, loaded.problems)
+    model = in_effect(loaded.policy, Facts())
+    return LoadedPolicy(model, loaded.problems, None if model is loaded.policy else loaded.policy)
 
 
 def compile_rules(policy: LoadedPolicy, switch: str, *, at: Time = None) -> tuple[FlowRule, ...]:
@@ -160,11 +188,22 @@ def prove(
     return prover.prove(policy.model, known_switch, rules, moment)
 
 
-def _switch(policy: LoadedPolicy, name: str) -> Switch:
+def _switch(policy: LoadedPolicy, name: str, *, known: bool = True) -> Switch:
+    """Return a switch; where it has to be ``known``, with all ports on which its verdicts depend."""
     switch = policy.switches.get(name)
     if switch is None:
         raise KeyError(unknown_switch(name, policy.switches))
+    if known:
+        _raise_where_ports_are_missing(policy, [name])
     return switch
+
+
+def _raise_where_ports_are_missing(policy: LoadedPolicy, switches: Iterable[str]) -> None:
+    if missing := missing_ports(policy.model, switches):
+        what = f"the policy has ports of {names_in_words(missing)} by name"
+        raise ValueError(
+            f"{what}; give their numbers, as policy.with_ports({{{missing[0]!r}: {{'eth1': 1}}}})"
+        )
 
 
 def _table(flows: str | Iterable[FlowRule], groups: str) -> Iterator[StoredRule]:
@@ -200,6 +239,8 @@ class _Diff(ModuleType):
 
         ``switches`` are names of switches of either policy; None for all.
         """
+        for policy in (old, new):
+            _raise_where_ports_are_missing(policy, policy.switches if switches is None else switches)
         return effect(old.model, new.model, _seconds(at), switches)
 
 

@@ -6,14 +6,16 @@ import json
 import re
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
+    from op25b_app.net.port_number import PortNumbers
     from op25b_app.policy.diagnostic import Diagnostic
     from op25b_app.policy.model import Policy, Switch
 
@@ -106,6 +108,83 @@ def policy_in_effect(path: Path, policy: Policy, at: float) -> Policy:
     if note is not None:
         click.echo(f"op25b: {note}", err=True)
     return found
+
+
+ports_option = click.option(
+    "--ports",
+    "port_files",
+    multiple=True,
+    metavar="[NAME=]FILE",
+    help="Where POLICY has ports by name: those of the switch, or of switch NAME, "
+    "as `ovs-ofctl -O OpenFlow13 show` prints them.",
+)
+
+
+def in_effect_or_exit(
+    policy: Policy,
+    port_files: Sequence[str],
+    switch_name: str | None,
+    known: Mapping[str, PortNumbers] = MappingProxyType({}),
+) -> Policy:
+    """Return a policy with its ports by number, as the files of ``--ports`` say.
+
+    A file without the name of a switch is for ``switch_name``. ``known`` are ports of other switches. Prints
+    a warning for each name that fits no port, or not one. Raises click.BadParameter where a file is for no
+    switch of the policy; prints what is wrong with a file and exits with 1.
+    """
+    from op25b_app.policy.facts import Facts, in_effect
+
+    ports = {**known, **dict(_described(policy, each, switch_name) for each in port_files)}
+    effective = in_effect(policy, Facts(ports=ports))
+    for name in ports:
+        resolution = effective.switches[name].resolution
+        for problem in resolution.problems if resolution is not None else ():
+            click.echo(f"op25b: warning: {name}: {problem}", err=True)
+    return effective
+
+
+def _described(policy: Policy, written: str, switch_name: str | None) -> tuple[str, PortNumbers]:
+    """Return the switch and the ports of one ``--ports``."""
+    from op25b_app.openflow.ofctl_ports import read_ports
+
+    name, equals, path = written.partition("=")
+    if not equals or name not in policy.switches:
+        name, path = switch_name or "", written
+    switch = policy.switches.get(name)
+    if switch is None:
+        names = names_of(policy)
+        raise click.BadParameter(
+            f"'{written}' is for no switch; write NAME=FILE{names}", param_hint="--ports"
+        )
+    try:
+        shown = read_ports(Path(path).read_text("utf-8-sig", errors="replace"))
+    except OSError as failure:
+        exit_with_problem(f"cannot read {path}: {failure.strerror}; name a file that can be read")
+    except ValueError as failure:
+        exit_with_problem(f"{path}: {failure}")
+    if shown.dpid not in (None, switch.dpid):
+        what = f"{path} is about the datapath id {shown.dpid:#x}, and {name} has {switch.dpid:#x}"
+        exit_with_problem(f"{what}; name the file of that switch")
+    return name, shown.ports
+
+
+def names_of(policy: Policy) -> str:
+    """Return words that name the switches of a policy with ports by name; empty if there are none."""
+    from op25b_app.policy.diagnostic import names_in_words
+
+    names = names_in_words([*policy.switches_by_port_name])
+    return f", where NAME is {names}" if names else ""
+
+
+def exit_where_ports_are_missing(policy: Policy, switches: Iterable[str]) -> None:
+    """Print what is missing to say what switches of a policy in effect do, and exit with 1; or return."""
+    from op25b_app.policy.diagnostic import names_in_words
+    from op25b_app.policy.port_names import missing_ports
+
+    if missing := missing_ports(policy, switches):
+        options = names_in_words([f"--ports {name}=FILE" for name in missing], separator=" ")
+        what = f"the policy has ports of {names_in_words(missing)} by name, and only they know the numbers"
+        exit_with_problem(f"{what}: give {options}, with what 'ovs-ofctl -O OpenFlow13 show' prints")
 
 
 def print_json(values: object) -> None:

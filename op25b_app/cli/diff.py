@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from op25b_app.cli.arguments import at_option, errors_and_exit, json_option, print_json
+from op25b_app.cli.arguments import (
+    at_option,
+    errors_and_exit,
+    exit_where_ports_are_missing,
+    in_effect_or_exit,
+    json_option,
+    ports_option,
+    print_json,
+)
 
 if TYPE_CHECKING:
     from op25b_app.diff import Effect, SwitchEffect, Traffic
     from op25b_app.diff.address_text import AddressSet
     from op25b_app.diff.policy_diff import ExceptionEnd
-    from op25b_app.policy.model import MailException
+    from op25b_app.policy.model import MailException, Policy
 
 _LISTS = {
     "BLOCKED": "becomes_blocked",
@@ -34,10 +43,17 @@ MAX_LINES = 20
 @click.argument("new_path", metavar="NEW", type=click.Path(path_type=Path))
 @click.option("--switch", "switch_name", metavar="NAME", help="Compare only this switch.")
 @click.option("--all", "show_all", is_flag=True, help=f"List more than {MAX_LINES} prefixes and kinds.")
+@ports_option
 @at_option
 @json_option
 def command(
-    old_path: Path, new_path: Path, switch_name: str | None, show_all: bool, at: float, as_json: bool
+    old_path: Path,
+    new_path: Path,
+    switch_name: str | None,
+    show_all: bool,
+    port_files: tuple[str, ...],
+    at: float,
+    as_json: bool,
 ) -> None:
     """Show the changes on each switch when the policy NEW replaces OLD.
 
@@ -57,6 +73,7 @@ def command(
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
+    old, new = (_in_effect(policy, port_files, switch_name, known.keys()) for policy in (old, new))
     result = effect(old, new, at, None if switch_name is None else [switch_name])
     most = None if show_all else MAX_LINES
     if as_json:
@@ -64,6 +81,20 @@ def command(
     else:
         warnings = [f"warning: {line}; a reload asks for --yes" for line in result.objections.sentences]
         click.echo("\n".join([*_lines(result, most), *warnings]))
+
+
+def _in_effect(
+    policy: Policy, port_files: Sequence[str], switch_name: str | None, known: AbstractSet[str]
+) -> Policy:
+    """Return a policy with its ports by number, or exit where some that are compared are not known.
+
+    ``known`` are the switches of both policies; a file for one of the other policy alone is left out.
+    """
+    others = known - policy.switches.keys()
+    files = [each for each in port_files if each.partition("=")[0] not in others]
+    effective = in_effect_or_exit(policy, files, switch_name)
+    exit_where_ports_are_missing(effective, policy.switches if switch_name is None else [switch_name])
+    return effective
 
 
 def _lines(effect: Effect, most: int | None) -> Iterator[str]:

@@ -15,13 +15,16 @@ from click.core import ParameterSource
 from op25b_app.cli.arguments import (
     PortParam,
     at_option,
+    exit_where_ports_are_missing,
+    in_effect_or_exit,
     json_option,
     policy_argument,
     policy_or_exit,
+    ports_option,
     print_json,
     switch_or_fail,
 )
-from op25b_app.net.port_number import port_name
+from op25b_app.net.port_number import NO_PORT, port_name
 
 if TYPE_CHECKING:
     from op25b_app.policy.model import Policy
@@ -54,10 +57,17 @@ _Value = TypeVar("_Value")
 @click.option("--mac", metavar="MAC", help="Ethernet source.")
 @click.option("--vlan", type=click.IntRange(0, 4095), metavar="N", help="Number of the 802.1Q tag.")
 @click.option("--packet", "frame", metavar="HEX", help="A whole frame instead of the fields above.")
+@ports_option
 @at_option
 @json_option
 def command(
-    path: Path, switch_name: str | None, in_port: int | None, at: float, as_json: bool, **fields: Any
+    path: Path,
+    switch_name: str | None,
+    in_port: int | None,
+    port_files: tuple[str, ...],
+    at: float,
+    as_json: bool,
+    **fields: Any,
 ) -> None:
     """Show what one switch does with a packet.
 
@@ -77,10 +87,11 @@ def command(
     _refuse_half_a_place(switch_name, in_port, fields)
     make = _packet_of_frame if fields["frame"] else _packet_of_fields
     packet = make(in_port or 0, fields)
-    policy = policy_or_exit(path, at)
+    policy = in_effect_or_exit(policy_or_exit(path, at), port_files, switch_name)
     if switch_name is None or in_port is None:
         switch_name, packet = _from_its_line(policy, packet, fields)
     switch = switch_or_fail(policy, switch_name)
+    exit_where_ports_are_missing(policy, [switch_name])
     decision = decide(policy, switch, packet, at)
     passed = trace(compile_rules(policy, switch, at), packet)
     decider = deciding(passed)
@@ -152,6 +163,12 @@ def _from_its_line(policy: Policy, packet: Packet, fields: dict[str, Any]) -> tu
         where = f"bound to {names_in_words(lines)}" if lines else "bound to no line of this policy"
         raise click.UsageError(f"{fields['src']} is {where}; name --switch and --in-port")
     ((switch, binding),) = found
+    if binding.port == NO_PORT:
+        exit_where_ports_are_missing(policy, [switch.name])
+        what = (
+            f"{fields['src']} is bound to port {binding.port_name} of {switch.name}, which is no line there"
+        )
+        raise click.UsageError(f"{what}; name --switch and --in-port")
     packet = replace(packet, in_port=binding.port)
     if binding.vlan and fields["vlan"] is None:
         packet = replace(packet, tags=(binding.vlan,))

@@ -14,10 +14,13 @@ import click
 
 from op25b_app.cli.arguments import (
     at_option,
+    exit_where_ports_are_missing,
     exit_with_problem,
+    in_effect_or_exit,
     json_option,
     policy_argument,
     policy_or_exit,
+    ports_option,
     print_json,
     switch_option,
     switch_or_fail,
@@ -47,6 +50,7 @@ _VERSIONS = "OpenFlow13,OpenFlow14,OpenFlow15"
     help="The groups that the table uses, as `ovs-ofctl dump-groups` prints them.",
 )
 @click.option("--bridge", metavar="BR", help="Read the table of this Open vSwitch bridge.")
+@ports_option
 @at_option
 @json_option
 def command(
@@ -55,6 +59,7 @@ def command(
     flows: Path | None,
     groups: Path | None,
     bridge: str | None,
+    port_files: tuple[str, ...],
     at: float,
     as_json: bool,
 ) -> None:
@@ -71,10 +76,16 @@ def command(
     if groups is not None and flows is None:
         raise click.UsageError("--groups goes with --flows; with --bridge, groups are read from the bridge")
     from op25b_app.openflow.ofctl_parser import DumpError, read_dump, read_groups
+    from op25b_app.openflow.ofctl_ports import read_ports
     from op25b_app.verify.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
-    policy = policy_or_exit(path, at)
+    written = policy_or_exit(path, at)
+    described = {}
+    if bridge is not None and switch_name in written.switches_by_port_name and not port_files:
+        described[switch_name] = read_ports(_dump(bridge, "show")).ports
+    policy = in_effect_or_exit(written, port_files, switch_name, described)
     switch = switch_or_fail(policy, switch_name)
+    exit_where_ports_are_missing(policy, [switch_name])
     if bridge is not None:
         name, text = bridge, _dump(bridge, "dump-flows")
         of_groups = _dump(bridge, "dump-groups") if "group:" in text else ""

@@ -11,8 +11,11 @@ import click
 from op25b_app.cli.arguments import (
     at_option,
     errors_and_exit,
+    exit_where_ports_are_missing,
+    in_effect_or_exit,
     policy_argument,
     policy_or_exit,
+    ports_option,
     print_json,
     switch_option,
     switch_or_fail,
@@ -37,8 +40,11 @@ Names = Mapping[int, str]
     help="ofctl: lines that `ovs-ofctl -O OpenFlow13 add-flows BRIDGE -` takes.",
 )
 @click.option("--single-table", is_flag=True, help="For a switch that has only one table.")
+@ports_option
 @at_option
-def command(path: Path, switch_name: str, form: str, single_table: bool, at: float) -> None:
+def command(
+    path: Path, switch_name: str, form: str, single_table: bool, port_files: tuple[str, ...], at: float
+) -> None:
     """Print the flow rules of POLICY for one switch, in the order in which they are sent.
 
     With --single-table, a setting that one table cannot express is an error.
@@ -50,8 +56,9 @@ def command(path: Path, switch_name: str, form: str, single_table: bool, at: flo
     from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
     from op25b_app.openflow.ofctl import format_rule
 
-    policy = policy_or_exit(path, at)
+    policy = in_effect_or_exit(policy_or_exit(path, at), port_files, switch_name)
     switch = switch_or_fail(policy, switch_name)
+    exit_where_ports_are_missing(policy, [switch_name])
     names: Names = {0: "single_table"} if single_table else {table: table.name.lower() for table in Table}
     try:
         rules = (compile_single_table if single_table else compile_rules)(policy, switch, at)
