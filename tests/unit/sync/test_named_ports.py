@@ -152,12 +152,14 @@ def test_what_is_wanted_follows_the_ports() -> None:
     assert set(peer.wanted(AT, 254).rules) == set(compile_rules(written, written.switches[PEER], AT))
 
 
-def test_an_exception_that_no_longer_waits_is_felt_by_every_switch() -> None:
+def test_an_exception_that_waits_or_no_longer_waits_is_felt_by_every_switch() -> None:
     waiting = MailException(
         "line", SubscriberPort(NAME, 0), Prefix.parse("203.0.113.0/24"), None, "", PLACE, port_name="eth1"
     )
     written = replace(BASE, exceptions_by_name=(waiting,))
     before = in_effect(written, Facts())
-    for ports, is_felt in ((OTHERS, True), (frozenset({("eth2", 2)}), False)):
+    gone: PortNumbers = frozenset({("eth2", 2)})
+    for ports, is_felt in ((gone, False), (OTHERS, True), (gone, True), (frozenset(), False)):
         after = after_change(before, Facts(ports={NAME: ports}), written, [NAME])
         assert are_felt_elsewhere(before, after, [NAME]) is is_felt
+        before = after
