@@ -88,28 +88,6 @@ at_option = click.option(
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-def policy_or_exit(path: Path, at: float) -> Policy:
-    """Return the policy of a file with its learned lines; print its errors and exit with 1 if it has any."""
-    from op25b_app.operate.policy_cache import load_cached
-
-    loaded = load_cached(path, at)
-    if loaded.policy is None:
-        errors_and_exit(loaded.errors)
-    return policy_in_effect(path, loaded.policy, at)
-
-
-def policy_in_effect(path: Path, policy: Policy, at: float) -> Policy:
-    """Return the policy of a file with its learned lines, as they are kept; say so on stderr."""
-    if policy.lines is None:
-        return policy
-    from op25b_app.operate.kept_lines import with_kept_lines
-
-    found, note = with_kept_lines(path, policy, at, time.time())
-    if note is not None:
-        click.echo(f"op25b: {note}", err=True)
-    return found
-
-
 ports_option = click.option(
     "--ports",
     "port_files",
@@ -120,27 +98,64 @@ ports_option = click.option(
 )
 
 
-def in_effect_or_exit(
-    policy: Policy,
-    port_files: Sequence[str],
-    switch_name: str | None,
+def policy_or_exit(
+    path: Path, at: float, port_files: Sequence[str] = (), switch_name: str | None = None
+) -> Policy:
+    """Return the policy of a file as it is in effect; print its errors and exit with 1 if it has any."""
+    return policy_in_effect(path, written_or_exit(path, at), at, port_files, switch_name)
+
+
+def written_or_exit(path: Path, at: float) -> Policy:
+    """Return the policy of a file as it is written; print its errors and exit with 1 if it has any."""
+    from op25b_app.operate.policy_cache import load_cached
+
+    loaded = load_cached(path, at)
+    if loaded.policy is None:
+        errors_and_exit(loaded.errors)
+    return loaded.policy
+
+
+def policy_in_effect(
+    path: Path,
+    written: Policy,
+    at: float,
+    port_files: Sequence[str] = (),
+    switch_name: str | None = None,
     known: Mapping[str, PortNumbers] = MappingProxyType({}),
 ) -> Policy:
-    """Return a policy with its ports by number, as the files of ``--ports`` say.
+    """Return the policy of a file with its learned lines, as they are kept, and with its ports by number.
 
-    A file without the name of a switch is for ``switch_name``. ``known`` are ports of other switches. Prints
-    a warning for each name that fits no port, or not one. Raises click.BadParameter where a file is for no
+    ``port_files`` are as for ``ports_or_exit``; ``known`` are ports of other switches. Says on stderr which
+    lines were learned, and which names fit no port, or not one.
+    """
+    ports = {**known, **ports_or_exit(written, port_files, switch_name)}
+    if written.lines is None and not written.switches_by_port_name:
+        return written
+    from op25b_app.operate.kept_lines import with_kept_lines
+
+    policy, note = with_kept_lines(path, written, at, time.time(), ports)
+    if note is not None:
+        click.echo(f"op25b: {note}", err=True)
+    warn_of_names(policy)
+    return policy
+
+
+def warn_of_names(policy: Policy) -> None:
+    """Print on stderr which names of ports in a policy in effect fit no port, or not one."""
+    for name, switch in policy.switches.items():
+        for problem in switch.resolution.problems if switch.resolution is not None else ():
+            click.echo(f"op25b: warning: {name}: {problem}", err=True)
+
+
+def ports_or_exit(
+    policy: Policy, port_files: Sequence[str], switch_name: str | None
+) -> dict[str, PortNumbers]:
+    """Return the ports in the files of ``--ports``, by the name of the switch.
+
+    A file without the name of a switch is for ``switch_name``. Raises click.BadParameter where one is for no
     switch of the policy; prints what is wrong with a file and exits with 1.
     """
-    from op25b_app.policy.facts import Facts, in_effect
-
-    ports = {**known, **dict(_described(policy, each, switch_name) for each in port_files)}
-    effective = in_effect(policy, Facts(ports=ports))
-    for name in ports:
-        resolution = effective.switches[name].resolution
-        for problem in resolution.problems if resolution is not None else ():
-            click.echo(f"op25b: warning: {name}: {problem}", err=True)
-    return effective
+    return dict(_described(policy, each, switch_name) for each in port_files)
 
 
 def _described(policy: Policy, written: str, switch_name: str | None) -> tuple[str, PortNumbers]:

@@ -13,10 +13,11 @@ from op25b_app.cli.arguments import (
     at_option,
     errors_and_exit,
     exit_where_ports_are_missing,
-    in_effect_or_exit,
     json_option,
     ports_option,
+    ports_or_exit,
     print_json,
+    warn_of_names,
 )
 
 if TYPE_CHECKING:
@@ -90,9 +91,12 @@ def _in_effect(
 
     ``known`` are the switches of both policies; a file for one of the other policy alone is left out.
     """
+    from op25b_app.policy.facts import Facts, in_effect
+
     others = known - policy.switches.keys()
     files = [each for each in port_files if each.partition("=")[0] not in others]
-    effective = in_effect_or_exit(policy, files, switch_name)
+    effective = in_effect(policy, Facts(ports=ports_or_exit(policy, files, switch_name)))
+    warn_of_names(effective)
     exit_where_ports_are_missing(effective, policy.switches if switch_name is None else [switch_name])
     return effective
 

@@ -16,7 +16,6 @@ from op25b_app.cli.arguments import (
     PortParam,
     at_option,
     exit_where_ports_are_missing,
-    in_effect_or_exit,
     json_option,
     policy_argument,
     policy_or_exit,
@@ -87,7 +86,7 @@ def command(
     _refuse_half_a_place(switch_name, in_port, fields)
     make = _packet_of_frame if fields["frame"] else _packet_of_fields
     packet = make(in_port or 0, fields)
-    policy = in_effect_or_exit(policy_or_exit(path, at), port_files, switch_name)
+    policy = policy_or_exit(path, at, port_files, switch_name)
     if switch_name is None or in_port is None:
         switch_name, packet = _from_its_line(policy, packet, fields)
     switch = switch_or_fail(policy, switch_name)

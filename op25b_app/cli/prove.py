@@ -16,14 +16,14 @@ from op25b_app.cli.arguments import (
     at_option,
     exit_where_ports_are_missing,
     exit_with_problem,
-    in_effect_or_exit,
     json_option,
     policy_argument,
-    policy_or_exit,
+    policy_in_effect,
     ports_option,
     print_json,
     switch_option,
     switch_or_fail,
+    written_or_exit,
 )
 
 if TYPE_CHECKING:
@@ -79,11 +79,11 @@ def command(
     from op25b_app.openflow.ofctl_ports import read_ports
     from op25b_app.verify.prove import CannotDecide, Proven, TooCostly, culprits, prove
 
-    written = policy_or_exit(path, at)
+    written = written_or_exit(path, at)
     described = {}
     if bridge is not None and switch_name in written.switches_by_port_name and not port_files:
         described[switch_name] = read_ports(_dump(bridge, "show")).ports
-    policy = in_effect_or_exit(written, port_files, switch_name, described)
+    policy = policy_in_effect(path, written, at, port_files, switch_name, described)
     switch = switch_or_fail(policy, switch_name)
     exit_where_ports_are_missing(policy, [switch_name])
     if bridge is not None:

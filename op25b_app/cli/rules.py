@@ -12,7 +12,6 @@ from op25b_app.cli.arguments import (
     at_option,
     errors_and_exit,
     exit_where_ports_are_missing,
-    in_effect_or_exit,
     policy_argument,
     policy_or_exit,
     ports_option,
@@ -56,7 +55,7 @@ def command(
     from op25b_app.compiler.single_table import CannotExpressError, compile_single_table
     from op25b_app.openflow.ofctl import format_rule
 
-    policy = in_effect_or_exit(policy_or_exit(path, at), port_files, switch_name)
+    policy = policy_or_exit(path, at, port_files, switch_name)
     switch = switch_or_fail(policy, switch_name)
     exit_where_ports_are_missing(policy, [switch_name])
     names: Names = {0: "single_table"} if single_table else {table: table.name.lower() for table in Table}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
+from op25b_app.net.port_number import PortNumbers
 from op25b_app.operate.line_learning import LineLearning
 from op25b_app.operate.line_store import LineStore, line_store_path
 from op25b_app.operate.policy_store import StoreError
 from op25b_app.operate.state_directory import probable_state_directory
-from op25b_app.policy.facts import in_effect
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.model import Policy
 
 RECENT_SECONDS = 60.0
@@ -23,9 +26,19 @@ class WithLines(NamedTuple):
     note: str | None
 
 
-def with_kept_lines(path: Path, policy: Policy, at: float, now: float) -> WithLines:
-    """Return a policy as it is in effect; ``path`` is its file, times are in seconds since 1970."""
-    if policy.lines is None:
+def with_kept_lines(
+    path: Path,
+    written: Policy,
+    at: float,
+    now: float,
+    ports: Mapping[str, PortNumbers] = MappingProxyType({}),
+) -> WithLines:
+    """Return a policy as it is in effect; ``path`` is its file, times are in seconds since 1970.
+
+    ``ports`` are the ports of switches, by their names.
+    """
+    policy = in_effect(written, Facts(ports=ports))
+    if written.lines is None:
         return WithLines(policy, None)
     directory = probable_state_directory()
     if directory is None:
@@ -41,4 +54,5 @@ def with_kept_lines(path: Path, policy: Policy, at: float, now: float) -> WithLi
     if not held:
         what = f"learned lines are left out: none are kept in {store.path}"
         return WithLines(policy, f"{what}; with OP25B_STATE_DIRECTORY name the controller's directory")
-    return WithLines(in_effect(policy, learning.facts()), f"with {held:,} learned addresses of {store.path}")
+    facts = learning.facts()._replace(ports=ports)
+    return WithLines(in_effect(written, facts), f"with {held:,} learned addresses of {store.path}")
