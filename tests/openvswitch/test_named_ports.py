@@ -91,3 +91,25 @@ def test_a_controller_that_starts_again_sends_nothing_for_ports_it_does_not_know
         assert ovs.dump_flows(NAME) == before
         assert len(durations.splitlines()) == len(ovs.ofctl("dump-flows", NAME).splitlines())
         assert "changes" not in again.log
+
+
+def test_a_reload_compares_by_the_ports_that_are_there(ovs: PrivateOvs, controller: Op25bController) -> None:
+    controller.wait_for_state(NAME, "protected")
+    numbers = POLICY.replace(f"[{NAME}-1, {NAME}-2]", "[1, 2]").replace(
+        f"uplink_ports: [{NAME}-4]", "uplink_ports: [4]"
+    )
+    controller.policy_path.write_text(numbers.replace(f"port: {NAME}-1", "port: 1"))
+    before = rules_on(ovs, NAME)
+    done = controller.command("reload")
+    assert done.returncode == 0, done.stdout
+    assert "becomes" not in done.stdout
+    assert rules_on(ovs, NAME) == before
+
+    controller.policy_path.write_text(
+        POLICY.replace(f"uplink_ports: [{NAME}-4]", f"trusted_ports: [{NAME}-4]")
+    )
+    done = controller.command("reload", "--dry-run")
+    assert done.returncode == 0, done.stdout
+    assert "port 4, uplink before and trusted now" in done.stdout
+    assert f"{NAME}: protected" in controller.command("reload").stdout
+    assert rules_on(ovs, NAME) == wanted(ovs, controller)

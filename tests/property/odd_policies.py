@@ -20,9 +20,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from op25b_app.compiler.compiler import compile_rules
+from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.loader import Loaded, load
 
 NOW = 1_800_000_000.0
+PORTS = frozenset({("eth3", 3), ("vlan7", 7), ("up1", 25), ("a", 1), ("", 2)})
 POLICY, POOLS = Path("/isp/policy.yaml"), Path("/isp/pools.txt")
 HANG_SECONDS = 60
 
@@ -56,17 +58,21 @@ EVERY_KEY: Mapping[str, Any] = MappingProxyType(
                 "reason": "r",
             },
             {"name": "b", "source": {"switch": "access-1", "port": 3}},
+            {"name": "c", "source": {"switch": "access-1", "port": "eth3"}},
         ],
         "switches": {
             "access-1": {
                 "dpid": "0x1",
-                "subscriber_ports": ["1-24", 30],
-                "uplink_ports": [25],
+                "subscriber_ports": ["1-24", 30, "vlan*", "eth3"],
+                "uplink_ports": [25, "up?"],
                 "trusted_ports": [26],
                 "mode": "enforce",
                 "serves": ["100.64.0.0/12"],
-                "vlans": {"1-4": ["100-199"], "5": ["untagged", 0]},
-                "bindings": [{"port": 3, "mac": "02:00:00:00:00:03", "addresses": ["100.64.8.0/24"]}],
+                "vlans": {"1-4": ["100-199"], "5": ["untagged", 0], "eth*": [7]},
+                "bindings": [
+                    {"port": 3, "mac": "02:00:00:00:00:03", "addresses": ["100.64.8.0/24"]},
+                    {"port": "eth3", "addresses": ["100.64.9.0/24"]},
+                ],
                 "forwarding": {"table": 10},
             }
         },
@@ -183,6 +189,10 @@ def holds(odd: Odd) -> None:
     if loaded.policy is not None:
         for switch in loaded.policy.switches.values():
             compile_rules(loaded.policy, switch, NOW)
+        for ports in ({}, dict.fromkeys(loaded.policy.switches, PORTS)):
+            policy = in_effect(loaded.policy, Facts(ports=ports))
+            for switch in policy.switches.values():
+                compile_rules(policy, switch, NOW)
 
 
 def _seen(loaded: Loaded) -> object:
