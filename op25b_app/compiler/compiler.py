@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ from op25b_app.compiler.subscriber import line_rules
 from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.net.prefix_set import Key
 from op25b_app.openflow.flow_rule import FlowRule, Match, RuleRole
-from op25b_app.policy.model import Policy, Switch
+from op25b_app.policy.model import Binding, Policy, Switch
 
 Segment = tuple[FlowRule, ...]
 """Rules of one table, at least one; all of them block or none does."""
@@ -42,6 +42,8 @@ class Compiler:
         self._addresses: Addresses = Addresses(policy, previous._addresses if previous else None)
         self._parts: dict[Hashable, _Part] = {}
         self._parts_before = previous._parts if previous else {}
+        self._binding_rules: dict[str, Mapping[Binding, Sequence[FlowRule]]] = {}
+        """Rules of single bindings, by the name of their switch."""
         self._batches: dict[Hashable, _Compiled] = {}
         self._batches_before = previous._batches if previous else {}
 
@@ -58,12 +60,15 @@ class Compiler:
 
     def segments(self, switch: Switch, at: float) -> tuple[Segment, ...]:
         """Return the same rules, in the same order, cut where switches share them."""
-        context = SwitchContext(self._policy, switch, at, self._addresses)
+        known = self._binding_rules.get(switch.name, {})
+        context = SwitchContext(self._policy, switch, at, self._addresses, known)
         kind = switch.mode, switch.forwarding_table
         parts = [
             self._rules(_of_lines, context, switch.name, (context.timeouts, *_lines_of(switch))),
             self._batched(source_batches, context, (*kind, context.served)),
         ]
+        if context.binding_rules:
+            self._binding_rules[switch.name] = context.binding_rules
         for rules, batches, exceptions in _DIRECTIONS if switch.uplink_ports else _DIRECTIONS[:1]:
             parts += [
                 self._rules(rules, context, kind),

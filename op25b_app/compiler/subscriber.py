@@ -31,8 +31,9 @@ from op25b_app.policy.model import Binding, SourceValidation, SubscriberPort
 def line_rules(context: SwitchContext) -> Iterator[FlowRule]:
     """Yield the rules of single lines of the switch."""
     if context.hardening.source_validation is SourceValidation.BINDING:
-        yield from rules_of(_bound_sources(context))
         yield from _claims(context)
+        for binding in known_bindings(context.switch):
+            yield from context.rules_of_binding(binding, _of_binding)
     yield from rules_of(_bound_static_sources(context))
     for exception in context.exceptions:
         line = exception.source
@@ -41,38 +42,38 @@ def line_rules(context: SwitchContext) -> Iterator[FlowRule]:
                 yield from exception_rules(context, exception, match, None)
 
 
-def _bound_sources(context: SwitchContext) -> Iterator[RuleBatch]:
+def _of_binding(context: SwitchContext, binding: Binding) -> Iterator[FlowRule]:
+    """Yield the rules that let a line use, and claim, what is bound to it."""
     table, at, what = Table.EGRESS_SOURCE, EgressSource.SOURCE, (RuleRole.SOURCE, context.forward)
-    for binding in known_bindings(context.switch):
-        for version in VERSIONS:
-            keys = cover(version, keys_of(version, prefixes_of(binding.addresses)))
-            for match in _matches(binding):
-                yield batch(table, at, what, version, "src", keys, match)
+    bound, matches = prefixes_of(binding.addresses), _matches(binding)
+    for version in VERSIONS:
+        keys = cover(version, keys_of(version, bound))
+        yield from rules_of(batch(table, at, what, version, "src", keys, match) for match in matches)
+    for match, prefix in itertools.product(matches, minimal_cover(4, bound)):
+        sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))
+        yield service(context, Egress.PERMITTED_CLAIM, (*match, *sender))
+    for match, prefix in itertools.product(matches, minimal_cover(6, bound)):
+        yield from _advertised(context, (*match, *claimed(prefix)))
 
 
 def _claims(context: SwitchContext) -> Iterator[FlowRule]:
-    """Yield the rules that let a line claim, by ARP or neighbour advertisement, only what is bound to it.
+    """Yield the rules that let no line claim an address by ARP or neighbour advertisement.
 
-    An advertisement from an address of its own still has its source validated.
+    Rules of bindings let each line claim its own. An advertisement from an address of its own still has its
+    source validated.
     """
-    block, claim = Egress.CLAIM, Egress.PERMITTED_CLAIM
-    advertisement = icmpv6(NEIGHBOUR_ADVERTISEMENT)
-    yield rule_of(Table.EGRESS, block, *context.block, *ARP)
-    yield service(context, claim, arp_sender(UNSPECIFIED[4]))
-    yield rule_of(Table.EGRESS, block, *context.block, *advertisement)
-    targets: list[Fields] = [claimed(LINK_LOCAL[6])]
-    for binding in known_bindings(context.switch):
-        bound, matches = prefixes_of(binding.addresses), _matches(binding)
-        for match, prefix in itertools.product(matches, minimal_cover(4, bound)):
-            sender = (*arp_sender_mac(binding.mac), *arp_sender(prefix))
-            yield service(context, claim, (*match, *sender))
-        covered = minimal_cover(6, bound)
-        targets += [(*match, *claimed(prefix)) for match, prefix in itertools.product(matches, covered)]
-    for target in targets:
-        match = (*advertisement, *target)
-        yield rule_of(Table.EGRESS, claim, RuleRole.SERVICE, permitted(context), *match)
-        for prefix in (LINK_LOCAL[6], UNSPECIFIED[6]):
-            yield service(context, claim + 1, (*match, *source(prefix)))
+    yield rule_of(Table.EGRESS, Egress.CLAIM, *context.block, *ARP)
+    yield service(context, Egress.PERMITTED_CLAIM, arp_sender(UNSPECIFIED[4]))
+    yield rule_of(Table.EGRESS, Egress.CLAIM, *context.block, *icmpv6(NEIGHBOUR_ADVERTISEMENT))
+    yield from _advertised(context, claimed(LINK_LOCAL[6]))
+
+
+def _advertised(context: SwitchContext, target: Fields) -> Iterator[FlowRule]:
+    """Yield the rules for neighbour advertisements of a target that a line may claim."""
+    match = (*icmpv6(NEIGHBOUR_ADVERTISEMENT), *target)
+    yield rule_of(Table.EGRESS, Egress.PERMITTED_CLAIM, RuleRole.SERVICE, permitted(context), *match)
+    for prefix in (LINK_LOCAL[6], UNSPECIFIED[6]):
+        yield service(context, Egress.PERMITTED_CLAIM + 1, (*match, *source(prefix)))
 
 
 def _matches(binding: Binding) -> list[Fields]:
@@ -81,6 +82,8 @@ def _matches(binding: Binding) -> list[Fields]:
 
 def _bound_static_sources(context: SwitchContext) -> Iterator[RuleBatch]:
     """Yield the batches that exempt static addresses on the line to which they are bound."""
+    if not context.policy.static:
+        return
     table, at, what = Table.EGRESS_SMTP, EgressSmtp.BOUND_SOURCE, (RuleRole.STATIC, permitted(context))
     for version in VERSIONS:
         space = context.addresses.space[version]

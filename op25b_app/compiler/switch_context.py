@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from op25b_app.compiler.address_labels import Addresses, prefixes_of
 from op25b_app.compiler.rule_factory import rule_of
@@ -20,9 +21,19 @@ Served = tuple[Prefix, ...] | None
 
 
 class SwitchContext:
-    """Values for the rules of one switch; ``at`` is in seconds since 1970."""
+    """Values for the rules of one switch; ``at`` is in seconds since 1970.
 
-    def __init__(self, policy: Policy, switch: Switch, at: float, addresses: Addresses | None = None) -> None:
+    ``known`` are rules of bindings, made for the same switch when other lines had other bindings.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        switch: Switch,
+        at: float,
+        addresses: Addresses | None = None,
+        known: Mapping[Binding, Sequence[FlowRule]] = MappingProxyType({}),
+    ) -> None:
         self.policy = policy
         self.switch = switch
         self.addresses = addresses or Addresses(policy)
@@ -43,6 +54,19 @@ class SwitchContext:
             entry for entry, timeout in zip(policy.exceptions, timeouts, strict=True) if timeout != 0
         ]
         self._at = at
+        self._known = known
+        self.binding_rules: dict[Binding, Sequence[FlowRule]] = {}
+        """Rules of the bindings that were asked for."""
+
+    def rules_of_binding(
+        self, binding: Binding, make: Callable[[SwitchContext, Binding], Iterable[FlowRule]]
+    ) -> Sequence[FlowRule]:
+        """Return the rules of a binding: those that are ``known``, or else new ones."""
+        rules = self._known.get(binding)
+        if rules is None:
+            rules = tuple(make(self, binding))
+        self.binding_rules[binding] = rules
+        return rules
 
     def destinations(self, exception: MailException) -> list[Prefix | None]:
         """Return the destination of an exception, also as seen behind NAT64; None is any destination."""
