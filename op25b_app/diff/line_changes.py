@@ -28,6 +28,7 @@ from op25b_app.policy.model import (
     SubscriberPort,
     Switch,
 )
+from op25b_app.policy.port_names import is_unresolved
 from op25b_app.verify.symbolic_policy import with_nat64
 
 MOST_CUT_OFF = 0.01
@@ -122,12 +123,17 @@ class LineChanges:
 
 
 def line_changes(old: Policy, new: Policy, only: Collection[str] | None = None) -> LineChanges:
-    """Return what becomes of each line; ``only`` are names of switches in either policy, None for all."""
+    """Return what becomes of each line; ``only`` are names of switches in either policy, None for all.
+
+    Lines of switches whose ports with names are not known are left out.
+    """
     comparison = _Comparison(old, new)
     found: dict[LineChange, list[SubscriberPort]] = {}
     trusted = []
     for before, after in pairs_of(old, new).common:
         if only is not None and not {before.name, after.name} & set(only):
+            continue
+        if is_unresolved(before) or is_unresolved(after):
             continue
         for line, change in comparison.of_switch(before, after):
             named = line._replace(switch=after.name)

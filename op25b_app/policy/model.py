@@ -310,7 +310,7 @@ class Switch:
     certificate: CertificateName | None = None
     """None: the common name must be the datapath id, where the connection has certificates."""
     by_name: tuple[NamedPorts, ...] = ()
-    """What is said of ports by name, until it is resolved."""
+    """What is said of ports by name, until their numbers are known; it says nothing of any packet."""
     resolution: Resolution | None = field(default=None, compare=False)
     """None where no name was resolved."""
 

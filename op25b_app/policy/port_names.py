@@ -37,7 +37,7 @@ def switch_in_effect(written: Policy, name: str, described: PortNumbers | None) 
     if name not in written.switches_by_port_name:
         return switch
     if described is None:
-        return replace(switch, by_name=(), resolution=Resolution(None))
+        return replace(switch, resolution=Resolution(None))
     of_lines = [binding.port_name for binding in switch.bindings]
     of_lines += [entry.port_name for entry in written.exceptions_by_name if _switch_of(entry) == name]
     return _resolved(switch, _Ports(name, described), [each for each in of_lines if each is not None])

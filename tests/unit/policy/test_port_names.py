@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from op25b_app.compiler.compiler import compile_rules
+from op25b_app.diff import effect
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.net.prefix import parse_address
 from op25b_app.policy.canonical import meaning
@@ -317,3 +318,25 @@ def test_profiles_have_names() -> None:
     policy = load(Path("policy.yaml"), NOW, lambda path: text.encode()).policy
     assert policy is not None
     assert [str(entry.place) for entry in access_1(policy).by_name] == ["policy.yaml:7:35"]
+
+
+@pytest.mark.parametrize(
+    ("switch", "exceptions"),
+    [
+        (ROLES.replace("eth25", "eth24"), ""),
+        (f"{ROLES}, bindings: [{{port: vlan2, addresses: [100.64.8.1]}}]", ""),
+        (ROLES, EXCEPTION),
+        ("subscriber_ports: [1-2], uplink_ports: [25]", ""),
+    ],
+)
+def test_a_change_on_a_switch_that_is_not_there_is_told_as_unknown(switch: str, exceptions: str) -> None:
+    old, new = effective(ports=None), effective(switch, exceptions, ports=None)
+    for before, after in ((old, new), (new, old)):
+        found = effect(before, after, NOW, only=["access-1"])
+        assert not found.untouched
+        assert not found.treats_all_alike
+        assert [each.unknown_because for each in found.switches] == [
+            "is not known: it has ports by name, and has not described its ports yet"
+        ]
+        assert not found.stops_blocking
+    assert effect(old, effective(ports=None), NOW, only=["access-1"]).untouched == ("access-1",)
