@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import replace
 from types import MappingProxyType
+
+import pytest
 
 from op25b_app.compiler.compiler import compile_rules
 from op25b_app.net.port_number import PortNumbers
 from op25b_app.net.prefix import Prefix
 from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_effect
 from op25b_app.policy.model import MailException, NamedPorts, PortRole, Resolution, SubscriberPort
+from op25b_app.sync import session as session_module
 from op25b_app.sync.desired_state import DesiredState, DesiredStates
+from op25b_app.sync.protocol import SwitchFeatures
 from op25b_app.sync.session import ANSWER_SECONDS, RETRY_SECONDS
+from op25b_app.sync.status import Outcome, is_converged
+from testing.fake_switch import Conduct
+from testing.fake_switch.rules import remove, rules_on
 from tests.unit.diff.test_every_field import AT, BASE, NAME, PEER, PLACE
-from tests.world import PORTS, READ_BACK, RULES, World, desired
+from tests.unit.sync.test_transitions import FEW, STEPS, Taken, Walk, in_table
+from tests.world import DIGEST, PORTS, READ_BACK, RULES, World, desired
 
 NAMES: PortNumbers = frozenset({("eth1", 1), ("eth2", 2), ("eth25", 25)})
 OTHERS: PortNumbers = frozenset({("eth1", 1), ("eth2", 2), ("eth26", 25)})
@@ -163,3 +172,72 @@ def test_an_exception_that_waits_or_no_longer_waits_is_felt_by_every_switch() ->
         after = after_change(before, Facts(ports={NAME: ports}), written, [NAME])
         assert are_felt_elsewhere(before, after, [NAME]) is is_felt
         before = after
+
+
+class NamedWalk(Walk):
+    """A walk of a switch whose policy has ports by name: other rules for other ports."""
+
+    def __init__(self, choice: random.Random) -> None:
+        super().__init__(choice)
+        self.names: PortNumbers | None = None
+        """The ports that the switch has described over this connection."""
+        self.edition = 0
+
+    def connect(self) -> None:
+        self.cut()
+        self.names = None
+        self.channel = self.switch.connect(4)
+        self.send(self.session.connected(SwitchFeatures(4, 8), self.now))
+
+    def report_ports(self) -> None:
+        if self.channel is not None:
+            self.names = self.choice.choice((NAMES, OTHERS))
+            self.send(self.session.ports_changed(PORTS, self.now, self.names))
+
+    def assign(self) -> None:
+        """Assign what the controller has worked out, by what it knows of the ports, which may be old."""
+        self.assign_for(self.choice.choice((None, NAMES, OTHERS)))
+
+    def assign_for(self, names: PortNumbers | None) -> None:
+        self.edition += 1
+        rules = FEW if names == NAMES else RULES[1:2] + FEW[3:]
+        switch = replace(desired().switch, resolution=Resolution(names))
+        found = desired(rules)._replace(switch=switch, digest=DIGEST, edition=self.edition)
+        self.send(self.session.assign(found, self.now))
+
+    def settle(self) -> None:
+        self.switch.conduct = Conduct()
+        if self.channel is None:
+            self.connect()
+        if self.names is None:
+            self.report_ports()
+        self.carry_and_work()
+        self.send(self.session.contested((), self.now))
+        self.assign_for(self.names)
+        if self.other in rules_on(self.switch):
+            remove(self.switch, self.other)
+        for _ in range(4):
+            self.carry_and_work()
+            self.wait_longer()
+        self.carry_and_work()
+        assert is_converged(self.session.status.state), self.session.status
+
+    def send(self, outcome: Outcome) -> None:
+        """Whatever happens: a switch that is as wanted is as wanted for the ports that it has."""
+        super().send(outcome)
+        state, followed = self.session.status.state, self.session.desired
+        if is_converged(state):
+            assert followed is not None
+            assert followed.switch.resolution is not None
+            assert followed.switch.resolution.described == self.names
+
+
+@pytest.mark.parametrize("first", range(0, 200, 50))
+def test_whatever_happens_a_switch_is_as_wanted_for_the_ports_it_has(
+    first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = Taken()
+    monkeypatch.setattr(session_module, "next_state", taken.next_state)
+    for number in range(first, first + 50):
+        NamedWalk(random.Random(number)).go(STEPS)
+    assert taken.inputs - in_table() == set()
