@@ -117,7 +117,10 @@ class LineWatcher:
                 raise ValueError("; ".join(problem.message for problem in found.problems))
             ended = ended_prefixes(content)
             counts.update(lines=len(found.leases), end=len(ended))
-            return self._learning.learn(PUT_SOURCE, found.leases, ended, self._now())
+            texts = self._learning.learn(PUT_SOURCE, found.leases, ended, self._now())
+            if waiting := self._learning.waiting_of(PUT_SOURCE, found.leases):
+                counts["waiting"] = waiting
+            return texts
 
         return counts, self._step(learn).keys()
 

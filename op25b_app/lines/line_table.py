@@ -181,6 +181,11 @@ class LineTable:
         for key, reason in self._waiting.items():
             yield Waiting(self._entries[key].claim, reason)
 
+    def reason_to_wait(self, source: str, prefix: Prefix) -> Waiting | None:
+        """Return the claim of a source for a prefix with its reason, if it does not hold."""
+        reason = self._waiting.get((source, prefix))
+        return None if reason is None else Waiting(self._entries[source, prefix].claim, reason)
+
     @property
     def waits(self) -> int:
         """Number of claims that do not hold."""

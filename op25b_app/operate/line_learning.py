@@ -87,6 +87,8 @@ class LineLearning:
         for claim in self._recalled:
             if self._is_possible(claim):
                 self.table.add(claim)
+            else:
+                self.table.news.append(ClaimNews(claim, ended=True))
         self._recalled = []
         texts = [f"{ended:,} learned addresses end: the policy has their source or line no longer"] * bool(
             ended
@@ -143,7 +145,10 @@ class LineLearning:
         source = self._sources.get(name)
         if source is None:
             raise ValueError("the policy in force learns no lines; write 'lines: {sources: []}' into it")
-        claims, refused = self._claims(name, leases, at)
+        given = [*leases]
+        claims, refused = self._claims(name, given, at)
+        if past := next((each for each in given if each.until is not None and each.until <= at), None):
+            raise ValueError(f"the end of {past.prefix} at {past.line} is past; write a later until, or none")
         if refused:
             raise ValueError("; ".join(problem.message for problem in refused[:MAX_SHOWN]))
         if len(self.table) + len(claims) > MAX_CLAIMS:
@@ -153,6 +158,11 @@ class LineLearning:
             self.table.add(claim)
         source.read_at = at
         return self._conflicts()
+
+    def waiting_of(self, name: str, leases: Iterable[Lease]) -> list[str]:
+        """Return which of some leases of a source wait, and why; at most MAX_SHOWN."""
+        found = (self.table.reason_to_wait(name, lease.prefix) for lease in leases)
+        return [_words(waiting) for waiting in islice(filter(None, found), MAX_SHOWN)]
 
     def tick(self, at: float) -> list[str]:
         """End what has to end by now."""

@@ -139,6 +139,7 @@ def test_two_lines_with_one_address_are_told_once(learning: LineLearning) -> Non
         "100.64.0.1/32 is at port 1 of a by leases.csv, which said so before"
     )
     assert learning.learn(PUT_SOURCE, [lease], [], NOW + 1) == []
+    assert learning.waiting_of(PUT_SOURCE, [lease]) == learning.report()["conflicts"]
     assert learning.report()["conflicts"] == [event.removeprefix("a learned address waits: ")]
     learning.take("leases.csv", csv(TWO), NOW + 2)
     assert held(learning)["100.64.0.1/32"] == "a/2"
@@ -197,6 +198,8 @@ def test_what_was_kept_holds_until_its_source_is_read() -> None:
     learning.follow(policy(), NOW)
     learning.tick(NOW)
     assert held(learning) == {"100.64.0.1/32": "a/1"}
+    ended = {str(news.claim.prefix) for news in learning.take_news() if news.ended}
+    assert ended == {"100.64.0.7/32", "100.64.0.8/32", "100.64.0.9/32"}, "on disk they end as well"
     learning.take("leases.csv", csv(TWO), NOW + 1)
     assert held(learning) == {"100.64.0.2/32": "a/2"}
 
@@ -211,6 +214,9 @@ def test_programs_learn_and_end_lines_and_a_mistake_changes_nothing(learning: Li
     with pytest.raises(ValueError, match="may not carry tag 99"):
         learning.learn(PUT_SOURCE, [wrong], [Prefix.parse("100.64.128.7")], NOW)
     assert held(learning)["100.64.128.7/32"] == "b/1"
+    past = Lease(Prefix.parse("100.64.128.8"), "b/1/100", None, None, int(NOW), 0)
+    with pytest.raises(ValueError, match=r"the end of 100\.64\.128\.8/32 at b/1/100 is past"):
+        learning.learn(PUT_SOURCE, [past], [], NOW)
     learning.learn(PUT_SOURCE, [], [Prefix.parse("100.64.128.7")], NOW)
     assert "100.64.128.7/32" not in held(learning)
 
