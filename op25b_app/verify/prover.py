@@ -39,6 +39,8 @@ from op25b_app.verify.rule_index import (
 
 MAX_SIZE = 1 << 24
 """Edges and results of diagrams that are remembered; above it, all are forgotten before the next proof."""
+ROOM = 1 << 21
+"""The same, that what was may take, apart from twice what the first proof needs: lines come and go."""
 _LARGE = 1 << 10
 """Rules from which a segment is compared with the one before it."""
 _OF_PORTS = frozenset(
@@ -60,6 +62,8 @@ class Prover:
 
     def __init__(self, max_size: int = MAX_SIZE) -> None:
         self._max_size = max_size
+        self._limit: int
+        self._is_new: bool
         self._forget()
 
     @property
@@ -81,7 +85,7 @@ class Prover:
         False means that it is not shown, and no more. The table has the rules of ``segments`` and ``others``.
         Segments that other tables have too are best the same objects.
         """
-        if self.size > self._max_size or len(self._policies) > _MAX_KNOWN:
+        if self.size > self._limit or len(self._policies) > _MAX_KNOWN:
             self._forget()
         used = tuple(tuple(segment) for segment in segments if segment)  # a list might change later
         budget = Budget(steps_for(sum(map(len, used))), is_over)
@@ -91,11 +95,16 @@ class Prover:
             table, places = self._prepared(context, switch, used)
             if any(map(table.may_meet, others)):
                 return False
-            return all(self._holds(context, table, switch, at, place) for place in places)
+            holds = all(self._holds(context, table, switch, at, place) for place in places)
+            if self._is_new:
+                self._limit = min(self._max_size, 2 * self.size + ROOM)
+                self._is_new = False
+            return holds
         except (NotModelledError, OverBudgetError):
             return False
 
     def _forget(self) -> None:
+        self._limit, self._is_new = self._max_size, True
         self._diagrams = ClassDiagrams()
         self._context: PolicyContext | None = None
         self._indices: _Recent[int, RuleIndex] = _Recent()

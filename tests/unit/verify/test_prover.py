@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
+
+import pytest
 
 from op25b_app.compiler.compiler import Compiler, compile_rules
 from op25b_app.net.prefix import WIDTH, Prefix
@@ -148,3 +151,25 @@ def test_differences_of_long_sequences() -> None:
     assert difference([1, 1, 2], [2, 1, 1, 1], lambda item: item) == ([], [1])
     assert difference([], [1], lambda item: item) == ([], [1])
     assert difference([1], [], lambda item: item) == ([1], [])
+
+
+def test_lines_as_they_were_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lines come and go for months, and each has an address of its own."""
+    room = 5_000
+    monkeypatch.setattr("op25b_app.verify.prover.ROOM", room)
+    policy, prover = with_lines(2), Prover()
+    compiler, name = Compiler(policy), "access-0"
+    assert shows(prover, policy, compiler, name)
+    first, sizes = prover.size, []
+    for number in range(150):
+        switch = policy.switches[name]
+        binding, *others = switch.bindings
+        address = Prefix(4, (100 << 24) + (100 << 16) + number * 97, 32)
+        moved = replace(binding, addresses=(binding.addresses[0]._replace(prefix=address),))
+        switches = {**policy.switches, name: replace(switch, bindings=(moved, *others))}
+        policy = replace(policy, switches=MappingProxyType(switches))
+        compiler.change_lines(policy)
+        assert shows(prover, policy, compiler, name)
+        sizes.append(prover.size)
+    assert any(after < before for before, after in pairwise(sizes))
+    assert max(sizes) < 4 * first + 2 * room
