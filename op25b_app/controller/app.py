@@ -356,7 +356,7 @@ class Application(app_manager.RyuApp):
                 | {known.session.dpid for known in self._connected.values()}
             )
             self._written = in_force.policy
-            policy = self._policy = in_effect(self._written, self._facts())
+            policy = self._policy = in_background(in_effect, self._written, self._facts())
             self._desired_states = in_background(DesiredStates, policy, in_force.digest, self._desired_states)
         elif learned:
             self._follow_facts(learned)
@@ -391,7 +391,11 @@ class Application(app_manager.RyuApp):
         assert self._desired_states is not None
         before = self._policy
         changed = [name for name in changed if name in before.switches]
-        policy = self._policy = after_change(before, self._facts(), self._written, changed)
+        work = before, self._facts(), self._written, changed
+        # Resolving names takes long for many switches at once; learned lines alone do not.
+        is_long = bool(self._written.switches_by_port_name)
+        policy = in_background(after_change, *work) if is_long else after_change(*work)
+        self._policy = policy
         if are_felt_elsewhere(before, policy, changed):
             digest = self._desired_states.digest
             self._desired_states = in_background(DesiredStates, policy, digest, self._desired_states)
