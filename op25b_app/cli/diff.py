@@ -14,10 +14,9 @@ from op25b_app.cli.arguments import (
     errors_and_exit,
     exit_where_ports_are_missing,
     json_option,
+    policy_in_effect,
     ports_option,
-    ports_or_exit,
     print_json,
-    warn_of_names,
 )
 
 if TYPE_CHECKING:
@@ -59,7 +58,8 @@ def command(
     """Show the changes on each switch when the policy NEW replaces OLD.
 
     The output says what becomes blocked, what becomes permitted, and how many flow rules change. Every packet
-    is compared, not samples.
+    is compared, not samples. Addresses that the controller has learned for lines, and keeps for OLD, count
+    under both.
 
     Exits with 0 where the changes are shown; with 1 where one of the policies has errors.
     """
@@ -74,7 +74,10 @@ def command(
     known = dict.fromkeys([*old.switches, *new.switches])
     if switch_name is not None and switch_name not in known:
         raise click.BadParameter(unknown_switch(switch_name, known), param_hint="--switch")
-    old, new = (_in_effect(policy, port_files, switch_name, known.keys()) for policy in (old, new))
+    # What a controller has learned of lines, it keeps for the file that is in force.
+    old, new = (
+        _in_effect(old_path, policy, at, port_files, switch_name, known.keys()) for policy in (old, new)
+    )
     result = effect(old, new, at, None if switch_name is None else [switch_name])
     most = None if show_all else MAX_LINES
     if as_json:
@@ -85,18 +88,22 @@ def command(
 
 
 def _in_effect(
-    policy: Policy, port_files: Sequence[str], switch_name: str | None, known: AbstractSet[str]
+    path: Path,
+    policy: Policy,
+    at: float,
+    port_files: Sequence[str],
+    switch_name: str | None,
+    known: AbstractSet[str],
 ) -> Policy:
     """Return a policy with its ports by number, or exit where some that are compared are not known.
 
+    It has the learned lines that are kept for the file at ``path``.
+
     ``known`` are the switches of both policies; a file for one of the other policy alone is left out.
     """
-    from op25b_app.policy.facts import Facts, in_effect
-
     others = known - policy.switches.keys()
     files = [each for each in port_files if each.partition("=")[0] not in others]
-    effective = in_effect(policy, Facts(ports=ports_or_exit(policy, files, switch_name)))
-    warn_of_names(effective)
+    effective = policy_in_effect(path, policy, at, files, switch_name)
     exit_where_ports_are_missing(effective, policy.switches if switch_name is None else [switch_name])
     return effective
 

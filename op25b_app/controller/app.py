@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -51,7 +51,7 @@ from op25b_app.operate.report import reload_report, status_report
 from op25b_app.operate.turns import ConnectionClass, class_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_effect
-from op25b_app.policy.model import Switch
+from op25b_app.policy.model import Binding, Policy, Switch
 from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.ports import port_numbers, present_ports
@@ -82,6 +82,8 @@ class Application(app_manager.RyuApp):
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()
         self._known_ports = KnownPorts()
+        self._learned: Mapping[str, tuple[Binding, ...]] = {}
+        """Learned bindings by the name of the switch, once there are any."""
         self._policies = self._read_policies()
         # Cyclic garbage collection halts the event loop: exclude the objects that stay.
         gc.collect()
@@ -108,6 +110,7 @@ class Application(app_manager.RyuApp):
             self._report_event,
             _now,
         )
+        self._learned = self._lines.bindings
         self._control: ControlServer | None = None
         open_as_many_files_as_allowed()
         ryu_patches.tap_messages(self._on_message, self._await_turn, Connection.charge)
@@ -286,11 +289,19 @@ class Application(app_manager.RyuApp):
                 _now(),
                 work=EXAMINING.do,
                 in_file_thread=in_file_thread,
-                facts_of=lambda policy: Facts(ports=self._known_ports.of(policy)),
+                facts_of=self._facts_of,
                 yes=settings.may_stop_blocking(),
             )
         except PolicyRefusedError:
             raise SystemExit(1) from None
+
+    def _facts_of(self, policy: Policy) -> Facts:
+        """Return what is known of a policy's lines and ports; where it learns none, no line is known.
+
+        A copy, since another thread reads it.
+        """
+        learned = {} if policy.lines is None else {**self._learned}
+        return Facts(learned, self._known_ports.of(policy))
 
     def _report_event(self, level: int, kind: str, text: str, more: str = "") -> None:
         """Log a text, and record it as an event together with ``more``, which is logged already."""
@@ -472,7 +483,8 @@ class Application(app_manager.RyuApp):
         yes, with_effect = query.flag("yes"), query.flag("effect", otherwise=True)
         if query.flag("dry_run"):
             with self._reloading:
-                return reload_report(self._policies.read_candidate(_now()), self._path, yes=yes)
+                candidate = self._policies.read_candidate(_now())
+                return reload_report(candidate, self._path, yes=yes)
         candidate, applied = self.reload(yes=yes, with_effect=with_effect)
         keep_error = self._policies.keep_error if applied else None
         return reload_report(candidate, self._path, yes=yes, applied=applied, keep_error=keep_error)

@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 
+from op25b_app.net.prefix import Prefix
 from op25b_app.operate.policy_manager import PolicyManager, PolicyRefusedError
 from op25b_app.operate.policy_store import PolicyStore
 from op25b_app.operate.report import reload_report
+from op25b_app.policy.facts import Facts
 from op25b_app.policy.loader import Loaded, load
+from op25b_app.policy.model import Binding, LocatedPrefix, SourceLocation
 
 NOW = 1_800_000_000.0
+PLACE = SourceLocation("leases.csv", 1, 1)
 POLICY = b"""\
 isp: {mail_destinations: [192.0.2.0/24]}
 address_space: {dynamic: [100.64.0.0/10]}
@@ -37,6 +41,7 @@ class Place:
         self.path = folder / "policy.yaml"
         self.store = PolicyStore(folder / "state")
         self.reported: list[str] = []
+        self.learned: dict[str, tuple[Binding, ...]] = {}
 
     def start(self, content: bytes, at: float = NOW, *, yes: bool = False) -> PolicyManager:
         self.path.write_bytes(content)
@@ -48,6 +53,7 @@ class Place:
             at,
             work=lambda work, *arguments, **named: work(*arguments, **named),
             in_file_thread=lambda kind, subject, work, *arguments: work(*arguments),
+            facts_of=lambda policy: Facts(self.learned if policy.lines is not None else {}),
             yes=yes,
         )
 
@@ -159,6 +165,23 @@ def test_a_policy_that_cuts_off_lines_needs_yes(place: Place, with_effect: bool)
     assert reason not in report["effect"]
     assert place.start(bound_lines(1)).in_force.kept
     assert policies.reload(NOW + 3, yes=True)[1]
+
+
+def test_learned_lines_are_cut_off_where_nothing_is_learned_any_more(place: Place) -> None:
+    learning = bound_lines(1) + b"lines: {sources: [{file: leases.csv}]}\n"
+    learned = (
+        Binding(port, None, (LocatedPrefix(Prefix(4, 0x64400100 + port, 32), PLACE),), PLACE)
+        for port in (3, 4, 5)
+    )
+    place.learned["s"] = tuple(learned)
+    policies = place.start(learning)
+    place.path.write_bytes(learning + b"# again\n")
+    candidate, applied = policies.reload(NOW + 1)
+    assert (applied, candidate.headline) == (True, "4 of 4 lines keep their traffic")
+    place.path.write_bytes(bound_lines(1))
+    candidate, applied = policies.reload(NOW + 2)
+    assert (applied, candidate.refusal(yes=False)) == (False, "cuts off")
+    assert candidate.headline == "1 of 4 lines keeps its traffic; 3 lose all of it"
 
 
 def test_the_first_start_has_nothing_to_compare_with(place: Place) -> None:
