@@ -297,11 +297,11 @@ class _Reading:
 
     def tags_of(self, switch: Switch, line: SubscriberPort) -> _Tags | None:
         """Return the tags of the frames of a line; None for all."""
+        permitted = self.permitted_tags(switch, line.port)
         if line.vlan is None:
-            return self.permitted_tags(switch, line.port)
-        if line.vlan:
-            return frozenset({line.vlan})
-        return frozenset(tag for tag in switch.vlans[line.port] if not tag)
+            return permitted
+        own = frozenset({line.vlan}) if line.vlan else _WITHOUT_VLAN
+        return own if permitted is None else own & permitted
 
     def sources(
         self,
@@ -352,6 +352,8 @@ class _Reading:
 
 
 _UNTAGGED: _Tags = frozenset({None})
+_WITHOUT_VLAN: _Tags = frozenset({None, 0})
+"""No tag, or a priority tag (IEEE 802.1Q-2022, 6.9)."""
 _KEEPS, _HAS_NONE = LineChange(Fate.KEEPS), LineChange(Fate.HAS_NONE)
 
 
