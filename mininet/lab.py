@@ -132,12 +132,14 @@ def _fitting(topo: Any, scenarios: Sequence[Scenario]) -> tuple[Scenario, ...]:
     from network import mail_domains
 
     missing = {each.name: _missing(each, topo.hosts(), mail_domains(topo)) for each in scenarios}
-    reported = [f"scenario {name} needs {', '.join(needs)}" for name, needs in missing.items() if needs]
-    if len(reported) == len(scenarios):
+    left_out = [each for each in scenarios if missing[each.name]]
+    reported = [f"scenario {each.name} needs {', '.join(missing[each.name])}" for each in left_out]
+    if len(left_out) == len(scenarios):
         where = "name hosts as topologies/single.py does, with mail_domain for those with a mail server"
         raise LabError("\n".join(["no scenario fits this topology", *reported, where]))
-    for line in reported:
-        click.echo(f"op25b lab: left out: {line}, which this topology does not have", err=True)
+    for scenario, line in zip(left_out, reported, strict=True):
+        if not scenario.is_special:
+            click.echo(f"op25b lab: left out: {line}, which this topology does not have", err=True)
     return tuple(each for each in scenarios if not missing[each.name])
 
 
@@ -158,8 +160,11 @@ def _check_policy(file: Path, topo: Any) -> None:
     policy, problems, *_ = load(file, time.time())
     if policy is None:
         raise click.ClickException("\n".join(["the policy is not valid", *map(str, problems)]))
-    policy = in_effect(policy, Facts(ports={name: _named_ports(topo, name) for name in topo.switches()}))
-    misfits = [misfit for name in topo.switches() for misfit in _misfits(policy, topo, name)]
+    from network import managed_switches
+
+    switches = managed_switches(topo)
+    policy = in_effect(policy, Facts(ports={name: _named_ports(topo, name) for name in switches}))
+    misfits = [misfit for name in switches for misfit in _misfits(policy, topo, name)]
     if misfits:
         raise click.ClickException("\n".join([f"{file} is not for this topology", *misfits]))
 

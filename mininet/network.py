@@ -78,6 +78,11 @@ def mail_domains(topo: Any) -> dict[str, str]:
     return {name: domain for name, domain in domains.items() if domain}
 
 
+def managed_switches(topo: Any) -> list[str]:
+    """The switches of a topology that a policy is for; bridges that only hand on frames are none."""
+    return [name for name in topo.switches() if topo.nodeInfo(name).get("in_policy", True)]
+
+
 def _topos(file: Path) -> dict[str, Callable[[], Any]]:
     with _told_with_its_place(file):
         topos = runpy.run_path(str(file)).get("topos")
@@ -124,7 +129,8 @@ class LabNetwork:
 
     @property
     def switch_names(self) -> list[str]:
-        return [switch.name for switch in self.mininet.switches]
+        """The switches that a policy is for."""
+        return managed_switches(self.topo)
 
     @property
     def families(self) -> tuple[int, ...]:

@@ -35,6 +35,8 @@ class Scenario(NamedTuple):
     name: str
     why: str
     attempts: tuple[Attempt, ...]
+    is_special: bool = False
+    """True where few topologies have its hosts; then nobody is told that it is left out."""
 
 
 def _delivered(who: str, to: str, port: int, onward: str | None = None) -> Attempt:
@@ -101,6 +103,12 @@ SCENARIOS = (
             _delivered("newpool", "office", SUBMISSION),
             _delivered("newpool", "ispmail", SMTP),
         ),
+    ),
+    Scenario(
+        "neighbours-address",
+        "a neighbour's address carries nothing, neither mail to port 25 nor to 587",
+        (_blocked("borrower", "extmail"), _blocked("borrower", "office", SUBMISSION)),
+        is_special=True,
     ),
     Scenario("mail-in", "the world reaches the ISP's server", (_delivered("sender", "ispmail", SMTP),)),
     Scenario("mail-out", "the ISP's server reaches the world", (_delivered("ispmail", "extmail", SMTP),)),

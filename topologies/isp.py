@@ -11,10 +11,12 @@ between two of them passes the switch twice: from the subscriber to ``edge``, an
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from mininet.node import Host
+from mininet.node import Host, OVSSwitch
 from mininet.topo import Topo
 
 
@@ -55,9 +57,14 @@ class Station(Host):  # type: ignore[misc]  # Mininet has no type annotations
         addresses: Sequence[Sequence[str]] = (),
         routes: Sequence[str] = (),
         router: bool = False,
+        bridge: str | None = None,
+        neighbours: Mapping[str, str] = MappingProxyType({}),
         **params: Any,
     ) -> dict[str, Any]:
         """Give interface N ``addresses[N]`` (``ADDRESS/LENGTH``), then set routes (``PREFIX via ADDRESS``).
+
+        With ``bridge``, a MAC address, all interfaces are one Ethernet, and the station is on it with
+        ``addresses[0]``. ``neighbours`` are MAC addresses that it does not have to ask for, by IP address.
 
         Raises RuntimeError with what the system said.
         """
@@ -66,12 +73,19 @@ class Station(Host):  # type: ignore[misc]  # Mininet has no type annotations
             "for f in /proc/sys/net/ipv*/conf/*/*_redirects; do echo 0 > $f; done",
             *(f"echo {int(router)} > {switch}" for switch in _FORWARDING),
         ]
-        for port, own in enumerate(addresses):
-            name = self.intfs[port].name
-            # A user-space switch passes frames on as they are, and nobody fills in an offloaded checksum.
-            commands.append(f"ethtool -K {name} tx off tso off gso off > /dev/null")
+        names = [self.intfs[port].name for port in sorted(self.intfs)]
+        # A user-space switch passes frames on as they are, and nobody fills in an offloaded checksum.
+        commands += [f"ethtool -K {name} tx off tso off gso off > /dev/null" for name in names]
+        if bridge is not None:
+            commands += _joined(names, bridge)
+            names = [_LAN]
+        for name, own in zip(names, addresses, strict=False):
             commands.append(f"ip link set {name} up")
             commands += [f"ip address replace {address} dev {name}{_nodad(address)}" for address in own]
+        commands += [
+            f"ip neighbour replace {address} lladdr {mac} dev {names[0]} nud permanent"
+            for address, mac in neighbours.items()
+        ]
         commands += [f"ip {'-6 ' if ':' in route else ''}route replace {route}" for route in routes]
         result: dict[str, Any] = super().config(**params)
         said = self.cmd(" && ".join(commands)).strip()
@@ -80,11 +94,48 @@ class Station(Host):  # type: ignore[misc]  # Mininet has no type annotations
         return result
 
 
+_LAN = "lan"
+"""Name of the bridge of a station that joins its interfaces."""
 _FORWARDING = ("/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding")
 
 
 def _nodad(address: str) -> str:
     return " nodad" if ":" in address else ""
+
+
+def _joined(interfaces: Sequence[str], mac: str) -> list[str]:
+    """Return the commands that make one Ethernet of interfaces."""
+    return [
+        f"ip link add {_LAN} address {mac} type bridge mcast_snooping 0",
+        f"ethtool -K {_LAN} tx off > /dev/null",
+        *(f"ip address flush dev {name} && ip link set {name} master {_LAN} up" for name in interfaces),
+    ]
+
+
+_KERNEL_MODULE = Path("/sys/module/openvswitch")
+
+
+class TaggingBridge(OVSSwitch):  # type: ignore[misc]
+    """A bridge without a controller, whose ports give frames a tag and take it off again.
+
+    ``tags`` holds the tag of each such port, 0 for none; its other ports are trunks. It stands for what ISPs
+    have between subscribers and switches (DSLAM, OLT), and before their routers.
+    """
+
+    def __init__(self, name: str, tags: Mapping[int, int], **params: Any) -> None:
+        datapath = "kernel" if _KERNEL_MODULE.exists() else "user"
+        # Mininet would create it later, together with others, and its ports could not be set yet.
+        super().__init__(name, **{**params, "failMode": "standalone", "datapath": datapath, "batch": False})
+        self._tags = tags
+
+    def start(self, controllers: Any) -> None:
+        """Start it without a controller."""
+        super().start([])
+        for name in (self.name, *(interface.name for interface in self.intfList())):
+            # What it sent itself has no tag; it would be blocked and counted.
+            self.cmd(f"echo 1 > /proc/sys/net/ipv6/conf/{name}/disable_ipv6")
+        for port, tag in self._tags.items():
+            self.cmd(f"ovs-vsctl set port {self.intfs[port].name} tag={tag}")
 
 
 class IspTopo(Topo):  # type: ignore[misc]
@@ -96,8 +147,22 @@ class IspTopo(Topo):  # type: ignore[misc]
         """A switch by the name and datapath id that the policy file gives it."""
         self.addSwitch(name, dpid=f"{dpid:x}")
 
-    def add_station(self, name: str, network: Network, number: int, mail_domain: str | None = None) -> None:
-        """A host; one with a ``mail_domain`` gets a mail server for it when the lab runs."""
+    def add_tagging_bridge(self, name: str, dpid: int, tags: Mapping[int, int]) -> None:
+        """A bridge that no policy names; ``tags`` are those of its ports, as for TaggingBridge."""
+        self.addSwitch(name, cls=TaggingBridge, dpid=f"{dpid:x}", tags=tags, in_policy=False)
+
+    def add_station(
+        self,
+        name: str,
+        network: Network,
+        number: int,
+        mail_domain: str | None = None,
+        router_mac: str | None = None,
+    ) -> None:
+        """A host; one with a ``mail_domain`` gets a mail server for it when the lab runs.
+
+        With ``router_mac`` it does not have to ask for the MAC address of its router.
+        """
         interface = self._families(network.addresses(number))
         gateways = [address.split("/")[0] for address in self._families(network.addresses(1))]
         self.addHost(
@@ -108,12 +173,16 @@ class IspTopo(Topo):  # type: ignore[misc]
             routes=[f"default via {gateway}" for gateway in gateways],
             space=network.space,
             mail_domain=mail_domain,
+            neighbours=dict.fromkeys(gateways, router_mac) if router_mac else {},
         )
 
-    def add_edge_router(self, links: Sequence[tuple[Network, Sequence[Network]]]) -> None:
+    def add_edge_router(
+        self, links: Sequence[tuple[Network, Sequence[Network]]], bridge: str | None = None
+    ) -> None:
         """The ISP's router ``edge``, number 2 on each link; a link comes with the networks reached by it.
 
-        Everything not named goes over the first link.
+        Everything not named goes over the first link. With ``bridge``, its MAC address, it has an interface
+        for each tag, and all are one Ethernet.
         """
         own = [network.addresses(1) for network in ISP_NETWORKS] + [link.addresses(2) for link, _ in links]
         routes = self._routes("default", links[0][0].addresses(1))
@@ -121,7 +190,15 @@ class IspTopo(Topo):  # type: ignore[misc]
             for network in networks:
                 routes += self._routes(network, link.addresses(1))
         interface = [address for pair in own for address in self._families(pair)]
-        self.addHost("edge", cls=Station, ip=interface[0], router=True, addresses=[interface], routes=routes)
+        self.addHost(
+            "edge",
+            cls=Station,
+            ip=interface[0],
+            router=True,
+            addresses=[interface],
+            routes=routes,
+            bridge=bridge,
+        )
 
     def add_transit_router(self, name: str, link: Network, networks: Sequence[Network]) -> None:
         """Another provider's router; its port 0 is the link to the ISP, port N leads to the N-th network."""

@@ -15,7 +15,7 @@ from testing.patience import HANG_SECONDS
 ROOT = Path(__file__).parent.parent.parent
 LAB_SOURCES = ROOT / "mininet"
 OP25B = Path(sys.executable).with_name("op25b")
-TOPOLOGIES = ("single", "dual-stack", "metro")
+TOPOLOGIES = ("single", "dual-stack", "metro", "tagged")
 
 
 def lab(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:

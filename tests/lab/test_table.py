@@ -36,8 +36,19 @@ ROWS = (
     ("mail-in", "sender", "ispmail", 25, None, "delivered"),
     ("mail-out", "ispmail", "extmail", 25, None, "delivered"),
 )
-VERSIONS = {"single": (4,), "dual-stack": (4, 6), "metro": (4, 6)}
-ALL = [(topology, version, row) for topology in TOPOLOGIES for version in VERSIONS[topology] for row in ROWS]
+BORROWED = (
+    ("neighbours-address", "borrower", "extmail", 25, None, "blocked"),
+    ("neighbours-address", "borrower", "office", 587, None, "blocked"),
+)
+"""Where lines are bound apart, there is a subscriber with an address of his neighbour."""
+VERSIONS = {"single": (4,), "dual-stack": (4, 6), "metro": (4, 6), "tagged": (4, 6)}
+ROWS_OF = {topology: (*ROWS, *BORROWED) if topology == "tagged" else ROWS for topology in TOPOLOGIES}
+ALL = [
+    (topology, version, row)
+    for topology in TOPOLOGIES
+    for version in VERSIONS[topology]
+    for row in ROWS_OF[topology]
+]
 HAPPENS = {"delivered": "delivered", "blocked": "timed out", "would-block": "delivered"}
 
 
@@ -62,9 +73,9 @@ def test_row(topology: str, version: int, row: tuple[Any, ...]) -> None:
 def test_nothing_but_these_rows_and_every_dropped_packet_is_accounted_for(topology: str) -> None:
     code, result = whole_table(topology)
     assert sorted(map(_key, result["rows"]), key=str) == sorted(
-        ((version, *row[:-1]) for version in VERSIONS[topology] for row in ROWS), key=str
+        ((version, *row[:-1]) for version in VERSIONS[topology] for row in ROWS_OF[topology]), key=str
     )
-    blocked = sum(row[-1] == "blocked" for row in ROWS) * len(VERSIONS[topology])
+    blocked = sum(row[-1] == "blocked" for row in ROWS_OF[topology]) * len(VERSIONS[topology])
     # Each blocked connection is a SYN and its repetition.
     assert result["block_rules"] == {"counted_packets": 2 * blocked, "required_packets": 2 * blocked}
     assert (code, result["as_expected"]) == (0, True)

@@ -14,6 +14,8 @@ from tests.lab.lab_command import ROOT, TOPOLOGIES, in_private_world
 
 FILES = {name: ROOT / "topologies" / f"{name.replace('-', '_')}.py" for name in TOPOLOGIES}
 SUBSCRIBERS = {"spammer", "infected", "worker", "customer", "selfhost", "company", "newpool"}
+OLT, BNG = "olt", "bng"
+"""Bridges of ``tagged``: what is behind them has the role of their port."""
 TRANSIT = {"transit", "transit-a", "transit-b"}
 
 
@@ -41,19 +43,23 @@ def test_mn_loads_it_and_every_host_reaches_every_other(name: str) -> None:
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_ports_and_dpids_are_those_of_the_policy(name: str) -> None:
     topo, policy = _topo(name), _policy(name)
-    assert set(topo.switches()) == set(policy.switches)
+    assert set(topo.switches()) - {OLT, BNG} == set(policy.switches)
     seen = set()
     for name_of_switch, switch in policy.switches.items():
         assert int(topo.nodeInfo(name_of_switch)["dpid"], 16) == switch.dpid
         for port, (neighbour, _) in topo.ports[name_of_switch].items():
             role = PortRole.TRUSTED
-            if neighbour in SUBSCRIBERS:
+            if neighbour in {*SUBSCRIBERS, OLT}:
                 role = PortRole.SUBSCRIBER
             elif neighbour in TRANSIT:
                 role = PortRole.UPLINK
             assert switch.has_role(port)
             assert switch.role_of(port) is role, f"{name_of_switch} port {port}: {neighbour}"
             seen.add(neighbour)
+    if name == "tagged":
+        behind = {neighbour for bridge in (OLT, BNG) for neighbour, _ in topo.ports[bridge].values()}
+        assert seen >= {OLT, BNG}
+        seen |= behind
     assert seen >= SUBSCRIBERS | {"edge", "ispmail"}
 
 
@@ -61,12 +67,21 @@ def test_ports_and_dpids_are_those_of_the_policy(name: str) -> None:
 def test_it_is_a_tree(name: str) -> None:
     links = _topo(name).links()
     nodes = set(_topo(name).nodes())
-    assert len(links) == len(nodes) - 1
+    assert len(set(map(frozenset, links))) == len(nodes) - 1
     reached = {"edge"}
     while len(reached) < len(nodes):
         more = {node for link in links if reached & set(link) for node in link} - reached
         assert more, f"not connected: {sorted(nodes - reached)}"
         reached |= more
+
+
+def test_tagged_has_its_subscribers_on_one_port_each_under_a_tag_of_its_own() -> None:
+    switch = _policy("tagged").switches["access-1"]
+    (port,) = switch.subscriber_ports
+    lines = {line.vlan for line in switch.lines()}
+    assert len(lines) == len(SUBSCRIBERS | {"borrower"})
+    assert {(binding.port, binding.vlan) for binding in switch.bindings} == {(port, tag) for tag in lines}
+    assert lines == set(_topo("tagged").ports[OLT]) - {1}
 
 
 def test_metro_has_several_access_switches_and_two_uplinks() -> None:
