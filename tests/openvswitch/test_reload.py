@@ -64,6 +64,8 @@ def test_a_reload_tells_what_changes_and_waits_for_every_switch(
     assert done.returncode == 0, done.stdout
     assert "198.51.100.0/24" in done.stdout
     lines = done.stdout.splitlines()
+    headline = next(line for line in lines if "keep their traffic" in line)
+    assert f"in force for first, second, away; {headline}" in controller.log
     count = len(controller.wanted("first"))
     assert f"first: protected: {count} rules read back as wanted and proven" in lines
     assert f"second: protected: {count} rules read back as wanted and proven" in lines
@@ -230,3 +232,23 @@ def test_an_exception_that_ends_is_an_event(ovs: PrivateOvs, controller: Op25bCo
     assert str(event["text"]).startswith(f"{text}{controller.policy_path}:")
     assert event["switch"] is None
     assert datetime.fromisoformat(str(event["time"])) >= datetime.fromisoformat(ends)
+
+
+def test_a_policy_that_cuts_off_lines_needs_yes(ovs: PrivateOvs, controller: Op25bController) -> None:
+    before = rules_on(ovs, "first")
+    rewrite(controller, "switches:", "hardening: {source_validation: binding}\nswitches:")
+    answers = [
+        json.loads(controller.command("reload", "--json", *more).stdout) for more in ([], ["--no-effect"])
+    ]
+    assert {(answer["applied"], answer["refused"]) for answer in answers} == {(False, "cuts off")}
+    (reason,) = answers[0]["cuts_off"]
+    assert "lines would lose all traffic, because nothing is bound there: port" in reason
+    assert answers[1]["cuts_off"] == [reason]
+
+    reported = controller.log.count(reason)
+    controller.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: controller.log.count(reason) > reported, lambda: controller.log)
+    assert rules_on(ovs, "first") == before
+    done = controller.command("reload", "--yes")
+    assert done.returncode == 0, done.stdout
+    assert rules_on(ovs, "first") == controller.wanted("first") != before
