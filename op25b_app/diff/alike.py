@@ -1,15 +1,17 @@
-"""Find switches that change alike: those that differ only in which addresses are bound to their lines.
+"""Find switches that change alike: those that differ only in which port has which number and addresses.
 
 Neither a rule nor a verdict depends on the digits of an address, only on the sets of the two policies that
 hold it: the own space, mail destinations, exceptions and so on. Two prefixes of one length that lie in the
-same sets may be exchanged, and so may two MAC addresses. Switches that such exchanges turn into one another
-change alike, and one of them is compared for all.
+same sets may be exchanged, and so may two MAC addresses, and two ports. Switches that such exchanges turn
+into one another change alike, and one of them is compared for all.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Hashable, Iterable, Iterator
+from operator import itemgetter
+from typing import NamedTuple
 
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_cover import held_by, minimal_cover
@@ -31,6 +33,12 @@ def bindings_of(switch: Switch) -> Hashable:
     )
 
 
+def ports_of(switch: Switch) -> Hashable:
+    """Return the roles and tags of the ports of a switch, and what is bound to their lines."""
+    roles = switch.subscriber_ports, switch.uplink_ports, switch.trusted_ports
+    return roles, frozenset(switch.vlans.items()), bindings_of(switch)
+
+
 class Likeness:
     """Tells which switches of two policies change alike at a moment (seconds since 1970)."""
 
@@ -44,34 +52,85 @@ class Likeness:
         }
         self._any_static = bool(old.static or new.static)
 
-    def bound(self, before: Switch, after: Switch) -> Hashable:
-        """Return a value that is the same for switches whose bindings change alike.
+    def ports(self, before: Switch, after: Switch) -> Hashable:
+        """Return a value that is the same for switches whose ports, with all that is bound, change alike.
 
-        Where addresses of a switch cannot be exchanged, it holds the addresses themselves.
+        Where they cannot be exchanged, it holds ports and addresses themselves.
         """
-        return self._exchangeable(before, after) or (bindings_of(before), bindings_of(after))
+        return self._exchangeable(before, after) or (ports_of(before), ports_of(after))
 
     def _exchangeable(self, before: Switch, after: Switch) -> Hashable | None:
         if {before.name, after.name} & self._by_name or before.serves is not None or after.serves is not None:
             return None
         if self._any_static and not (_one_for_each_line(before) and _one_for_each_line(after)):
             return None
+        bound = [self._bound(switch) for switch in (before, after)]
+        if bound[0] is None or bound[1] is None:
+            return None
+        shapes = []
+        for port in _named_ports(before) | _named_ports(after):
+            here = [
+                (_settings(switch, port), found.get(port, ()))
+                for switch, found in zip((before, after), bound, strict=True)
+                if found is not None
+            ]
+            lines = [
+                (settings, [(vlan, mac is None, addresses) for vlan, mac, addresses, _ in lines])
+                for settings, lines in here
+            ]
+            shapes.append((repr(lines), [line for _, lines in here for line in lines]))
+        shapes.sort(key=itemgetter(0))
         numbers: dict[Prefix, int] = {}
-        macs: dict[int, int] = {}
-        found = []
-        for binding in (*before.bindings, *after.bindings):
-            bound = []
-            for prefix in _cover(binding):
-                label = self._labels[prefix.version].label(prefix)
-                if label is None:
-                    return None
-                number = numbers.setdefault(prefix, len(numbers))
-                bound.append((prefix.version, prefix.length, label, number))
-            mac = binding.mac
-            if mac is not None and not mac & _MULTICAST:
-                mac = -1 - macs.setdefault(mac, len(macs))
-            found.append((binding.port, binding.vlan, mac, tuple(bound)))
-        return (len(before.bindings), tuple(found)) if _apart(numbers) else None
+        macs: dict[int | None, int] = {}
+        found = [
+            (
+                shape,
+                [
+                    (
+                        macs.setdefault(mac, len(macs)),
+                        *(numbers.setdefault(prefix, len(numbers)) for prefix in prefixes),
+                    )
+                    for _, mac, _, prefixes in lines
+                ],
+            )
+            for shape, lines in shapes
+        ]
+        return repr(found) if _apart(numbers) else None
+
+    def _bound(self, switch: Switch) -> dict[int, list[_Bound]] | None:
+        """Return what is bound to each port; None where addresses cannot be exchanged."""
+        found: dict[int, list[_Bound]] = {}
+        for binding in switch.bindings:
+            prefixes = [*_cover(binding)]
+            labels = [self._labels[prefix.version].label(prefix) for prefix in prefixes]
+            if None in labels or (binding.mac is not None and binding.mac & _MULTICAST):
+                return None
+            addresses = [
+                (prefix.version, prefix.length, label) for prefix, label in zip(prefixes, labels, strict=True)
+            ]
+            found.setdefault(binding.port, []).append(_Bound(binding.vlan, binding.mac, addresses, prefixes))
+        return found
+
+
+class _Bound(NamedTuple):
+    """A binding: ``addresses`` are version, length and part of the address space of each of ``prefixes``."""
+
+    vlan: int | None
+    mac: int | None
+    addresses: list[tuple[int, int, int | None]]
+    prefixes: list[Prefix]
+
+
+def _named_ports(switch: Switch) -> set[int]:
+    bound = (binding.port for binding in switch.bindings)
+    return {*switch.subscriber_ports, *switch.uplink_ports, *switch.trusted_ports, *switch.vlans, *bound}
+
+
+def _settings(switch: Switch, port: int) -> tuple[object, ...]:
+    """Return what a switch says of a port, but for bindings; tags in one order, for they are written out."""
+    tags = switch.vlans.get(port)
+    ordered = None if tags is None else sorted(-1 if tag is None else tag for tag in tags)
+    return switch.role_of(port).value, switch.has_role(port), ordered
 
 
 class _Labels:

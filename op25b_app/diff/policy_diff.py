@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from op25b_app.compiler.compiler import Compiler
 from op25b_app.diff.address_text import AddressSet
-from op25b_app.diff.alike import Likeness, bindings_of
+from op25b_app.diff.alike import Likeness, ports_of
 from op25b_app.diff.comparison import SwitchPolicy
 from op25b_app.diff.line_changes import LineChanges, line_changes
 from op25b_app.diff.match_switches import pairs_of
@@ -64,7 +64,7 @@ class SwitchEffect:
     renamed: Mapping[str, str]
     moved: Mapping[str, int]
     like: str | None = None
-    """The switch whose bound addresses ``traffic`` has, where other switches have other ones."""
+    """The switch whose ports and bound addresses ``traffic`` has, where other switches have other ones."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -111,8 +111,8 @@ _FOR_PEOPLE = frozenset({"name", "reason"})
 """Fields of an exception that are only text for people."""
 _WHICH_SWITCH = frozenset({"name", "dpid", "certificate"})
 """Fields of a switch that identify it and do not change its rules."""
-_NOT_OF_ALIKE_SWITCHES = _WHICH_SWITCH | {"bindings"}
-"""These fields, and the one that is compared by itself."""
+_OF_PORTS = frozenset({"subscriber_ports", "uplink_ports", "trusted_ports", "vlans", "bindings"})
+"""Fields of a switch that are compared by themselves."""
 
 _Treatment = tuple[tuple[Traffic, ...], str | None, tuple[Mode, Mode], tuple[int | None, int | None]]
 
@@ -167,18 +167,33 @@ def effect(
 
 
 def _like(traffic: Sequence[Traffic], found: _Group) -> str | None:
-    """Return the switch whose bound addresses are in ``traffic``; None where they are those of every switch.
+    """Return the switch whose ports and addresses are in ``traffic``; None where every switch has these.
 
     Where traffic is told of some bound addresses, those that are bound to another switch are treated as any
     other at the first one.
     """
     before, after, _ = found[0]
+    if any(change.ports or change.other_ports or change.tags for change in traffic):
+        where = _lines(before, after)
+        if any(_lines(*each[:2]) != where for each in found):
+            return after.name
     bound = _bound(before, after)
     others = (here for each in found[1:] if (here := _bound(*each[:2])) != bound)
     other = next(others, bound)
     sets = {each for change in traffic for each in (change.sources, change.destinations) if each is not None}
     is_same = all(_held(each, bound) == _held(each, other) for each in sets)
     return None if is_same else after.name
+
+
+def _lines(before: Switch, after: Switch) -> object:
+    """Return the roles and tags of ports, and the lines to which something is bound, before and after."""
+    return tuple(
+        (
+            *(switch.subscriber_ports, switch.uplink_ports, switch.trusted_ports, {**switch.vlans}),
+            [(binding.port, binding.vlan, len(binding.addresses)) for binding in switch.bindings],
+        )
+        for switch in (before, after)
+    )
 
 
 def _held(addresses: AddressSet, bound: Iterable[tuple[int, int]]) -> frozenset[bool]:
@@ -203,21 +218,23 @@ class _Comparer:
             return False
         if (is_unresolved(before) or is_unresolved(after)) and not self._waits_alike:
             return False
-        one, other = self._without_bindings(before, after)
-        return one == other and bindings_of(before) == bindings_of(after)
+        one, other = self._without_ports(before, after)
+        return one == other and ports_of(before) == ports_of(after)
 
     def compared(self, before: Switch, after: Switch) -> _Compared:
         """Return the changes on a switch, as they are on one that changes alike."""
         if is_unresolved(before) or is_unresolved(after):
             what = "is not known: it has ports by name, and has not described its ports yet"
             return (), what, RuleChanges(0, 0, 0, 0)
-        bound = self._likeness.bound(before, after) if before.bindings or after.bindings else None
-        key = *self._without_bindings(before, after), bound
+        ports: Hashable = ports_of(before), ports_of(after)
+        if before.bindings or after.bindings:
+            ports = self._likeness.ports(before, after)
+        key = *self._without_ports(before, after), ports
         if key not in self._known:
             self._known[key] = self._compare(before, after)
         return self._known[key]
 
-    def _without_bindings(self, before: Switch, after: Switch) -> tuple[Hashable, Hashable]:
+    def _without_ports(self, before: Switch, after: Switch) -> tuple[Hashable, Hashable]:
         one, other = self._for_lines
         return _of_switch(before, one), _of_switch(after, other)
 
@@ -333,8 +350,8 @@ def _exceptions_for_lines(policy: Policy, at: float) -> Mapping[str, frozenset[H
 
 
 def _of_switch(switch: Switch, for_lines: Mapping[str, frozenset[Hashable]]) -> Hashable:
-    """Return the parts of a switch, but for its bindings, on which its rules may depend."""
-    return meaning(switch, without=_NOT_OF_ALIKE_SWITCHES), for_lines.get(switch.name)
+    """Return the parts of a switch, but for its ports, on which its rules may depend."""
+    return meaning(switch, without=_WHICH_SWITCH | _OF_PORTS), for_lines.get(switch.name)
 
 
 def _bound(before: Switch, after: Switch) -> list[tuple[int, int]]:

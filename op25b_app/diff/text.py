@@ -257,7 +257,9 @@ def _of_switches(switch: SwitchEffect) -> Iterator[str]:
 def who_text(switch: SwitchEffect) -> str:
     """Return the names of the switches, and whose addresses are shown for all of them."""
     who = names(switch.names)
-    return who if switch.like is None else f"{who}, alike but for their bindings; those of {switch.like}:"
+    return (
+        who if switch.like is None else f"{who}, alike but for ports and addresses; those of {switch.like}:"
+    )
 
 
 def sentence(traffic: Traffic) -> str:

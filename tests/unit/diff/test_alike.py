@@ -12,9 +12,10 @@ import pytest
 
 from benchmarks.regional import addresses_of, regional_policy
 from op25b_app.diff import SwitchEffect, Traffic, effect
-from op25b_app.diff.alike import Likeness, bindings_of
+from op25b_app.diff.alike import Likeness, ports_of
 from op25b_app.diff.switch_diff import SwitchDifference
 from op25b_app.net.prefix import Prefix
+from op25b_app.net.ranges import size
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import (
     Binding,
@@ -80,10 +81,11 @@ CHANGES: dict[str, Callable[[Policy], Policy]] = {
 
 
 def told(traffic: tuple[Traffic, ...]) -> list[Any]:
-    """What is told of traffic, but for its addresses: only how many these are."""
+    """What is told of traffic, but for its addresses and ports: only how many these are."""
     return [
         (
-            *(each.kind, each.change, each.roles, each.ports, each.other_ports, each.tags, each.partly),
+            *(each.kind, each.change, each.roles, each.tags, each.partly),
+            *(size(each.ports), size(each.other_ports)),
             *(addresses and addresses.count for addresses in (each.sources, each.destinations)),
         )
         for each in traffic
@@ -92,9 +94,9 @@ def told(traffic: tuple[Traffic, ...]) -> list[Any]:
 
 def without_sharing(monkeypatch: pytest.MonkeyPatch) -> None:
     def concrete(likeness: Likeness, before: Switch, after: Switch) -> Any:
-        return bindings_of(before), bindings_of(after)
+        return ports_of(before), ports_of(after)
 
-    monkeypatch.setattr(Likeness, "bound", concrete)
+    monkeypatch.setattr(Likeness, "ports", concrete)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -112,6 +114,43 @@ def test_one_switch_stands_for_those_that_are_alike(
         assert told(alone.traffic) == told(shared.traffic)
         assert alone.rules[switch] == shared.rules[switch]
     assert (shared.like is None) is (len({switch.traffic for switch in single.values()}) == 1)
+
+
+def numbered(ports: frozenset[int], shift: int) -> frozenset[int]:
+    """Ports with other numbers: the first is the second now, and so on around."""
+    return frozenset((port - 1 + shift) % 48 + 1 for port in ports)
+
+
+def test_ports_may_have_other_numbers(regional: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On each switch, other ports are uplinks, carry two tags, and have lines without a binding."""
+
+    def other_ports(switch: Switch) -> Switch:
+        shift = 7 * switch.dpid
+        (tagged,) = numbered(frozenset({5}), shift)
+        bindings = (
+            replace(each, port=next(iter(numbered(frozenset({each.port}), shift))))
+            for each in switch.bindings[3:]
+        )
+        return replace(
+            switch,
+            subscriber_ports=numbered(switch.subscriber_ports, shift),
+            uplink_ports=numbered(switch.uplink_ports, shift),
+            trusted_ports=numbered(switch.trusted_ports, shift),
+            vlans=MappingProxyType({tagged: frozenset({7, None})}),
+            bindings=tuple(bindings),
+        )
+
+    new = every_switch(regional, other_ports)
+    old = hardened(new, source_validation=SourceValidation.PORT_25)
+    (shared,) = effect(old, new, AT).switches
+    assert shared.like is None, "it is told of all ports"
+    fewer = every_switch(new, lambda each: replace(each, bindings=each.bindings[1:]))
+    assert [each.like for each in effect(new, fewer, AT).switches] == ["access-1"]
+    assert compared(old, new, monkeypatch) == 1
+    without_sharing(monkeypatch)
+    for alone in effect(old, new, AT).switches:
+        assert told(alone.traffic) == told(shared.traffic)
+        assert all(shared.rules[name] == rules for name, rules in alone.rules.items())
 
 
 def compared(old: Policy, new: Policy, monkeypatch: pytest.MonkeyPatch) -> int:
