@@ -16,6 +16,9 @@ from op25b_app.policy.model import (
     Binding,
     Hardening,
     Inbound,
+    LearnedLines,
+    LineSource,
+    LineSourceKind,
     LocatedPrefix,
     MailException,
     Mode,
@@ -57,6 +60,10 @@ def prefixes(draw: st.DrawFn, longest: int | None = None) -> Prefix:
     varied = draw(st.integers(0, 7)) if longest is None else draw(st.integers(0, (1 << length) - 1))
     network = (start >> shift << shift) ^ (varied << shift) if shift < width else 0
     return Prefix(version, network & ((1 << width) - 1), length)
+
+
+SNOOPING = LearnedLines((LineSource("DHCP snooping", LineSourceKind.DHCP, _PLACE),), False, 3600, _PLACE)
+"""Lines are learned from DHCP."""
 
 
 @st.composite
@@ -109,6 +116,7 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
             }
         ),
         address_space_place=_PLACE,
+        lines=draw(st.sampled_from((None, SNOOPING))),
     )
 
 

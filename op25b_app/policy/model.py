@@ -363,6 +363,12 @@ class Policy:
         dynamic, static = ((prefix for prefix, _ in listed) for listed in (self.dynamic, self.static))
         return AddressSpace(dynamic, static, self.space_before)
 
+    @property
+    def snoops_dhcp(self) -> bool:
+        """True where lines are learned from DHCP, of which the controller gets copies (RFC 7513)."""
+        sources = () if self.lines is None else self.lines.sources
+        return any(source.kind is LineSourceKind.DHCP for source in sources)
+
     def bound_prefixes(self) -> Iterator[tuple[SubscriberPort, LocatedPrefix]]:
         """Yield each prefix that is bound to a line, with that line."""
         for switch in self.switches.values():
