@@ -11,6 +11,7 @@ from op25b_app.compiler.admit import admit_rules
 from op25b_app.compiler.egress import egress_batches, egress_exceptions, egress_rules, source_batches
 from op25b_app.compiler.ingress import ingress_batches, ingress_exceptions, ingress_rules
 from op25b_app.compiler.rule_factory import RuleBatch
+from op25b_app.compiler.snooping import snooping_rules
 from op25b_app.compiler.subscriber import line_rules
 from op25b_app.compiler.switch_context import SwitchContext
 from op25b_app.net.prefix_set import Key
@@ -141,6 +142,7 @@ def _lines_of(switch: Switch) -> tuple[Hashable, ...]:
 
 def _of_lines(context: SwitchContext) -> Iterator[FlowRule]:
     yield from admit_rules(context)
+    yield from snooping_rules(context)
     yield from line_rules(context)
 
 

@@ -108,9 +108,9 @@ _TO_SOURCES = TableExit("permitted", Table.EGRESS_SOURCE, "`source_validation: p
 PIPELINE: Mapping[Table, TableDescription] = {
     Table.ADMIT: TableDescription(
         sees="every frame",
-        asks="the port's role and the tag",
+        asks="the port's role and the tag; under `dhcp: snooping` whether it is DHCP",
         question="which port, which tag?",
-        matches=frozenset({"in_port", "vlan_vid"}),
+        matches=frozenset({"in_port", "vlan_vid", "eth_type", "ip_proto", "udp_src", "udp_dst"}),
         exits=(
             TableExit("trusted port", None),
             TableExit("subscriber port", Table.EGRESS),
@@ -178,8 +178,10 @@ class Admit(enum.IntEnum):
 
     OTHER_TAG = 50
     ANY_PORT = 100
+    SNOOPED_ANY_PORT = 110
     OTHER_TAG_OF_PORT = 150
     PORT = 200
+    SNOOPED_PORT = 210
 
 
 class Egress(enum.IntEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from op25b_app.openflow.fields import VLAN_PRESENT
-from op25b_app.openflow.flow_rule import FlowRule, Goto, RuleRole, matches
+from op25b_app.openflow.flow_rule import FlowRule, Goto, RuleRole, matches, without_copy
 from op25b_app.policy.model import Verdict
 from op25b_app.policy.packet import ETH_ARP, ICMPV6, TCP, UDP, Packet
 
@@ -55,7 +55,8 @@ def trace(rules: Iterable[FlowRule], packet: Packet) -> list[FlowRule]:
             break
         best = max(matching, key=lambda rule: rule.priority)
         passed.append(best)
-        table = best.action.table if isinstance(best.action, Goto) else None
+        onward = without_copy(best.action)
+        table = onward.table if isinstance(onward, Goto) else None
     return passed
 
 
@@ -76,7 +77,7 @@ def verdict(passed: list[FlowRule], handover_table: int | None) -> Verdict:
 
     ``handover_table`` is the table of another application, None where there is none.
     """
-    action = passed[-1].action if passed else None
+    action = without_copy(passed[-1].action) if passed else None
     missed = isinstance(action, Goto) and action.table != handover_table
     if action is None or missed:
         return Verdict.BLOCK

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from op25b_app.openflow import bundle, codec, wire
 from op25b_app.openflow.codec import RESET_COUNTS, FlowModCommand
-from op25b_app.openflow.flow_rule import FlowRule, GotoWithTag
+from op25b_app.openflow.flow_rule import FlowRule, GotoWithTag, without_copy
 
 CHUNK_BYTES = 1 << 16
 """Approximate size in bytes of the pieces to which small messages are joined."""
@@ -64,7 +64,7 @@ def flags_of(change: Change) -> int:
     before, rule = change.before, change.rule
     if change.command is not FlowModCommand.ADD or before is None:
         return 0
-    is_tagging = isinstance(before.action, GotoWithTag) or isinstance(rule.action, GotoWithTag)
+    is_tagging = any(isinstance(without_copy(each.action), GotoWithTag) for each in (before, rule))
     does_same = before.action == rule.action or is_tagging
     return 0 if does_same and before.cookie >> _ROLE_SHIFT == rule.cookie >> _ROLE_SHIFT else RESET_COUNTS
 

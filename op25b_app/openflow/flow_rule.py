@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 from op25b_app.openflow.fields import OXM_ORDER
 
+CONTROLLER_PORT = 0xFFFFFFFD
+"""OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""
 COOKIE_OWNER = 0x25B0
 """Top 16 bits of every op25b cookie; an unmanaged rule is touched only in the place of a managed one."""
 
@@ -43,6 +45,8 @@ class RuleRole(enum.IntEnum):
     """Source that passes source validation."""
     TUNNEL = 12
     """Tunnels to permitted destinations."""
+    SNOOP = 13
+    """DHCP of which the controller gets a copy; table 0 does the same with it as without one."""
 
 
 class FieldValue(NamedTuple):
@@ -98,6 +102,13 @@ class Output:
 
 
 @dataclass(frozen=True)
+class CopyToController:
+    """Send a copy of the whole frame to the controller, and do ``onward`` with the frame itself."""
+
+    onward: Goto | GotoWithTag | Output
+
+
+@dataclass(frozen=True)
 class OpaqueInstructions:
     """Instructions that no other action here expresses, as wire bytes."""
 
@@ -107,11 +118,21 @@ class OpaqueInstructions:
 NORMAL = Output(0xFFFFFFFA)
 """OFPP_NORMAL: forward as a switch without OpenFlow would."""
 
-Action = Goto | GotoWithTag | Output | OpaqueInstructions | None
+Action = Goto | GotoWithTag | Output | CopyToController | OpaqueInstructions | None
 """Action on a frame that matches; None drops it (an empty instruction set).
 
 These are no tuples: as tuples, ``Goto(5)`` and ``Output(5)`` would be equal.
 """
+
+
+def without_copy(action: Action) -> Action:
+    """Return what an action does with the frame itself, whether or not the controller gets a copy."""
+    return action.onward if isinstance(action, CopyToController) else action
+
+
+def with_onward(action: Action, onward: Goto | GotoWithTag | Output) -> Action:
+    """Return an action that does ``onward`` with the frame, and copies it where ``action`` does."""
+    return CopyToController(onward) if isinstance(action, CopyToController) else onward
 
 
 class FlowRule(NamedTuple):

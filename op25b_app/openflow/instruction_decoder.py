@@ -8,7 +8,17 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
-from op25b_app.openflow.flow_rule import TAG_MASK, FlowRule, Goto, GotoWithTag, OpaqueInstructions, Output
+from op25b_app.openflow.flow_rule import (
+    CONTROLLER_PORT,
+    TAG_MASK,
+    Action,
+    CopyToController,
+    FlowRule,
+    Goto,
+    GotoWithTag,
+    OpaqueInstructions,
+    Output,
+)
 from op25b_app.openflow.instruction_encoder import parts
 from op25b_app.openflow.oxm import decode_field
 from op25b_app.openflow.stored_rule import (
@@ -40,17 +50,23 @@ _ACTION_METER = 29
 
 def stored_rule(rule: FlowRule, text: str) -> StoredRule:
     """Return a rule as a proof takes it; ``text`` names it in messages."""
-    steps: tuple[Step, ...] = ()
-    match rule.action:
-        case Goto(table):
-            steps = (GotoTable(table),)
-        case GotoWithTag(table, tag):
-            steps = (WriteMetadata(tag, TAG_MASK), GotoTable(table))
-        case Output(port):
-            steps = (OutputAction(port),)
-        case OpaqueInstructions(instructions):
-            steps = tuple(_steps(instructions))
+    steps = tuple(_steps_of(rule.action))
     return StoredRule(rule.table, rule.priority, rule.match, steps, rule.cookie, text, text)
+
+
+def _steps_of(action: Action) -> Iterator[Step]:
+    match action:
+        case Goto(table):
+            yield GotoTable(table)
+        case GotoWithTag(table, tag):
+            yield from (WriteMetadata(tag, TAG_MASK), GotoTable(table))
+        case Output(port):
+            yield OutputAction(port)
+        case CopyToController(onward):
+            yield OutputAction(CONTROLLER_PORT)
+            yield from _steps_of(onward)
+        case OpaqueInstructions(instructions):
+            yield from _steps(instructions)
 
 
 def _steps(instructions: bytes) -> Iterator[Step]:

@@ -6,12 +6,22 @@ import struct
 from collections.abc import Iterator
 from functools import lru_cache
 
-from op25b_app.openflow.flow_rule import TAG_MASK, Action, Goto, GotoWithTag, OpaqueInstructions, Output
+from op25b_app.openflow.flow_rule import (
+    CONTROLLER_PORT,
+    TAG_MASK,
+    Action,
+    CopyToController,
+    Goto,
+    GotoWithTag,
+    OpaqueInstructions,
+    Output,
+)
 
 _HEADER = struct.Struct("!HH")
 _GOTO = struct.Struct("!HHBxxx")
 _APPLY_OUTPUT = struct.Struct("!HHxxxxHHIHxxxxxx")
 _WRITE_METADATA = struct.Struct("!HHxxxxQQ")
+_ACTION_OUTPUT = struct.Struct("!HHIHxxxxxx")
 
 _GOTO_TABLE = 1
 _WRITE_METADATA_KIND = 2
@@ -21,10 +31,15 @@ _CLEAR_ACTIONS = 5
 _LISTS, _EMPTY_LIST = (_WRITE_ACTIONS, _APPLY_ACTIONS), 8
 """Types of instructions with lists of actions, and their length in bytes with an empty list."""
 _OUTPUT = 0
+_WHOLE_FRAME = 0xFFFF
+"""OFPCML_NO_BUFFER: the controller gets all of the frame, and the switch keeps none of it (7.2.5)."""
 
 _GOTO_HEADER = struct.pack("!HH", _GOTO_TABLE, _GOTO.size)
 _WRITE_METADATA_HEADER = struct.pack("!HH", _WRITE_METADATA_KIND, _WRITE_METADATA.size)
 _APPLY_OUTPUT_HEADER = struct.pack("!HHxxxxHH", _APPLY_ACTIONS, _APPLY_OUTPUT.size, _OUTPUT, 16)
+_COPY = _ACTION_OUTPUT.pack(_OUTPUT, _ACTION_OUTPUT.size, CONTROLLER_PORT, _WHOLE_FRAME)
+_COPY_AND_GO = struct.pack("!HHxxxx", _APPLY_ACTIONS, 8 + len(_COPY)) + _COPY
+_COPY_AND_SEND = struct.pack("!HHxxxx", _APPLY_ACTIONS, 8 + len(_COPY) + _ACTION_OUTPUT.size) + _COPY
 
 
 @lru_cache(1024)
@@ -46,6 +61,10 @@ def encode_action(action: Action) -> bytes:
         case Output(port):
             size = _APPLY_OUTPUT.size
             return _APPLY_OUTPUT.pack(_APPLY_ACTIONS, size, _OUTPUT, size - 8, port, 0)
+        case CopyToController(Output(port)):
+            return _COPY_AND_SEND + _ACTION_OUTPUT.pack(_OUTPUT, _ACTION_OUTPUT.size, port, 0)
+        case CopyToController(onward):
+            return _COPY_AND_GO + encode_action(onward)
         case OpaqueInstructions(instructions):
             return instructions
 
@@ -63,7 +82,7 @@ def decode_action(instructions: bytes) -> Action:
         return Goto(instructions[4])
     if length == _APPLY_OUTPUT.size and instructions[:12] == _APPLY_OUTPUT_HEADER:
         return Output(int.from_bytes(instructions[12:16], "big"))
-    return _decode_tagged(instructions) or OpaqueInstructions(instructions)
+    return _decode_tagged(instructions) or _decode_copy(instructions) or OpaqueInstructions(instructions)
 
 
 @lru_cache(1024)
@@ -95,6 +114,20 @@ def parts(instructions: bytes) -> Iterator[tuple[int, bytes]]:
             return
         yield kind, instructions[position : position + length]
         position += length
+
+
+def _decode_copy(instructions: bytes) -> CopyToController | None:
+    found = dict(parts(instructions))
+    applied, rest = found.pop(_APPLY_ACTIONS, b"")[8:], b"".join(found.values())
+    if applied[: len(_COPY)] != _COPY:
+        return None
+    if not rest:
+        output = applied[len(_COPY) :]
+        is_output = len(output) == _ACTION_OUTPUT.size and output[:4] == _COPY[:4]
+        return CopyToController(Output(int.from_bytes(output[4:8], "big"))) if is_output else None
+    onward = decode_action(rest)
+    is_whole = applied == _COPY and len(rest) + 8 + len(_COPY) == len(instructions)
+    return CopyToController(onward) if is_whole and isinstance(onward, (Goto, GotoWithTag)) else None
 
 
 def _decode_tagged(instructions: bytes) -> GotoWithTag | None:

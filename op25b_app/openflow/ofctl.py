@@ -11,6 +11,7 @@ from op25b_app.openflow.flow_rule import (
     NORMAL,
     TAG_MASK,
     Action,
+    CopyToController,
     FieldValue,
     FlowRule,
     Goto,
@@ -48,6 +49,8 @@ def format_action(action: Action) -> str:
         return f"goto_table:{int(action.table)}"
     if isinstance(action, GotoWithTag):
         return f"write_metadata:{action.tag:#x}/{TAG_MASK:#x},goto_table:{int(action.table)}"
+    if isinstance(action, CopyToController):
+        return f"CONTROLLER:65535,{format_action(action.onward)}"
     if isinstance(action, OpaqueInstructions):
         raise ValueError("a rule of another application cannot be written as text")
     return "NORMAL" if action == NORMAL else f"output:{action.port}"

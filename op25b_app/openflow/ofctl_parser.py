@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from op25b_app.openflow.fields import MATCH_FIELDS, REGISTERS, WIDTHS
-from op25b_app.openflow.flow_rule import FieldValue, Match
+from op25b_app.openflow.flow_rule import CONTROLLER_PORT, FieldValue, Match
 from op25b_app.openflow.stored_rule import (
-    CONTROLLER_PORT,
     ClearActions,
     GotoTable,
     MayDrop,

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from op25b_app.openflow.flow_rule import COOKIE_OWNER, Match, RuleRole
-
-CONTROLLER_PORT = 0xFFFFFFFD
-"""OFPP_CONTROLLER (OpenFlow 1.3.5, section 7.2.1)."""
+from op25b_app.openflow.flow_rule import CONTROLLER_PORT, COOKIE_OWNER, Match, RuleRole
 
 
 class OutputAction(NamedTuple):

@@ -9,6 +9,7 @@ from op25b_app.openflow.flow_rule import FlowRule, RuleRole
 from op25b_app.sync.ruleset import Ruleset
 
 _DISPENSABLE_ROLES = (
+    RuleRole.SNOOP,
     RuleRole.TUNNEL,
     RuleRole.SOURCE,
     RuleRole.STATIC,
@@ -16,7 +17,7 @@ _DISPENSABLE_ROLES = (
     RuleRole.MAIL_DESTINATION,
     RuleRole.SERVICE,
 )
-"""Roles of rules that permit something to some addresses, in the order in which they are left out."""
+"""Roles of rules that only copy, or permit something to some addresses, the first to be left out first."""
 
 
 def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> tuple[Ruleset | None, str]:
@@ -46,7 +47,7 @@ def fit(wanted: Ruleset, capacity: Mapping[int, int]) -> tuple[Ruleset | None, s
 
 
 def is_dispensable(rule: FlowRule) -> bool:
-    """Return whether a rule is managed and a table without it only blocks more."""
+    """Return whether a rule is managed and a table without it only blocks more, or copies less."""
     return rule.is_managed and rule.cookie >> 40 & 0xFF in _DISPENSABLE_ROLES and rule.action is not None
 
 

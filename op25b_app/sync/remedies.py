@@ -17,6 +17,8 @@ def alternatives(policy: Policy) -> Iterator[tuple[str, Policy]]:
     The smallest loss comes first.
     """
     inbound, hardening = policy.inbound, policy.hardening
+    if policy.snoops_dhcp:
+        yield "lines.sources without dhcp: snooping", replace(policy, lines=None)
     if hardening.tunnels.block or hardening.tunnels.udp_ports:
         tunnels = replace(hardening.tunnels, block=False, udp_ports=frozenset(), permit_to=())
         yield "hardening.tunnels: permit", replace(policy, hardening=replace(hardening, tunnels=tunnels))

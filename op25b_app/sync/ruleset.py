@@ -8,7 +8,7 @@ from itertools import chain
 from operator import itemgetter
 
 from op25b_app.compiler.pipeline import Table
-from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, GotoWithTag, Match
+from op25b_app.openflow.flow_rule import Action, FlowRule, Goto, GotoWithTag, Match, without_copy
 
 Key = tuple[int, int, Match]
 MAX_READ = 3
@@ -126,4 +126,5 @@ def outcomes_of(rules: Iterable[FlowRule]) -> Outcomes:
 
 def next_tables(outcomes: Outcomes, table: int) -> set[int]:
     """Return the tables to which a packet may go on from ``table``."""
-    return {action.table for action in outcomes.get(table, ()) if isinstance(action, (Goto, GotoWithTag))}
+    actions = map(without_copy, outcomes.get(table, ()))
+    return {action.table for action in actions if isinstance(action, (Goto, GotoWithTag))}

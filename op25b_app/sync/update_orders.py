@@ -30,7 +30,17 @@ from op25b_app.compiler.pipeline import Table
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_mods import Change, UpdateStep, deletions_first
-from op25b_app.openflow.flow_rule import TAG_MASK, FieldValue, FlowRule, Goto, GotoWithTag, RuleRole, match_of
+from op25b_app.openflow.flow_rule import (
+    TAG_MASK,
+    FieldValue,
+    FlowRule,
+    Goto,
+    GotoWithTag,
+    RuleRole,
+    match_of,
+    with_onward,
+    without_copy,
+)
 from op25b_app.sync.ruleset import Outcomes, Ruleset, next_tables, outcomes_of
 
 TAGS = range(1, 0x100)
@@ -252,12 +262,12 @@ def _reach(edges: dict[int, set[int]], start: int) -> set[int]:
 
 def needs_tags(rule: FlowRule) -> bool:
     """Return whether a rule matches, writes or removes a tag."""
-    return _tag_of(rule) != 0 or isinstance(rule.action, GotoWithTag)
+    return _tag_of(rule) != 0 or isinstance(without_copy(rule.action), GotoWithTag)
 
 
 def _written_tags(found: Ruleset) -> set[int]:
     """Return the tags that packets may have; 0 is none."""
-    actions = chain.from_iterable(found.outcomes.values())
+    actions = map(without_copy, chain.from_iterable(found.outcomes.values()))
     return {0, *(action.tag for action in actions if isinstance(action, GotoWithTag))}
 
 
@@ -268,9 +278,9 @@ def _tag_of(rule: FlowRule) -> int:
 
 def _staged_rule(rule: FlowRule, tag: int, own: frozenset[int]) -> FlowRule:
     """Return the rule for packets with a tag; it removes the tag before a table outside ``own``."""
-    action = rule.action
-    if isinstance(action, Goto) and action.table not in own:
-        action = GotoWithTag(action.table, 0)
+    action, onward = rule.action, without_copy(rule.action)
+    if isinstance(onward, Goto) and onward.table not in own:
+        action = with_onward(action, GotoWithTag(onward.table, 0))
     match = match_of((FieldValue("metadata", tag, TAG_MASK), *rule.match))
     return rule._replace(priority=rule.priority + STAGE_PRIORITY, match=match, action=action)
 
@@ -290,8 +300,9 @@ def _tagging(
         before = present.get(rule.key)
         if rule.table != Table.ADMIT or not (before is None or before.is_managed or rule.key in by_key):
             continue
-        if isinstance(rule.action, Goto) and rule.action.table in own:
-            tagged = rule._replace(action=GotoWithTag(rule.action.table, tag))
+        onward = without_copy(rule.action)
+        if isinstance(onward, Goto) and onward.table in own:
+            tagged = rule._replace(action=with_onward(rule.action, GotoWithTag(onward.table, tag)))
             tagging.append(Change(FlowModCommand.ADD, tagged, before))
             plain.append(Change(FlowModCommand.ADD, rule, tagged))
         elif rule.key in by_key:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from op25b_app.openflow.fields import BY_NAME
-from op25b_app.openflow.flow_rule import FlowRule, Goto, Match, Output
+from op25b_app.openflow.flow_rule import FlowRule, Goto, Match, Output, without_copy
 from op25b_app.openflow.instruction_decoder import stored_rule
 from op25b_app.openflow.stored_rule import GotoTable, sends
 from op25b_app.policy.model import Verdict
@@ -232,7 +232,8 @@ def _ranked(rule: FlowRule) -> Ranked:
     name = rule.action, rule.cookie >> 40
     outcome = _outcomes.get(name)
     if outcome is None:
-        if not rule.is_managed or not (rule.action is None or isinstance(rule.action, (Goto, Output))):
+        action = without_copy(rule.action)
+        if not rule.is_managed or not (action is None or isinstance(action, (Goto, Output))):
             raise NotModelledError
         outcome = _outcome(rule)
         if len(_outcomes) < _MAX_PLANS:

@@ -23,12 +23,16 @@ _UNSETTABLE = ("in_port", "eth_type", "vlan_pcp", "ip_proto", "actset_output", "
 
 
 class Action(NamedTuple):
-    """``number`` is what the action is about: the port, the group, the ethertype, the new value."""
+    """``number`` is what the action is about: the port, the group, the ethertype, the new value.
+
+    ``copied`` is how much of a packet an output to the controller sends there; 0 for other outputs.
+    """
 
     kind: int
     number: int = 0
     field: str = ""
     mask: int = 0
+    copied: int = 0
 
 
 def read_parts(body: bytes, refusal: Refusal) -> Iterator[tuple[int, bytes]]:
@@ -54,12 +58,14 @@ def read_actions(body: bytes, version: int, known: dict[str, int]) -> Iterator[A
         if len(content) != (12 if kind == OUTPUT else 4):
             raise RefusedError(refusals.BAD_ACTION_LENGTH)
         action = Action(kind, int.from_bytes(content[: 2 if kind == PUSH_VLAN else 4], "big"))
+        if kind == OUTPUT and action.number == CONTROLLER:
+            action = action._replace(copied=int.from_bytes(content[4:6], "big"))
         _check(action, known)
         yield action
 
 
-def write_output(port: int) -> bytes:
-    return struct.pack("!HHIxxxxxxxx", OUTPUT, 16, port)
+def write_output(port: int, copied: int = 0) -> bytes:
+    return struct.pack("!HHIHxxxxxx", OUTPUT, 16, port, copied)
 
 
 def _check(action: Action, known: dict[str, int]) -> None:

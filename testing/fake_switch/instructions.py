@@ -72,7 +72,7 @@ def write_instructions(program: Program) -> bytes:
             body += struct.pack("!HHxxxx", kind, 8 + 16 * len(actions))
         for action in actions:
             assert action.kind == OUTPUT, action
-            body += write_output(action.number)
+            body += write_output(action.number, action.copied)
     return body
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from op25b_app.openflow.flow_rule import (
+    CONTROLLER_PORT,
     TAG_MASK,
     Action,
+    CopyToController,
     FieldValue,
     FlowRule,
     Goto,
@@ -77,6 +79,10 @@ def _program(action: Action) -> Program:
             return Program(goto=table, metadata=(tag, TAG_MASK))
         case Output(port):
             return Program(apply=(SwitchAction(OUTPUT, port),))
+        case CopyToController(onward):
+            copy = SwitchAction(OUTPUT, CONTROLLER_PORT, copied=0xFFFF)
+            program = _program(onward)
+            return program._replace(apply=(copy, *program.apply))
         case OpaqueInstructions():
             raise ValueError("what opaque instructions do is for the switch to read: send it a message")
     return Program()
@@ -89,5 +95,7 @@ def _action(flow: FlowMod) -> Action:
     if program.goto is not None:
         candidates += [Goto(program.goto), GotoWithTag(program.goto, program.metadata[0])]
     candidates += [Output(action.number) for action in program.apply]
+    copies = (each for each in candidates if isinstance(each, (Goto, GotoWithTag, Output)))
+    candidates += [CopyToController(each) for each in copies]
     fitting = [action for action in candidates if _program(action) == program]
     return fitting[0] if fitting else OpaqueInstructions(flow.instructions)

@@ -8,6 +8,7 @@ from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_rule import (
     NORMAL,
     Action,
+    CopyToController,
     FieldValue,
     FlowRule,
     Goto,
@@ -19,7 +20,15 @@ from testing.private_ovs import PrivateOvs
 IPV4_TCP = (FieldValue("eth_type", 0x0800), FieldValue("ip_proto", 6))
 IPV6_TCP = (FieldValue("eth_type", 0x86DD), FieldValue("ip_proto", 6))
 PREFIX6 = 0x20010DB8 << 96
-ACTIONS: tuple[Action, ...] = (None, NORMAL, Goto(9), GotoWithTag(9, 0xA5))
+ACTIONS: tuple[Action, ...] = (
+    None,
+    NORMAL,
+    Goto(9),
+    GotoWithTag(9, 0xA5),
+    CopyToController(NORMAL),
+    CopyToController(Goto(9)),
+    CopyToController(GotoWithTag(9, 0xA5)),
+)
 MATCHES = (
     (),
     (FieldValue("in_port", 7),),
@@ -57,7 +66,9 @@ MATCHES = (
 def rules() -> list[FlowRule]:
     return [
         FlowRule(table, 100 + number, match, action, 0x25B0_0000_0000_0000 + number, hard_timeout)
-        for table, action, hard_timeout in zip((0, 3, 5, 7), ACTIONS, (0, 0, 65535, 0), strict=True)
+        for table, action, hard_timeout in zip(
+            range(len(ACTIONS)), ACTIONS, (0, 0, 65535, 0, 0, 0, 0), strict=True
+        )
         for number, match in enumerate(MATCHES)
     ]
 

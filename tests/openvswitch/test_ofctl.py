@@ -12,6 +12,7 @@ from op25b_app.openflow.fields import OXM_ORDER
 from op25b_app.openflow.flow_rule import (
     NORMAL,
     Action,
+    CopyToController,
     FieldValue,
     FlowRule,
     Goto,
@@ -60,7 +61,14 @@ def test_every_field(ovs: PrivateOvs) -> None:
 
 
 def test_every_action(ovs: PrivateOvs) -> None:
-    actions: tuple[Action, ...] = (None, NORMAL, Output(5), Goto(5), GotoWithTag(5, 0), GotoWithTag(5, 0xA5))
+    onward: tuple[Goto | GotoWithTag | Output, ...] = (
+        NORMAL,
+        Output(5),
+        Goto(5),
+        GotoWithTag(5, 0),
+        GotoWithTag(5, 0xA5),
+    )
+    actions: tuple[Action, ...] = (None, *onward, *map(CopyToController, onward))
     assert_read_as_written(
         ovs, [FlowRule(1, 9 + number, (), action, 7) for number, action in enumerate(actions)]
     )

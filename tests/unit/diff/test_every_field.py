@@ -43,6 +43,7 @@ from op25b_app.policy.model import (
     Tunnels,
 )
 from op25b_app.sync.desired_state import _WITHOUT_VERDICT, DesiredStates
+from tests.generated import SNOOPING
 
 AT = 1_800_000_000.0
 PLACE = SourceLocation("policy.yaml", 1, 1)
@@ -160,7 +161,10 @@ CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
     ("Binding", "addresses"): of("Binding", addresses=listed("100.64.8.0/25")),
 }
 """Of each field a change that some packet feels at the switch that is looked at, and at no other."""
-OTHERWISE = {("Switch", "forwarding_table"): of("Switch", forwarding_table=7)}
+OTHERWISE = {
+    ("Switch", "forwarding_table"): of("Switch", forwarding_table=7),
+    ("LineSource", "kind"): of("Policy", lines=SNOOPING),
+}
 """What changes rules, and no verdict."""
 WITHOUT_EFFECT = {
     ("Policy", "isp_name"): of("Policy", isp_name="Another"),
@@ -184,7 +188,7 @@ PARTS = {("Policy", "inbound"), ("Policy", "hardening"), ("Policy", "exceptions"
 PARTS |= {("Hardening", "tunnels")}
 """What is made of other parts, whose fields are looked at."""
 LEARNING = {("LearnedLines", name) for name in ("sources", "forget_on_loss", "stale")}
-LEARNING |= {("LineSource", name) for name in ("name", "kind", "file", "pattern", "token_file", "every")}
+LEARNING |= {("LineSource", name) for name in ("name", "file", "pattern", "token_file", "every")}
 """How addresses of lines are learned. What was learned is felt, as bindings."""
 WHICH = {("Switch", "name"), ("Switch", "dpid")}
 """Which switch it is: told as renamed and as another datapath."""

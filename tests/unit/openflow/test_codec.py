@@ -16,9 +16,11 @@ from ryu.ofproto.ofproto_protocol import ProtocolDesc
 from op25b_app.openflow import codec
 from op25b_app.openflow.codec import FlowModCommand
 from op25b_app.openflow.flow_rule import (
+    CONTROLLER_PORT,
     NORMAL,
     TAG_MASK,
     Action,
+    CopyToController,
     FieldValue,
     FlowRule,
     Goto,
@@ -60,12 +62,12 @@ def matches(draw: st.DrawFn) -> Match:
     return tuple(draw(fields(oxm)) for oxm in sorted(chosen, key=lambda oxm: oxm.number))
 
 
-actions = st.one_of(
-    st.none(),
+onward = st.one_of(
     st.builds(Goto, st.integers(0, 254)),
     st.builds(GotoWithTag, st.integers(0, 254), st.integers(0, TAG_MASK)),
     st.builds(Output, st.integers(1, 0xFFFFFFFF)),
 )
+actions = st.one_of(st.none(), onward, st.builds(CopyToController, onward))
 rules = st.builds(
     FlowRule,
     table=st.integers(0, 254),
@@ -95,6 +97,12 @@ def ryu_instructions(parser: Any, action: Action) -> list[Any]:
     if isinstance(action, Output):
         output = parser.OFPActionOutput(action.port, max_len=0)
         return [parser.OFPInstructionActions(parser.ofproto.OFPIT_APPLY_ACTIONS, [output])]
+    if isinstance(action, CopyToController):
+        copy = parser.OFPActionOutput(CONTROLLER_PORT, parser.ofproto.OFPCML_NO_BUFFER)
+        further = ryu_instructions(parser, action.onward)
+        is_output = isinstance(action.onward, Output)
+        sent = [copy, *further.pop(0).actions] if is_output else [copy]
+        return [parser.OFPInstructionActions(parser.ofproto.OFPIT_APPLY_ACTIONS, sent), *further]
     return []
 
 
