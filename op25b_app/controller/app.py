@@ -25,14 +25,17 @@ from op25b_app.controller import log_writer, ryu_patches, settings, signals
 from op25b_app.controller.claim_tracker import ClaimTracker
 from op25b_app.controller.connection import Connection, address_text, set_handshake_limit
 from op25b_app.controller.control_server import ControlServer, Routes, SocketUnavailableError
+from op25b_app.controller.dhcp_watcher import DhcpWatcher
 from op25b_app.controller.file_threads import in_file_thread
 from op25b_app.controller.line_watcher import LineWatcher, Shortcomings
 from op25b_app.controller.listening import open_as_many_files_as_allowed
 from op25b_app.controller.serial_executor import EXAMINING, PROVING, in_background
 from op25b_app.controller.switch_registry import SwitchRegistry
 from op25b_app.controller.switch_runner import SwitchRunner
+from op25b_app.lines.dhcp_snooping import SOURCE as SNOOPING
 from op25b_app.openflow import codec
 from op25b_app.openflow.features import decode_features
+from op25b_app.openflow.packet_in import is_own_packet_in
 from op25b_app.operate.candidate import Candidate
 from op25b_app.operate.clock import Clock
 from op25b_app.operate.events import Journal
@@ -54,7 +57,7 @@ from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_e
 from op25b_app.policy.model import Binding, Policy, Switch
 from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
-from op25b_app.sync.ports import port_numbers, present_ports
+from op25b_app.sync.ports import port_numbers, ports_without_link, present_ports
 from op25b_app.sync.protocol import SwitchFeatures, is_reply, is_report
 from op25b_app.sync.status import TRANSIENT
 
@@ -111,6 +114,7 @@ class Application(app_manager.RyuApp):
             _now,
         )
         self._learned = self._lines.bindings
+        self._dhcp = DhcpWatcher(self._lines.hear, _now)
         self._control: ControlServer | None = None
         open_as_many_files_as_allowed()
         ryu_patches.tap_messages(self._on_message, self._await_turn, Connection.charge)
@@ -148,6 +152,7 @@ class Application(app_manager.RyuApp):
         hub.spawn(self._prove_ahead, self._desired_states)
         self._lines.start()
         hub.spawn(self._follow_ports)
+        self._dhcp.start()
 
     def close(self) -> None:
         """Close the control server."""
@@ -207,6 +212,7 @@ class Application(app_manager.RyuApp):
         dpid, described = switch.session.dpid, [*datapath.ports.values()]
         names = port_numbers(described)
         switch.ports_changed(present_ports(described), names, datapath)
+        self._dhcp.links_changed(dpid, ports_without_link(described))
         named = written.switch_of_dpid(dpid)
         if self._known_ports.note(dpid, names) and named and named.name in written.switches_by_port_name:
             self._changed_ports.add(named.name)
@@ -274,6 +280,9 @@ class Application(app_manager.RyuApp):
             return True
         if switch is None:
             return self._begin(datapath, message)
+        if is_own_packet_in(message):
+            self._dhcp.take(switch.session.dpid, message)
+            return True
         if not (answer or is_report(message)):
             return False
         switch.on_message(message, datapath)
@@ -361,6 +370,7 @@ class Application(app_manager.RyuApp):
         set_handshake_limit(len(in_force.policy.switches))
         is_new = self._desired_states is None or self._desired_states.digest != in_force.digest
         learned = self._lines.follow(in_force.policy)
+        self._dhcp.follow(in_force.policy, self._lines.claims_of(SNOOPING))
         if is_new:
             self._known_ports.keep_only(
                 {switch.dpid for switch in in_force.policy.switches.values()}

@@ -14,6 +14,7 @@ from ryu.lib import hub
 
 from op25b_app.controller.file_threads import in_file_thread
 from op25b_app.controller.serial_executor import LEARNING
+from op25b_app.lines.dhcp_snooping import LeaseChange
 from op25b_app.lines.json_leases import ended_prefixes, json_leases
 from op25b_app.lines.line_table import MAX_CLAIMS, Claim, ClaimNews
 from op25b_app.lines.source_reader import read_source
@@ -123,6 +124,15 @@ class LineWatcher:
             return texts
 
         return counts, self._step(learn).keys()
+
+    def hear(self, changes: Sequence[LeaseChange]) -> None:
+        """Take what copies of DHCP messages have changed."""
+        self._step(self._learning.hear, changes, self._now())
+
+    def claims_of(self, source: str) -> list[Claim]:
+        """Return what a source says of lines."""
+        with self._turn:
+            return [claim for claim in self._learning.table.claims() if claim.source == source]
 
     def listed(self, query: Query) -> dict[str, Any]:
         """Return the learned lines that a query asks for, as JSON values.

@@ -280,7 +280,8 @@ class DhcpSnooping:
             yield LeaseChange(LeaseOutcome.BEGUN, lease.claim, because)
             return
         self._hold(lease, self._waiting)
-        yield LeaseChange(LeaseOutcome.CONTESTED, lease.claim, because)
+        if is_new:
+            yield LeaseChange(LeaseOutcome.CONTESTED, lease.claim, because)
 
     def _hold(self, lease: _Lease, leases: dict[Prefix, _Lease] | None = None) -> None:
         (self._held if leases is None else leases)[lease.claim.prefix] = lease

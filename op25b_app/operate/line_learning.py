@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+from op25b_app.lines.dhcp_snooping import SOURCE as SNOOPING
+from op25b_app.lines.dhcp_snooping import LeaseChange, LeaseOutcome
 from op25b_app.lines.known_lines import KnownLines
 from op25b_app.lines.lease import Lease, LeaseFile
 from op25b_app.lines.line_table import MAX_CLAIMS, Claim, ClaimNews, LineTable, Waiting
@@ -163,6 +165,25 @@ class LineLearning:
         """Return which of some leases of a source wait, and why; at most MAX_SHOWN."""
         found = (self.table.reason_to_wait(name, lease.prefix) for lease in leases)
         return [_words(waiting) for waiting in islice(filter(None, found), MAX_SHOWN)]
+
+    def hear(self, changes: Iterable[LeaseChange], at: float) -> list[str]:
+        """Take what copies of DHCP messages have changed, in their order."""
+        source, texts = self._sources.get(SNOOPING), list[str]()
+        if source is None:
+            return []
+        for outcome, claim, because in changes:
+            what = f"{claim.prefix} at {claim.line}"
+            if outcome is LeaseOutcome.ENDED:
+                self.table.end(SNOOPING, [claim.prefix])
+            elif outcome is LeaseOutcome.CONTESTED:
+                texts.append(f"{what} waits: another line holds it ({because})")
+            elif not self._is_possible(claim):
+                texts.append(f"{what} is not bound: it is in neither dynamic nor static space, or not served")
+            elif not self.table.add(claim):
+                texts.append(f"{what} is not bound: the sources say {MAX_CLAIMS:,} addresses already")
+        source.read_at = at
+        more = f"; and {len(texts) - 1:,} more" if len(texts) > 1 else ""
+        return [f"{text}{more}" for text in texts[:1]] + self._conflicts()
 
     def tick(self, at: float) -> list[str]:
         """End what has to end by now."""

@@ -33,6 +33,11 @@ def present_ports(described: Iterable[DescribedPort]) -> frozenset[int]:
     )
 
 
+def ports_without_link(described: Iterable[DescribedPort]) -> frozenset[int]:
+    """Return the numbers of the ports of which nobody is at the other end."""
+    return frozenset(port.port_no for port in described if port.state & _LINK_DOWN)
+
+
 _PORT_DOWN = 1
 """OFPPC_PORT_DOWN."""
 _LINK_DOWN = 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +27,7 @@ from testing import dhcp_programs
 from testing.dhcp_programs import Dhclient, Program
 from testing.openflow_client import OpenFlowClient
 from testing.private_ovs import PrivateOvs
-from testing.running import wait_until
+from testing.running import Op25bController, wait_until
 from tests.bypasses.namespaces import Namespace, ip
 
 SECONDS = 60.0
@@ -115,30 +117,34 @@ def has_link_local_address(host: Namespace) -> bool:
     return any(line.startswith("fe80") for line in addresses.splitlines())
 
 
+@contextmanager
+def hosts_at(ovs: PrivateOvs, **options: Any) -> Iterator[dict[int, Namespace]]:
+    """A bridge with two lines and a server, each a host in a namespace of its own."""
+    hosts = {port: Namespace(f"host-{port}") for port in (LINE, NEIGHBOUR, SERVER)}
+    for port, host in hosts.items():
+        network = f"/proc/{os.getpid()}/fd/{host._descriptor}"
+        peer = f"peer name eth0 address 02:00:00:00:00:0{port} netns {network}"
+        ip(f"link add {BRIDGE}-{port} type veth {peer}")
+        ip(f"link set {BRIDGE}-{port} up")
+        host.ip("link set eth0 up")
+        # A user-space switch hands on frames as they are, without the checksums that a device would add.
+        with host.popen(["ethtool", "-K", "eth0", "tx", "off"], stdout=subprocess.DEVNULL) as set_up:
+            assert set_up.wait() == 0
+    for address in (f"{GATEWAY}/24", f"{GATEWAY_6}/64"):
+        hosts[SERVER].ip(f"address add {address} dev eth0")
+    for host in hosts.values():
+        wait_until(partial(has_link_local_address, host), lambda: "no link-local address")
+    ovs.add_bridge(BRIDGE, hosts, datapath_type="netdev", **options)
+    yield hosts
+
+
 @pytest.fixture
 def access(tmp_path: Path) -> Iterator[Access]:
     file = tmp_path / "policy.yaml"
     file.write_text(POLICY)
     policy = load(file, time.time()).policy
     assert policy is not None
-    with ExitStack() as stack:
-        stack.enter_context(new_network())
-        ovs = stack.enter_context(PrivateOvs(dummy=False))
-        hosts = {port: Namespace(f"host-{port}") for port in (LINE, NEIGHBOUR, SERVER)}
-        for port, host in hosts.items():
-            network = f"/proc/{os.getpid()}/fd/{host._descriptor}"
-            peer = f"peer name eth0 address 02:00:00:00:00:0{port} netns {network}"
-            ip(f"link add {BRIDGE}-{port} type veth {peer}")
-            ip(f"link set {BRIDGE}-{port} up")
-            host.ip("link set eth0 up")
-            # A user-space switch hands on frames as they are, without the checksums that a device would add.
-            with host.popen(["ethtool", "-K", "eth0", "tx", "off"], stdout=subprocess.DEVNULL) as set_up:
-                assert set_up.wait() == 0
-        for host in hosts.values():
-            wait_until(partial(has_link_local_address, host), lambda: "no link-local address")
-        ovs.add_bridge(BRIDGE, hosts, datapath_type="netdev")
-        for address in (f"{GATEWAY}/24", f"{GATEWAY_6}/64"):
-            hosts[SERVER].ip(f"address add {address} dev eth0")
+    with new_network(), PrivateOvs(dummy=False) as ovs, hosts_at(ovs) as hosts:
         made = Access(ovs, tmp_path, policy, hosts)
         with ovs.openflow(BRIDGE) as loading:
             assert not loading.load(made._rules)
@@ -153,12 +159,10 @@ def switch(access: Access) -> Iterator[OpenFlowClient]:
         yield client
 
 
-def serve_4(access: Access, kind: str) -> Program:
-    folder = access.folder / kind
-    folder.mkdir()
+def serve_4(server: Namespace, folder: Path, kind: str) -> Program:
     if kind == "kea":
-        return dhcp_programs.kea4(access.server, folder, "eth0", "100.64.0.0/24", "100.64.0.50 - 100.64.0.99")
-    return dhcp_programs.dnsmasq(access.server, folder, "eth0", "100.64.0.50,100.64.0.99,255.255.255.0,10m")
+        return dhcp_programs.kea4(server, folder, "eth0", "100.64.0.0/24", "100.64.0.50 - 100.64.0.99")
+    return dhcp_programs.dnsmasq(server, folder, "eth0", "100.64.0.50,100.64.0.99,255.255.255.0,10m")
 
 
 @pytest.mark.slow
@@ -175,7 +179,7 @@ def test_an_address_is_bound_to_its_line_and_to_no_other(
 ) -> None:
     line, neighbour = access.hosts[LINE], access.hosts[NEIGHBOUR]
     client = Dhclient(line, access.folder / "client", "eth0")
-    with serve_4(access, kind) as server:
+    with serve_4(access.server, access.folder / kind, kind) as server:
         with client.start() as asking:
             access.run_until(switch, lambda: bool(access.learned(LINE)), [server, asking])
             [address] = access.learned(LINE)
@@ -196,7 +200,7 @@ def test_an_address_is_bound_to_its_line_and_to_no_other(
 def test_a_restarted_client_keeps_its_lease_and_a_second_one_gets_another(
     access: Access, switch: OpenFlowClient
 ) -> None:
-    with serve_4(access, "dnsmasq") as server:
+    with serve_4(access.server, access.folder / "dnsmasq", "dnsmasq") as server:
         line = Dhclient(access.hosts[LINE], access.folder / "client", "eth0")
         with line.start() as asking:
             access.run_until(switch, lambda: len(access.changes) == 1, [server, asking])
@@ -226,7 +230,6 @@ def test_an_ipv6_address_is_bound(access: Access, switch: OpenFlowClient) -> Non
 @needs("kea-dhcp6", "dhclient")
 def test_an_address_and_a_delegated_prefix_are_bound(access: Access, switch: OpenFlowClient) -> None:
     folder = access.folder / "kea"
-    folder.mkdir()
     pool = "2001:db8:1000::50-2001:db8:1000::99"
     client = Dhclient(access.hosts[LINE], access.folder / "client", "eth0", 6, delegation=True)
     with dhcp_programs.kea6(
@@ -241,3 +244,69 @@ def test_an_address_and_a_delegated_prefix_are_bound(access: Access, switch: Ope
             assert client.prefixes.read_text().split()[0] == prefix
         client.release()
         access.run_until(switch, lambda: not access.learned(LINE), [server])
+
+
+class Watched:
+    """A controller, beside a learning switch in its process, that learns of real leases."""
+
+    def __init__(self, folder: Path, ovs: PrivateOvs) -> None:
+        self._folder, self._ovs = folder, ovs
+        self._policy = folder / "policy.yaml"
+        self._policy.write_text(POLICY)
+
+    def controller(self, port: int | None = None) -> Op25bController:
+        return Op25bController(
+            self._folder,
+            self._policy,
+            socket=self._ovs.directory / "control.sock",
+            applications=("ryu.app.simple_switch_13",),
+            environment={"OP25B_STATE_DIRECTORY": str(self._folder / "state")},
+            port=port,
+        )
+
+
+@pytest.mark.slow
+@needs_root
+@needs("dnsmasq", "dhclient")
+def test_a_controller_binds_what_it_sees_and_knows_it_after_a_kill(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(new_network())
+        ip("link set lo up")
+        ovs = stack.enter_context(PrivateOvs(dummy=False))
+        watched = Watched(tmp_path, ovs)
+        controller = stack.enter_context(watched.controller())
+        hosts = stack.enter_context(hosts_at(ovs, controllers=[controller.target]))
+        line, neighbour = hosts[LINE], hosts[NEIGHBOUR]
+        controller.wait_for_state("access-1", "protected")
+        server = stack.enter_context(serve_4(hosts[SERVER], tmp_path / "server", "dnsmasq"))
+        client = Dhclient(line, tmp_path / "client", "eth0")
+
+        asking = stack.enter_context(client.start())
+        wait_until(lambda: bool(lines_of(controller)), lambda: f"{asking.said}{server.said}", SECONDS)
+        [learned] = lines_of(controller)
+        assert reaches(line, GATEWAY, 5)
+        address = learned["address"].partition("/")[0]
+        neighbour.ip(f"address add {address}/24 dev eth0")
+        assert not reaches(neighbour, GATEWAY, 1)
+        controller.wait_for_state("access-1", "protected")
+        assert "packet in" not in controller.log, "the learning switch saw a copy"
+
+        controller.process.kill()
+        controller.process.wait()
+        again = stack.enter_context(watched.controller(controller.port))
+        again.wait_for_state("access-1", "protected")
+        assert lines_of(again) == [learned]
+        assert reaches(line, GATEWAY, 5)
+        assert not reaches(neighbour, GATEWAY, 1)
+
+        asking.stop()
+        client.release()
+        wait_until(lambda: not lines_of(again), lambda: f"{again.log}{server.said}")
+        line.ip(f"address replace {address}/24 dev eth0")
+        wait_until(lambda: not reaches(line, GATEWAY, 1), lambda: again.log)
+        again.wait_for_state("access-1", "protected")
+
+
+def lines_of(controller: Op25bController) -> list[dict[str, Any]]:
+    listed: list[dict[str, Any]] = json.loads(controller.command("lines", "--json").stdout)["lines"]
+    return listed

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from op25b_app.lines.csv_leases import csv_leases
+from op25b_app.lines.dhcp_snooping import SOURCE as SNOOPING
+from op25b_app.lines.dhcp_snooping import LeaseChange, LeaseOutcome
 from op25b_app.lines.json_leases import json_leases
 from op25b_app.lines.lease import Lease, LeaseFile
 from op25b_app.lines.line_table import Claim
@@ -52,6 +54,34 @@ def learning() -> LineLearning:
     assert made.follow(policy(), NOW) == []
     assert made.take("leases.csv", csv(ONE, TWO), NOW) == []
     return made
+
+
+def test_leases_seen_in_dhcp_become_bindings_and_end() -> None:
+    learning = LineLearning()
+    text = POLICY.replace("{file: leases.csv}", "{dhcp: snooping}")
+    learning.follow(policy(text), NOW)
+    line = SubscriberPort("a", 1)
+    first = Claim(Prefix.parse("100.64.0.1"), line, None, NOW, NOW + 60, SNOOPING)
+    foreign = first._replace(prefix=Prefix.parse("192.0.2.1"))
+    contested = first._replace(prefix=Prefix.parse("100.64.0.2"))
+    texts = learning.hear(
+        [
+            LeaseChange(LeaseOutcome.BEGUN, first, "DHCPACK"),
+            LeaseChange(LeaseOutcome.BEGUN, foreign, "DHCPACK"),
+            LeaseChange(LeaseOutcome.CONTESTED, contested, "DHCPACK"),
+        ],
+        NOW,
+    )
+    assert held(learning) == {"100.64.0.1/32": "a/1"}
+    assert texts == [
+        "192.0.2.1/32 at port 1 of a is not bound: it is in neither dynamic nor static space, or not served; "
+        "and 1 more"
+    ]
+    assert learning.hear([LeaseChange(LeaseOutcome.ENDED, first, "DHCPRELEASE")], NOW) == []
+    assert held(learning) == {}
+    learning.follow(policy(), NOW)
+    assert learning.hear([LeaseChange(LeaseOutcome.BEGUN, first, "DHCPACK")], NOW) == []
+    assert held(learning) == {}
 
 
 def test_what_a_file_says_becomes_bindings_of_its_switches(learning: LineLearning) -> None:

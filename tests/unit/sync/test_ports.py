@@ -10,7 +10,13 @@ import pytest
 from op25b_app.net.port_number import LOCAL_PORT
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Switch
-from op25b_app.sync.ports import local_port_notes, port_numbers, present_ports, strange_ports
+from op25b_app.sync.ports import (
+    local_port_notes,
+    port_numbers,
+    ports_without_link,
+    present_ports,
+    strange_ports,
+)
 
 UP, DOWN = (0, 4), (1, 1)
 """Configuration and state as Open vSwitch describes them, the latter before ``ip link set BRIDGE up``."""
@@ -81,3 +87,8 @@ def test_of_many_ports_without_a_role_the_first_are_named() -> None:
     (reason,) = strange_ports(switch(subscriber="1"), range(1, 1001))
     assert " 2, 3, 4, " in reason
     assert ", 20, 21 and 979 more, treated as subscriber ports" in reason
+
+
+def test_a_port_that_is_down_at_either_end_has_no_link() -> None:
+    described = [Described(1, *UP), Described(2, 0, 1), Described(3, *DOWN)]
+    assert ports_without_link(described) == {2, 3}
