@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import environment
 from errors import LabError
@@ -72,6 +73,17 @@ class LabController:
                 return time.monotonic() - began
             time.sleep(0.2)
         raise LabError(f"after {timeout:.0f} s: {reported}\n{self._log_end()}")
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Return which line has which address, as ``op25b lines`` tells; none where it does not answer."""
+        asked = subprocess.run(
+            [*_op25b(), "lines", "--json"], env=self._environment, check=False, capture_output=True, text=True
+        )
+        try:
+            lines: list[dict[str, Any]] = json.loads(asked.stdout)["lines"]
+        except (ValueError, KeyError):
+            return []
+        return lines
 
     def _ask(self) -> tuple[dict[str, str], str]:
         """Each switch's state, and that with reasons as text, or what keeps ``op25b status`` from telling."""

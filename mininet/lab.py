@@ -16,7 +16,7 @@ import running_lab
 from errors import LabError
 from isolation import run_isolated
 from rich.console import Console
-from scenarios import SCENARIOS, Scenario
+from scenarios import DHCP, DHCP_PROGRAMS, DHCP_WHY, SCENARIOS, Scenario
 from standard_output import claim_standard_output
 
 from op25b_app.net.port_number import PortNumbers
@@ -39,7 +39,7 @@ class _Choice:
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--topology", default="single", show_default=True, metavar="NAME")
+@click.option("--topology", metavar="NAME", help="The network; single, unless a scenario has one of its own.")
 @click.option(
     "--scenario", "names", multiple=True, metavar="NAME", help="Only this one, no prompt; repeatable."
 )
@@ -54,7 +54,7 @@ class _Choice:
 @click.option("--json", "as_json", is_flag=True, help="The table as JSON on standard output; no prompt.")
 @click.option("--list", "listing", is_flag=True, help="Name the topologies and scenarios; build nothing.")
 def main(
-    topology: str,
+    topology: str | None,
     names: tuple[str, ...],
     policy: Path | None,
     monitor: bool,
@@ -69,8 +69,9 @@ def main(
     Exits with 0 where every row of the table is as expected; with 1 otherwise, and where it cannot be built.
     Nothing is left behind, however the lab ends.
     """
+    of_dhcp = DHCP in names or topology == DHCP
     try:
-        running_lab.check_prerequisites()
+        running_lab.check_prerequisites(DHCP_PROGRAMS if of_dhcp else {})
     except LabError as error:
         raise click.ClickException(str(error)) from None
     from network import find_topologies, make_topo, policy_file
@@ -81,8 +82,14 @@ def main(
     if listing:
         _list(sorted(topologies.files))
         return
+    if of_dhcp:
+        if {*names} - {DHCP} or topology not in (None, DHCP) or policy or monitor:
+            raise click.UsageError(f"scenario {DHCP} has a network and a policy of its own: run it alone")
+        _check_policy(policy_file(DHCP), make_topo(DHCP))
+        sys.exit(run_isolated(lambda: _run_dhcp(as_json)))
+    topology = topology or "single"
     _check_choice("--topology", [topology], topologies.files)
-    _check_choice("--scenario", names, [scenario.name for scenario in SCENARIOS])
+    _check_choice("--scenario", names, [*(scenario.name for scenario in SCENARIOS), DHCP])
     mode = Mode.MONITOR if monitor else Mode.ENFORCE
     try:
         topo = make_topo(topology)
@@ -93,6 +100,24 @@ def main(
     prompt = not (scripted or as_json or names) and sys.stdin.isatty() and sys.stdout.isatty()
     choice = _Choice(topology, policy, mode, scenarios, as_json, prompt)
     sys.exit(run_isolated(lambda: _run(choice)))
+
+
+def _run_dhcp(as_json: bool) -> int:
+    if as_json:
+        claim_standard_output()
+    import dhcp_scenario
+
+    progress = Console(stderr=True, highlight=False)
+    lab = running_lab.RunningLab(DHCP, None, Mode.ENFORCE, lambda text: progress.print(f"op25b lab: {text}"))
+    steps = []
+    for step in dhcp_scenario.DhcpScenario(lab).steps():
+        progress.print(f"op25b lab: {step.what}: {step.happened}")
+        steps.append(step)
+    if as_json:
+        print(json.dumps(dhcp_scenario.as_json(steps), indent=2))
+    else:
+        dhcp_scenario.show(Console(width=None if sys.stdout.isatty() else 110), steps)
+    return 0 if all(step.as_expected for step in steps) else 1
 
 
 def _run(choice: _Choice) -> int:
@@ -193,6 +218,7 @@ def _list(topologies: Sequence[str]) -> None:
     print("scenarios:")
     for scenario in SCENARIOS:
         print(f"  {scenario.name}: {scenario.why}")
+    print(f"  {DHCP}: {DHCP_WHY}")
 
 
 def _check_choice(option: str, given: Sequence[str], known: Collection[str]) -> None:

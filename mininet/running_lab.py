@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import MappingProxyType
 
 import environment
 import mail_server
@@ -36,10 +37,10 @@ _PACKAGES = {
 """Every program the lab calls, with the Debian package that brings it."""
 
 
-def check_prerequisites() -> None:
-    """Raise LabError naming everything that is missing at once."""
+def check_prerequisites(more: Mapping[str, str] = MappingProxyType({})) -> None:
+    """Raise LabError naming everything that is missing at once; ``more`` are further packages by program."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    missing = {package for program, package in _PACKAGES.items() if not shutil.which(program)}
+    missing = {package for program, package in {**_PACKAGES, **more}.items() if not shutil.which(program)}
     problems = []
     if os.geteuid() != 0:
         problems.append("the lab makes network namespaces, and only root may: start it with sudo")

@@ -9,6 +9,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 SMTP, SUBMISSIONS, SUBMISSION = 25, 465, 587
+DHCP = "dhcp"
+"""Name of the scenario that is no list of attempts, and of its topology; see ``dhcp_scenario.py``."""
+DHCP_WHY = "a line may use the address that a DHCP server has given it, and nobody else may"
+DHCP_PROGRAMS = {"dnsmasq": "dnsmasq-base", "dhclient": "isc-dhcp-client"}
+"""Programs that only this scenario calls, with the Debian packages that bring them."""
 
 
 class Attempt(NamedTuple):

@@ -24,7 +24,9 @@ _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 _SCRIPT = """#!/bin/sh
 # Sets what a server gives, and nothing else: the machine's own settings are none of a test's business.
 case $reason in
-BOUND | REBOOT | RENEW | REBIND) ip address replace "$new_ip_address/$new_subnet_mask" dev "$interface" ;;
+BOUND | REBOOT | RENEW | REBIND)
+  ip address replace "$new_ip_address/$new_subnet_mask" dev "$interface"
+  [ -z "$new_routers" ] || ip route replace default via "${new_routers%% *}" ;;
 BOUND6 | REBOOT6 | RENEW6 | REBIND6)
   if [ -n "$new_ip6_address" ]; then
     ip -6 address replace "$new_ip6_address/64" dev "$interface" nodad

@@ -23,15 +23,24 @@ def test_help_names_the_options() -> None:
 def test_list_names_topologies_and_scenarios() -> None:
     done = lab("--list")
     assert done.returncode == 0
-    assert done.stdout.splitlines()[0] == f"topologies: {', '.join(sorted(TOPOLOGIES))}"
+    assert done.stdout.splitlines()[0] == f"topologies: {', '.join(sorted([*TOPOLOGIES, 'dhcp']))}"
     assert "  office-worker: her server is outside: port 25 is closed, submission is not" in done.stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--topology", "mesh"), "--topology mesh is not known; there are dual-stack, metro, single"),
+        (("--topology", "mesh"), "--topology mesh is not known; there are dhcp, dual-stack, metro, single"),
         (("--scenario", "spam"), "--scenario spam is not known; there are customer, "),
+        (
+            ("--scenario", "dhcp", "--scenario", "mail-in"),
+            "dhcp has a network and a policy of its own",
+        ),
+        (
+            ("--scenario", "dhcp", "--topology", "metro"),
+            "dhcp has a network and a policy of its own",
+        ),
+        (("--topology", "dhcp", "--monitor"), "dhcp has a network and a policy of its own"),
     ],
 )
 def test_wrong_usage(arguments: tuple[str, ...], said: str) -> None:
