@@ -45,6 +45,7 @@ _PLACE = SourceLocation("policy.yaml", 1, 1)
 _TAGS = st.frozensets(st.sampled_from((None, 0, 100, 200)), max_size=3)
 _LINE_VLANS = st.sampled_from((None, None, 0, 100, 300))
 """VLANs of a line; the port may carry each of them but 300."""
+_MUTED = st.sampled_from(((1, None), (2, None), (1, 0), (1, 100), (2, 200)))
 _VLANS = st.dictionaries(st.sampled_from((1, 2, 3)), _TAGS, max_size=2)
 
 
@@ -111,6 +112,7 @@ def policies(draw: st.DrawFn, longest: int | None = None) -> Policy:
                         if on == name
                     ),
                     forwarding_table=draw(st.sampled_from((None, None, 7))),
+                    muted_lines=draw(st.frozensets(_MUTED, max_size=2)),
                 )
                 for name, dpid in names.items()
             }

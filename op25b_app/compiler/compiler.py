@@ -137,7 +137,8 @@ _DIRECTIONS = (
 
 def _lines_of(switch: Switch) -> tuple[Hashable, ...]:
     """Return what may change of a switch while its policy stays the same."""
-    return switch.bindings, switch.uplink_ports, switch.trusted_ports, frozenset(switch.vlans.items())
+    roles = switch.uplink_ports, switch.trusted_ports, frozenset(switch.vlans.items())
+    return switch.bindings, switch.muted_lines, *roles
 
 
 def _of_lines(context: SwitchContext) -> Iterator[FlowRule]:

@@ -182,6 +182,7 @@ class Admit(enum.IntEnum):
     OTHER_TAG_OF_PORT = 150
     PORT = 200
     SNOOPED_PORT = 210
+    MUTED_LINE = 220
 
 
 class Egress(enum.IntEnum):

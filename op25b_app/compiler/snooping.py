@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from op25b_app.compiler.matches import Fields, in_port, tagged, udp_from, udp_to
+from op25b_app.compiler.matches import Fields, in_port, line, tagged, udp_from, udp_to
 from op25b_app.compiler.pipeline import DHCP_CLIENT, DHCP_SERVER, Admit, Table
 from op25b_app.compiler.rule_factory import rule_of
 from op25b_app.compiler.switch_context import SwitchContext
@@ -43,6 +43,22 @@ def snooping_rules(context: SwitchContext) -> Iterator[FlowRule]:
         for vlan in vlans:
             what = _ANSWERS if is_uplink else _REQUESTS
             yield from _copies(Admit.SNOOPED_PORT, onward, what, (*in_port(port), *tagged(vlan)))
+    for place in _places(context):
+        for message in _REQUESTS:
+            fields = (*place, *message)
+            yield rule_of(Table.ADMIT, Admit.MUTED_LINE, RuleRole.PORT, Goto(Table.EGRESS), *fields)
+
+
+def _places(context: SwitchContext) -> Iterator[Fields]:
+    """Yield the matches of the muted lines, under the tags that they may carry."""
+    switch, closed = context.switch, context.hardening.block_encapsulation
+    for port, vlan in sorted(switch.muted_lines, key=str):
+        if not closed:
+            yield from line(port, vlan)
+            continue
+        for tag in switch.vlans.get(port, frozenset({None})):
+            if vlan is None or (tag or 0) == vlan:
+                yield (*in_port(port), *tagged(tag))
 
 
 def _copies(

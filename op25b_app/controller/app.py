@@ -114,7 +114,9 @@ class Application(app_manager.RyuApp):
             _now,
         )
         self._learned = self._lines.bindings
-        self._dhcp = DhcpWatcher(self._lines.hear, _now)
+        self._dhcp = DhcpWatcher(
+            self._lines.hear, self._put_facts_in_force, self._report_event, lambda: self._policy, _now
+        )
         self._control: ControlServer | None = None
         open_as_many_files_as_allowed()
         ryu_patches.tap_messages(self._on_message, self._await_turn, Connection.charge)
@@ -276,11 +278,12 @@ class Application(app_manager.RyuApp):
         """Hand a message to its session; return whether to withhold it from Ryu."""
         switch, answer = self._connected.get(datapath), is_reply(message)
         datapath.is_answer = answer
+        datapath.is_copy = is_own_packet_in(message)
         if not datapath.accepts(message):
             return True
         if switch is None:
             return self._begin(datapath, message)
-        if is_own_packet_in(message):
+        if datapath.is_copy:
             self._dhcp.take(switch.session.dpid, message)
             return True
         if not (answer or is_report(message)):
@@ -370,7 +373,6 @@ class Application(app_manager.RyuApp):
         set_handshake_limit(len(in_force.policy.switches))
         is_new = self._desired_states is None or self._desired_states.digest != in_force.digest
         learned = self._lines.follow(in_force.policy)
-        self._dhcp.follow(in_force.policy, self._lines.claims_of(SNOOPING))
         if is_new:
             self._known_ports.keep_only(
                 {switch.dpid for switch in in_force.policy.switches.values()}
@@ -382,6 +384,7 @@ class Application(app_manager.RyuApp):
         elif learned:
             self._follow_facts(learned)
         assert self._desired_states is not None
+        self._dhcp.follow(self._lines.claims_of(SNOOPING))
         self._report_event(logging.INFO, "policy", text)
         for switch in self._policy.switches.values():
             known = self._switches.make_known(switch.dpid)
@@ -395,7 +398,7 @@ class Application(app_manager.RyuApp):
                 known.assign(None, self._generation)
 
     def _facts(self) -> Facts:
-        return Facts(self._lines.bindings, self._known_ports.of(self._written))
+        return Facts(self._lines.bindings, self._known_ports.of(self._written), self._dhcp.muted)
 
     def _put_facts_in_force(self, changed: Iterable[str]) -> None:
         """Assign what is known of lines and ports to the switches that feel it; ``changed`` are names."""

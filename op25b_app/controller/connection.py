@@ -131,6 +131,8 @@ class Connection(controller.Datapath):
         self._recovered_at = time.monotonic()
         self.is_answer = False
         """True where the message read last is an answer to a session."""
+        self.is_copy = False
+        """True where it is a copy that one of op25b's rules has sent: what waits behind is in a hurry."""
         self._wasted = 0
         super().__init__(socket, address)
         self._deadline = get_hub().schedule_call_global(HANDSHAKE_SECONDS, hub.spawn, self._give_up)
@@ -244,7 +246,11 @@ class Connection(controller.Datapath):
         return not violation
 
     def charge(self, size: int, seconds: float) -> None:
-        """Charge a message of ``size`` bytes that took ``seconds``."""
+        """Charge a message of ``size`` bytes that took ``seconds``; of copies only the time."""
+        if self.is_copy and self._class is ConnectionClass.IN_USE:
+            _all.charge_time(seconds)
+            self._usage.charge_time(seconds)
+            return
         _all.charge(size, seconds)
         if not (self.is_answer and self._class is ConnectionClass.IN_USE):
             self._usage.charge(size, seconds)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ryu.lib import hub
 
-from op25b_app.lines.dhcp_snooping import DhcpSnooping, LeaseChange
+from op25b_app.lines.dhcp_snooping import MUTE_SECONDS, DhcpSnooping, LeaseChange
 from op25b_app.lines.line_table import Claim
 from op25b_app.openflow.packet_in import decode_packet_in
-from op25b_app.policy.model import Policy
+from op25b_app.policy.model import Policy, SubscriberPort
 
+MUTE_LOOK_SECONDS = 0.1
+"""Seconds between looks for lines that send too much."""
 EXPIRE_SECONDS = 0.5
 """Seconds between looks at the clock for the ends of leases."""
 
@@ -21,15 +23,25 @@ log = logging.getLogger("op25b")
 class DhcpWatcher:
     """Reads each copy at once, so that no line's messages wait behind those of another.
 
-    ``hear`` takes the changes of leases, several at once where they come faster than it returns. ``now``
-    returns seconds since 1970.
+    ``hear`` takes the changes of leases, several at once where they come faster than it returns. ``mute``
+    takes the names of switches whose muted lines have changed. ``now`` returns seconds since 1970.
     """
 
-    def __init__(self, hear: Callable[[Sequence[LeaseChange]], None], now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        hear: Callable[[Sequence[LeaseChange]], None],
+        mute: Callable[[Collection[str]], None],
+        report_event: Callable[[int, str, str], None],
+        policy_in_effect: Callable[[], Policy],
+        now: Callable[[], float],
+    ) -> None:
         self._hear = hear
+        self._mute = mute
+        self._report_event = report_event
+        self._policy_in_effect = policy_in_effect
         self._now = now
+        self._muted: frozenset[SubscriberPort] = frozenset()
         self._snooping = DhcpSnooping()
-        self._policy: Policy | None = None
         self._without_link: dict[int, frozenset[int]] = {}
         """Ports by datapath id."""
         self._changes: list[LeaseChange] = []
@@ -39,32 +51,53 @@ class DhcpWatcher:
         """Begin to pass on changes."""
         hub.spawn(self._pass_on)
         hub.spawn(self._expire)
+        hub.spawn(self._pass_on_muted)
 
-    def follow(self, policy: Policy, known: Iterable[Claim]) -> None:
-        """Learn for the lines of a policy; ``known`` are the leases that hold already."""
+    def follow(self, known: Iterable[Claim]) -> None:
+        """Learn for the lines of another policy; ``known`` are the leases that hold already."""
+        policy = self._policy_in_effect()
         if not policy.snoops_dhcp:
-            self._snooping, self._policy = DhcpSnooping(), None
+            self._snooping = DhcpSnooping()
             return
-        self._policy = policy
         self._snooping.keep_lines(policy)
         self._snooping.restore(known)
 
     def take(self, dpid: int, message: bytes) -> None:
         """Read a packet-in of a switch."""
-        policy, copy = self._policy, decode_packet_in(message)
-        switch = policy.switch_of_dpid(dpid) if policy is not None else None
-        if policy is None or switch is None or copy is None:
+        policy, copy = self._policy_in_effect(), decode_packet_in(message)
+        switch = policy.switch_of_dpid(dpid) if policy.snoops_dhcp else None
+        if switch is None or copy is None:
             return
         self._note(self._snooping.observe(policy, switch, copy.in_port, copy.frame, self._now()))
 
     def links_changed(self, dpid: int, without_link: frozenset[int]) -> None:
         """Note which ports of a switch have no link now."""
-        switch = self._policy.switch_of_dpid(dpid) if self._policy is not None else None
+        policy = self._policy_in_effect()
+        switch = policy.switch_of_dpid(dpid) if policy.snoops_dhcp else None
         if switch is not None:
             before = self._without_link.get(dpid, frozenset())
             self._without_link[dpid] = without_link
             for port in before ^ without_link:
                 self._snooping.link_changed(switch.name, port, is_up=port not in without_link)
+
+    @property
+    def muted(self) -> Mapping[str, frozenset[tuple[int, int | None]]]:
+        """Ports and VLANs of lines of which nothing is to be copied now, by the name of the switch."""
+        names = {line.switch for line in self._muted}
+        return {name: frozenset(line[1:] for line in self._muted if line.switch == name) for name in names}
+
+    def _pass_on_muted(self) -> None:
+        while True:
+            hub.sleep(MUTE_LOOK_SECONDS)
+            before, self._muted = self._muted, self._snooping.muted(self._now())
+            for line in self._muted - before:
+                text = f"{line} sends too many DHCP messages: they are not copied for {MUTE_SECONDS:.0f} s"
+                self._report_event(logging.WARNING, "lines", text)
+            if changed := self._muted ^ before:
+                try:
+                    self._mute({line.switch for line in changed})
+                except Exception:
+                    log.exception("internal error")
 
     def _note(self, changes: Sequence[LeaseChange]) -> None:
         if changes:

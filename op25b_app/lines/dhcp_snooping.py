@@ -32,6 +32,8 @@ TRANSACTIONS = 1 << 16
 """Maximum number of open transactions; a further one takes the place of the oldest."""
 MESSAGES_AT_ONCE, MESSAGES_A_SECOND = 40, 4.0
 """Messages of one line that are read: so many at once, and so many a second."""
+MUTE_AT, MUTE_SECONDS = 200, 60.0
+"""Messages in one second, beyond those that are read, for which a line is muted, and for how long."""
 MAX_HELD = 1 << 18
 """Maximum number of addresses of all lines."""
 _COMPACT_AT = 1 << 12
@@ -94,17 +96,22 @@ class _Lease(NamedTuple):
 class _Allowance:
     """Token bucket of messages of one line."""
 
-    __slots__ = ("_at", "_left")
+    __slots__ = ("_at", "_left", "_since", "ignored")
 
     def __init__(self, now: float) -> None:
         self._left, self._at = float(MESSAGES_AT_ONCE), now
+        self._since, self.ignored = now, 0
+        """Messages that were not read since then, for one second."""
 
     def takes(self, now: float) -> bool:
         """Return whether one more message may be read."""
         passed = max(now - self._at, 0.0)
         self._left = min(MESSAGES_AT_ONCE, self._left + passed * MESSAGES_A_SECOND)
         self._at = now
+        if now - self._since >= 1.0:
+            self._since, self.ignored = now, 0
         if self._left < 1.0:
+            self.ignored += 1
             return False
         self._left -= 1.0
         return True
@@ -128,7 +135,15 @@ class DhcpSnooping:
         """Number of leases, held and waiting, by line."""
         self._ends: list[tuple[float, Prefix]] = []
         """When leases end, or ended before they were renewed."""
+        self._muted: dict[SubscriberPort, float] = {}
+        """When lines are heard again."""
         self.ignored: Counter[Ignored] = Counter()
+
+    def muted(self, now: float) -> frozenset[SubscriberPort]:
+        """Return the lines of which nothing is to be copied now: they would drown all others."""
+        for line in [line for line, until in self._muted.items() if until <= now]:
+            del self._muted[line]
+        return frozenset(self._muted)
 
     @property
     def transactions(self) -> int:
@@ -147,8 +162,13 @@ class DhcpSnooping:
                 self._hold(_Lease(claim, frozenset()))
 
     def keep_lines(self, policy: Policy) -> None:
-        """Forget what is known of lines that a policy does not have."""
-        lines = {line for switch in policy.switches.values() for line in switch.lines()}
+        """Forget what is known of lines that a policy does not have.
+
+        A port without a role may be one of which only the name is known yet.
+        """
+        known = {transaction.line for transaction in self._open.values()} | self._held_by.keys()
+        known |= self._allowances.keys() | self._muted.keys()
+        lines = {line for line in known if _may_be_line(policy, line)}
         for key, transaction in [*self._open.items()]:
             if transaction.line not in lines:
                 self._close(key)
@@ -157,6 +177,7 @@ class DhcpSnooping:
                 if lease.claim.line not in lines:
                     self._drop(leases, prefix)
         self._allowances = {line: it for line, it in self._allowances.items() if line in lines}
+        self._muted = {line: until for line, until in self._muted.items() if line in lines}
 
     def observe(
         self, policy: Policy, switch: Switch, in_port: int, frame: bytes, now: float
@@ -200,6 +221,9 @@ class DhcpSnooping:
         if allowance is None:
             allowance = self._allowances[line] = _Allowance(now)
         if not allowance.takes(now):
+            if allowance.ignored >= MUTE_AT and line not in self._muted:
+                self._muted[line] = now + MUTE_SECONDS
+                del self._allowances[line]
             return self._ignore(Ignored.TOO_MANY)
         message = _message(datagram, _TO_SERVER[datagram.version])
         if message is None or message.kind.is_of_server:
@@ -362,6 +386,11 @@ def _line_of(switch: Switch, port: int, tag: int | None) -> SubscriberPort | Non
     if tags is None:
         return SubscriberPort(switch.name, port)
     return SubscriberPort(switch.name, port, tag or 0) if tag in tags else None
+
+
+def _may_be_line(policy: Policy, line: SubscriberPort) -> bool:
+    switch = policy.switches.get(line.switch)
+    return switch is not None and switch.role_of(line.port) is PortRole.SUBSCRIBER
 
 
 def _mac_of(datagram: UdpFrame, message: DhcpMessage) -> int | None:

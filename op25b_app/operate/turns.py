@@ -32,6 +32,10 @@ class TurnUsage:
         """Charge a message of ``size`` bytes that took ``seconds`` to read."""
         self.spent += max(max(size, LEAST_BYTES) / TURN_BYTES, min(seconds, MAX_SECONDS) / TURN_SECONDS)
 
+    def charge_time(self, seconds: float) -> None:
+        """Charge a message that took ``seconds`` to read, whatever its size."""
+        self.spent += min(seconds, MAX_SECONDS) / TURN_SECONDS
+
     @property
     def is_used_up(self) -> bool:
         """True where a whole turn is used up."""

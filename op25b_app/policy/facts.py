@@ -18,11 +18,13 @@ class Facts(NamedTuple):
     """What a policy leaves to be found out.
 
     ``bindings`` are those of addresses that change hands, by the name of the switch. ``ports`` are the ports
-    of a switch as it describes them, by its name.
+    of a switch as it describes them, by its name. ``muted`` are ports and VLANs of lines whose DHCP messages
+    are not copied for now, by the name of the switch.
     """
 
     bindings: Mapping[str, tuple[Binding, ...]] = MappingProxyType({})
     ports: Mapping[str, PortNumbers] = MappingProxyType({})
+    muted: Mapping[str, frozenset[tuple[int, int | None]]] = MappingProxyType({})
 
 
 def in_effect(written: Policy, facts: Facts) -> Policy:
@@ -31,7 +33,8 @@ def in_effect(written: Policy, facts: Facts) -> Policy:
     Learned bindings come behind the written ones of a switch. Those of a switch that the policy does not have
     are left out. Ports with names are numbers in it, as far as their switch has described them.
     """
-    learned = [name for name, found in facts.bindings.items() if found and name in written.switches]
+    found = (*facts.bindings.items(), *facts.muted.items())
+    learned = [name for name, of_switch in found if of_switch and name in written.switches]
     changed = dict.fromkeys([*learned, *written.switches_by_port_name])
     return after_change(written, facts, written, changed) if changed else written
 
@@ -48,7 +51,9 @@ def after_change(before: Policy, facts: Facts, written: Policy, changed: Iterabl
             switch = switch_in_effect(written, name, facts.ports.get(name))
             learned = facts.bindings.get(name, ())
             bindings = (*switch.bindings, *learned)
-            switches[name] = replace(switch, bindings=bindings) if learned else switch
+            muted = facts.muted.get(name, frozenset())
+            is_changed = bool(learned or muted)
+            switches[name] = replace(switch, bindings=bindings, muted_lines=muted) if is_changed else switch
     exceptions, waiting = exceptions_in_effect(written, switches)
     return replace(
         before,

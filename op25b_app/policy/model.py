@@ -313,6 +313,8 @@ class Switch:
     """What is said of ports by name, until their numbers are known; it says nothing of any packet."""
     resolution: Resolution | None = field(default=None, compare=False)
     """None where no name was resolved."""
+    muted_lines: frozenset[tuple[int, int | None]] = frozenset()
+    """Port and VLAN of lines whose DHCP messages are not copied for now, since they send too many."""
 
     def role_of(self, port: int) -> PortRole:
         """Return the role of a port; a port without one is treated as a subscriber port."""

@@ -20,7 +20,7 @@ from op25b_app.controller.connection import (
     Connection,
     ConnectionEnded,
 )
-from op25b_app.operate.turns import MAX_SECONDS, TURN_SECONDS, ConnectionClass
+from op25b_app.operate.turns import MAX_SAVED, MAX_SECONDS, TURN_BYTES, TURN_SECONDS, ConnectionClass
 from op25b_app.sync.message_filter import Stage
 
 UNASKED = bytes.fromhex("0413ffff00000001") + bytes(0xFFF7)
@@ -80,6 +80,23 @@ def test_a_switch_of_the_policy_waits_for_none_of_a_lower_rank(
     for _ in range(3):
         ours.charge(8, 3 * TURN_SECONDS)
         assert turn_seconds(ours, ConnectionClass.IN_USE) < CROWD * REST_SECONDS / 2
+    for each in floods:
+        hub.kill(each)
+
+
+@pytest.mark.parametrize("is_copy", [False, True])
+def test_copies_in_their_thousands_are_read_at_once(
+    pairs: list[tuple[Connection, Any]], is_copy: bool
+) -> None:
+    """Behind them wait the answers of the switch that is told to stop them; a stranger sends none."""
+    (ours, _), *others = pairs
+    floods = [flood(each, ConnectionClass.IN_USE) for each, _ in others]
+    hub.sleep(0.05)
+    turn_seconds(ours, ConnectionClass.IN_USE)
+    ours.is_copy = is_copy
+    for _ in range(5 * MAX_SAVED):
+        ours.charge(TURN_BYTES // 2, TURN_SECONDS / 1000)
+    assert ours._usage.is_used_up is not is_copy
     for each in floods:
         hub.kill(each)
 

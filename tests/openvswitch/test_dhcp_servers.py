@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -23,7 +24,7 @@ from op25b_app.openflow.packet_in import PacketIn, decode_packet_in, is_own_pack
 from op25b_app.policy.facts import Facts, in_effect
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import Policy
-from testing import dhcp_programs
+from testing import dhcp_frames, dhcp_programs
 from testing.dhcp_programs import Dhclient, Program
 from testing.openflow_client import OpenFlowClient
 from testing.private_ovs import PrivateOvs
@@ -305,6 +306,47 @@ def test_a_controller_binds_what_it_sees_and_knows_it_after_a_kill(tmp_path: Pat
         line.ip(f"address replace {address}/24 dev eth0")
         wait_until(lambda: not reaches(line, GATEWAY, 1), lambda: again.log)
         again.wait_for_state("access-1", "protected")
+
+
+_FLOOD = """
+import socket, sys, time
+device = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+device.bind(("eth0", 0))
+frame, began, sent = bytes.fromhex(sys.argv[1]), time.monotonic(), 0
+while True:
+    for _ in range(50):
+        device.send(frame)
+    sent += 50
+    time.sleep(max(0.0, sent / 5000 - (time.monotonic() - began)))
+"""
+"""Sends 5,000 frames a second."""
+
+
+@pytest.mark.slow
+@needs_root
+@needs("dnsmasq", "dhclient")
+def test_a_line_that_floods_does_not_keep_its_neighbour_from_being_bound(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(new_network())
+        ip("link set lo up")
+        ovs = stack.enter_context(PrivateOvs(dummy=False))
+        controller = stack.enter_context(Watched(tmp_path, ovs).controller())
+        hosts = stack.enter_context(hosts_at(ovs, controllers=[controller.target]))
+        controller.wait_for_state("access-1", "protected")
+        server = stack.enter_context(serve_4(hosts[SERVER], tmp_path / "server", "dnsmasq"))
+        frame = dhcp_frames.request(0x02_00_00_00_00_01, asked="100.64.0.50").hex()
+        command = [sys.executable, "-c", _FLOOD, frame]
+        stack.enter_context(Program(hosts[LINE], tmp_path / "flood", command))
+        muted = "port 1 of access-1 sends too many DHCP messages: they are not copied for 60 s"
+        wait_until(lambda: muted in controller.log, lambda: controller.log, SECONDS)
+        client = Dhclient(hosts[NEIGHBOUR], tmp_path / "client", "eth0")
+        asking = stack.enter_context(client.start())
+        wait_until(
+            lambda: [each["port"] for each in lines_of(controller)] == ["2"],
+            lambda: f"{asking.said}{server.said}{controller.log}",
+            SECONDS,
+        )
+        controller.wait_for_state("access-1", "protected")
 
 
 def lines_of(controller: Op25bController) -> list[dict[str, Any]]:

@@ -131,6 +131,11 @@ def by_name(**changes: Any) -> Callable[[Policy], Policy]:
     return of("Switch", by_name=(replace(NAMED, **changes),))
 
 
+def both(one: Callable[[Policy], Policy], other: Callable[[Policy], Policy]) -> Callable[[Policy], Policy]:
+    """Make one change, and then the other."""
+    return lambda policy: other(one(policy))
+
+
 CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
     ("Policy", "mail_destinations"): of("Policy", mail_destinations=listed("192.0.2.0/25")),
     ("Policy", "nat64_prefixes"): of("Policy", nat64_prefixes=listed("64:ff9b::/96")),
@@ -164,6 +169,9 @@ CHANGES: dict[tuple[str, str], Callable[[Policy], Policy]] = {
 OTHERWISE = {
     ("Switch", "forwarding_table"): of("Switch", forwarding_table=7),
     ("LineSource", "kind"): of("Policy", lines=SNOOPING),
+    ("Switch", "muted_lines"): both(
+        of("Policy", lines=SNOOPING), of("Switch", muted_lines=frozenset({(1, None)}))
+    ),
 }
 """What changes rules, and no verdict."""
 WITHOUT_EFFECT = {

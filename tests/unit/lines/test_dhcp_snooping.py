@@ -14,6 +14,8 @@ from op25b_app.lines.dhcp_message import MAX_RELAYS, read_dhcp, read_dhcpv6
 from op25b_app.lines.dhcp_snooping import (
     ANSWER_SECONDS,
     MESSAGES_AT_ONCE,
+    MUTE_AT,
+    MUTE_SECONDS,
     TRANSACTIONS_OF_LINE,
     DhcpSnooping,
     Ignored,
@@ -318,7 +320,7 @@ def test_lines_that_a_policy_no_longer_has_are_forgotten() -> None:
     network.lease()
     network.lease(port=NEIGHBOUR, given=SECOND, mac=SECOND_MAC, xid=2)
     network.at(LINE, dhcp.request(MAC, xid=3))
-    smaller = replace(POLICY.switches[NAME], subscriber_ports=frozenset({NEIGHBOUR}))
+    smaller = replace(POLICY.switches[NAME], trusted_ports=frozenset({LINE, TRUSTED}))
     network.snooping.keep_lines(replace(POLICY, switches=MappingProxyType({NAME: smaller})))
     assert (network.snooping.leases, network.snooping.transactions) == (1, 0)
 
@@ -484,6 +486,25 @@ class TestBounds:
         network.now += 1
         assert not network.at(LINE, dhcp.request(MAC, xid=3))
         assert network.snooping.ignored[Ignored.TOO_MANY] == 5
+
+    def test_a_line_that_floods_is_muted_and_heard_again(self) -> None:
+        network = Network()
+        for _ in range(MESSAGES_AT_ONCE + MUTE_AT - 1):
+            network.at(LINE, dhcp.request(MAC))
+        assert not network.snooping.muted(network.now)
+        network.at(LINE, dhcp.request(MAC))
+        assert network.snooping.muted(network.now) == {SubscriberPort(NAME, LINE)}
+        network.now += MUTE_SECONDS
+        assert not network.snooping.muted(network.now)
+        assert network.lease(xid=2)
+
+    def test_a_line_that_sends_a_little_too_much_is_not_muted(self) -> None:
+        network = Network()
+        for _ in range(3000):
+            network.now += 0.01
+            network.at(LINE, dhcp.request(MAC))
+        assert network.snooping.ignored[Ignored.TOO_MANY] > 2000
+        assert not network.snooping.muted(network.now)
 
     def test_addresses_of_a_line(self) -> None:
         network = Network()

@@ -93,3 +93,15 @@ def test_by_turns_the_first_and_the_least_read_go_on() -> None:
     waiting["first"].charge(TURN_BYTES, 0.0)
     waiting["second"].charge(TURN_BYTES // 2, 0.0)
     assert [chosen_next(waiting, number) for number in range(4)] == ["first", "third", "first", "third"]
+
+
+def test_a_copy_is_charged_by_its_time_alone() -> None:
+    share = TurnUsage()
+    for _ in range(9):
+        share.charge_time(TURN_SECONDS / 10)
+    assert not share.is_used_up
+    share.charge_time(TURN_SECONDS / 5)
+    assert share.is_used_up
+    share.reset()
+    share.charge_time(10 * MAX_SECONDS)
+    assert share.spent == MAX_SECONDS / TURN_SECONDS
