@@ -296,12 +296,15 @@ class _Reading:
         return tags
 
     def tags_of(self, switch: Switch, line: SubscriberPort) -> _Tags | None:
-        """Return the tags of the frames of a line; None for all."""
-        permitted = self.permitted_tags(switch, line.port)
+        """Return the tags of the frames of a line; None for all.
+
+        Monitor mode lets other tags through, but they are not the line's.
+        """
+        carried = switch.vlans.get(line.port, _UNTAGGED) if self.blocks_encapsulation else None
         if line.vlan is None:
-            return permitted
+            return carried
         own = frozenset({line.vlan}) if line.vlan else _WITHOUT_VLAN
-        return own if permitted is None else own & permitted
+        return own if carried is None else own & carried
 
     def sources(
         self,

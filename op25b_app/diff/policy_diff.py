@@ -324,6 +324,7 @@ def _of_every_switch(policy: Policy, at: float) -> Hashable:
     lines = [entry.source for entry in exceptions if isinstance(entry.source, SubscriberPort)]
     return (
         meaning(policy, without=_NOT_OF_EVERY_SWITCH),
+        policy.snoops_dhcp,
         frozenset(meaning(entry, without=_FOR_PEOPLE) for entry in exceptions),
         tuple(_bound_static(policy, version, bound) for version in (4, 6)),
         frozenset((line, prefixes(policy.bound_to(line))) for line in lines),

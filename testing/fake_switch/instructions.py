@@ -61,18 +61,18 @@ def read_instructions(
 
 
 def write_instructions(program: Program) -> bytes:
-    """The bytes of a program of outputs, metadata and a jump, in the order of the instructions' numbers."""
+    """The bytes of a program: outputs, a jump and metadata, in the order in which op25b sends them."""
     body = b""
-    if program.goto is not None:
-        body += struct.pack("!HHBxxx", _GOTO, 8, program.goto)
-    if program.metadata[1]:
-        body += struct.pack("!HHxxxxQQ", _METADATA, 24, *program.metadata)
     for kind, actions in ((_WRITE, program.write), (_APPLY, program.apply)):
         if actions:
             body += struct.pack("!HHxxxx", kind, 8 + 16 * len(actions))
         for action in actions:
             assert action.kind == OUTPUT, action
             body += write_output(action.number, action.copied)
+    if program.goto is not None:
+        body += struct.pack("!HHBxxx", _GOTO, 8, program.goto)
+    if program.metadata[1]:
+        body += struct.pack("!HHxxxxQQ", _METADATA, 24, *program.metadata)
     return body
 
 
