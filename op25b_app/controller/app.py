@@ -384,7 +384,7 @@ class Application(app_manager.RyuApp):
         elif learned:
             self._follow_facts(learned)
         assert self._desired_states is not None
-        self._dhcp.follow(self._lines.claims_of(SNOOPING))
+        self._dhcp.follow(self._lines.claims_of(SNOOPING) if self._written.snoops_dhcp else ())
         self._report_event(logging.INFO, "policy", text)
         for switch in self._policy.switches.values():
             known = self._switches.make_known(switch.dpid)

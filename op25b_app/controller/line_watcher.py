@@ -79,7 +79,7 @@ class LineWatcher:
         self.bindings: dict[str, tuple[Binding, ...]] = {}
         """Learned bindings by the name of the switch."""
         self.report: Mapping[str, Any] = {}
-        """What ``op25b status`` says of the sources."""
+        """Report on the sources for ``op25b status``."""
         self._learning = LineLearning(self._recalled())
         self._sources: list[LineSource] = []
 

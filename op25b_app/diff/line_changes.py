@@ -42,7 +42,7 @@ _VERSIONS = tuple(WIDTH)
 
 
 class Fate(enum.Enum):
-    """What a line has of its traffic under the new policy; the order is that of reports."""
+    """Share of its traffic that a line has under the new policy; the order is that of reports."""
 
     KEEPS = "keeps"
     LOSES_ALL = "loses all"
@@ -74,7 +74,7 @@ class Reason(enum.Enum):
 
 
 class LineChange(NamedTuple):
-    """What becomes of a line, and why; ``reason`` is None where it loses nothing."""
+    """Change of one line; ``reason`` is None where it loses nothing."""
 
     fate: Fate
     reason: Reason | None = None
@@ -275,7 +275,7 @@ class _Comparison:
 
 
 class _Reading:
-    """What one policy lets lines send."""
+    """Traffic that one policy lets lines send."""
 
     def __init__(self, policy: Policy, earlier: _Reading | None = None) -> None:
         self._policy = policy

@@ -24,7 +24,7 @@ _FATES = {
     Fate.GETS: ("gets traffic that was blocked", "get traffic that was blocked"),
     Fate.HAS_NONE: ("has none, as before", "have none, as before"),
 }
-"""What follows the number of lines in the headline; of one line, and of several."""
+"""Words behind the number of lines in the headline: for one line, and for several."""
 _LOST = {
     Fate.LOSES_ALL: "all traffic",
     Fate.LOSES_IPV4: "all IPv4 traffic",

@@ -134,9 +134,9 @@ class DhcpSnooping:
         self._held_by: Counter[SubscriberPort] = Counter()
         """Number of leases, held and waiting, by line."""
         self._ends: list[tuple[float, Prefix]] = []
-        """When leases end, or ended before they were renewed."""
+        """Moments at which leases end, or ended before they were renewed."""
         self._muted: dict[SubscriberPort, float] = {}
-        """When lines are heard again."""
+        """Moments from which lines are heard again."""
         self.ignored: Counter[Ignored] = Counter()
 
     def muted(self, now: float) -> frozenset[SubscriberPort]:

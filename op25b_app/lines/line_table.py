@@ -28,7 +28,7 @@ _COMPACT_AT = 1 << 12
 
 
 class Claim(NamedTuple):
-    """What one source says: a prefix belongs to a line, from ``since`` to ``until``.
+    """Statement of one source: a prefix belongs to a line, from ``since`` to ``until``.
 
     Times are in seconds since 1970; ``until`` None is no end. ``mac`` None leaves the MAC address free.
     ``file_line`` is the line of the source's file; 0 where it has none.

@@ -32,7 +32,7 @@ MAX_TOLD = 1000
 
 @dataclass
 class _Source:
-    """What is known of one source. ``problem`` is None while all is well; ``since`` is when it began."""
+    """State of one source. ``problem`` is None while all is well; ``since`` is when it began."""
 
     written: LineSource | None
     read_at: float | None = None

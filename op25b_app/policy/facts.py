@@ -15,7 +15,7 @@ from op25b_app.policy.port_names import exceptions_in_effect, switch_in_effect
 
 
 class Facts(NamedTuple):
-    """What a policy leaves to be found out.
+    """Facts that a policy leaves to be found out.
 
     ``bindings`` are those of addresses that change hands, by the name of the switch. ``ports`` are the ports
     of a switch as it describes them, by its name. ``muted`` are ports and VLANs of lines whose DHCP messages

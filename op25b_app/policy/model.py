@@ -195,7 +195,7 @@ class Binding:
 
 @dataclass(frozen=True, slots=True)
 class NamedPorts:
-    """What a policy says of the ports of a switch with a name: their role, or the tags they may carry.
+    """Statement of a policy about the ports of a switch with a name: their role, or the tags they may carry.
 
     In ``pattern``, ``*`` stands for any characters and ``?`` for one. Of ``role`` and ``tags``, one is None.
     """
@@ -212,7 +212,7 @@ class NamedPorts:
 
 
 class Resolution(NamedTuple):
-    """How the names of ports in a switch's part of a policy were resolved.
+    """Result of resolving the names of ports in a switch's part of a policy.
 
     ``described`` is None while the switch has not described its ports. ``problems`` are sentences on names
     that fit no port, or not one.
@@ -261,7 +261,7 @@ class LineSource:
 
 @dataclass(frozen=True, slots=True)
 class LearnedLines:
-    """Where a policy learns the addresses of lines from.
+    """Sources from which a policy learns the addresses of lines.
 
     A source that was not read for ``stale`` seconds is silent. With ``forget_on_loss`` its claims then end;
     otherwise they hold, past their ends too.
@@ -310,7 +310,7 @@ class Switch:
     certificate: CertificateName | None = None
     """None: the common name must be the datapath id, where the connection has certificates."""
     by_name: tuple[NamedPorts, ...] = ()
-    """What is said of ports by name, until their numbers are known; it says nothing of any packet."""
+    """Statements about ports by name, until their numbers are known; they concern no packet."""
     resolution: Resolution | None = field(default=None, compare=False)
     """None where no name was resolved."""
     muted_lines: frozenset[tuple[int, int | None]] = frozenset()
@@ -354,7 +354,7 @@ class Policy:
     switches: Mapping[str, Switch]
     address_space_place: SourceLocation
     lines: LearnedLines | None = None
-    """Where addresses of lines are learned from; None for nowhere."""
+    """Sources of addresses of lines; None where nothing is learned."""
     exceptions_by_name: tuple[MailException, ...] = ()
     """Exceptions that permit nothing until it is known which port has a name."""
     space_before: AddressSpace | None = field(default=None, compare=False, repr=False)

@@ -172,7 +172,7 @@ def read_line_port(value: Any) -> int | PortName:
 
 
 _PORT_NAME = re.compile(r"[A-Za-z_*?][A-Za-z0-9_.:;/@+=~#%*?-]*")
-"""What begins with a digit is a number or a range."""
+"""Pattern of names; a text that begins with a digit is a number or a range."""
 
 
 def _name_of_port(value: Any) -> PortName | None:

@@ -42,7 +42,7 @@ _SIZES = (
 _FIELD_OF = {4: 0, 6: 1}
 
 Label: TypeAlias = frozenset[tuple[Hashable, Hashable]]
-"""What a class of addresses is given: questions with their answers, those with the answer None left out."""
+"""Questions with their answers for a class of addresses; those with the answer None are left out."""
 Range: TypeAlias = tuple[int, int]
 """First and last value."""
 

@@ -109,7 +109,7 @@ class Cells:
 
 
 class PolicyContext:
-    """What all ports have in common under a policy; the trees of ``before`` are changed for it."""
+    """Common part of all ports under a policy; the trees of ``before`` are changed for it."""
 
     def __init__(
         self, addresses: AddressDiagrams, policy: Policy, before: PolicyContext | None = None
@@ -150,7 +150,7 @@ class PolicyContext:
             self._change("mail", (), self._as_seen(self._lists["mail"]), "mail")
         self._change("bound", *self._differences_of_bindings(before), "bound")
         self.functions = self._functions()
-        """What an address is given, by name and IP version."""
+        """Functions of an address, by name and IP version."""
         self.answers = tuple(self.functions.values())
         is_small = before is not None and len(before._labels) < _MAX_LABELS
         if before is not None and is_small and before.functions == self.functions:
@@ -227,7 +227,7 @@ class PolicyContext:
 
     @property
     def labelled_by_version(self) -> tuple[Diagram, ...]:
-        """What ``labelled`` returns for IPv4 and IPv6."""
+        """Results of ``labelled`` for IPv4 and IPv6."""
         return tuple(map(self.labelled, WIDTH))
 
     def labelled(self, version: int) -> Diagram:

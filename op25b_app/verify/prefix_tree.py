@@ -20,7 +20,7 @@ _COMPARED_AT_ONCE = 1 << 12
 
 
 class Ranked(NamedTuple):
-    """What an address is given by one prefix; of several, the highest rank decides."""
+    """Value that one prefix gives an address; of several, the highest rank decides."""
 
     rank: int
     value: Hashable
@@ -67,7 +67,7 @@ class PrefixTree:
     ) -> None:
         self._shift = shift
         self._ends = ends or {}
-        """What prefixes give that end in the next octet, by the first and the last octet of each."""
+        """Values of prefixes that end in the next octet, by the first and the last octet of each."""
         self._below = below or {}
         self._functions: dict[int, Diagram] = {}
 

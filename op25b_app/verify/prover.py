@@ -298,14 +298,14 @@ class _Kind(NamedTuple):
     role: PortRole
     line: _PortLine
     bindings: Hashable
-    """What is bound to the port, where that is not in the line."""
+    """Bindings to the port, where they are not in the line."""
     tags: frozenset[int | None] | None
     switch: Hashable
     table: Hashable
     policy: int
-    """What the policy says, apart from prefixes and switches."""
+    """Number of the statements of the policy, apart from prefixes and switches."""
     answers: tuple[Diagram, ...]
-    """What it says of addresses."""
+    """Its statements about addresses."""
     of_line: tuple[int, ...]
     """Places of the exceptions for the line, among those in force."""
 
@@ -323,7 +323,7 @@ class _Table:
         self.families = {
             shape: together(diagrams.addresses, functions) for shape, functions in families.items()
         }
-        """What the rules of no single port that are many of one shape give an address."""
+        """Functions of an address that rules of one shape make, of no single port and many alike."""
         of_ports = itertools.chain.from_iterable(index.by_port.values() for index in indices)
         others = itertools.chain(self.single, *of_ports)
         self._reached = frozenset((0, *(shape.table for shape in families), *(rule.table for rule in others)))
@@ -341,7 +341,7 @@ class _Table:
 
 
 class _Port:
-    """What the rules of a switch do with packets of one port."""
+    """Rules of a switch, as they treat packets of one port."""
 
     def __init__(self, diagrams: ClassDiagrams, table: _Table, rules: Iterable[_LineRule]) -> None:
         self._diagrams = diagrams

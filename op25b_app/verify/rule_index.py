@@ -26,7 +26,7 @@ Fields: TypeAlias = tuple[tuple[str, tuple[Range, ...]], ...]
 
 
 class Shape(NamedTuple):
-    """What rules have in common that differ in one address, outcome and priority."""
+    """Common part of rules that differ in one address, outcome and priority."""
 
     table: int
     name: str
@@ -82,7 +82,7 @@ class RuleIndex:
             shape: tree.function(addresses, addresses.level(ADDRESS_FIELDS[LEVELS[shape.name]]))
             for shape, tree in self._trees.items()
         }
-        """What rules of one shape give an address: functions to ``Ranked`` or None."""
+        """Functions of an address that rules of one shape make, to ``Ranked`` or None."""
         self.single = frozenset(self._single.values())
         """The other rules of no single port."""
         self.by_port: dict[int, list[PreparedRule]] = {}

@@ -400,7 +400,7 @@ class _Side:
 
 
 Side: TypeAlias = _Side
-"""What another reading of the policy may do in another way."""
+"""Parts of the policy that another reading may understand in another way."""
 
 
 def _counted(verdict: Verdict) -> Verdict:
