@@ -108,7 +108,8 @@ class ControlServer:
 def _body(environ: Mapping[str, Any]) -> bytes:
     """Return the body of a request. Raises BadQueryError where it is too large, or of unknown size."""
     size = environ.get("CONTENT_LENGTH") or ""
-    if not (size.isascii() and size.isdecimal() and int(size[:MAX_SIZE_DIGITS]) <= MAX_BODY):
+    is_number = size.isascii() and size.isdecimal() and len(size) <= MAX_SIZE_DIGITS
+    if not is_number or int(size) > MAX_BODY:
         raise BadQueryError(f"a body needs a Content-Length of at most {MAX_BODY >> 20} MiB")
     body: bytes = environ["wsgi.input"].read(int(size))
     if len(body) != int(size):

@@ -140,3 +140,33 @@ def test_odd_requests_have_an_answer_and_no_traceback(
     assert status in answer.split(b"\r\n")[0]
     assert caplog.messages == []
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("size", "body", "said"),
+    [
+        ("2", b"{}", b"200 OK"),
+        ("", b"{}", b"a body needs a Content-Length of at most 64 MiB"),
+        ("-1", b"{}", b"400 Bad Request"),
+        (f"{(64 << 20) + 1}", b"{}", b"a body needs a Content-Length"),
+        ("000000000001" + "9" * 10, b"{}", b"a body needs a Content-Length"),
+        ("3", b"{}", b"the body is not complete"),
+    ],
+)
+def test_a_body_has_a_size_that_is_known_and_bounded(
+    tmp_path: Path, size: str, body: bytes, said: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "control.sock"
+    taken: list[bytes] = []
+
+    def put(query: Query) -> tuple[str, dict[str, str]]:
+        taken.append(query.body)
+        return "200 OK", {}
+
+    server = ControlServer(path, {("PUT", "/v1/lines"): (put, ())})
+    head = f"Content-Length: {size}\r\n" if size else ""
+    answer = answer_to(path, f"PUT /v1/lines HTTP/1.0\r\n{head}\r\n".encode() + body)
+    server.close()
+    assert said in answer
+    assert taken == ([body] if said == b"200 OK" else [])
+    assert caplog.messages == []
