@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ryu.lib import hub
 
+from op25b_app.controller.green_threads import repeat
 from op25b_app.lines.dhcp_snooping import MUTE_SECONDS, DhcpSnooping, LeaseChange
 from op25b_app.lines.line_table import Claim
 from op25b_app.openflow.packet_in import decode_packet_in
@@ -16,8 +17,6 @@ MUTE_LOOK_SECONDS = 0.1
 """Seconds between looks for lines that send too much."""
 EXPIRE_SECONDS = 0.5
 """Seconds between looks at the clock for the ends of leases."""
-
-log = logging.getLogger("op25b")
 
 
 class DhcpWatcher:
@@ -49,9 +48,8 @@ class DhcpWatcher:
 
     def start(self) -> None:
         """Begin to pass on changes."""
-        hub.spawn(self._pass_on)
-        hub.spawn(self._expire)
-        hub.spawn(self._pass_on_muted)
+        for work in (self._pass_on, self._expire, self._pass_on_muted):
+            repeat(work)
 
     def follow(self, known: Iterable[Claim]) -> None:
         """Learn for the lines of another policy; ``known`` are the leases that hold already."""
@@ -87,17 +85,13 @@ class DhcpWatcher:
         return {name: frozenset(line[1:] for line in self._muted if line.switch == name) for name in names}
 
     def _pass_on_muted(self) -> None:
-        while True:
-            hub.sleep(MUTE_LOOK_SECONDS)
-            before, self._muted = self._muted, self._snooping.muted(self._now())
-            for line in self._muted - before:
-                text = f"{line} sends too many DHCP messages: they are not copied for {MUTE_SECONDS:.0f} s"
-                self._report_event(logging.WARNING, "lines", text)
-            if changed := self._muted ^ before:
-                try:
-                    self._mute({line.switch for line in changed})
-                except Exception:
-                    log.exception("internal error")
+        hub.sleep(MUTE_LOOK_SECONDS)
+        before, self._muted = self._muted, self._snooping.muted(self._now())
+        for line in self._muted - before:
+            text = f"{line} sends too many DHCP messages: they are not copied for {MUTE_SECONDS:.0f} s"
+            self._report_event(logging.WARNING, "lines", text)
+        if changed := self._muted ^ before:
+            self._mute({line.switch for line in changed})
 
     def _note(self, changes: Sequence[LeaseChange]) -> None:
         if changes:
@@ -105,17 +99,12 @@ class DhcpWatcher:
             self._has_changes.set()
 
     def _expire(self) -> None:
-        while True:
-            hub.sleep(EXPIRE_SECONDS)
-            self._note(self._snooping.expire(self._now()))
+        hub.sleep(EXPIRE_SECONDS)
+        self._note(self._snooping.expire(self._now()))
 
     def _pass_on(self) -> None:
         """Pass changes on in their order; what comes meanwhile is passed on together."""
-        while True:
-            self._has_changes.wait()
-            self._has_changes.clear()
-            changes, self._changes = self._changes, []
-            try:
-                self._hear(changes)
-            except Exception:
-                log.exception("internal error")
+        self._has_changes.wait()
+        self._has_changes.clear()
+        changes, self._changes = self._changes, []
+        self._hear(changes)

@@ -13,6 +13,7 @@ from eventlet.green import subprocess
 from ryu.lib import hub
 
 from op25b_app.controller.file_threads import in_file_thread
+from op25b_app.controller.green_threads import repeat
 from op25b_app.controller.serial_executor import LEARNING
 from op25b_app.lines.dhcp_snooping import LeaseChange
 from op25b_app.lines.json_leases import ended_prefixes, json_leases
@@ -85,8 +86,8 @@ class LineWatcher:
 
     def start(self) -> None:
         """Begin to watch."""
-        hub.spawn(_for_ever, self._look, LOOK_SECONDS)
-        hub.spawn(_for_ever, self._keep, KEEP_SECONDS)
+        repeat(self._look)
+        repeat(self._keep)
 
     def follow(self, policy: Policy) -> Bindings:
         """Take the sources of a policy, and read files that were not read; return what has changed.
@@ -147,6 +148,7 @@ class LineWatcher:
             return LEARNING.do(lambda: question.answer(question.held_now(self._learning.table)))
 
     def _look(self) -> None:
+        hub.sleep(LOOK_SECONDS)
         for source in self._sources:
             if source.kind.is_file:
                 self._look_at(source, self._step)
@@ -226,6 +228,7 @@ class LineWatcher:
 
     def _keep(self) -> None:
         """Write news to disk; they wait there until that works, but not without a bound."""
+        hub.sleep(KEEP_SECONDS)
         with self._turn:
             news, self._unkept = self._unkept[-MAX_CLAIMS:], []
         if not news:
@@ -268,12 +271,3 @@ def _answer_of(source: LineSource) -> bytes:
     if process.returncode:
         raise OSError(why.decode(errors="replace")[:500] or f"reading ended with {process.returncode}")
     return bytes(body)
-
-
-def _for_ever(work: Callable[[], None], seconds: float) -> None:
-    while True:
-        hub.sleep(seconds)
-        try:
-            work()
-        except Exception:
-            log.exception("internal error")

@@ -11,6 +11,7 @@ from typing import Any
 
 from ryu.lib import hub
 
+from op25b_app.controller.green_threads import repeat
 from op25b_app.controller.serial_executor import COMPARING, PROVING, SerialExecutor
 from op25b_app.controller.switch_runner import INTERNAL_ERROR, SwitchRunner
 from op25b_app.operate.events import Journal
@@ -38,9 +39,9 @@ class SwitchRegistry:
         self._comparisons, self._proofs = _Jobs(COMPARING), _Jobs(PROVING)
         self._wakes_at = math.inf
         self._sooner = hub.Event()
-        hub.spawn(_for_ever, self._tick_due)
+        repeat(self._tick_due)
         for jobs in (self._comparisons, self._proofs):
-            hub.spawn(_for_ever, jobs.do_next)
+            repeat(jobs.do_next)
 
     def __iter__(self) -> Iterator[SwitchRunner]:
         return iter([*self._known.values()])
@@ -111,13 +112,3 @@ class _Jobs:
             step = partial(job.then, result)
         self._queue.count(switch, began, time.monotonic())
         switch.enqueue(step, datapath)
-
-
-def _for_ever(work: Callable[[], None]) -> None:
-    """Repeat the work for ever; an error in it is logged."""
-    while True:
-        try:
-            work()
-        except Exception:
-            log.exception("internal error")
-            hub.sleep(MAX_SECONDS)
