@@ -27,13 +27,7 @@ class SingleTopo(IspTopo):
     def build(self) -> None:
         """Called by Mininet's Topo."""
         self.add_access_switch("access-1", 0x1)
-        self.add_station("spammer", DYNAMIC, 11)
-        self.add_station("infected", DYNAMIC, 12)
-        self.add_station("worker", DYNAMIC, 13)
-        self.add_station("customer", DYNAMIC, 14)
-        self.add_station("selfhost", DYNAMIC, 15, mail_domain="selfhost.example")
-        self.add_station("company", STATIC, 10, mail_domain="company.example")
-        self.add_station("newpool", UNLISTED, 7)
+        self.build_subscribers()
         self.add_station("ispmail", SERVERS, 25, mail_domain="isp.example")
         self.add_edge_router([(LINK_A, ())])
         self.connect(
@@ -51,6 +45,15 @@ class SingleTopo(IspTopo):
             },
         )
         self.build_outside()
+
+    def build_subscribers(self) -> None:
+        self.add_station("spammer", DYNAMIC, 11)
+        self.add_station("infected", DYNAMIC, 12)
+        self.add_station("worker", DYNAMIC, 13)
+        self.add_station("customer", DYNAMIC, 14)
+        self.add_station("selfhost", DYNAMIC, 15, mail_domain="selfhost.example")
+        self.add_station("company", STATIC, 10, mail_domain="company.example")
+        self.add_station("newpool", UNLISTED, 7)
 
     def build_outside(self) -> None:
         outside = (MAIL_OUTSIDE, SENDER_OUTSIDE, OFFICE_OUTSIDE)

@@ -14,7 +14,7 @@ from pathlib import Path
 # mn runs this file without a __file__; its code still knows where it comes from.
 sys.path.insert(0, str(Path(sys._getframe().f_code.co_filename).resolve().parent))
 
-from isp import DYNAMIC, LINK_A, SERVERS, STATIC, UNLISTED
+from isp import LINK_A, SERVERS, STATIC
 from single import SingleTopo
 
 TAGS = {
@@ -54,13 +54,7 @@ class TaggedTopo(SingleTopo):
         self.build_outside()
 
     def build_subscribers(self) -> None:
-        self.add_station("spammer", DYNAMIC, 11)
-        self.add_station("infected", DYNAMIC, 12)
-        self.add_station("worker", DYNAMIC, 13)
-        self.add_station("customer", DYNAMIC, 14)
-        self.add_station("selfhost", DYNAMIC, 15, mail_domain="selfhost.example")
-        self.add_station("company", STATIC, 10, mail_domain="company.example")
-        self.add_station("newpool", UNLISTED, 7)
+        super().build_subscribers()
         # An address of company, who has the whole network. The switch answers no question from here, either.
         self.add_station("borrower", STATIC, 66, router_mac=_ROUTER)
         self.connect("olt", {tag: name for name, tag in TAGS.items()})

@@ -31,7 +31,8 @@ from op25b_app.sync.remedies import alternatives
 from op25b_app.verify.symbolic_policy import SymbolicPolicy
 from tests.unit import test_documentation
 from tests.unit.diff import test_every_field
-from tests.unit.diff.test_every_field import AT, BASE, ELSEWHERE, NAME, PEER
+from tests.unit.diff.test_every_field import BASE, ELSEWHERE, NAME, PEER
+from tests.written import AT
 
 DIGEST = "5eed" * 16
 PACKET = make_packet(1, (4, 0x64400001), (4, 0xCB007105), UDP, (49152, 25))

@@ -19,23 +19,16 @@ from op25b_app.net.ranges import size
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import (
     Binding,
-    LocatedPrefix,
     MailException,
     Mode,
     Policy,
-    SourceLocation,
     SourceValidation,
     SubscriberPort,
     Switch,
 )
+from tests.written import AT, PLACE, listed
 
-AT = 1_800_000_000.0
-PLACE = SourceLocation("policy.yaml", 1, 1)
 SWITCHES = 3
-
-
-def listed(*written: str) -> tuple[LocatedPrefix, ...]:
-    return tuple(LocatedPrefix(Prefix.parse(text), PLACE) for text in written)
 
 
 def of_text(text: str) -> Policy:

@@ -30,7 +30,6 @@ from op25b_app.policy.model import (
     Hardening,
     Inbound,
     LearnedLines,
-    LocatedPrefix,
     MailException,
     Mode,
     NamedPorts,
@@ -44,15 +43,10 @@ from op25b_app.policy.model import (
 )
 from op25b_app.sync.desired_state import _WITHOUT_VERDICT, DesiredStates
 from tests.generated import SNOOPING
+from tests.written import AT, PLACE, listed
 
-AT = 1_800_000_000.0
-PLACE = SourceLocation("policy.yaml", 1, 1)
 ELSEWHERE = SourceLocation("other.yaml", 9, 9)
 NAME, PEER = "access-1", "access-2"
-
-
-def listed(*written: str) -> tuple[LocatedPrefix, ...]:
-    return tuple(LocatedPrefix(Prefix.parse(text), PLACE) for text in written)
 
 
 def switch(name: str, dpid: int) -> Switch:

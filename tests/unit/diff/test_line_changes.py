@@ -12,26 +12,18 @@ import pytest
 from op25b_app.diff import Fate, LineChanges, line_changes, objections
 from op25b_app.diff.line_changes import Reason
 from op25b_app.diff.line_text import lines_headline, losses, places
-from op25b_app.net.prefix import Prefix
 from op25b_app.policy.loader import load
 from op25b_app.policy.model import (
     Binding,
-    LocatedPrefix,
     Mode,
     Policy,
-    SourceLocation,
     SourceValidation,
     SubscriberPort,
     Switch,
 )
+from tests.written import AT, PLACE, listed
 
-AT = 1_800_000_000.0
-PLACE = SourceLocation("policy.yaml", 1, 1)
 MAC = 0x020000000001
-
-
-def listed(*written: str) -> tuple[LocatedPrefix, ...]:
-    return tuple(LocatedPrefix(Prefix.parse(text), PLACE) for text in written)
 
 
 def bound(port: int, *addresses: str, vlan: int | None = None, mac: int | None = None) -> Binding:

@@ -31,19 +31,13 @@ from op25b_app.policy.model import (
     MailException,
     Mode,
     Policy,
-    SourceLocation,
     SourceValidation,
     SubscriberPort,
     Switch,
 )
+from tests.written import AT, PLACE, listed
 
-AT = 1_800_000_000.0
-PLACE = SourceLocation("policy.yaml", 1, 1)
 PLANS = Path(__file__).parents[4] / "shared/data/isp-prefixes"
-
-
-def listed(*written: str) -> tuple[LocatedPrefix, ...]:
-    return tuple(LocatedPrefix(Prefix.parse(text), PLACE) for text in written)
 
 
 @pytest.fixture(scope="module")

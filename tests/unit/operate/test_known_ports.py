@@ -8,7 +8,8 @@ from types import MappingProxyType
 from op25b_app.net.port_number import PortNumbers
 from op25b_app.operate.known_ports import KnownPorts
 from op25b_app.policy.model import NamedPorts, PortRole
-from tests.unit.diff.test_every_field import BASE, NAME, PEER, PLACE
+from tests.unit.diff.test_every_field import BASE, NAME, PEER
+from tests.written import PLACE
 
 PORTS: PortNumbers = frozenset({("eth1", 1)})
 NAMED = replace(BASE.switches[NAME], by_name=(NamedPorts("eth1", PortRole.UPLINK, None, PLACE),))

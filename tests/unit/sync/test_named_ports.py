@@ -20,9 +20,10 @@ from op25b_app.sync.session import ANSWER_SECONDS, RETRY_SECONDS
 from op25b_app.sync.status import Outcome, is_converged
 from testing.fake_switch import Conduct
 from testing.fake_switch.rules import remove, rules_on
-from tests.unit.diff.test_every_field import AT, BASE, NAME, PEER, PLACE
+from tests.unit.diff.test_every_field import BASE, NAME, PEER
 from tests.unit.sync.test_transitions import FEW, STEPS, Taken, Walk, in_table
 from tests.world import DIGEST, PORTS, READ_BACK, RULES, World, desired
+from tests.written import AT, PLACE
 
 NAMES: PortNumbers = frozenset({("eth1", 1), ("eth2", 2), ("eth25", 25)})
 OTHERS: PortNumbers = frozenset({("eth1", 1), ("eth2", 2), ("eth26", 25)})
