@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import http.client
 import json
 import random
-import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -52,17 +50,6 @@ def write_leases(path: Path, leases: Leases) -> None:
     new = path.with_suffix(".new")
     new.write_text("\n".join([*rows, ""]))
     new.replace(path)
-
-
-def put(path: Path, body: Any, query: str = "") -> dict[str, Any]:
-    """Send lines to the control socket."""
-    connection = http.client.HTTPConnection("localhost", timeout=60)
-    connection.sock = socket.socket(socket.AF_UNIX)
-    connection.sock.connect(str(path))
-    connection.request("PUT", f"/v1/lines{query}", json.dumps(body))
-    answer: dict[str, Any] = json.loads(connection.getresponse().read())
-    connection.close()
-    return answer
 
 
 def _row(switch: int, port: int, address: str, mac: str) -> dict[str, Any]:
@@ -122,7 +109,7 @@ class _Bench:
             before = dialler.received
             start = time.monotonic()
             body = {"lines": [_row(switch, port, self._next_spare(), mac)]}
-            answer = await asyncio.to_thread(put, self._socket, body, "?wait=1")
+            answer = await asyncio.to_thread(self._put, body, "?wait=1")
             seconds.append(time.monotonic() - start)
             messages.append(dialler.received - before)
             if answer.get("switches") != {f"access-{switch}": "protected"}:
@@ -166,7 +153,7 @@ class _Bench:
                 for _ in range(due):
                     key = chance.choice(lines)
                     rows.append(_row(*key, self._next_spare(), self.leases[key][2]))
-                await asyncio.to_thread(put, self._socket, {"lines": rows})
+                await asyncio.to_thread(self._put, {"lines": rows})
                 sent += due
             await asyncio.sleep(0.02)
         used = self.cpu() - began
@@ -175,6 +162,9 @@ class _Bench:
             (f"{rate} leases a second for {seconds:.0f} s, share of a core", f"{used / seconds:.0%}"),
             ("memory after it", f"{peak_megabytes(self.pid):.0f} MB"),
         ]
+
+    def _put(self, body: Any, query: str = "") -> dict[str, Any]:
+        return ask(self._socket, "PUT", f"/v1/lines{query}", body=json.dumps(body))
 
     def _quiet(self, seconds: float) -> bool:
         return time.monotonic() - self.crowd.quiet_since > seconds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import logging
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -54,7 +54,7 @@ from op25b_app.operate.report import reload_report, status_report
 from op25b_app.operate.turns import ConnectionClass, class_of
 from op25b_app.policy.diagnostic import names_in_words
 from op25b_app.policy.facts import Facts, after_change, are_felt_elsewhere, in_effect
-from op25b_app.policy.model import Binding, Policy, Switch
+from op25b_app.policy.model import Policy, Switch
 from op25b_app.sync.certificate_check import refusal
 from op25b_app.sync.desired_state import DesiredStates
 from op25b_app.sync.ports import port_numbers, ports_without_link, present_ports
@@ -85,8 +85,13 @@ class Application(app_manager.RyuApp):
         self._journal = Journal(_now())
         self._loop_lag = LoopLag()
         self._known_ports = KnownPorts()
-        self._learned: Mapping[str, tuple[Binding, ...]] = {}
-        """Learned bindings by the name of the switch, once there are any."""
+        self._lines = LineWatcher(
+            LineStore(line_store_path(settings.state_directory(), self._path)),
+            self._put_facts_in_force,
+            self._tell_shortcomings,
+            self._report_event,
+            _now,
+        )
         self._policies = self._read_policies()
         # Cyclic garbage collection halts the event loop: exclude the objects that stay.
         gc.collect()
@@ -106,14 +111,6 @@ class Application(app_manager.RyuApp):
         self._changed_ports: set[str] = set()
         """Switches whose ports by name are to be looked up again."""
         self._ports_changed = hub.Event()
-        self._lines = LineWatcher(
-            LineStore(line_store_path(settings.state_directory(), self._path)),
-            self._put_facts_in_force,
-            self._tell_shortcomings,
-            self._report_event,
-            _now,
-        )
-        self._learned = self._lines.bindings
         self._dhcp = DhcpWatcher(
             self._lines.hear, self._put_facts_in_force, self._report_event, lambda: self._policy, _now
         )
@@ -312,7 +309,7 @@ class Application(app_manager.RyuApp):
 
         A copy, since another thread reads it.
         """
-        learned = {} if policy.lines is None else {**self._learned}
+        learned = {} if policy.lines is None else {**self._lines.bindings}
         return Facts(learned, self._known_ports.of(policy))
 
     def _report_event(self, level: int, kind: str, text: str, more: str = "") -> None:
@@ -384,7 +381,7 @@ class Application(app_manager.RyuApp):
         elif learned:
             self._follow_facts(learned)
         assert self._desired_states is not None
-        self._dhcp.follow(self._lines.claims_of(SNOOPING) if self._written.snoops_dhcp else ())
+        self._dhcp.follow(self._lines.claims_of(SNOOPING))
         self._report_event(logging.INFO, "policy", text)
         for switch in self._policy.switches.values():
             known = self._switches.make_known(switch.dpid)
@@ -398,7 +395,7 @@ class Application(app_manager.RyuApp):
                 known.assign(None, self._generation)
 
     def _facts(self) -> Facts:
-        return Facts(self._lines.bindings, self._known_ports.of(self._written), self._dhcp.muted)
+        return self._facts_of(self._written)._replace(muted=self._dhcp.muted)
 
     def _put_facts_in_force(self, changed: Iterable[str]) -> None:
         """Assign what is known of lines and ports to the switches that feel it; ``changed`` are names."""

@@ -133,7 +133,7 @@ class LineWatcher:
     def claims_of(self, source: str) -> list[Claim]:
         """Return what a source says of lines."""
         with self._turn:
-            return [claim for claim in self._learning.table.claims() if claim.source == source]
+            return LEARNING.do(self._learning.table.claims_of, source)
 
     def listed(self, query: Query) -> dict[str, Any]:
         """Return the learned lines that a query asks for, as JSON values.

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from op25b_app.net.prefix import WIDTH, Prefix
 from op25b_app.net.prefix_cover import held_by, minimal_cover
-from op25b_app.net.ranges import Ranges, common
+from op25b_app.net.ranges import Ranges, common, merged
 from op25b_app.policy.canonical import prefixes
 from op25b_app.policy.model import Binding, Policy, SubscriberPort, Switch
 from op25b_app.verify.symbolic_policy import longest_match_stretches, with_nat64
@@ -174,7 +174,7 @@ def _sets(version: int, old: Policy, new: Policy, at: float) -> Iterator[Ranges]
         yield of(entry.prefix for entry in policy.hardening.tunnels.permit_to)
         yield of(entry.prefix for entry in policy.dynamic)
         yield of(entry.prefix for entry in policy.static)
-        static = _merged(longest_match_stretches(policy, version, is_static=True))
+        static = merged([*longest_match_stretches(policy, version, is_static=True)])
         yield static
         if static:
             yield common(static, of(entry.prefix for _, entry in policy.bound_prefixes()))
@@ -187,17 +187,6 @@ def _sets(version: int, old: Policy, new: Policy, at: float) -> Iterator[Ranges]
                 yield of([exception.source])
             else:
                 yield of(entry.prefix for entry in policy.bound_to(exception.source))
-
-
-def _merged(ranges: Ranges) -> Ranges:
-    """Return ranges that follow one another as one."""
-    found: list[tuple[int, int]] = []
-    for first, last in ranges:
-        if found and found[-1][1] + 1 == first:
-            found[-1] = found[-1][0], last
-        else:
-            found.append((first, last))
-    return tuple(found)
 
 
 def _cover(binding: Binding) -> Iterator[Prefix]:

@@ -47,14 +47,14 @@ _MODES = {
 
 def headline(traffic: Traffic) -> str:
     """Return a description of the packets, without a verb."""
+    text = _subject(traffic)
     if traffic.kind is Kind.MODE:
-        return _MODES[traffic.change]
+        return text
     if traffic.kind is Kind.ROLE:
         before, after = (role.value for role in traffic.roles)
         return f"packets on {_ports(traffic.ports)}, {before} before and {after} now"
     if traffic.kind is Kind.TAG:
         return f"frames {_tags(traffic.tags)} on {_ports(traffic.ports)}"
-    text = _subject(traffic)
     if traffic.sources is not None and traffic.destinations is not None:
         ends = f"from {_addresses(traffic.sources)} to {_addresses(traffic.destinations)}"
         text += f" {ends}" if text == _SUBJECTS[Kind.MAIL] else f", {ends}"

@@ -196,6 +196,10 @@ class LineTable:
         """Number of claims that hold."""
         return len(self._holding)
 
+    def claims_of(self, source: str) -> list[Claim]:
+        """Return the claims of a source."""
+        return [self._entries[source, prefix].claim for prefix in self._of_source.get(source, ())]
+
     def count_of(self, source: str) -> int:
         """Return the number of claims of a source."""
         return len(self._of_source.get(source, ()))

@@ -34,16 +34,18 @@ def control_socket(chosen: Path | str | None = None) -> Path:
     return Path(f"/tmp/op25b-{os.geteuid()}", "control.sock")
 
 
-def ask(path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS) -> dict[str, Any]:
+def ask(
+    path: Path, method: str, target: str, seconds: float = ANSWER_SECONDS, body: str | None = None
+) -> dict[str, Any]:
     """Send a request to the controller that listens on ``path``, and return the JSON values of its answer.
 
-    Raises NoControllerError where there is none, where it does not answer within ``seconds``, or where
-    another user may pose as one.
+    ``body`` is that of the request. Raises NoControllerError where there is none, where it does not answer
+    within ``seconds``, or where another user may pose as one.
     """
     connection = _UnixConnection(path, seconds)
     try:
         _check_directory(path)
-        connection.request(method, target)
+        connection.request(method, target, body)
         answer: dict[str, Any] = json.loads(connection.getresponse().read())
         return answer
     except PermissionError:

@@ -6,7 +6,6 @@ process at any moment. Personal data: see docs/policy.md.
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from op25b_app.lines.line_table import Claim, ClaimNews
 from op25b_app.net.prefix import Prefix
 from op25b_app.operate.policy_store import StoreError
+from op25b_app.operate.state_directory import kept_file
 from op25b_app.policy.model import SubscriberPort
 
 FORMAT = 1
@@ -119,7 +119,7 @@ class LineStore:
 
 def line_store_path(directory: Path, policy: Path) -> Path:
     """Return where the lines of a policy file are kept in a state directory."""
-    return directory / f"lines-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}.sqlite"
+    return kept_file(directory, "lines", policy, ".sqlite")
 
 
 def _write(database: sqlite3.Connection, claim: Claim) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import posix  # "os" without what eventlet puts in its place, which makes an event loop for a thread
 from collections.abc import Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from op25b_app.formats.moment import LAST_MOMENT
+from op25b_app.operate.state_directory import kept_file
 from op25b_app.policy.loader import digest
 from op25b_app.policy.source_files import Read
 
@@ -36,7 +36,7 @@ class PolicyStore:
 
     def place(self, policy: Path) -> Path:
         """Return where the policy of that file is kept."""
-        return self.directory / f"policy-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}.json"
+        return kept_file(self.directory, "policy", policy, ".json")
 
     def keep(self, policy: Path, kept: StoredPolicy) -> None:
         """Replace the policy kept for a policy file, as a whole or not at all.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -25,3 +26,8 @@ def probable_state_directory() -> Path | None:
         return default_state_directory()
     except RuntimeError:
         return None
+
+
+def kept_file(directory: Path, kind: str, policy: Path, suffix: str) -> Path:
+    """Return the file in which something of one kind is kept for a policy file."""
+    return directory / f"{kind}-{hashlib.sha256(str(policy).encode()).hexdigest()[:16]}{suffix}"
